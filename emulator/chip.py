@@ -1,0 +1,169 @@
+"""A chip, what is loaded on it, and how a kernel is launched: `module["saxpy"][grid, block](n, a, x, y)`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..isa.assembler import assemble
+from ..isa.objectfile import read
+from ..isa.program import Kernel, Module
+from . import arguments
+from .buffers import Buffer
+from .decode import Program, decode
+from .engine import Engine, engine
+from .faults import LaunchError
+from .hbm import Hbm, HostMemory
+from .launch import Dim3, Limits, Plan, Schedule, Shape, dim3, memory_ranges, occupancy, run
+from .profiles import Profile, profile
+
+MOST_PLANS = 8
+"""Shapes of a kernel whose state is kept for the next launch."""
+
+
+class Chip:
+    """One emulated chip: HBM, compute units, and the modules loaded on it.
+
+    `profile` is a name ("M890", "810E") or a Profile. `poison` fills registers, TSM and new allocations with
+    0x7fff7fff words. `limits` end a launch that runs too long with a Timeout.
+    """
+
+    def __init__(
+        self,
+        kind: str | Profile = "M890",
+        *,
+        index: int = 0,
+        chips: int = 1,
+        poison: bool = False,
+        schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        host_memory: HostMemory | None = None,
+    ):
+        self.profile = profile(kind) if isinstance(kind, str) else kind
+        self.index, self.chips, self.poison, self.schedule, self.limits = index, chips, poison, schedule, limits
+        self.engine: Engine = engine()
+        self.hbm = Hbm(self.profile.hbm_bytes, index, poison=poison, memory=host_memory or HostMemory())
+        self.clocks = np.zeros(self.profile.compute_units, np.int64)
+        self.progress: Callable[[int, int], None] | None = None
+        """Called now and then with (blocks finished, blocks) while a launch runs."""
+        self.launches = 0
+
+    def to_device(self, array: Any, *, name: str | None = None) -> Buffer:
+        """Allocate a buffer of an array's shape and type and copy it in."""
+        array = np.asarray(array)
+        buffer = Buffer.allocate(self.hbm, array.shape, array.dtype, name=name)
+        buffer.copy_from_host(array)
+        return buffer
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any = np.float32, *, name: str | None = None) -> Buffer:
+        """Allocate a buffer; it reads as zero (or poison) until something is written."""
+        return Buffer.allocate(self.hbm, shape, dtype, name=name)
+
+    def load(self, module: str | os.PathLike[str] | bytes | Module) -> LoadedModule:
+        """Load an object file (path or bytes) or an assembled Module. Raises ObjectError, LaunchError."""
+        if isinstance(module, bytes):
+            module = read(module)
+        elif not isinstance(module, Module):
+            with open(module, "rb") as file:
+                module = read(file.read(), str(module))
+        return LoadedModule(self, module)
+
+    def assemble(self, source: str, name: str = "<source>") -> LoadedModule:
+        """Assemble source text and load it. Raises AssemblyError."""
+        return self.load(assemble(source, name))
+
+    def __repr__(self) -> str:
+        return f"<Chip {self.index} {self.profile.name}>"
+
+
+class LoadedModule:
+    """A module on a chip: its kernels by name, and its data."""
+
+    def __init__(self, chip: Chip, module: Module):
+        if module.arch != chip.profile.arch:
+            raise LaunchError(
+                f"the object is for {module.arch}, {chip.profile.name} is {chip.profile.arch}: "
+                f"change .arch or choose another chip"
+            )
+        self.chip, self.module = chip, module
+        self.data = np.frombuffer(bytearray(module.data), np.uint8)
+        self._kernels: dict[str, LoadedKernel] = {}
+
+    def __getitem__(self, name: str) -> LoadedKernel:
+        """The kernel called `name`."""
+        if name not in self._kernels:
+            if name not in self.module.kernels:
+                raise LaunchError(f"no kernel is called '{name}'; the module has {', '.join(self.module.kernels) or 'none'}")
+            self._kernels[name] = LoadedKernel(self, self.module.kernels[name])
+        return self._kernels[name]
+
+    def __iter__(self) -> Any:
+        return iter(self.module.kernels)
+
+    def __len__(self) -> int:
+        return len(self.module.kernels)
+
+
+class LoadedKernel:
+    """A kernel on a chip. `kernel[grid, block](*arguments)` runs it to its end."""
+
+    def __init__(self, module: LoadedModule, kernel: Kernel):
+        self.module, self.kernel = module, kernel
+        self._program: Program | None = None
+        self._plans: dict[Shape, Plan] = {}
+
+    def __getitem__(self, configuration: Any) -> Callable[..., int]:
+        """Configure a launch: `[grid, block]`, `[grid, block, stream]` or `[grid, block, stream, tsm]`."""
+        parts = configuration if isinstance(configuration, tuple) else (configuration,)
+        if not 2 <= len(parts) <= 4:
+            raise LaunchError("a launch is kernel[grid, block](...) or kernel[grid, block, stream, tsm](...)")
+        if len(parts) > 2 and parts[2] is not None:
+            raise LaunchError("streams come with pods: leave the stream None")
+        grid, block = dim3(parts[0], "grid"), dim3(parts[1], "block")
+        tsm = int(parts[3]) if len(parts) == 4 else 0
+
+        def launch(*values: Any) -> int:
+            return self.launch(grid, block, values, tsm=tsm)
+
+        return launch
+
+    def launch(self, grid: Dim3, block: Dim3, values: Any, *, tsm: int = 0, cooperative: bool = False, limits: Limits | None = None) -> int:
+        """Run the kernel; how many instructions its warps executed. Raises LaunchError, Fault, Timeout, Deadlock."""
+        chip, kernel = self.module.chip, self.kernel
+        memory = arguments.pack(kernel, values, chip.index)
+        plan = self.plan(Shape(grid, block, tsm))
+        if cooperative and plan.slots < plan.shape.blocks:
+            raise LaunchError(
+                f"kernel '{kernel.name}': a cooperative launch keeps all blocks resident, and {plan.slots} of "
+                f"{plan.shape.blocks} fit ({plan.per_cu} on each of {chip.profile.compute_units} compute units)"
+            )
+        ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data)
+        plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
+        plan.start(memory, ranges, chip.clocks, chip.poison)
+        chip.launches += 1
+        return run(plan, limits or chip.limits, chip.progress)
+
+    def plan(self, shape: Shape) -> Plan:
+        """The state for one launch shape, kept for the next launch of the same shape."""
+        if shape not in self._plans:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            chip = self.module.chip
+            plan = Plan(self.program, shape, chip.profile, chip.engine, chip.schedule, (chip.index, chip.chips), chip.hbm)
+            self._plans[shape] = plan
+        return self._plans[shape]
+
+    @property
+    def program(self) -> Program:
+        """The decoded kernel."""
+        if self._program is None:
+            self._program = decode(self.kernel, self.module.module.arch, self.module.chip.engine)
+        return self._program
+
+    def occupancy(self, block: int | tuple[int, ...], *, tsm: int = 0) -> dict[str, int]:
+        """Blocks a compute unit can hold, by what limits them: registers, tsm, warps, blocks."""
+        shape = Shape((1, 1, 1), dim3(block, "block"), tsm)
+        return occupancy(self.kernel.vregs, self.kernel.tsm + tsm, shape, self.module.chip.profile)

@@ -1,0 +1,145 @@
+"""Python functions to machine code: numba types and lowers them, LLVM links, optimises and emits one object.
+
+Nothing here knows instructions. A `Unit` is one object under construction: LLVM code written by hand that
+calls Python functions compiled by numba.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import compiler, config, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import CPUDispatcher, cpu_target
+
+from .cache import symbol
+from .fingerprint import PACKAGE
+from .lowering import PRIMITIVES, Constant
+
+_twins: dict[int, tuple[FunctionType, FunctionType]] = {}
+
+
+def is_primitive(function: Any) -> bool:
+    """Whether `lowering` gives this function a meaning of its own."""
+    return function in PRIMITIVES
+
+
+def twin(function: FunctionType) -> FunctionType:
+    """A copy of a plain function in which the package's functions it names can be compiled by numba."""
+    kept = _twins.get(id(function))
+    if kept is not None and kept[0] is function:
+        return kept[1]
+    scope = dict(function.__globals__)
+    copied = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
+    copied.__module__, copied.__qualname__ = function.__module__, function.__qualname__
+    _twins[id(function)] = (function, copied)
+    for name in function.__code__.co_names:
+        value = scope.get(name)
+        if isinstance(value, FunctionType) and value.__module__.startswith(PACKAGE) and not is_primitive(value):
+            scope[name] = dispatcher(value)
+    return copied
+
+
+class _Callee(CPUDispatcher):
+    """A function that compiled code can call and Python cannot: no wrappers, and no machine code of its own."""
+
+    def __init__(self, function: FunctionType):
+        inline = function.__module__.startswith(f"{PACKAGE}.isa")
+        super().__init__(twin(function), targetoptions={"nopython": True, "forceinline": inline, "error_model": "numpy"})
+        self._compiler._customize_flags = _lean
+
+    def add_overload(self, cres: Any) -> None:
+        cres = cres._replace(entry_point=object())
+        self.targetctx.insert_user_function(cres.entry_point, cres.fndesc, [cres.library])
+        self.overloads[tuple(cres.signature.args)] = cres
+
+
+def _lean(flags: compiler.Flags) -> compiler.Flags:
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.no_compile = True
+    flags.nrt = False
+    flags.error_model = "numpy"
+    return flags
+
+
+_callees: dict[int, _Callee] = {}
+
+
+def dispatcher(function: FunctionType) -> _Callee:
+    """The package's function as one that compiled code can call."""
+    copied = twin(function)
+    if id(copied) not in _callees:
+        _callees[id(copied)] = _Callee(function)
+    return _callees[id(copied)]
+
+
+def type_of_static(value: Any) -> types.Type:
+    """The type that carries a static value into a body: plain values are folded in, functions called."""
+    if isinstance(value, FunctionType):
+        return types.Dispatcher(dispatcher(value))
+    if isinstance(value, bool | int | float | str):
+        return types.Omitted(value)
+    return Constant(value)
+
+
+@contextmanager
+def _unoptimised() -> Iterator[None]:
+    """While it lasts numba leaves optimising to `Unit.emit`, which does it once; under numba's own lock."""
+    with global_compiler_lock:
+        level, config.OPT = config.OPT, 0
+        try:
+            yield
+        finally:
+            config.OPT = level
+
+
+class Unit:
+    """One object file under construction; its entry is `symbol(key)`."""
+
+    def __init__(self, key: str, result: ir.Type, arguments: list[ir.Type]):
+        self.context = cpu_target.target_context
+        cpu_target.typing_context.refresh()
+        self.context.refresh()
+        self.module = ir.Module(f"m890.{key}")
+        self.module.triple = llvm.get_default_triple()
+        self.entry = ir.Function(self.module, ir.FunctionType(result, arguments), symbol(key))
+        self.builder = ir.IRBuilder(self.entry.append_basic_block())
+        self._parts: list[str] = []
+
+    def call(self, function: FunctionType, kinds: list[types.Type], values: list[ir.Value]) -> tuple[types.Type, ir.Value]:
+        """Call a Python function on values of the given types: the type and value it returns."""
+        flags = _lean(compiler.Flags())
+        flags.forceinline = True
+        with _unoptimised():
+            compiled = compiler.compile_extra(
+                cpu_target.typing_context, self.context, twin(function), tuple(kinds), None, flags, {}
+            )
+            compiled.library.finalize()
+        self._parts.append(compiled.library.get_llvm_str())
+        callee = self.context.declare_function(self.module, compiled.fndesc)
+        result = compiled.signature.return_type
+        _, value = self.context.call_conv.call_function(self.builder, callee, result, compiled.signature.args, values)
+        return result, value
+
+    def emit(self) -> bytes:
+        """The finished object file."""
+        machine = llvm.Target.from_default_triple().create_target_machine(
+            cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="static", codemodel="large"
+        )
+        module = llvm.parse_assembly(str(self.module))
+        for part in self._parts:
+            module.link_in(llvm.parse_assembly(part))
+        module.data_layout = str(machine.target_data)
+        for function in module.functions:
+            if not function.is_declaration and not function.name.startswith("m890_"):
+                function.linkage = "internal"
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        passes = llvm.create_pass_builder(machine, options)
+        passes.getModulePassManager().run(module, passes)
+        return machine.emit_object(module)

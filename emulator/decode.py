@@ -1,0 +1,222 @@
+"""A kernel's words as records the core runs: decoded once, handlers filled in when first reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..isa import ISA, DecodeError
+from ..isa.addresses import COUNTERS, AddressKind, offset_bytes
+from ..isa.effects import Stop
+from ..isa.lanes import LANES
+from ..isa.operands import CLOCKS, EMSK, LAST_SREG, ZERO, Address, NamedKind, Register, Target, Value
+from ..isa.program import Kernel
+from ..isa.spec import Decoded
+from .engine import Engine
+from .handlers import FAST, Recipe, operand_slots
+from .state import HEADER, RECORD, ROW, SCALAR_ROWS, STOP, scalar_row, vector_row
+
+FALLS_OFF = 16
+"""Published code: the program counter left the kernel's instructions."""
+CLOCK_STOP = STOP + int(Stop.CLOCK)
+_CLOCK_NUMBERS = {number for number, _ in CLOCKS.values()}
+
+
+@dataclass(slots=True)
+class Program:
+    """A kernel ready to run on warps with `vregs` vector registers.
+
+    `records` has one entry per word and one more that faults; `constants` are rows behind the registers.
+    """
+
+    kernel: Kernel
+    records: np.ndarray
+    constants: np.ndarray
+    recipes: list[Recipe | None]
+    decoded: list[Decoded | DecodeError]
+    clocks: set[int] = field(default_factory=set)
+
+    @property
+    def warp_bytes(self) -> int:
+        """Bytes of one warp's state, a multiple of 64 that keeps warps apart in the cache."""
+        rows = SCALAR_ROWS + self.kernel.vregs + len(self.constants)
+        return HEADER + ROW * rows + ROW
+
+    def offset_of(self, address: int) -> int:
+        """The byte offset in the kernel of the record at a host address."""
+        return (address - self.records.ctypes.data) // RECORD.itemsize * 8
+
+    def fill(self, engine: Engine, index: int, *, compile: bool) -> bool:
+        """Put the handler into record `index`, and into all others that share it; whether it was there."""
+        recipe = self.recipes[index]
+        if recipe is None:
+            return True
+        address = engine.handlers.get(recipe) if compile else engine.handlers.cached(recipe)
+        if address is None:
+            return False
+        for other, wanted in enumerate(self.recipes):
+            if wanted == recipe:
+                self._set(other, address)
+        return True
+
+    def _set(self, index: int, address: int) -> None:
+        self.records["value" if index in self.clocks else "handler"][index] = address
+
+
+def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST) -> Program:
+    """Decode a kernel. Words that are no instruction fault when reached, not now."""
+    words = [int(word) for word in kernel.words]
+    decoded = [_decode_word(word, arch) for word in words]
+    records = _aligned(len(words) + 1)
+    program = Program(kernel, records, np.empty(0), [None] * len(words), decoded)
+    constants: dict[int, int] = {}
+    for index, found in enumerate(decoded):
+        code = found.code if isinstance(found, DecodeError) else _register_fault(found, kernel)
+        if code is not None:
+            records["handler"][index], records["value"][index] = engine.fail, code
+            continue
+        assert isinstance(found, Decoded)
+        _fill_record(program, index, found, constants, build)
+        records["handler"][index] = engine.not_compiled
+    records["handler"][-1], records["value"][-1] = engine.fail, FALLS_OFF
+    pool = sorted(constants, key=constants.__getitem__)
+    program.constants = np.array([value & 0xFFFFFFFF for value in pool], np.uint32).reshape(-1, 1).repeat(LANES, axis=1)
+    _use_cached(program, engine)
+    return program
+
+
+def _aligned(count: int) -> np.ndarray:
+    raw = np.zeros((count + 1) * RECORD.itemsize, np.uint8)
+    start = -raw.ctypes.data % RECORD.itemsize
+    return raw[start : start + count * RECORD.itemsize].view(RECORD)
+
+
+def _decode_word(word: int, arch: str) -> Decoded | DecodeError:
+    try:
+        found = ISA.decode(word)
+    except DecodeError as error:
+        return error
+    if arch not in found.form.instruction.architectures:
+        return DecodeError(f"{found.form.instruction.mnemonic} is no instruction of {arch}")
+    return found
+
+
+def _register_fault(found: Decoded, kernel: Kernel) -> int | None:
+    """The published code for a register the kernel has not got, or None."""
+    registers = [value for value in found.values if isinstance(value, Register)]
+    for address in [value for value in found.values if isinstance(value, Address)]:
+        registers += [register for register in (address.index, address.base) if register]
+    for register in registers:
+        if register.bank == "v" and register.number + register.count > kernel.vregs:
+            return 5
+        if register.bank == "s" and register.number <= LAST_SREG and register.number + register.count > kernel.sregs:
+            return 6
+    return None
+
+
+def _fill_record(program: Program, index: int, found: Decoded, constants: dict[int, int], build: str) -> None:
+    instruction, record = found.form.instruction, program.records[index]
+    slots = operand_slots(instruction)
+
+    def constant(value: int) -> int:
+        place = constants.setdefault(value & 0xFFFFFFFF, len(constants))
+        return vector_row(program.kernel.vregs + place)
+
+    def pair(value: int) -> int:
+        return _fresh_pair(constants, value & 0xFFFFFFFF, value >> 32 & 0xFFFFFFFF, program.kernel.vregs)
+
+    dense = False
+    for kind, value in zip(instruction.kinds, found.values, strict=True):
+        if isinstance(value, Address) and isinstance(kind, AddressKind):
+            record["operand"][slots[kind.name]] = _row(value.index) if value.index else scalar_row(ZERO)
+            record["operand"][slots[f"{kind.name}.base"]] = _row(value.base) if value.base else scalar_row(ZERO)
+            record["value"] = offset_bytes(value.offset) | value.scale << 32
+            access = instruction.access
+            dense = bool(access and value.index and kind.index_bank == "v" and 1 << value.scale == access.size)
+        elif isinstance(kind, Target):
+            assert isinstance(value, int)
+            record["value"] = _target(program, index, kind.distance(value))
+        elif isinstance(value, Register):
+            record["operand"][slots[kind.name]] = _row(value)
+        elif isinstance(value, int):
+            words = getattr(kind, "words", 1)
+            record["operand"][slots[kind.name]] = constant(value) if words == 1 else pair(value)
+        else:
+            record["value"] = _counters(value)
+    completes = next((b.static for b in instruction.bindings if b.name == "completes"), None)
+    if completes is not None:
+        record["value"] = completes << 46
+    if any(isinstance(kind, NamedKind) for kind in instruction.kinds) and any(
+        isinstance(value, Register) and value.number in _CLOCK_NUMBERS for value in found.values
+    ):
+        program.clocks.add(index)
+    program.recipes[index] = _recipe(found, build, dense)
+
+
+def _fresh_pair(constants: dict[int, int], low: int, high: int, vregs: int) -> int:
+    # Equal words may stand twice: the key of the second one is made unique above 32 bits.
+    place = len(constants)
+    constants[low | place << 64] = place
+    constants[high | place + 1 << 64] = place + 1
+    return vector_row(vregs + place)
+
+
+def _row(register: Register) -> int:
+    return vector_row(register.number) if register.bank == "v" else scalar_row(register.number)
+
+
+def _target(program: Program, index: int, distance: int) -> int:
+    """The record a branch goes to; outside the kernel, the one that faults."""
+    reached = index + 1 + distance
+    last = len(program.records) - 1
+    return program.records.ctypes.data + RECORD.itemsize * (reached if 0 <= reached <= last else last)
+
+
+def _counters(value: Value) -> int:
+    """s.wait's counters as the word has them: the set at bit 46, the counts in their fields."""
+    assert isinstance(value, tuple)
+    bits = 0
+    for name, count in value:  # type: ignore
+        if name in COUNTERS:
+            bit, place = COUNTERS[str(name)]
+            bits |= bit << 46 | place.put(int(count))
+    return bits
+
+
+def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
+    instruction = found.form.instruction
+    named = [(kind.name, value) for kind, value in zip(instruction.kinds, found.values, strict=True) if isinstance(value, Register)]
+    chosen = zip(instruction.suffixes, found.suffixes, strict=True)
+    roles = {kind.name: kind.role for kind in instruction.kinds}
+    return Recipe(
+        instruction,
+        build if instruction.access else FAST,
+        tuple(name for name, value in named if value.negate),
+        tuple(name for name, value in named if value.absolute),
+        tuple(suffix.name for suffix, on in chosen if on and suffix.name != "kp1"),
+        tuple(name for name, value in named if roles[name] == "destination" and value.number == EMSK and value.bank == "s"),
+        dense and build == FAST,
+    )
+
+
+def _use_cached(program: Program, engine: Engine) -> None:
+    """Fill in the handlers that need no compilation."""
+    addresses: dict[Recipe, int | None] = {}
+    for index, recipe in enumerate(program.recipes):
+        if recipe is None:
+            continue
+        if recipe not in addresses:
+            addresses[recipe] = engine.handlers.cached(recipe)
+        found = addresses[recipe]
+        if found is not None:
+            program._set(index, found)  # pyright: ignore[reportPrivateUsage]
+        if index in program.clocks:
+            program.records["handler"][index] = engine.address(_clock_stop)
+
+
+def _clock_stop(base: int, record_address: int) -> int:
+    """The handler of a clock read: the schedule knows the clock and calls the real handler."""
+    return CLOCK_STOP
+
+

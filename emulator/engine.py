@@ -1,0 +1,68 @@
+"""The compiled machine of one process: the core's functions and the handlers, compiled or from the cache."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cached_property
+from types import FunctionType
+from typing import Any
+
+from . import core
+from .cache import ObjectCache
+from .fingerprint import fingerprint
+from .handlers import Handlers
+
+
+class Engine:
+    """Machine code by name. One per process is enough (`engine()`); it holds no machine state."""
+
+    def __init__(self, cache: ObjectCache | None = None):
+        self.cache = cache or ObjectCache()
+        self.handlers = Handlers(self.cache)
+
+    @cached_property
+    def run(self) -> Callable[[int], int]:
+        """`core.run`, called without the interpreter lock."""
+        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(core.run))
+
+    def address(self, function: Callable[..., Any]) -> int:
+        """The address of a function of the core: `i64` arguments and result."""
+        assert isinstance(function, FunctionType)
+        key = fingerprint("core", function)
+        found = self.cache.load(key)
+        if found is None:
+            from .glue import compile_function  # noqa: PLC0415 (imports numba, which a warm start does without)
+
+            found = self.cache.save(key, compile_function(key, function))
+        return found
+
+    @cached_property
+    def resolve(self) -> int:
+        """Address of the slow path of HBM addresses."""
+        return self.address(core.resolve)
+
+    @cached_property
+    def resolve_tsm(self) -> int:
+        """Address of the slow path of TSM offsets."""
+        return self.address(core.resolve_tsm)
+
+    @cached_property
+    def not_compiled(self) -> int:
+        """Address of the handler that asks for compilation."""
+        return self.address(core.not_compiled)
+
+    @cached_property
+    def fail(self) -> int:
+        """Address of the handler of words that cannot run."""
+        return self.address(core.fail)
+
+
+_shared: list[Engine] = []
+
+
+def engine() -> Engine:
+    """The process's engine."""
+    if not _shared:
+        _shared.append(Engine())
+    return _shared[0]

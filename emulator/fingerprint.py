@@ -1,0 +1,96 @@
+"""What a piece of compiled code depends on, as one hash: the reason cached machine code is never stale.
+
+The hash of a function covers its bytecode, constants, defaults, closure values and, recursively, every
+function and value of this package it names, by value and not by file, so editing one instruction leaves the
+others' machine code valid. The modules that turn functions into machine code are covered as whole files, with
+the versions of Python, numpy, numba and llvmlite and the host's processor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import sys
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+PACKAGE = __name__.split(".")[0]
+_HERE = Path(__file__).parent
+LOWERING = ("lowering.py", "compiler.py", "handlers.py", "primitives.py", "state.py")
+"""Files of this folder that every compiled object depends on."""
+
+
+@cache
+def environment() -> str:
+    """Everything outside a function's own source that its machine code depends on."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numba", "llvmlite", "numpy")]
+    features = llvm.get_host_cpu_features().flatten()
+    sources = [hashlib.sha256((_HERE / name).read_bytes()).hexdigest() for name in LOWERING]
+    return "\n".join([sys.version, *versions, llvm.get_host_cpu_name(), features, *sources])
+
+
+def fingerprint(*parts: Any) -> str:
+    """A hexadecimal key for functions and plain values together with the environment."""
+    digest = hashlib.sha256(environment().encode())
+    seen: set[int] = set()
+    for part in parts:
+        _add(digest, part, seen)
+    return digest.hexdigest()[:40]
+
+
+def _add(digest: Any, value: Any, seen: set[int]) -> None:
+    if isinstance(value, FunctionType):
+        _add_function(digest, value, seen)
+    elif isinstance(value, tuple | list):
+        digest.update(f"({len(value)}".encode())
+        for item in value:
+            _add(digest, item, seen)
+    elif isinstance(value, np.dtype):
+        digest.update(repr((value.descr, value.itemsize)).encode())
+    elif isinstance(value, ModuleType):
+        digest.update(value.__name__.encode())
+    elif isinstance(value, type):
+        digest.update(f"{value.__module__}.{value.__qualname__}{getattr(value, 'dtype', '')}".encode())
+    else:
+        digest.update(f"{type(value).__name__}:{value!r};".encode())
+
+
+def _add_function(digest: Any, function: FunctionType, seen: set[int]) -> None:
+    digest.update(function.__qualname__.encode())
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    _add_code(digest, function.__code__, seen)
+    _add(digest, function.__defaults__ or (), seen)
+    for cell in function.__closure__ or ():
+        _add(digest, cell.cell_contents, seen)
+    for name in sorted(_names(function.__code__)):
+        value = function.__globals__.get(name, _MISSING)
+        if isinstance(value, FunctionType) and not value.__module__.startswith(PACKAGE):
+            value = value.__qualname__
+        if value is not _MISSING:
+            digest.update(name.encode())
+            _add(digest, value, seen)
+
+
+def _add_code(digest: Any, code: CodeType, seen: set[int]) -> None:
+    digest.update(code.co_code)
+    digest.update(repr((code.co_names, code.co_varnames, code.co_argcount)).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _add_code(digest, constant, seen)
+        elif not (isinstance(constant, str) and constant == (code.co_consts[0] if code.co_consts else None)):
+            digest.update(f"{constant!r};".encode())
+
+
+def _names(code: CodeType) -> set[str]:
+    nested = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*[_names(inner) for inner in nested])
+
+
+_MISSING = object()

@@ -1,0 +1,412 @@
+"""The LLVM code around an instruction's body: rows in, results out, addresses resolved."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from ..isa import numerics
+from ..isa.addresses import AddressKind
+from ..isa.effects import Emsk, Next, Split, Stop
+from ..isa.lanes import F32, LANES, LaneKind, Mask
+from ..isa.operands import RegisterKind, Target
+from ..isa.spec import Access, Binding
+from .compiler import Unit, type_of_static
+from .handlers import COMPLETE, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
+from .lowering import I1, I8, I32, I64, LaneVector, Place, place_type, splat, spread
+from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of
+
+ROW_TYPE = ir.VectorType(I32, LANES)
+LANE_BITS = ir.VectorType(I1, LANES)
+WIDE = ir.VectorType(I64, LANES)
+
+
+def compile_handler(key: str, recipe: Recipe) -> bytes:
+    """The object file of a recipe's handler."""
+    return _Glue(key, recipe).compile()
+
+
+def compile_function(key: str, function: FunctionType) -> bytes:
+    """The object file of a function of the core: i64 arguments and result."""
+    count = function.__code__.co_argcount
+    unit = Unit(key, I64, [I64] * count)
+    _, value = unit.call(function, [types.int64] * count, list(unit.entry.args))
+    unit.builder.ret(value)
+    return unit.emit()
+
+
+class _Glue:
+    def __init__(self, key: str, recipe: Recipe):
+        self.recipe, self.instruction = recipe, recipe.instruction
+        self.unit = Unit(key, I64, [I64, I64])
+        self.builder = self.unit.builder
+        self.warp, self.record = self.unit.entry.args
+        self.slots = operand_slots(self.instruction)
+        self.lanes = self.instruction.lanes
+
+    def compile(self) -> bytes:
+        if self.recipe.build == ISSUE and self.instruction.access:
+            self._issue(self.instruction.access)
+        else:
+            self._run()
+        return self.unit.emit()
+
+    # Addresses within the warp and the record.
+
+    def pointer(self, base: ir.Value, offset: Any, pointee: ir.Type) -> ir.Value:
+        """base + offset as a pointer."""
+        offset = offset if isinstance(offset, ir.Value) else ir.Constant(I64, offset)
+        return self.builder.inttoptr(self.builder.add(base, offset), pointee.as_pointer())
+
+    def field(self, struct: Any, name: str, pointee: ir.Type) -> ir.Value:
+        """A pointer to a field of the warp or the record."""
+        return self.pointer(self.warp if struct is WARP else self.record, offset_of(struct, name), pointee)
+
+    def row(self, slot: int, word: int, pointee: ir.Type) -> ir.Value:
+        """A pointer to the row that an operand slot names, `word` rows further."""
+        place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
+        offset = self.builder.zext(self.builder.load(place, align=4), I64)
+        return self.pointer(self.warp, self.builder.add(offset, ir.Constant(I64, ROW * word)), pointee)
+
+    def emsk(self) -> ir.Value:
+        """The execution mask as an i32."""
+        return self.builder.load(self.pointer(self.warp, EMSK_ROW, I32), align=4)
+
+    def following(self) -> ir.Value:
+        """The next record's address."""
+        return self.builder.add(self.record, ir.Constant(I64, RECORD_SIZE))
+
+    # Operands in.
+
+    def words(self, slot: int, count: int, lanes: int) -> list[ir.Value]:
+        """`count` consecutive rows as <lanes x i32>."""
+        vector = ir.VectorType(I32, lanes)
+        return [self.builder.load(self.row(slot, word, vector), align=64 if lanes == LANES else 4) for word in range(count)]
+
+    def source(self, binding: Binding) -> tuple[types.Type, ir.Value]:
+        """The type and value of a body's operand."""
+        kind = self.instruction.kinds[binding.operand or 0]
+        if isinstance(kind, AddressKind):
+            return self.place(kind)
+        if isinstance(kind, Target):
+            return LaneVector("uint64", 1), self.builder.load(self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8)
+        lanes, hint = lanes_of(self.instruction, kind), binding.kind
+        if hint is Mask:
+            bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
+            return LaneVector("bool", LANES), self.builder.bitcast(bits, LANE_BITS)
+        words = self.words(self.slots[kind.name], hint.words, lanes)
+        if hint.words > 1 and hint.dtype.itemsize == 4:
+            return types.UniTuple(LaneVector("uint32", lanes), hint.words), cgutils.pack_array(self.builder, words)
+        ty = LaneVector(hint.dtype, lanes)
+        value = self.pair(words) if hint.words == 2 else words[0]
+        value = self.modified(kind.name, value) if hint is F32 else value
+        return ty, self.builder.bitcast(value, ty.llvm)
+
+    def pair(self, words: list[ir.Value]) -> ir.Value:
+        """Two rows as one of 64-bit lanes, low word first."""
+        wide = ir.VectorType(I64, words[0].type.count)
+        low, high = (self.builder.zext(word, wide) for word in words)
+        return self.builder.or_(low, self.builder.shl(high, ir.Constant(wide, [32] * wide.count)))
+
+    def modified(self, name: str, bits: ir.Value) -> ir.Value:
+        """|x| and !x on a float source's bits, then flushing."""
+        builder, count = self.builder, bits.type.count
+        if name in self.recipe.absolute:
+            bits = builder.and_(bits, ir.Constant(bits.type, [0x7FFFFFFF] * count))
+        if name in self.recipe.negate:
+            bits = builder.xor(bits, ir.Constant(bits.type, [0x80000000] * count))
+        if "ftz" not in self.recipe.suffixes:
+            return bits
+        ty = LaneVector("float32", count)
+        return self.unit.call(numerics.flush, [ty], [builder.bitcast(bits, ty.llvm)])[1]
+
+    def implicit(self, name: str) -> tuple[types.Type, ir.Value]:
+        """The type and value of an implicit register."""
+        builder = self.builder
+        if name == "laneid":
+            return LaneVector("uint32", LANES), ir.Constant(ROW_TYPE, list(range(LANES)))
+        if name in ("following", "here"):
+            value = self.following() if name == "following" else self.record
+            return LaneVector("uint64", 1), splat(builder, value, 1)
+        value = self.emsk() if name == "emsk" else builder.load(self.field(WARP, "lanes", I32), align=4)
+        return LaneVector("uint32", 1), splat(builder, value, 1)
+
+    # The body.
+
+    def _run(self) -> None:
+        statics = {binding.name: binding.static for binding in self.instruction.bindings}
+        if self.instruction.results == (Stop,):
+            code = self.instruction.body(*statics.values())
+            self.builder.ret(ir.Constant(I64, STOP + int(code)))
+            return
+        kinds: list[types.Type] = []
+        values: list[ir.Value] = []
+        for binding in self.instruction.bindings:
+            if binding.static is not None:
+                kind, value = type_of_static(binding.static), ir.Constant(I8.as_pointer(), None)
+            elif binding.operand is None:
+                kind, value = self.implicit(binding.name)
+            else:
+                kind, value = self.source(binding)
+            kinds.append(kind)
+            values.append(value)
+        ty, value = self.unit.call(self.instruction.body, kinds, values)  # type: ignore
+        self._finish(ty, value)
+
+    def _finish(self, ty: types.Type, value: ir.Value) -> None:
+        results = self.instruction.results
+        if not results:
+            self.builder.ret(self.following())
+            return
+        several = isinstance(ty, types.BaseTuple) and len(results) > 1
+        types_, values = (list(ty), cgutils.unpack_tuple(self.builder, value, len(results))) if several else ([ty], [value])  # type: ignore
+        destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
+        go_on: ir.Value | None = None
+        for kind, part_type, part in zip(results, types_, values, strict=True):
+            if isinstance(kind, LaneKind):
+                self.write(next(destinations), kind, part_type, part)
+            elif kind is Emsk:
+                self.write_scalar(ir.Constant(I64, EMSK_ROW), self.builder.extract_element(part, ir.Constant(I32, 0)))
+            elif kind is Next:
+                go_on = self.builder.extract_element(part, ir.Constant(I32, 0))
+            elif kind is Split:
+                go_on = self.split(self.builder.extract_element(part, ir.Constant(I32, 0)))
+        self.builder.ret(self.following() if go_on is None else go_on)
+
+    def split(self, wanted: ir.Value) -> ir.Value:
+        """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""
+        builder = self.builder
+        target = builder.load(self.field(RECORD, "value", I64), align=8)
+        taken = builder.and_(wanted, self.emsk())
+        lanes = builder.load(self.field(WARP, "lanes", I32), align=4)
+        builder.store(taken, self.field(WARP, "taken", I32), align=4)
+        builder.store(target, self.field(WARP, "target", I64), align=8)
+        none = builder.icmp_unsigned("==", taken, ir.Constant(I32, 0))
+        all_of_them = builder.icmp_unsigned("==", taken, lanes)
+        stop = ir.Constant(I64, STOP + int(Stop.SPLIT))
+        return builder.select(none, self.following(), builder.select(all_of_them, target, stop))
+
+    # Results out.
+
+    def write(self, operand: Any, kind: LaneKind, ty: Any, value: ir.Value) -> None:
+        """Write a result to its destination operand."""
+        builder, slot = self.builder, self.slots[operand.name]
+        assert isinstance(operand, RegisterKind)
+        parts = cgutils.unpack_tuple(builder, value, len(ty)) if isinstance(ty, types.BaseTuple) else [value]
+        for word, row in enumerate(self.rows(kind, parts)):
+            if operand.bank == "v":
+                self.write_vector(slot, word, row)
+            else:
+                place = builder.sub(builder.ptrtoint(self.row(slot, word, I8), I64), self.warp)
+                bits = self.scalar_bits(kind, row)
+                if operand.name in self.recipe.emsk_written:
+                    bits = builder.and_(bits, builder.load(self.field(WARP, "lanes", I32), align=4))
+                self.write_scalar(place, bits)
+
+    def rows(self, kind: LaneKind, parts: list[ir.Value]) -> list[ir.Value]:
+        """A result as rows of 32-bit words: NaNs canonical, pairs split."""
+        builder, value = self.builder, parts[0]
+        if len(parts) > 1 or kind is Mask:
+            return parts
+        count = value.type.count
+        row = ir.VectorType(I32, count)
+        if kind.dtype.itemsize == 8:
+            bits = builder.bitcast(value, ir.VectorType(I64, count))
+            high = builder.lshr(bits, ir.Constant(bits.type, [32] * count))
+            return [builder.trunc(bits, row), builder.trunc(high, row)]
+        if kind is not F32:
+            return [builder.bitcast(value, row)]
+        for suffix, function in (("ftz", numerics.flush), ("sat", numerics.saturate)):
+            if suffix in self.recipe.suffixes:
+                _, value = self.unit.call(function, [LaneVector("float32", count)], [value])  # type: ignore
+        bits = builder.bitcast(value, row)
+        nan = builder.fcmp_unordered("uno", value, value)
+        return [builder.select(nan, ir.Constant(row, [kind.canonical_nan] * count), bits)]
+
+    def write_vector(self, slot: int, word: int, row: ir.Value) -> None:
+        """Write a row to the active lanes."""
+        builder = self.builder
+        row = row if row.type.count == LANES else spread(builder, row, LANES)
+        place = self.row(slot, word, ROW_TYPE)
+        if self.instruction.all_lanes:
+            builder.store(row, place, align=64)
+            return
+        mask = self.emsk()
+        everything = builder.icmp_unsigned("==", mask, ir.Constant(I32, 0xFFFFFFFF))
+        with builder.if_else(everything, likely=True) as (whole, some):
+            with whole:
+                builder.store(row, place, align=64)
+            with some:
+                old = builder.load(place, align=64)
+                builder.store(builder.select(builder.bitcast(mask, LANE_BITS), row, old), place, align=64)
+
+    def scalar_bits(self, kind: LaneKind, row: ir.Value) -> ir.Value:
+        """A result as the one word of a scalar register; a mask of lanes only has bits of active lanes."""
+        builder = self.builder
+        if kind is Mask and row.type.count == LANES:
+            return builder.and_(builder.bitcast(row, I32), self.emsk())
+        first = builder.extract_element(row, ir.Constant(I32, 0))
+        return builder.sext(first, I32) if kind is Mask else first
+
+    def write_scalar(self, offset: ir.Value, bits: ir.Value) -> None:
+        """Put one word in all lanes of the row at an offset in the warp."""
+        self.builder.store(splat(self.builder, bits, LANES), self.pointer(self.warp, offset, ROW_TYPE), align=64)
+
+    # Memory.
+
+    def place(self, kind: AddressKind) -> tuple[types.Type, ir.Value]:
+        """Where the instruction's lanes point, checked; returns from the handler when some lane faults."""
+        access = self.instruction.access
+        assert access is not None
+        lanes = self.lanes
+        if self.recipe.build == COMPLETE:
+            hosts = self.builder.load(self.field(WARP, "host", ir.VectorType(I64, lanes)), align=8)
+            return Place(lanes), self.assemble(ir.Constant(I1, 0), ir.Constant(I64, 0), hosts)
+        if lanes == 1:
+            return Place(1), self.one_place(kind, access)
+        return Place(lanes), self.vector_place(kind, access)
+
+    def assemble(self, dense: ir.Value, first: ir.Value, hosts: ir.Value) -> ir.Value:
+        """A Place value."""
+        value = ir.Constant(place_type(hosts.type.count), ir.Undefined)
+        for index, part in enumerate((dense, first, hosts)):
+            value = self.builder.insert_value(value, part, index)
+        return value
+
+    def offset_and_scale(self) -> tuple[ir.Value, ir.Value]:
+        """The address operand's byte offset and the log2 of its index scale, from the record."""
+        builder = self.builder
+        value = builder.load(self.field(RECORD, "value", I64), align=8)
+        return builder.and_(value, ir.Constant(I64, 0xFFFFFFFF)), builder.lshr(value, ir.Constant(I64, 32))
+
+    def bounds(self, access: Access) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """(first address, how many starting addresses, host minus guest) of the space the lanes should be in."""
+        builder = self.builder
+        if access.space == "tsm":
+            size = builder.load(self.field(WARP, "tsm_size", I64), align=8)
+            count = builder.sub(size, ir.Constant(I64, access.size - 1))
+            return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "tsm", I64), align=8)
+        fields = [builder.load(self.field(RECORD, name, I64), align=8) for name in ("lo", "count", "delta")]
+        return fields[0], fields[1], fields[2]
+
+    def uniform_base(self, kind: AddressKind) -> ir.Value:
+        """The part of the address all lanes share, as i64."""
+        offset, _ = self.offset_and_scale()
+        slot = self.slots[f"{kind.name}.base"]
+        if kind.base_bank == "v":
+            return offset
+        words = [self.builder.zext(self.builder.load(self.row(slot, word, I32), align=4), I64) for word in range(kind.base_words)]
+        base = words[0] if kind.base_words == 1 else self.builder.or_(words[0], self.builder.shl(words[1], ir.Constant(I64, 32)))
+        return self.builder.add(base, offset)
+
+    def one_place(self, kind: AddressKind, access: Access) -> ir.Value:
+        """The place of a scalar access."""
+        builder = self.builder
+        _, scale = self.offset_and_scale()
+        index = builder.zext(builder.load(self.row(self.slots[kind.name], 0, I32), align=4), I64)
+        address = builder.add(self.uniform_base(kind), builder.shl(index, scale))
+        lo, count, delta = self.bounds(access)
+        good = self.inside(address, lo, count, access)
+        host = cgutils.alloca_once_value(builder, builder.add(address, delta))
+        with builder.if_then(builder.not_(good), likely=False):
+            builder.store(address, self.field(WARP, "address", I64), align=8)
+            self.resolve(access, ir.Constant(I32, 1))
+            builder.store(builder.load(self.field(WARP, "host", I64), align=8), host)
+        hosts = splat(builder, builder.load(host), 1)
+        return self.assemble(ir.Constant(I1, 0), ir.Constant(I64, 0), hosts)
+
+    def inside(self, address: ir.Value, lo: ir.Value, count: ir.Value, access: Access) -> ir.Value:
+        """Whether aligned accesses may start at address(es): an i1 or a vector of them."""
+        builder, vector = self.builder, address.type
+        if isinstance(vector, ir.VectorType):
+            lo, count = (splat(builder, value, vector.count) for value in (lo, count))
+            low_bits, zero = ir.Constant(vector, [access.alignment - 1] * vector.count), ir.Constant(vector, [0] * vector.count)
+        else:
+            low_bits, zero = ir.Constant(I64, access.alignment - 1), ir.Constant(I64, 0)
+        relative = builder.sub(address, lo)
+        positive = builder.icmp_signed(">=", relative, zero)
+        within = builder.and_(positive, builder.icmp_signed("<", relative, count))
+        return builder.and_(within, builder.icmp_unsigned("==", builder.and_(address, low_bits), zero))
+
+    def addresses(self, kind: AddressKind) -> ir.Value:
+        """The address of every lane, <32 x i64>; TSM offsets wrap at 32 bits."""
+        builder = self.builder
+        base, (_, scale) = self.uniform_base(kind), self.offset_and_scale()
+        if kind.base_bank == "v":
+            lanes = self.pair(self.words(self.slots[f"{kind.name}.base"], 2, LANES))
+            return builder.add(lanes, splat(builder, base, LANES))
+        index = self.words(self.slots[kind.name], 1, LANES)[0]
+        wide = builder.sext(index, WIDE) if "sign" in self.recipe.suffixes else builder.zext(index, WIDE)
+        total = builder.add(builder.shl(wide, splat(builder, scale, LANES)), splat(builder, base, LANES))
+        return builder.and_(total, ir.Constant(WIDE, [0xFFFFFFFF] * LANES)) if kind.base_words == 1 else total
+
+    def vector_place(self, kind: AddressKind, access: Access) -> ir.Value:
+        """The place of a vector access: dense where all lanes are active and consecutive."""
+        builder = self.builder
+        hosts = cgutils.alloca_once(builder, WIDE)
+        lo, count, delta = self.bounds(access)
+        dense, first = self.dense(kind, access, lo, count) if self.recipe.dense else (ir.Constant(I1, 0), ir.Constant(I64, 0))
+        with builder.if_then(builder.not_(dense), likely=False):
+            mask = self.emsk()
+            addresses = self.addresses(kind)
+            off = builder.not_(builder.bitcast(mask, LANE_BITS))
+            good = builder.or_(self.inside(addresses, lo, count, access), off)
+            scratch = splat(builder, builder.add(self.warp, ir.Constant(I64, offset_of(WARP, "scratch"))), LANES)
+            builder.store(builder.select(off, scratch, builder.add(addresses, splat(builder, delta, LANES))), hosts)
+            all_good = builder.icmp_unsigned("==", builder.bitcast(good, I32), ir.Constant(I32, 0xFFFFFFFF))
+            with builder.if_then(builder.not_(all_good), likely=False):
+                builder.store(addresses, self.field(WARP, "address", WIDE), align=8)
+                self.resolve(access, mask)
+                builder.store(builder.load(self.field(WARP, "host", WIDE), align=8), hosts)
+        return self.assemble(dense, builder.add(first, delta), builder.load(hosts))
+
+    def dense(self, kind: AddressKind, access: Access, lo: ir.Value, count: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Whether all 32 lanes are active, consecutive and inside; and lane 0's address."""
+        builder = self.builder
+        index = self.words(self.slots[kind.name], 1, LANES)[0]
+        start = builder.extract_element(index, ir.Constant(I32, 0))
+        steps = builder.sub(index, spread(builder, index, LANES))
+        even = builder.icmp_unsigned("==", steps, ir.Constant(ROW_TYPE, list(range(LANES))))
+        flags = builder.icmp_unsigned("==", builder.and_(builder.bitcast(even, I32), self.emsk()), ir.Constant(I32, 0xFFFFFFFF))
+        signed = "sign" in self.recipe.suffixes
+        ordered = builder.xor(start, ir.Constant(I32, 0x80000000)) if signed else start
+        no_wrap = builder.icmp_unsigned("<=", ordered, ir.Constant(I32, 0xFFFFFFFF - LANES + 1))
+        wide = builder.sext(start, I64) if signed else builder.zext(start, I64)
+        shift = ir.Constant(I64, access.size.bit_length() - 1)
+        address = builder.add(self.uniform_base(kind), builder.shl(wide, shift))
+        if kind.base_words == 1:
+            address = builder.and_(address, ir.Constant(I64, 0xFFFFFFFF))
+        last = builder.sub(count, ir.Constant(I64, (LANES - 1) * access.size))
+        fits = self.inside(address, lo, last, access)
+        return builder.and_(builder.and_(flags, no_wrap), fits), address
+
+    def resolve(self, access: Access, mask: ir.Value) -> None:
+        """Have the core look the addresses up; return from the handler if it says so."""
+        builder = self.builder
+        name = "resolve_tsm" if access.space == "tsm" else "resolve"
+        function = ir.FunctionType(I64, [I64, I64, I64, I64])
+        callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
+        request = ir.Constant(I64, access.size | (0x100 if access.store else 0))
+        answer = builder.call(callee, [self.warp, self.record, request, builder.zext(mask, I64)])
+        with builder.if_then(builder.icmp_signed("!=", answer, ir.Constant(I64, 0)), likely=False):
+            builder.ret(answer)
+
+    def _issue(self, access: Access) -> None:
+        """Observed build: every lane's address and host pointer in the warp, then the core queues the access."""
+        builder = self.builder
+        kind = next(kind for kind in self.instruction.kinds if isinstance(kind, AddressKind))
+        if self.lanes == 1:
+            _, scale = self.offset_and_scale()
+            index = builder.zext(builder.load(self.row(self.slots[kind.name], 0, I32), align=4), I64)
+            address = builder.add(self.uniform_base(kind), builder.shl(index, scale))
+            builder.store(address, self.field(WARP, "address", I64), align=8)
+            self.resolve(access, ir.Constant(I32, 1))
+        else:
+            builder.store(self.addresses(kind), self.field(WARP, "address", WIDE), align=8)
+            self.resolve(access, self.emsk())
+        builder.ret(ir.Constant(I64, STOP + int(Stop.ACCESS)))
+
+

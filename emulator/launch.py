@@ -1,0 +1,309 @@
+"""One kernel on one grid: residency, the state of its warps, and the loop around the compiled core."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+import numpy as np
+
+from ..isa.effects import Stop
+from ..isa.lanes import LANES
+from ..isa.operands import LANE_SPECIALS, ONE, UNIFORM_SPECIALS, ZERO
+from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
+from . import arguments, core, report
+from .decode import Program
+from .engine import Engine
+from .faults import Deadlock, LaunchError, Timeout
+from .hbm import Hbm
+from .profiles import Profile
+from .state import BLOCK, LAUNCH, RANGE, ROW, WARP, scalar_row
+
+Dim3 = tuple[int, int, int]
+POLL_SECONDS = 0.02
+"""How often, roughly, Python looks for Ctrl-C, limits and progress."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The order in which a chip runs what it holds, in instructions (machine.md section 7)."""
+
+    warp_slice: int = 4096
+    """A warp runs until it waits or for this many, then the next warp of the block."""
+    block_slice: int = 65536
+    """A block runs until none of its warps can go on or for this many, then the next resident block."""
+    spin_limit: int = 1024
+    """A path that neither joins nor exits gives way to the next one after this many."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a launch is given up: after so many instructions or so many seconds of host time; None is never."""
+
+    instructions: int | None = None
+    seconds: float | None = None
+
+
+def aligned_bytes(size: int, align: int = 64) -> np.ndarray:
+    """Uncommitted, uncleared bytes at an aligned address."""
+    raw = np.empty(size + align, np.uint8)
+    start = -raw.ctypes.data % align
+    return raw[start : start + size]
+
+
+def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
+    """A grid or block extent with the missing ones filled in; LaunchError if it is none."""
+    parts = (value,) if isinstance(value, int | np.integer) else tuple(value)
+    if not 1 <= len(parts) <= 3 or any(not isinstance(part, int | np.integer) for part in parts):
+        raise LaunchError(f"a {what} has one to three whole numbers, not {value!r}")
+    x, y, z = (*(int(part) for part in parts), 1, 1)[:3]
+    return x, y, z
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a plan is made for: grid and block extents and bytes of TSM beyond the kernel's own."""
+
+    grid: Dim3
+    block: Dim3
+    tsm: int
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the grid."""
+        return self.grid[0] * self.grid[1] * self.grid[2]
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return self.block[0] * self.block[1] * self.block[2]
+
+    @property
+    def warps(self) -> int:
+        """Warps of a block."""
+        return -(-self.threads // LANES)
+
+
+def occupancy(program_vregs: int, tsm: int, shape: Shape, profile: Profile) -> dict[str, int]:
+    """Blocks a compute unit can hold, by what limits them: registers, tsm, warps, blocks."""
+    unit = profile.tsm_unit
+    tsm_bytes = -(-tsm // unit) * unit
+    return {
+        "registers": profile.vregs_per_cu // (program_vregs * LANES * shape.warps),
+        "tsm": profile.tsm_bytes // tsm_bytes if tsm_bytes else profile.blocks_per_cu,
+        "warps": profile.warps_per_cu // shape.warps,
+        "blocks": profile.blocks_per_cu,
+    }
+
+
+def check_shape(program: Program, shape: Shape, profile: Profile) -> int:
+    """How many blocks a compute unit holds; LaunchError for what the chip cannot run."""
+    kernel = program.kernel
+    for what, extents, most in (("grid", shape.grid, profile.max_grid), ("block", shape.block, profile.max_block)):
+        for axis, extent, limit in zip("xyz", extents, most, strict=True):
+            if not 1 <= extent <= limit:
+                raise LaunchError(f"kernel '{kernel.name}': {what} {axis} is {extent}, {profile.name} takes 1 to {limit}")
+    if shape.threads > profile.max_threads:
+        raise LaunchError(f"kernel '{kernel.name}': a block of {shape.threads} threads, {profile.name} takes at most {profile.max_threads}")
+    if kernel.maxntid and any(extent > most for extent, most in zip(shape.block, kernel.maxntid, strict=True)):
+        raise LaunchError(f"kernel '{kernel.name}': block {shape.block} exceeds its .maxntid {kernel.maxntid}")
+    tsm = kernel.tsm + shape.tsm
+    if tsm > profile.tsm_bytes:
+        raise LaunchError(
+            f"kernel '{kernel.name}': {tsm} bytes of TSM a block (.tsm {kernel.tsm} and {shape.tsm} at launch), "
+            f"a compute unit of {profile.name} has {profile.tsm_bytes}: use a smaller tile"
+        )
+    limits = occupancy(kernel.vregs, tsm, shape, profile)
+    name, most = min(limits.items(), key=lambda item: item[1])
+    if most == 0:
+        raise LaunchError(f"kernel '{kernel.name}': not even one block fits a compute unit ({name}): use a smaller block")
+    return most
+
+
+class Plan:
+    """The state of a kernel's warps for one shape: made once, run many times."""
+
+    def __init__(self, program: Program, shape: Shape, profile: Profile, engine: Engine, schedule: Schedule, place: tuple[int, int], hbm: Hbm):
+        self.program, self.shape, self.engine, self.profile = program, shape, engine, profile
+        self.chip, self.chips = place
+        self.hbm = hbm
+        self.per_cu = check_shape(program, shape, profile)
+        self.tsm = program.kernel.tsm + shape.tsm
+        self.slots = min(shape.blocks, self.per_cu * profile.compute_units)
+        self.stride = -(-program.warp_bytes // 4096) * 4096 + 64
+        tsm_stride = -(-self.tsm // 128) * 128
+        self.warps = aligned_bytes(self.slots * shape.warps * self.stride, 4096)
+        self.tsm_bytes = aligned_bytes(max(1, self.slots * tsm_stride))
+        self.blocks = aligned_bytes(self.slots * BLOCK.itemsize).view(BLOCK)
+        self.blocks[:] = 0
+        self.launch = aligned_bytes(LAUNCH.itemsize).view(LAUNCH)
+        self.resident = np.zeros(profile.compute_units, np.int32)
+        self.ring, self.free = np.zeros(self.slots, np.int32), np.arange(self.slots, dtype=np.int32)[::-1].copy()
+        self.blocks["warps"] = self.warps.ctypes.data + np.arange(self.slots) * shape.warps * self.stride
+        self.blocks["tsm"] = self.tsm_bytes.ctypes.data + np.arange(self.slots) * tsm_stride
+        self._template(program)
+        self._launch_struct(schedule)
+
+    def _template(self, program: Program) -> None:
+        shape, kernel = self.shape, program.kernel
+        uniform = {"%ntid.x": shape.block[0], "%ntid.y": shape.block[1], "%ntid.z": shape.block[2], "%nblkid.x": shape.grid[0],
+                   "%nblkid.y": shape.grid[1], "%nblkid.z": shape.grid[2], "%nwarpid": shape.warps,
+                   "%ncuid": self.profile.compute_units, "%chip": self.chip, "%nchips": self.chips, "%tsmsize": self.tsm}
+        offsets = [scalar_row(UNIFORM_SPECIALS[name][0]) for name in uniform]
+        offsets += [scalar_row(UNIFORM_SPECIALS["%warpid"][0]), scalar_row(UNIFORM_SPECIALS["%gridid"][0]), scalar_row(UNIFORM_SPECIALS["%gridid"][0] + 1)]
+        offsets += [scalar_row(ZERO), scalar_row(ONE), scalar_row(0xF1), scalar_row(0xF2)]
+        offsets += [scalar_row(number) for number, _ in LANE_SPECIALS.values()]
+        first_constant = program.warp_bytes - ROW * (len(program.constants) + 1)
+        offsets += [first_constant + ROW * n for n in range(len(program.constants))]
+        rows = np.zeros((shape.warps, len(offsets), LANES), np.uint32)
+        rows[:, : len(uniform)] = np.array(list(uniform.values()), np.uint32)[None, :, None]
+        rows[:, len(uniform)] = np.arange(shape.warps, dtype=np.uint32)[:, None]
+        start = len(uniform) + 3
+        rows[:, start + 1] = 1
+        lanes = lane_specials(shape)
+        rows[:, start + 4 : start + 4 + len(lanes)] = lanes.transpose(1, 0, 2)
+        if len(program.constants):
+            rows[:, -len(program.constants) :] = program.constants[None]
+        self.template_rows, self.template = np.array(offsets, np.int32), rows
+        ids = np.array([_packed_id(32 * warp, shape.block) for warp in range(shape.warps)], np.uint32)
+        dims = shape.block[0] | shape.block[1] << 12 | (shape.block[2] & 0xFF) << 24
+        fixed = [(0, 0), (1, 0), (2, kernel.private), (4, KM_BASE & 0xFFFFFFFF), (5, KM_BASE >> 32), (37, dims)]
+        preload = sorted({sreg + word for p in kernel.params if p.sreg is not None for sreg in [p.sreg] for word in range(2 if p.size == 8 else 1)})
+        numbers = [sreg for sreg, _ in fixed] + [36] + preload
+        self.entry_rows = np.array([scalar_row(sreg) for sreg in numbers], np.int32)
+        self.entry = np.zeros((shape.warps, len(numbers)), np.uint32)
+        self.entry[:, : len(fixed)] = [value for _, value in fixed]
+        self.entry[:, len(fixed)] = ids
+        self.preload = {sreg: len(fixed) + 1 + n for n, sreg in enumerate(preload)}
+
+    def _launch_struct(self, schedule: Schedule) -> None:
+        values: dict[str, int] = {
+            "program": self.program.records.ctypes.data, "slots": self.blocks.ctypes.data, "slot_count": self.slots,
+            "warp_stride": self.stride, "block_warps": self.shape.warps, "block_threads": self.shape.threads,
+            "grid_x": self.shape.grid[0], "grid_y": self.shape.grid[1], "blocks": self.shape.blocks,
+            "cus": self.profile.compute_units, "per_cu": self.per_cu, "resident": self.resident.ctypes.data,
+            "ring": self.ring.ctypes.data, "free": self.free.ctypes.data, "warp_slice": schedule.warp_slice,
+            "block_slice": schedule.block_slice, "spin_limit": schedule.spin_limit,
+            "template_rows": self.template_rows.ctypes.data, "template": self.template.ctypes.data,
+            "template_count": len(self.template_rows), "entry_rows": self.entry_rows.ctypes.data,
+            "entry": self.entry.ctypes.data, "entry_count": len(self.entry_rows), "tsm_size": self.tsm,
+            "resolve": self.engine.resolve, "resolve_tsm": self.engine.resolve_tsm,
+            "poison_rows": self.program.kernel.vregs,
+        }
+        self.launch[:] = 0
+        for name, value in values.items():
+            self.launch[name] = value
+
+    def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, poison: bool) -> None:
+        """Reset to the start of a launch with these arguments, memory ranges and clocks."""
+        for sreg, value in arguments.preloaded(self.program.kernel, memory):
+            self.entry[:, self.preload[sreg]] = value
+        self.resident[:] = 0
+        self.free[:] = np.arange(self.slots, dtype=np.int32)[::-1]
+        for name in ("next_block", "finished", "ring_head", "ring_count", "idle", "executed", "quota"):
+            self.launch[name] = 0
+        self.launch["free_count"] = self.slots
+        self.launch["clocks"] = clocks.ctypes.data
+        self.launch["ranges"], self.launch["range_count"] = ranges.ctypes.data, len(ranges)
+        self.launch["poison"] = poison
+        self.ranges, self.clocks, self.memory = ranges, clocks, memory
+
+    def detail(self, code: int, addresses: dict[int, int], size: int) -> str:
+        """What is wrong with the first of some faulting addresses."""
+        lane, address = next(iter(addresses.items()))
+        if code in (9, 10):
+            return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {self.tsm} bytes"
+        if code == 12:
+            return f"lane {lane}: {address:#x} is not a multiple of {size}"
+        return f"lane {lane}: {size} bytes at {address:#x}: {self.hbm.describe(address, size)}"
+
+    def warp(self, slot: int, index: int) -> np.void:
+        """The WARP header of a resident warp."""
+        start = (slot * self.shape.warps + index) * self.stride
+        return self.warps[start : start + WARP.itemsize].view(WARP)[0]
+
+    def rows(self, slot: int, index: int) -> np.ndarray:
+        """All rows of a resident warp, (rows, 32) uint32."""
+        start = (slot * self.shape.warps + index) * self.stride + WARP.itemsize
+        size = (self.stride - WARP.itemsize) // ROW * ROW
+        return self.warps[start : start + size].view(np.uint32).reshape(-1, LANES)
+
+
+def lane_specials(shape: Shape) -> np.ndarray:
+    """The per-lane special registers in table order, (specials, warps, 32) uint32."""
+    thread = np.arange(shape.warps * LANES, dtype=np.uint64).reshape(shape.warps, LANES)
+    x, y, _ = shape.block
+    lane = np.broadcast_to(np.arange(LANES, dtype=np.uint64), thread.shape)
+    bit = np.uint64(1) << lane
+    everything = np.uint64(0xFFFFFFFF)
+    parts = [thread % x, thread // x % y, thread // (x * y), lane, bit, bit - 1, 2 * bit - 1, everything & ~(2 * bit - 1), everything & ~(bit - 1)]
+    return np.stack(parts).astype(np.uint32)
+
+
+def _packed_id(thread: int, block: Dim3) -> int:
+    x, y, _ = block
+    return thread % x | (thread // x % y) << 12 | (thread // (x * y) & 0xFF) << 24
+
+
+def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None = None) -> int:
+    """Run a started plan to its end: instructions executed. Raises Fault, Timeout, Deadlock."""
+    started = time.monotonic()
+    launch, step = plan.launch, 1 << 20
+    address = launch.ctypes.data
+    while True:
+        left = step if limits.instructions is None else min(step, limits.instructions - int(launch["executed"][0]))
+        if left <= 0:
+            _give_up(plan, "instructions", limits.instructions or 0)
+        launch["quota"] = left
+        before = time.monotonic()
+        reason = plan.engine.run(address)
+        now = time.monotonic()
+        if reason == core.DONE:
+            return int(launch["executed"][0])
+        if reason == core.DEADLOCK:
+            raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
+        if reason != core.QUOTA:
+            _stopped(plan, reason)
+            continue
+        if limits.seconds is not None and now - started > limits.seconds:
+            _give_up(plan, "seconds", limits.seconds)
+        if progress:
+            progress(int(launch["finished"][0]), plan.shape.blocks)
+        if now - before < POLL_SECONDS / 2 and left == step:
+            step = min(step * 2, 1 << 30)
+        elif now - before > POLL_SECONDS * 2:
+            step = max(step // 2, 1 << 12)
+
+
+def _stopped(plan: Plan, reason: int) -> None:
+    """Do what the core needs Python for; raise what ends the launch."""
+    launch = plan.launch
+    pc = int(launch["stop_pc"][0])
+    if reason == Stop.COMPILE:
+        plan.program.fill(plan.engine, plan.program.offset_of(pc) // 8, compile=True)
+        return
+    slot, index = int(launch["stop_slot"][0]), int(launch["stop_warp"][0])
+    if reason in (Stop.FAULT, Stop.TRAP):
+        raise report.fault(plan, slot, index, trap=reason == Stop.TRAP)
+    raise AssertionError(f"the core stopped for {reason}")
+
+
+def _give_up(plan: Plan, limit: Literal["instructions", "seconds"], value: float) -> NoReturn:
+    raise Timeout(limit=limit, value=value, places=report.places(plan))
+
+
+def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Code, data and KM of a launch before the chip's HBM allocations, sorted by address, as RANGE."""
+    rows: list[tuple[int, int, int, int]] = []
+    for base, content, flags in ((CODE_BASE, code, 1 | 4), (DATA_BASE, data, 1 | 2), (KM_BASE, km, 1)):
+        if content.nbytes:
+            rows.append((base, base + content.nbytes, content.ctypes.data - base, flags))
+    table = np.zeros(len(rows) + len(hbm), RANGE)
+    table[: len(rows)] = rows
+    for name in ("lo", "hi", "delta", "flags"):
+        table[name][len(rows) :] = hbm[name].astype(np.int64, copy=False) if name == "flags" else hbm[name].view(np.int64)
+    return table
+
+

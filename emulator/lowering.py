@@ -1,0 +1,498 @@
+"""What the vocabulary of instruction bodies becomes in machine code: lane values as LLVM vectors.
+
+A lane value of N lanes is the LLVM vector <N x element>; one-lane values spread where they meet wider
+ones, as numpy arrays do. Only this module and `compiler` import numba, and only when something must be
+compiled: a warm start loads machine code from the cache.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.imputils import lower_cast, lower_constant
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin, models, register_model, type_callable, typeof_impl
+
+from ..isa import numerics, reference
+from ..isa.lanes import LANES, LaneKind
+from ..isa.widths import Width
+from . import primitives
+from .state import struct_types
+
+I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+ELEMENTS: dict[str, ir.Type] = {
+    "bool": I1,
+    "uint8": I8,
+    "int32": I32,
+    "uint32": I32,
+    "int64": I64,
+    "uint64": I64,
+    "float32": ir.FloatType(),
+    "float64": ir.DoubleType(),
+}
+
+
+class LaneVector(types.Type):
+    """A lane value: `lanes` elements of one numpy type."""
+
+    def __init__(self, dtype: Any, lanes: int):
+        self.dtype, self.lanes = np.dtype(dtype), lanes
+        super().__init__(name=f"{self.dtype.name}x{lanes}")
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        """The LLVM type."""
+        return ir.VectorType(ELEMENTS[self.dtype.name], self.lanes)
+
+    def like(self, dtype: Any) -> LaneVector:
+        """As many lanes of another element."""
+        return LaneVector(dtype, self.lanes)
+
+
+class Constant(types.Type):
+    """The type of one value known while compiling, such as a lane kind or a memory width."""
+
+    def __init__(self, value: Any):
+        self.value = value
+        super().__init__(name=f"Constant({value!r})")
+
+
+class Place(types.Type):
+    """Where a memory instruction points: dense rows at `first`, or one host pointer per lane."""
+
+    def __init__(self, lanes: int):
+        self.lanes = lanes
+        super().__init__(name=f"Place{lanes}")
+
+
+@register_model(LaneVector)
+class _LaneVectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: LaneVector):
+        super().__init__(manager, fe_type, fe_type.llvm)
+
+
+@register_model(Constant)
+class _ConstantModel(models.OpaqueModel):
+    pass
+
+
+@register_model(Place)
+class _PlaceModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: Place):
+        super().__init__(manager, fe_type, place_type(fe_type.lanes))
+
+
+def place_type(lanes: int) -> ir.Type:
+    """{dense, first host address, host address per lane}."""
+    return ir.LiteralStructType([I1, I64, ir.VectorType(I64, lanes)])
+
+
+@typeof_impl.register(LaneKind)
+def _typeof_kind(value: LaneKind, c: Any) -> Constant:
+    return Constant(value)
+
+
+@lower_constant(Constant)
+def _constant(context: Any, builder: Any, ty: Any, value: Any) -> Any:
+    return context.get_dummy_value()
+
+
+def splat(builder: ir.IRBuilder, scalar: ir.Value, lanes: int) -> ir.Value:
+    """The vector with `scalar` in every lane."""
+    vector = ir.VectorType(scalar.type, lanes)
+    if isinstance(scalar, ir.Constant):
+        return ir.Constant(vector, [scalar.constant] * lanes)
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(I32, 0))
+    return spread(builder, first, lanes)
+
+
+def spread(builder: ir.IRBuilder, vector: ir.Value, lanes: int) -> ir.Value:
+    """Lane 0 of a vector in `lanes` lanes."""
+    undefined = ir.Constant(vector.type, ir.Undefined)
+    return builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def _constant_of(element: ir.Type, value: Any) -> ir.Constant:
+    if isinstance(element, ir.IntType):
+        return ir.Constant(element, int(value) & ((1 << element.width) - 1))
+    return ir.Constant(element, float(value))
+
+
+def widen(builder: ir.IRBuilder, value: ir.Value, ty: Any, target: LaneVector) -> ir.Value:
+    """A lane value or Python scalar as a lane value with `target`'s lanes and element."""
+    if isinstance(ty, LaneVector):
+        return value if ty.lanes == target.lanes else spread(builder, value, target.lanes)
+    element = target.llvm.element
+    if isinstance(ty, types.Boolean):
+        value = value if value.type == I1 else builder.trunc(value, I1)
+    elif isinstance(ty, types.Integer) and isinstance(element, ir.IntType):
+        value = builder.trunc(value, element) if value.type.width > element.width else value
+        value = builder.sext(value, element) if value.type.width < element.width else value
+    elif isinstance(ty, types.Integer):
+        value = builder.sitofp(value, element)
+    elif isinstance(ty, types.Float) and value.type != element:
+        value = builder.fptrunc(value, element)
+    return splat(builder, value, target.lanes)
+
+
+def joined(a: Any, b: Any) -> LaneVector | None:
+    """The lane type two operands of an operator meet in."""
+    if isinstance(a, LaneVector) and isinstance(b, LaneVector):
+        return LaneVector(a.dtype, max(a.lanes, b.lanes)) if a.dtype == b.dtype else None
+    if isinstance(a, LaneVector) and isinstance(b, types.Number | types.Boolean):
+        return a
+    return b if isinstance(b, LaneVector) and isinstance(a, types.Number) else None
+
+
+def _binary(python: Any, emit: Callable[..., Any], *, compares: bool = False) -> None:
+    @infer_global(python)
+    class Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            if len(args) != 2 or kws:
+                return None
+            lanes = joined(*args)
+            if lanes is None:
+                return None
+            return signature(lanes.like("bool") if compares else lanes, *args)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        lanes = joined(*sig.args)
+        assert lanes is not None
+        values = [widen(builder, value, ty, lanes) for value, ty in zip(args, sig.args, strict=True)]
+        return emit(builder, lanes.dtype.kind, *values)
+
+    for pair in ((LaneVector, LaneVector), (LaneVector, types.Number), (types.Number, LaneVector), (LaneVector, types.Boolean)):
+        lower_builtin(python, *pair)(lower)
+
+
+def _arithmetic(integer: str, floating: str) -> Callable[..., Any]:
+    return lambda b, kind, x, y: getattr(b, floating if kind == "f" else integer)(x, y)
+
+
+def shift(builder: ir.IRBuilder, instruction: str, value: ir.Value, count: ir.Value) -> ir.Value:
+    """A shift that is defined for every count: past the width 0, or the sign for ashr."""
+    width = value.type.element.width
+    limit = ir.Constant(value.type, [width - 1] * value.type.count)
+    small = builder.icmp_unsigned("<=", count, limit)
+    if instruction == "ashr":
+        return builder.ashr(value, builder.select(small, count, limit))
+    zero = ir.Constant(value.type, [0] * value.type.count)
+    return builder.select(small, getattr(builder, instruction)(value, builder.select(small, count, zero)), zero)
+
+
+def _compare(op: str) -> Callable[..., Any]:
+    def emit(builder: Any, kind: str, x: Any, y: Any) -> Any:
+        if kind == "f":
+            return builder.fcmp_unordered(op, x, y) if op == "!=" else builder.fcmp_ordered(op, x, y)
+        return (builder.icmp_signed if kind == "i" else builder.icmp_unsigned)(op, x, y)
+
+    return emit
+
+
+_binary(operator.add, _arithmetic("add", "fadd"))
+_binary(operator.sub, _arithmetic("sub", "fsub"))
+_binary(operator.mul, _arithmetic("mul", "fmul"))
+_binary(operator.truediv, _arithmetic("", "fdiv"))
+_binary(operator.and_, lambda b, kind, x, y: b.and_(x, y))
+_binary(operator.or_, lambda b, kind, x, y: b.or_(x, y))
+_binary(operator.xor, lambda b, kind, x, y: b.xor(x, y))
+_binary(operator.lshift, lambda b, kind, x, y: shift(b, "shl", x, y))
+_binary(operator.rshift, lambda b, kind, x, y: shift(b, "ashr" if kind == "i" else "lshr", x, y))
+for _python, _op in ((operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">="), (operator.eq, "=="), (operator.ne, "!=")):
+    _binary(_python, _compare(_op), compares=True)
+
+
+def _unary(python: Any, emit: Callable[..., Any]) -> None:
+    @infer_global(python)
+    class Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            return signature(args[0], *args) if len(args) == 1 and isinstance(args[0], LaneVector) else None
+
+    @lower_builtin(python, LaneVector)
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return emit(builder, sig.args[0], args[0])
+
+
+_unary(operator.invert, lambda b, ty, x: b.not_(x))
+_unary(operator.neg, lambda b, ty, x: b.fneg(x) if ty.dtype.kind == "f" else b.neg(x))
+
+
+PRIMITIVES: set[Any] = set()
+"""The functions that have a compiled meaning of their own."""
+
+
+def primitive(function: Any, result: Callable[..., Any]) -> Callable[[Callable[..., Any]], None]:
+    """Give a vocabulary function its compiled meaning: `result(*argument types)` and an emitter.
+
+    The emitter is called with (builder, signature, *values).
+    """
+
+    def register(emit: Callable[..., Any]) -> None:
+        PRIMITIVES.add(function)
+        count = result.__code__.co_argcount
+
+        # numba reads the typer's parameter names, hence one function per arity.
+        def typer_of(context: Any) -> Any:
+            if count == 0:
+                return lambda: result()
+            if count == 1:
+                return lambda a: result(a)
+            if count == 2:
+                return lambda a, b: result(a, b)
+            if count == 3:
+                return lambda a, b, c: result(a, b, c)
+            return lambda a, b, c, d: result(a, b, c, d)
+
+        type_callable(function)(typer_of)
+
+        @lower_builtin(function, *[types.Any] * count)
+        def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return emit(builder, sig, *args)
+
+    return register
+
+
+def _where_type(c: Any, a: Any, b: Any) -> Any:
+    lanes = joined(a, b)
+    return lanes and LaneVector(lanes.dtype, max(lanes.lanes, c.lanes))
+
+
+@primitive(numerics.where, _where_type)
+def _where(builder: Any, sig: Any, c: Any, a: Any, b: Any) -> Any:
+    target = sig.return_type
+    condition = widen(builder, c, sig.args[0], target.like("bool"))
+    return builder.select(condition, widen(builder, a, sig.args[1], target), widen(builder, b, sig.args[2], target))
+
+
+@primitive(numerics.convert, lambda a, kind: a.like(kind.value.dtype))
+def _convert(builder: Any, sig: Any, a: Any, kind: Any) -> Any:
+    source, target = sig.args[0], sig.return_type
+    old, new = source.llvm.element, target.llvm.element
+    if old == new:
+        return a
+    if source.dtype.kind == "f" and target.dtype.kind == "f":
+        return builder.fptrunc(a, target.llvm) if isinstance(old, ir.DoubleType) else builder.fpext(a, target.llvm)
+    if source.dtype.kind == "f":
+        return (builder.fptosi if target.dtype.kind == "i" else builder.fptoui)(a, target.llvm)
+    if target.dtype.kind == "f":
+        return (builder.sitofp if source.dtype.kind == "i" else builder.uitofp)(a, target.llvm)
+    if old.width > new.width:
+        return builder.trunc(a, target.llvm)
+    return (builder.sext if source.dtype.kind == "i" else builder.zext)(a, target.llvm)
+
+
+@primitive(numerics.reinterpret, lambda a, kind: a.like(kind.value.dtype))
+def _reinterpret(builder: Any, sig: Any, a: Any, kind: Any) -> Any:
+    return builder.bitcast(a, sig.return_type.llvm)
+
+
+@primitive(numerics.constant, lambda value, kind: LaneVector(kind.value.dtype, 1))
+def _constant_lane(builder: Any, sig: Any, value: Any, kind: Any) -> Any:
+    return widen(builder, value, sig.args[0], sig.return_type)
+
+
+@primitive(numerics.mask_bits, lambda a: LaneVector("uint32", 1))
+def _mask_bits(builder: Any, sig: Any, a: Any) -> Any:
+    return builder.bitcast(builder.bitcast(a, I32), ir.VectorType(I32, 1))
+
+
+@primitive(numerics.broadcast, lambda a, lane: LaneVector(a.dtype, 1))
+def _broadcast(builder: Any, sig: Any, a: Any, lane: Any) -> Any:
+    number = builder.and_(builder.extract_element(lane, ir.Constant(I32, 0)), ir.Constant(I32, LANES - 1))
+    return splat(builder, builder.extract_element(a, number), 1)
+
+
+@primitive(numerics.trailing_zeros, lambda a: a)
+def _trailing_zeros(builder: Any, sig: Any, a: Any) -> Any:
+    return vector_intrinsic(builder, "llvm.cttz", a, extra=[ir.Constant(I1, 0)])
+
+
+def _shift_type(a: Any, count: Any) -> Any:
+    return LaneVector(a.dtype, max(a.lanes, getattr(count, "lanes", 1)))
+
+
+def _shift_by(instruction: Callable[[Any], str]) -> Callable[..., Any]:
+    def emit(builder: Any, sig: Any, a: Any, count: Any) -> Any:
+        target = sig.return_type
+        value = widen(builder, a, sig.args[0], target)
+        counts = widen(builder, count, sig.args[1], target.like("uint32"))
+        if target.llvm.element == I64:
+            counts = builder.zext(counts, target.llvm)
+        return shift(builder, instruction(target), value, counts)
+
+    return emit
+
+
+primitive(numerics.shift_left, _shift_type)(_shift_by(lambda ty: "shl"))
+primitive(numerics.shift_right, _shift_type)(_shift_by(lambda ty: "ashr" if ty.dtype.kind == "i" else "lshr"))
+
+
+def vector_intrinsic(builder: ir.IRBuilder, name: str, *values: ir.Value, extra: list[ir.Value] | None = None) -> ir.Value:
+    """Call the LLVM intrinsic `name` overloaded on the vector type of its operands."""
+    vector = values[0].type
+    suffix = {I32: "i32", I64: "i64", ir.FloatType(): "f32", ir.DoubleType(): "f64"}[vector.element]
+    rest = extra or []
+    function = ir.FunctionType(vector, [*[value.type for value in values], *[value.type for value in rest]])
+    callee = cgutils.get_or_insert_function(builder.module, function, f"{name}.v{vector.count}{suffix}")
+    return builder.call(callee, [*values, *rest])
+
+
+def _fused_type(a: Any, b: Any, c: Any) -> Any:
+    return LaneVector("float32", max(a.lanes, b.lanes, c.lanes))
+
+
+@primitive(numerics.fused, _fused_type)
+def _fused(builder: Any, sig: Any, *values: Any) -> Any:
+    wide = [widen(builder, value, ty, sig.return_type) for value, ty in zip(values, sig.args, strict=True)]
+    return vector_intrinsic(builder, "llvm.fma", *wide)
+
+
+@lower_cast(LaneVector, LaneVector)
+def _cast(context: Any, builder: Any, fromty: Any, toty: Any, value: Any) -> Any:
+    return widen(builder, value, fromty, toty)
+
+
+# Memory: a Place is dense (rows from `first` on) or one host pointer per lane; inactive pointers are scratch.
+
+
+def _load_type(at: Any, width: Any) -> Any:
+    one, words = LaneVector("uint32", at.lanes), width.value.kind.words
+    return one if words == 1 else types.UniTuple(one, words)
+
+
+def _item(width: Width) -> ir.IntType:
+    return ir.IntType(8 * width.item)
+
+
+def _every(words: int, word: int, lanes: int) -> ir.Constant:
+    return ir.Constant(ir.VectorType(I32, lanes), [lane * words + word for lane in range(lanes)])
+
+
+def _pointer(builder: ir.IRBuilder, address: ir.Value, pointee: ir.Type) -> ir.Value:
+    return builder.inttoptr(address, pointee.as_pointer())
+
+
+@primitive(reference.load, _load_type)
+def _load(builder: Any, sig: Any, at: Any, width_value: Any) -> Any:
+    width, lanes = sig.args[1].value, sig.args[0].lanes
+    words, item = width.kind.words, _item(width)
+    dense, first, pointers = (builder.extract_value(at, n) for n in range(3))
+    row = ir.VectorType(I32, lanes)
+    results = [cgutils.alloca_once(builder, row) for _ in range(words)]
+    with builder.if_else(dense) as (then, otherwise):
+        with then:
+            block = builder.load(_pointer(builder, first, ir.VectorType(item, lanes * words)), align=1)
+            for word, result in enumerate(results):
+                part = block if words == 1 else builder.shuffle_vector(block, ir.Constant(block.type, ir.Undefined), _every(words, word, lanes))
+                builder.store(_extend(builder, part, row, width.signed), result)
+        with otherwise:
+            columns = [ir.Constant(row, ir.Undefined)] * words
+            for lane in range(lanes):
+                pointer = builder.extract_element(pointers, ir.Constant(I32, lane))
+                part = builder.load(_pointer(builder, pointer, ir.VectorType(item, words)), align=1)
+                part = _extend(builder, part, ir.VectorType(I32, words), width.signed)
+                for word in range(words):
+                    one = builder.extract_element(part, ir.Constant(I32, word))
+                    columns[word] = builder.insert_element(columns[word], one, ir.Constant(I32, lane))
+            for column, result in zip(columns, results, strict=True):
+                builder.store(column, result)
+    values = [builder.load(result) for result in results]
+    return values[0] if words == 1 else cgutils.pack_array(builder, values)
+
+
+def _extend(builder: Any, value: Any, target: Any, signed: bool) -> Any:
+    if value.type == target:
+        return value
+    return (builder.sext if signed else builder.zext)(value, target)
+
+
+@primitive(reference.store, lambda at, value, width: types.none)
+def _store(builder: Any, sig: Any, at: Any, value: Any, width_value: Any) -> Any:
+    width, lanes = sig.args[2].value, sig.args[0].lanes
+    words, item = width.kind.words, _item(width)
+    dense, first, pointers = (builder.extract_value(at, n) for n in range(3))
+    rows = [value] if words == 1 else cgutils.unpack_tuple(builder, value, words)
+    narrow = ir.VectorType(item, lanes)
+    rows = [row if item == I32 else builder.trunc(row, narrow) for row in rows]
+    with builder.if_else(dense) as (then, otherwise):
+        with then:
+            builder.store(_interleave(builder, rows), _pointer(builder, first, ir.VectorType(item, lanes * words)), align=1)
+        with otherwise:
+            for lane in range(lanes):
+                pointer = builder.extract_element(pointers, ir.Constant(I32, lane))
+                part = ir.Constant(ir.VectorType(item, words), ir.Undefined)
+                for word, row in enumerate(rows):
+                    part = builder.insert_element(part, builder.extract_element(row, ir.Constant(I32, lane)), ir.Constant(I32, word))
+                builder.store(part, _pointer(builder, pointer, part.type), align=1)
+    return ir.Constant(I8.as_pointer(), None)
+
+
+def _interleave(builder: ir.IRBuilder, rows: list[ir.Value]) -> ir.Value:
+    """Rows a, b, ... as a0 b0 ... a1 b1 ...; a power of two of them."""
+    while len(rows) > 1:
+        half = len(rows) // 2
+        pairs = [(rows[n], rows[n + half]) for n in range(half)]
+        rows = [
+            builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, 2 * a.type.count), [n // 2 + (n % 2) * a.type.count for n in range(2 * a.type.count)]))
+            for a, b in pairs
+        ]
+    return rows[0]
+
+
+# What the compiled schedule is written in.
+
+
+@primitive(primitives.call, lambda handler, warp, record: types.int64)
+def _call(builder: Any, sig: Any, handler: Any, warp: Any, record: Any) -> Any:
+    function = ir.FunctionType(I64, [I64, I64])
+    return builder.call(builder.inttoptr(handler, function.as_pointer()), [warp, record])
+
+
+@primitive(primitives.read32, lambda address: types.uint32)
+def _read32(builder: Any, sig: Any, address: Any) -> Any:
+    return builder.load(_pointer(builder, address, I32), align=4)
+
+
+@primitive(primitives.read64, lambda address: types.int64)
+def _read64(builder: Any, sig: Any, address: Any) -> Any:
+    return builder.load(_pointer(builder, address, I64), align=8)
+
+
+@primitive(primitives.write_row, lambda address, value: types.none)
+def _write_row(builder: Any, sig: Any, address: Any, value: Any) -> Any:
+    value = value if value.type == I32 else builder.trunc(value, I32)
+    row = splat(builder, value, LANES)
+    builder.store(row, _pointer(builder, address, row.type), align=64)
+    return ir.Constant(I8.as_pointer(), None)
+
+
+@primitive(primitives.write32, lambda address, value: types.none)
+def _write32(builder: Any, sig: Any, address: Any, value: Any) -> Any:
+    value = value if value.type == I32 else builder.trunc(value, I32)
+    builder.store(value, _pointer(builder, address, I32), align=4)
+    return ir.Constant(I8.as_pointer(), None)
+
+
+@primitive(primitives.copy, lambda target, source, count: types.none)
+def _copy(builder: Any, sig: Any, target: Any, source: Any, count: Any) -> Any:
+    cgutils.raw_memcpy(builder, _pointer(builder, target, I8), _pointer(builder, source, I8), count, 1)
+    return ir.Constant(I8.as_pointer(), None)
+
+
+def _struct(function: Any, dtype: np.dtype[Any]) -> None:
+    record = numba.from_dtype(dtype)
+
+    @primitive(function, lambda address: record)
+    def lower(builder: Any, sig: Any, address: Any) -> Any:
+        return _pointer(builder, address, ir.ArrayType(I8, dtype.itemsize))
+
+
+for _function, _dtype in struct_types(primitives).items():
+    _struct(_function, _dtype)
+

@@ -1,0 +1,379 @@
+"""What is known of each chip: every number once, with its unit, tag and source.
+
+A `Profile` has one `Entry` per number. `profile.compute_units` is the plain value, `profile.fact("compute_units")`
+the value with unit, tag and source. Tags: `published` by the vendor or in print, `measured` by someone with the card,
+`defined` by this project because nothing public says it, among them numbers that can only be inferred. Sources are
+the short names of chip.md, or "chip.md" and the section where it names the kind of source only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, cast, overload
+
+from ..isa.program import MAX_PARAMETER_BYTES
+
+T = TypeVar("T")
+Tag = Literal["published", "measured", "defined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact(Generic[T]):
+    """One number (or word) of a chip: its value in `unit`, how it is known, who says so, and what it means.
+
+    A value of None means that the number is not known and nothing needs it.
+    """
+
+    value: T
+    unit: str
+    tag: Tag
+    source: str
+    meaning: str = ""
+
+
+def published(value: T, source: str) -> Fact[T]:
+    """Make a fact the vendor or the press states; the entry it is assigned to adds unit and meaning."""
+    return Fact(value, "", "published", source)
+
+
+def measured(value: T, source: str) -> Fact[T]:
+    """Make a fact somebody with the card observed."""
+    return Fact(value, "", "measured", source)
+
+
+def defined(value: T, source: str) -> Fact[T]:
+    """Make a fact this project decides; `source` says why so."""
+    return Fact(value, "", "defined", source)
+
+
+UNKNOWN: Fact[Any] = defined(None, "not found in public")
+NOT_ON_CHIP = "does not exist on this chip"
+
+
+class Entry(Generic[T]):
+    """A field of `Profile`: set with a `Fact[T]`, read as a `T`; owns the unit, the meaning and the least value."""
+
+    def __init__(self, unit: str, meaning: str, *, least: int = 0, fixed: bool = False) -> None:
+        self.unit = unit
+        self.meaning = meaning
+        self.least = least
+        self.fixed = fixed
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Learn the name of the field."""
+        self.name = name
+
+    @overload
+    def __get__(self, profile: None, owner: type) -> Entry[T]: ...
+    @overload
+    def __get__(self, profile: Profile, owner: type) -> T: ...
+    def __get__(self, profile: Profile | None, owner: type) -> T | Entry[T]:
+        """The value. On the class there is none, which tells `dataclass` that the field has no default."""
+        if profile is None:
+            raise AttributeError(self.name)
+        return cast("T", profile.__dict__[self.name].value)
+
+    def __set__(self, profile: Profile, fact: Fact[T]) -> None:
+        """Keep `fact`; ValueError if a number in it is below the least one."""
+        if any(number < self.least for number in _numbers(fact.value)):
+            raise ValueError(f"{self.name} = {fact.value} is below {self.least}")
+        profile.__dict__[self.name] = replace(fact, unit=self.unit, meaning=self.meaning)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One kind of chip. Bandwidths are each way, in decimal units; `*_by_*` are rows of (what, ..., value)."""
+
+    name: str
+
+    arch: Entry[str] = Entry("", "architecture", fixed=True)
+    arch_number: Entry[int] = Entry("", "value of __HGGC_ARCH__", fixed=True)
+    capability: Entry[str] = Entry("", "compute capability")
+    speed_ratio: Entry[float] = Entry("x 810E", "speed by the vendor's claim, metric not stated")
+
+    hbm_kind: Entry[str] = Entry("", "kind of HBM")
+    hbm_bytes: Entry[int] = Entry("B", "size of HBM", least=1)
+    hbm_bandwidth: Entry[float] = Entry("B/s", "HBM bandwidth", least=1)
+    hbm_copy_bandwidth: Entry[float | None] = Entry("B/s", "HBM bandwidth that copies reach")
+
+    compute_units: Entry[int] = Entry("CU", "compute units of a chip", least=1)
+    clock: Entry[float] = Entry("Hz", "clock of a compute unit", least=1)
+    warp_size: Entry[int] = Entry("lanes", "lanes of a warp", fixed=True)
+    max_threads: Entry[int] = Entry("threads", "threads of a block", least=1)
+    max_block: Entry[tuple[int, int, int]] = Entry("threads", "extent of a block in x, y, z", least=1)
+    max_grid: Entry[tuple[int, int, int]] = Entry("blocks", "extent of a grid in x, y, z", least=1)
+    warps_per_cu: Entry[int] = Entry("warps", "warps resident on a compute unit", least=1)
+    blocks_per_cu: Entry[int] = Entry("blocks", "blocks resident on a compute unit", least=1)
+    vregs_per_cu: Entry[int] = Entry("vregs", "vector registers of 32 bits of a compute unit, counted by lane", least=1)
+    vregs_per_lane: Entry[int] = Entry("vregs", "vector registers a lane can have", least=1)
+    usable_vregs_per_lane: Entry[int] = Entry("vregs", "vector registers the manual calls usable", least=1)
+
+    tsm_bytes: Entry[int] = Entry("B", "TSM of a compute unit")
+    tsm_unit: Entry[int] = Entry("B", "granularity of TSM allocation", least=1)
+    tsm_banks: Entry[int] = Entry("banks", "banks of TSM", least=1)
+    tsm_bank_bytes: Entry[int] = Entry("B", "width of a TSM bank", least=1)
+    tsm_groups: Entry[int] = Entry("groups", "groups TSM is divided into", least=1)
+    constant_bytes: Entry[int] = Entry("B", "constant memory")
+    parameter_bytes: Entry[int] = Entry("B", "kernel parameters together", least=1)
+
+    matrix_types: Entry[tuple[str, ...]] = Entry("", "element types of the matrix unit")
+    matrix_sparse: Entry[bool] = Entry("", "2:4 sparse matrix forms exist")
+    mx_block: Entry[int | None] = Entry("elements", "k-values that share one E8M0 scale")
+    matrix_peak_f16: Entry[float] = Entry("FLOP/s", "peak rate of the FP16 matrix unit", least=1)
+    matrix_seen_f16: Entry[float | None] = Entry("FLOP/s", "rate of an FP16 GEMM in a sample run")
+    matrix_rate_bf16: Entry[float] = Entry("x FP16", "rate of BF16 matrices")
+    matrix_rate_tf32: Entry[float] = Entry("x FP16", "rate of TF32 matrices")
+    matrix_rate_f32: Entry[float] = Entry("x FP16", "rate of FP32 matrices")
+    matrix_rate_f8: Entry[float] = Entry("x FP16", "rate of FP8 matrices (e4m3, e5m2)")
+    matrix_rate_s8: Entry[float] = Entry("x FP16", "rate of INT8 matrices")
+    matrix_rate_f4: Entry[float] = Entry("x FP16", "rate of MXFP4 matrices (e2m1)")
+
+    icn_kind: Entry[Literal["switch", "links"]] = Entry("", "how chips are joined")
+    icn_links: Entry[int] = Entry("links", "ICN links of a chip", least=1)
+    icn_link_bandwidth: Entry[float] = Entry("B/s", "bandwidth of one ICN link, each way", least=1)
+    icn_wiring: Entry[tuple[tuple[int, int, int], ...]] = Entry("links", "links between (chip, chip)")
+    icn_retries: Entry[int] = Entry("retries", "transmit retries of a packet before error 4480")
+    server_chips: Entry[int] = Entry("chips", "most chips in a server", least=1)
+    domain_chips: Entry[int] = Entry("chips", "most chips in one ICN domain", least=1)
+    rack_chips: Entry[int | None] = Entry("chips", "chips in a rack")
+    switch_bandwidth: Entry[float | None] = Entry("bit/s", "bandwidth of an ICN switch")
+    switch_latency: Entry[float | None] = Entry("s", "latency of an ICN switch, at most")
+    peer_atomics: Entry[bool] = Entry("", "atomics reach a peer's memory, as loads and stores do")
+    host_atomics: Entry[bool] = Entry("", "atomics reach host memory")
+
+    icn_read_by_links: Entry[tuple[tuple[int, float], ...]] = Entry("B/s", "copies from a peer, by links between")
+    icn_write_by_links: Entry[tuple[tuple[int, float], ...]] = Entry("B/s", "copies to a peer, by links between")
+    all_reduce_small_by_chips: Entry[tuple[tuple[int, float], ...]] = Entry("s", "small all-reduce, by chips")
+    all_reduce_1mb: Entry[float | None] = Entry("s", "all-reduce of 1 MB on 8 chips")
+    all_reduce_bus_by_bytes: Entry[tuple[tuple[int, float], ...]] = Entry("B/s", "bus bandwidth on 8 chips, by bytes")
+    all_reduce_bus_16: Entry[float | None] = Entry("B/s", "all-reduce bus bandwidth on 16 chips, size not stated")
+
+    pcie: Entry[str | None] = Entry("", "PCIe generation of the board")
+    board_power: Entry[float | None] = Entry("W", "power of the board")
+
+    def fact(self, name: str) -> Fact[Any]:
+        """The fact behind attribute `name`, with unit, tag and source; KeyError if there is none."""
+        return cast("Fact[Any]", self.__dict__[_known(name, ENTRIES, "profile entry")])
+
+    def facts(self) -> Iterator[tuple[str, Fact[Any]]]:
+        """Every name with its fact, in the order of the class."""
+        return ((name, self.fact(name)) for name in ENTRIES)
+
+    @property
+    def icn_bandwidth(self) -> float:
+        """B/s of all ICN links of a chip together, each way."""
+        return self.icn_links * self.icn_link_bandwidth
+
+    def matrix_peak(self, kind: str) -> float:
+        """Peak FLOP/s (or OP/s) of matrices of element type `kind` ("f16", "e4m3", ...); ValueError if it has none."""
+        _known(kind, self.matrix_types, f"matrix type of {self.name}")
+        if kind == "f16":
+            return self.matrix_peak_f16
+        narrow = {"e4m3": "f8", "e5m2": "f8", "e2m1": "f4", "u8": "s8"}
+        return self.matrix_peak_f16 * float(self.fact(f"matrix_rate_{narrow.get(kind, kind)}").value)
+
+    @classmethod
+    def from_toml(cls, path: str | PathLike[str]) -> Profile:
+        """Read a user's profile: `base = "M890"`, an optional `name`, and entries to override, in their units.
+
+        Raises ValueError, naming file and key, for text that is no TOML, a missing or unknown base, an unknown or
+        fixed key, and a value of the wrong type or below the least one.
+        """
+        file = Path(path)
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            base = profile(str(table.pop("base", '(none: say base = "M890")')))
+            name = str(table.pop("name", file.stem))
+            return base.override(name, table, f"user profile {file}")
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+
+    def override(self, name: str, values: dict[str, Any], source: str) -> Profile:
+        """A profile called `name` like this one but for `values`, which become `defined` facts with `source`."""
+        facts = dict(self.facts())
+        for key, value in values.items():
+            _known(key, ENTRIES, "key")
+            if ENTRIES[key].fixed:
+                raise ValueError(f"{key} belongs to the architecture and cannot be changed; choose another base")
+            facts[key] = defined(_converted(key, value, self._exemplar(key)), source)
+        return Profile(name=name, **cast("dict[str, Any]", facts))
+
+    def _exemplar(self, key: str) -> object:
+        """A value that shows the type of entry `key`: this profile's, or another's where that says nothing."""
+        values = [getattr(one, key) for one in (self, *PROFILES.values())]
+        return next((value for value in values if value), values[0])
+
+
+ENTRIES: dict[str, Entry[Any]] = {
+    field.name: cast("Entry[Any]", Profile.__dict__[field.name]) for field in fields(Profile) if field.name != "name"
+}
+"""Every entry of a profile by name, in the order they are printed."""
+
+
+def profile(name: str) -> Profile:
+    """The profile called `name`; ValueError with the nearest name if there is none."""
+    return PROFILES[_known(name, PROFILES, "profile")]
+
+
+def _known(name: str, names: Iterable[str], kind: str) -> str:
+    """Return `name` if it is one of `names`, else raise ValueError with the nearest of them."""
+    choices = list(names)
+    if name in choices:
+        return name
+    lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(name.lower(), lower, n=1)
+    listed = f"known are {', '.join(choices)}" if len(choices) < 20 else "`m890 info M890` lists them all"
+    raise ValueError(f"unknown {kind} {name!r}: " + (f"did you mean {lower[near[0]]!r}?" if near else listed))
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """All numbers in a value, those inside tuples included."""
+    if isinstance(value, tuple):
+        for part in cast("tuple[object, ...]", value):
+            yield from _numbers(part)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def _converted(key: str, value: object, like: object) -> object:
+    """Turn a TOML value into the type of `like`, or raise ValueError.
+
+    Lists become tuples; a list of numbers keeps its length, a list of lists or of words may change it.
+    """
+    if isinstance(like, tuple) and isinstance(value, list):
+        parts, model = cast("list[object]", value), cast("tuple[object, ...]", like)
+        if isinstance(model[0], int | float) and len(parts) != len(model):
+            raise ValueError(f"{key}: {parts} should have {len(model)} numbers")
+        models = model if len(parts) == len(model) else model[:1] * len(parts)
+        return tuple(_converted(key, part, one) for part, one in zip(parts, models, strict=True))
+    if isinstance(like, float) and type(value) is int:
+        return float(value)
+    wanted = "list" if isinstance(like, tuple) else type(like).__name__
+    if type(value).__name__ != wanted:
+        raise ValueError(f"{key}: {value!r} should be of type {wanted}")
+    return value
+
+
+_COMMON: dict[str, Fact[Any]] = {
+    "warp_size": published(32, "REF"),
+    "max_threads": published(1024, "REF"),
+    "max_block": published((1024, 1024, 128), "REF"),
+    "max_grid": published((2**31 - 1,) * 3, "REF"),
+    "warps_per_cu": published(64, "REF"),
+    "blocks_per_cu": published(64, "REF"),
+    "vregs_per_cu": published(131_072, "REF"),
+    "vregs_per_lane": published(256, "REF"),
+    "usable_vregs_per_lane": published(255, "REF"),
+    "tsm_bytes": published(256 << 10, "REF"),
+    "tsm_unit": published(128, "REF"),
+    "tsm_banks": published(32, "REF"),
+    "tsm_bank_bytes": published(4, "REF"),
+    "constant_bytes": published(0, "REF: no constant memory"),
+    "parameter_bytes": published(MAX_PARAMETER_BYTES, "REF"),
+    "matrix_rate_bf16": defined(1.0, "not published: as FP16, whose width it has"),
+    "matrix_rate_tf32": defined(0.5, "not published: half of FP16, twice its width"),
+    "matrix_rate_f32": defined(0.25, "not published: half of TF32"),
+    "matrix_rate_s8": defined(2.0, "not published: twice FP16, half its width"),
+    "icn_retries": published(8, "chip.md 9: XID 4480, default 8"),
+    "peer_atomics": published(True, "chip.md 1"),
+}
+"""Both chips: the paragraph "Both:" of chip.md, and what follows from the width of a type."""
+
+_PEAK_810E = published(118.7e12, "chip.md 1: 1,945 P over 16,384 cards; format not stated, taken as FP16")
+
+M890 = Profile(
+    name="M890",
+    **_COMMON,
+    arch=published("ppu0015", "chip.md 1"),
+    arch_number=published(150, "chip.md 1"),
+    capability=published("8.9", "chip.md 1"),
+    speed_ratio=published(3.0, "chip.md 1: vendor claim, metric not stated"),
+    hbm_kind=published("HBM3", "chip.md 1"),
+    hbm_bytes=published(147_456 << 20, "chip.md 1: 147,456 MiB"),
+    hbm_bandwidth=measured(2.5e12, "chip.md 1: about 2.5 TB/s, assumed by kernel authors"),
+    hbm_copy_bandwidth=measured(2.172e12, "chip.md 1: copies reach it"),
+    compute_units=measured(39, "chip.md 1: 39 seen"),
+    clock=defined(1.15e9, "chip.md 1: middle of the 1.0 to 1.3 GHz implied by measurements"),
+    tsm_groups=published(4, "REF 5.5.2"),
+    matrix_types=published(("f32", "tf32", "f16", "bf16", "e4m3", "e5m2", "s8", "u8", "e2m1"), "ACT, REF 5.5.2"),
+    matrix_sparse=published(False, "ACT: no sparse forms"),
+    mx_block=published(32, "ACT: E8M0 scale per 32"),
+    matrix_peak_f16=defined(3.0 * _PEAK_810E.value, "inferred: 3 x 118.7 TFLOPS of the 810E"),
+    matrix_seen_f16=published(325e12, "chip.md 1: sample run"),
+    matrix_rate_f8=published(2.0, "chip.md 1: FP8 twice FP16"),
+    matrix_rate_f4=published(4.0, "chip.md 1: FP4 four times FP16"),
+    icn_kind=published("switch", "chip.md 1: ICN Switch 1.0, any to any"),
+    icn_links=defined(1, "not published: modelled as one port into the switch"),
+    icn_link_bandwidth=published(400e9, "chip.md 1: 800 GB/s = 400 each way"),
+    icn_wiring=published((), "chip.md 1: switch"),
+    server_chips=published(8, "chip.md 1: 8 per node"),
+    domain_chips=published(64, "chip.md 1: 64 in one ICN domain"),
+    rack_chips=published(128, "chip.md 1: 128 in a rack (AL128)"),
+    switch_bandwidth=published(25.6e12, "press"),
+    switch_latency=published(150e-9, "press: under 150 ns"),
+    host_atomics=defined(False, "not stated for ppu0015: as ppu001"),
+    icn_read_by_links=published(((1, 384e9),), "chip.md 1: one way, for every pair"),
+    icn_write_by_links=published(((1, 384e9),), "chip.md 1: one way, for every pair"),
+    all_reduce_small_by_chips=published(((8, 7.3e-6), (16, 10e-6)), "chip.md 1: about"),
+    all_reduce_1mb=published(26.8e-6, "chip.md 1"),
+    all_reduce_bus_by_bytes=published(((16 << 20, 217.8e9), (256 << 20, 325.8e9), (2 << 30, 333.7e9)), "chip.md 1"),
+    all_reduce_bus_16=published(337.1e9, "chip.md 1"),
+    pcie=UNKNOWN,
+    board_power=UNKNOWN,
+)
+
+Z810E = Profile(
+    name="810E",
+    **_COMMON,
+    arch=published("ppu001", "chip.md 1"),
+    arch_number=published(100, "chip.md 1"),
+    capability=published("8.0", "chip.md 1"),
+    speed_ratio=defined(1.0, "the unit of the ratio"),
+    hbm_kind=published("HBM2e", "chip.md 1"),
+    hbm_bytes=published(98_304 << 20, "chip.md 1: 98,304 MiB"),
+    hbm_bandwidth=defined(2.0e12, "not found in public: a round figure for HBM2e of this size"),
+    hbm_copy_bandwidth=UNKNOWN,
+    compute_units=published(64, "chip.md 1: 64 (another part has 72)"),
+    clock=published(1.7e9, "chip.md 1"),
+    tsm_groups=published(2, "REF 5.5.2"),
+    matrix_types=published(("f32", "tf32", "f16", "bf16", "s8", "u8"), "HS, REF 5.5.2"),
+    matrix_sparse=published(True, "HS: 2:4 along k"),
+    mx_block=published(None, NOT_ON_CHIP),
+    matrix_peak_f16=_PEAK_810E,
+    matrix_seen_f16=UNKNOWN,
+    matrix_rate_f8=published(0.0, NOT_ON_CHIP),
+    matrix_rate_f4=published(0.0, NOT_ON_CHIP),
+    icn_kind=published("links", "chip.md 1: card to card"),
+    icn_links=published(7, "chip.md 1: 7 links, 700 GB/s both ways together"),
+    icn_link_bandwidth=published(50e9, "chip.md 1: 50 GB/s each way"),
+    icn_wiring=published(
+        (
+            *((0, 1, 2), (0, 3, 1), (0, 6, 2), (1, 2, 1), (1, 7, 2), (2, 3, 2), (2, 4, 1)),
+            *((2, 5, 1), (3, 4, 1), (3, 5, 1), (4, 5, 2), (4, 7, 1), (5, 6, 1), (6, 7, 2)),
+        ),
+        "chip.md 1: 8-card example",
+    ),
+    server_chips=published(16, "chip.md 1: 8 or 16 per server"),
+    domain_chips=defined(16, "without a switch the server is the domain"),
+    rack_chips=UNKNOWN,
+    switch_bandwidth=published(None, NOT_ON_CHIP),
+    switch_latency=published(None, NOT_ON_CHIP),
+    host_atomics=published(False, "chip.md 1: no atomics on host memory"),
+    icn_read_by_links=published(((1, 48.2e9), (2, 96.3e9)), "chip.md 1: read"),
+    icn_write_by_links=published(((1, 46.8e9), (2, 93.3e9)), "chip.md 1: write"),
+    all_reduce_small_by_chips=defined((), UNKNOWN.source),
+    all_reduce_1mb=UNKNOWN,
+    all_reduce_bus_by_bytes=defined((), UNKNOWN.source),
+    all_reduce_bus_16=UNKNOWN,
+    pcie=published("5.0", "press"),
+    board_power=published(400.0, "press; SMI shows 400 W"),
+)
+
+PROFILES: dict[str, Profile] = {one.name: one for one in (M890, Z810E)}
+"""The built-in profiles by name."""

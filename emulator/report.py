@@ -1,0 +1,152 @@
+"""What the state of a stopped launch means to a person: faults with their place, and where warps stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..isa.lanes import LANES
+from ..isa.operands import Address, Register, register_text
+from ..isa.program import Line
+from ..isa.spec import Decoded
+from .faults import Fault, Source, WarpPlace
+from .state import AT_BARRIER, ENDED, SCALAR_ROWS
+
+if TYPE_CHECKING:
+    from .launch import Plan
+
+TRAP = 256
+"""Code of s.trap: `defined`, outside the published ones."""
+_HINTS = {
+    9: "declare more with .tsm or the launch's tsm, or correct the offset",
+    10: "a lane's TSM offset must be a multiple of the bytes it moves",
+    11: "compare the index with the array's length before the access (v.cmp, s.lop.emsk)",
+    12: "a lane's address must be a multiple of the bytes it moves",
+    16: "a kernel ends with simt.exit or s.exit on every path",
+    17: "peer access is not enabled between these chips",
+    21: "this memory is read-only for the kernel",
+    5: "raise .vregs or let the assembler count",
+    6: "raise .sregs or let the assembler count",
+}
+
+
+def source_of(plan: Plan, offset: int) -> Source | None:
+    """The source line of a byte offset in the kernel, with its text where the file is at hand."""
+    line = plan.program.kernel.line_at(offset)
+    return None if line is None else Source(line.file, line.line, _text(line))
+
+
+def _text(line: Line) -> str:
+    try:
+        with open(line.file, encoding="utf-8") as file:
+            for number, text in enumerate(file, 1):
+                if number == line.line:
+                    return text.rstrip("\n")
+    except (OSError, UnicodeDecodeError):
+        pass
+    return ""
+
+
+def lanes_in(mask: int) -> tuple[int, ...]:
+    """The lanes of a mask."""
+    return tuple(lane for lane in range(LANES) if mask >> lane & 1)
+
+
+def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
+    """The exception for a warp that stopped with a fault."""
+    warp, rows, block = plan.warp(slot, index), plan.rows(slot, index), plan.blocks[slot]
+    offset = plan.program.offset_of(int(warp["pc"] if trap else warp["fault_pc"]))
+    mask = int(rows[0xF0, 0] if trap else warp["fault_lanes"])
+    code = TRAP if trap else int(warp["fault"])
+    lanes = lanes_in(mask)
+    found = plan.program.decoded[offset // 8] if offset // 8 < len(plan.program.decoded) else None
+    access = found.form.instruction.access if isinstance(found, Decoded) else None
+    addresses = {lane: int(warp["address"][lane]) & (1 << 64) - 1 for lane in lanes} if access and code in range(9, 24) else {}
+    x, y, _ = plan.shape.block
+    threads = [index * LANES + lane for lane in lanes]
+    return Fault(
+        code=code,
+        kernel=plan.program.kernel.name,
+        chip=plan.chip,
+        cu=int(block["cu"]),
+        block=(int(block["x"]), int(block["y"]), int(block["z"])),
+        warp=index,
+        lanes=lanes,
+        threads=tuple((t % x, t // x % y, t // (x * y)) for t in threads),
+        pc=offset,
+        source=source_of(plan, offset),
+        instruction=_instruction(plan, offset),
+        operands=_operands(found, rows) if isinstance(found, Decoded) else {},
+        addresses=addresses,
+        detail=plan.detail(code, addresses, access.size if access else 1) if addresses else _detail(plan, offset, code),
+        hint=_HINTS.get(code, ""),
+    )
+
+
+def _instruction(plan: Plan, offset: int) -> str:
+    index = offset // 8
+    if index >= len(plan.program.decoded):
+        return "(past the last instruction)"
+    found = plan.program.decoded[index]
+    word = int(plan.program.kernel.words[index])
+    return found.form.text(word) if isinstance(found, Decoded) else f"{word:#018x}"
+
+
+def _detail(plan: Plan, offset: int, code: int) -> str:
+    index = offset // 8
+    if code == 0 and index < len(plan.program.decoded):
+        return str(plan.program.decoded[index])
+    return ""
+
+
+def _operands(found: Decoded, rows: np.ndarray) -> dict[str, int | list[int]]:
+    registers: list[Register] = []
+    for value in found.values:
+        if isinstance(value, Register):
+            registers.append(value)
+        elif isinstance(value, Address):
+            registers += [register for register in (value.index, value.base) if register]
+    values: dict[str, int | list[int]] = {}
+    for register in registers:
+        name = register_text(Register(register.bank, register.number, register.count))
+        first = register.number + (SCALAR_ROWS if register.bank == "v" else 0)
+        words = rows[first : first + min(register.count, 2)].astype(np.uint64)
+        total = words[0] if len(words) == 1 else words[0] | words[1] << np.uint64(32)
+        values[name] = [int(item) for item in total] if register.bank == "v" else int(total[0])
+    return values
+
+
+def places(plan: Plan) -> tuple[WarpPlace, ...]:
+    """Where every warp of the resident blocks stands and what it waits for."""
+    found: list[WarpPlace] = []
+    launch = plan.launch[0]
+    for turn in range(int(launch["ring_count"])):
+        slot = int(plan.ring[(int(launch["ring_head"]) + turn) % plan.slots])
+        block = plan.blocks[slot]
+        for index in range(plan.shape.warps):
+            warp = plan.warp(slot, index)
+            if int(warp["state"]) == ENDED:
+                continue
+            where = (int(block["x"]), int(block["y"]), int(block["z"]))
+            found += _paths(plan, where, index, warp, int(block["arrived"]), int(block["live"]))
+    return tuple(found)
+
+
+def _paths(plan: Plan, block: tuple[int, int, int], index: int, warp: np.void, arrived: int, live: int) -> list[WarpPlace]:
+    found: list[WarpPlace] = []
+    if int(warp["state"]) != AT_BARRIER:
+        found.append(_place(plan, block, index, int(warp["lanes"]), int(warp["pc"]), ""))
+    for place in range(int(warp["paths"])):
+        waits = bool(warp["path_waits"][place])
+        pc = int(warp["path_pc"][place]) - (plan.program.records.itemsize if waits else 0)
+        text = f"the block barrier ({arrived} of {live} warps are there)" if waits else "its turn among the warp's paths"
+        found.append(_place(plan, block, index, int(warp["path_lanes"][place]), pc, text))
+    return found
+
+
+def _place(plan: Plan, block: tuple[int, int, int], index: int, mask: int, pc: int, waits_for: str) -> WarpPlace:
+    offset = plan.program.offset_of(pc)
+    return WarpPlace(
+        block, index, lanes_in(mask), offset, source_of(plan, offset), waits_for, plan.program.kernel.name, plan.chip
+    )

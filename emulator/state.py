@@ -1,0 +1,174 @@
+"""The machine's state as plain data: structured arrays that handlers, schedule, debugger and checkers share.
+
+A warp's state is one block of bytes: the `WARP` header, then rows of 32 words (128 bytes). Rows 0 to 255
+are the scalar operand numbers of the ISA (every lane holds the same value, so vector handlers read them
+like vector registers), then the vector registers, then the program's constants.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..isa.lanes import LANES
+from ..isa.operands import EMSK
+
+ROW = 4 * LANES
+"""Bytes of one row: 32 lanes of 32 bits."""
+SCALAR_ROWS = 256
+HEADER = 2048
+"""Bytes before row 0."""
+
+
+def _struct(size: int, *fields: tuple[Any, ...]) -> np.dtype[Any]:
+    dtype = np.dtype(list(fields), align=True)
+    assert dtype.itemsize <= size, dtype.itemsize
+    return np.dtype({"names": list(dtype.names or ()), "formats": [dtype[name] for name in dtype.names or ()],
+                     "offsets": [(dtype.fields or {})[name][1] for name in dtype.names or ()], "itemsize": size})
+
+
+WARP = _struct(
+    HEADER,
+    ("pc", "i8"),  # address of the record to run next
+    ("limit", "i8"),  # leave the inner loop at this pc: where the next path waits
+    ("launch", "i8"),
+    ("tsm", "i8"),  # host address of the block's TSM
+    ("tsm_size", "i8"),
+    ("resolve", "i8"),  # the core's slow path for HBM addresses
+    ("resolve_tsm", "i8"),
+    ("queues", "i8"),  # this warp's outstanding operations (late timing), or 0
+    ("target", "i8"),  # operands of a stop: where split lanes go, what a wait waits for
+    ("taken", "u4"),
+    ("lanes", "u4"),  # lanes of the running path; its emsk is row 0xf0
+    ("live", "u4"),
+    ("state", "i4"),
+    ("index", "i4"),  # warp number in the block
+    ("paths", "i4"),  # parked paths
+    ("spin", "i4"),  # instructions since a join or exit while others are parked
+    ("rotated", "i4"),
+    ("fault", "i4"),
+    ("fault_lanes", "u4"),
+    ("fault_pc", "i8"),
+    ("path_pc", "i8", LANES),
+    ("path_lanes", "u4", LANES),
+    ("path_emsk", "u4", LANES),
+    ("path_waits", "i4", LANES),
+    ("address", "i8", LANES),  # addresses of the last access that took the slow path
+    ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch
+    ("scratch", "u1", 64),
+)
+
+RECORD = _struct(
+    64,
+    ("handler", "i8"),
+    ("value", "i8"),  # branch target, address offset and scale, counters, or the handler behind a stop
+    ("operand", "i4", 6),  # byte offsets of rows from the start of the warp
+    ("lo", "i8"),  # the allocation hit last: first address,
+    ("count", "i8"),  # how many addresses an access may start at,
+    ("delta", "i8"),  # host address minus guest address
+)
+
+RANGE = np.dtype([("lo", "i8"), ("hi", "i8"), ("delta", "i8"), ("flags", "i8")])
+
+BLOCK = _struct(
+    192,
+    ("number", "i8"),
+    ("warps", "i8"),  # address of warp 0
+    ("left", "i8"),  # instructions left of the block's slice
+    ("warp_left", "i8"),
+    ("live", "i4"),  # warps not yet ended
+    ("arrived", "i4"),  # warps at the barrier
+    ("cursor", "i4"),
+    ("cu", "i4"),
+    ("x", "i4"),
+    ("y", "i4"),
+    ("z", "i4"),
+    ("resumed", "i4"),
+    ("ready", "i4"),  # the slot holds this launch's constants
+    ("tsm", "i8"),
+)
+
+LAUNCH = _struct(
+    512,
+    ("program", "i8"),
+    ("slots", "i8"),  # BLOCK structs
+    ("slot_count", "i8"),
+    ("warp_stride", "i8"),
+    ("block_warps", "i8"),
+    ("block_threads", "i8"),
+    ("grid_x", "i8"),
+    ("grid_y", "i8"),
+    ("blocks", "i8"),
+    ("next_block", "i8"),
+    ("finished", "i8"),
+    ("cus", "i8"),
+    ("per_cu", "i8"),
+    ("resident", "i8"),  # int32 per CU: blocks it holds
+    ("clocks", "i8"),  # int64 per CU: instructions it has run
+    ("ring", "i8"),  # int32 slot numbers of resident blocks, in turn
+    ("ring_head", "i8"),
+    ("ring_count", "i8"),
+    ("free", "i8"),  # int32 stack of free slots
+    ("free_count", "i8"),
+    ("idle", "i8"),  # blocks in a row that could not go on
+    ("warp_slice", "i8"),
+    ("block_slice", "i8"),
+    ("spin_limit", "i8"),
+    ("quota", "i8"),  # instructions until Python is asked again
+    ("executed", "i8"),
+    ("globaltime", "i8"),
+    ("ranges", "i8"),
+    ("range_count", "i8"),
+    ("template_rows", "i8"),  # int32 byte offsets in the warp, of the rows below
+    ("template", "i8"),  # rows fixed for a warp slot: constants, thread ids, special registers
+    ("template_count", "i8"),
+    ("entry_rows", "i8"),  # int32 byte offsets of the sregs set at entry
+    ("entry", "i8"),  # uint32 values per warp
+    ("entry_count", "i8"),
+    ("tsm_size", "i8"),
+    ("resolve", "i8"),
+    ("resolve_tsm", "i8"),
+    ("poison", "i8"),
+    ("poison_rows", "i8"),
+    ("queues", "i8"),
+    ("stop_slot", "i8"),
+    ("stop_warp", "i8"),
+    ("stop_pc", "i8"),
+    ("events", "i8"),  # EVENT buffer of the observed build, or 0
+    ("event_count", "i8"),
+    ("event_capacity", "i8"),
+)
+
+STRUCTS = {"warp_at": WARP, "record_at": RECORD, "range_at": RANGE, "block_at": BLOCK, "launch_at": LAUNCH}
+
+
+def struct_types(stubs: ModuleType) -> dict[Any, np.dtype[Any]]:
+    """The accessor functions of `primitives`, each with the struct it gives access to."""
+    return {getattr(stubs, name): dtype for name, dtype in STRUCTS.items()}
+
+
+def offset_of(dtype: np.dtype[Any], name: str) -> int:
+    """Byte offset of a field."""
+    return (dtype.fields or {})[name][1]
+
+
+def scalar_row(number: int) -> int:
+    """Byte offset in a warp of the row of a scalar operand number."""
+    return HEADER + ROW * number
+
+
+def vector_row(number: int) -> int:
+    """Byte offset in a warp of the row of a vector register."""
+    return HEADER + ROW * (SCALAR_ROWS + number)
+
+
+EMSK_ROW = scalar_row(EMSK)
+
+READY, AT_BARRIER, ENDED = 0, 1, 2
+"""States of a warp."""
+STOP = 1 << 62
+"""A handler returns the next record's address, or STOP plus a code of isa.effects.Stop."""
+POISON = 0x7FFF7FFF
+"""What registers, TSM and HBM hold that nothing has written (machine.md section 4)."""

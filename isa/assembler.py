@@ -1,0 +1,336 @@
+"""Assembly text to a module.
+
+One pass reads statements in order and evaluates operands at once, so that a symbol means what it means at that
+line. What needs names defined further down is kept and done at the end. Errors are collected, not raised singly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .addresses import COARSE, UNIT, offset_bytes
+from .diagnostics import AssemblyError, Diagnostic, Failure, Log, Place, SourceFile, TooManyErrors, nearest
+from .directives import DIRECTIVES, perform
+from .encoding import Candidate, Encoded, Mismatch, encode, mnemonics, usage_of
+from .expressions import REGISTERS, OffsetField, Undefined
+from .operands import Address, Value
+from .program import Module
+from .sections import ENTRY_SREGS, Code, Deferred, Unit, check_free
+from .source import OWN, Reader, Statement, read_lines
+from .spec import ISA
+from .syntax import constant, counter, operand, split
+
+LAST_INSTRUCTIONS = frozenset(("s.exit", "simt.exit", "s.cbr", "s.trap"))
+"""What a kernel may end with: execution does not go on behind these."""
+ENDING = "end it with simt.exit or s.exit"
+_ANNOTATION = re.compile(r"<[^<>\s]++>\s*$")
+_ENTRY_STATE = ((1 << ENTRY_SREGS) - 1) << 256
+
+
+def assemble(
+    text: str,
+    name: str = "<source>",
+    *,
+    include: Sequence[Path] = (),
+    defines: Mapping[str, str | int] | None = None,
+    warn: Callable[[Diagnostic], None] | None = None,
+) -> Module:
+    """Assemble a source text; raises AssemblyError with every error found.
+
+    `name` is the file's name in messages and line tables; if it is a path, `.include` looks beside it, then in
+    the folders of `include`. `defines` are symbols as if set by `.equ`. `warn` is called with each warning.
+    """
+    log, unit = Log(), Unit()
+    try:
+        assembler = Assembler(log, unit, include)
+        assembler.define(defines or {})
+        path = Path(name) if not name.startswith("<") and "\0" not in name else None
+        assembler.read(read_lines(text, name, path))
+    except TooManyErrors:
+        pass
+    log.finish(warn)
+    return unit.finish()
+
+
+class Assembler:
+    """Turns statements into words and bytes; also the reader's `Context`."""
+
+    def __init__(self, log: Log, unit: Unit, include: Sequence[Path]):
+        self.log, self.unit = log, unit
+        self.reader = Reader(log, self, include)
+        self.known: dict[str, Value] = dict(REGISTERS)
+        """Operand texts that mean the same everywhere."""
+        self.homeless = False
+
+    # ---- what the reader asks -----------------------------------------------------------------------------------
+
+    def condition(self, text: str) -> int:
+        """The value of a condition or a count; raises Failure."""
+        value = constant(text, self.unit)
+        if isinstance(value, float):
+            raise Failure(f"expected a whole number, found {value}")
+        return value
+
+    def defined(self, name: str) -> bool:
+        """Whether a name has a value by now."""
+        try:
+            self.unit.lookup(name)
+        except Undefined:
+            return name in REGISTERS
+        return True
+
+    # ---- statements ---------------------------------------------------------------------------------------------
+
+    def define(self, defines: Mapping[str, str | int]) -> None:
+        """Enter symbols given from outside."""
+        for name, value in defines.items():
+            source = SourceFile("<defines>", (f"{name} = {value}",))
+            place = Place(source, 1, source.lines[0])
+            try:
+                number = value if isinstance(value, int) else constant(value.strip(), self.unit)
+                self.unit.define(name, number, "a symbol", place, everywhere=True)
+            except Failure as failure:
+                self.log.error(place, Failure(failure.message, failure.hint))
+
+    def read(self, source: SourceFile) -> None:
+        """Assemble everything in the text; errors go to the log."""
+        for statement in self.reader.statements(source):
+            try:
+                self._statement(statement)
+            except Failure as failure:
+                self.log.error(statement.place, failure)
+        self._finish()
+
+    def _statement(self, statement: Statement) -> None:
+        for label in statement.labels:
+            try:
+                self.unit.label(label.name, statement.place)
+            except Failure as failure:
+                raise failure.within(label.column, label.column + len(label.name)) from None
+        operation = statement.operation
+        if not operation:
+            return
+        candidates = mnemonics(self.unit.arch)[operation]
+        if candidates:
+            self._instruction(statement, candidates)
+        elif operation in DIRECTIVES:
+            try:
+                perform(self.unit, statement)
+            except Failure as failure:
+                start, end = _extent(statement)
+                raise failure.within(start, end) from None
+        else:
+            raise self._unknown(statement)
+
+    def _unknown(self, statement: Statement) -> Failure:
+        """The failure for an operation that nothing is called; it still takes a word's place."""
+        operation, column = statement.operation, statement.column
+        arch = self.unit.arch
+        if operation in ISA.by_mnemonic:
+            others = ISA.by_mnemonic[operation][0][0].instruction.architectures
+            message = f"{operation} is an instruction of {' and '.join(others)}, not of {arch}"
+            hint = f"this text is for {arch}: see .arch"
+        elif operation.startswith("."):
+            message = f"unknown directive {operation}"
+            hint = nearest(operation, [*DIRECTIVES, *OWN, *self.reader.macros])
+        else:
+            message = f"unknown instruction {operation}"
+            hint = nearest(operation, [*mnemonics(arch).names(), *self.reader.macros])
+        if self.unit.code is not None and not operation.startswith("."):
+            self.unit.code.add(Encoded(0, 0, 0), statement.place)
+        return Failure(message, hint, column, column + len(operation))
+
+    # ---- instructions -------------------------------------------------------------------------------------------
+
+    def _instruction(self, statement: Statement, candidates: tuple[Candidate, ...]) -> None:
+        unit = self.unit
+        code = unit.code
+        if code is None or unit.in_data:
+            self._no_kernel(statement)
+            return
+        if unit.file is None:
+            code.add_line(statement.place)
+        address = code.address
+        try:
+            encoded = self._encode(statement, candidates, address)
+        except Undefined:
+            encoded = Encoded(0, 0, 0)
+            self._defer(statement, candidates, code, address)
+        except Failure as failure:
+            encoded = Encoded(0, 0, 0)
+            self.log.error(statement.place, failure)
+        code.add(encoded, statement.place)
+
+    def _defer(self, statement: Statement, candidates: tuple[Candidate, ...], code: Code, address: int) -> None:
+        index = len(code.words)
+
+        def work() -> None:
+            code.patch(index, self._encode(statement, candidates, address))
+
+        self.unit.deferred.append(Deferred(code, address, statement.place, work))
+
+    def _no_kernel(self, statement: Statement) -> None:
+        if self.unit.in_data:
+            raise Failure("an instruction cannot stand in .data", "go back to the kernel with .text")
+        if not self.homeless:
+            self.homeless = True
+            raise Failure("an instruction before the first kernel", "begin with .kernel NAME")
+
+    def _encode(self, statement: Statement, candidates: tuple[Candidate, ...], address: int) -> Encoded:
+        """The statement's word; raises Failure with columns in the line."""
+        rest = statement.rest
+        if rest.endswith(">"):
+            rest = _ANNOTATION.sub("", rest)
+        parts = None
+        if "(" in rest or "#" in rest or "'" in rest or candidates[0].separators.count(",") != rest.count(","):
+            parts = split(rest)
+            self._check_separators(parts, candidates[0], statement)
+            texts = [text for text, _, _ in parts]
+        else:
+            texts = [text.strip() for text in rest.split(",")] if rest else []
+        values = self._values(texts, statement, waits=candidates[0].waits)
+        if "[" in rest:
+            self._check_offsets(values, texts, statement)
+        try:
+            encoded = encode(candidates, values, address)
+        except Mismatch as mismatch:
+            raise _at_operand(Failure(mismatch.message, mismatch.hint), statement, mismatch.operand) from None
+        if statement.word is not None and statement.word != encoded.bits:
+            start, end = _extent(statement)
+            raise Failure(
+                f"the listing gives the word {statement.word:#018x}, but the text means {encoded.bits:#018x}",
+                "remove the address and the bytes to assemble the text", start, end,
+            )
+        return encoded
+
+    def _values(self, texts: list[str], statement: Statement, *, waits: bool) -> list[Value]:
+        if waits:
+            return [tuple(self._counters(texts, statement))] if texts else []
+        unit, known = self.unit, self.known
+        values: list[Value] = []
+        for index, text in enumerate(texts):
+            value = known.get(text)
+            if value is None:
+                unit.looked_up = False
+                try:
+                    value = operand(text, unit)
+                except Failure as failure:
+                    raise _at_operand(failure, statement, index) from None
+                if not unit.looked_up:
+                    known[text] = value
+            values.append(value)
+        return values
+
+    def _counters(self, texts: list[str], statement: Statement) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        for index, text in enumerate(texts):
+            try:
+                found.append(counter(text, self.unit))
+            except Failure as failure:
+                raise _at_operand(failure, statement, index) from None
+        return found
+
+    def _check_separators(self, parts: list[tuple[str, int, str]], candidate: Candidate, statement: Statement) -> None:
+        """Refuse `,` where `#` belongs and the other way round; a wrong number of operands is not said here."""
+        if candidate.waits or len(parts) != candidate.count:
+            return
+        for (text, start, found), wanted in zip(parts, candidate.separators, strict=False):
+            if found != wanted:
+                column = statement.start + start + len(text)
+                usage = f"usage: {usage_of(candidate.form.instruction)}"
+                raise Failure(f"expected {wanted} after this operand, found {found}", usage, column - len(text), column)
+
+    def _check_offsets(self, values: list[Value], texts: list[str], statement: Statement) -> None:
+        """Warn of a literal offset that does not count bytes."""
+        for index, value in enumerate(values):
+            if not isinstance(value, Address) or isinstance(value.offset, OffsetField):
+                continue
+            if not COARSE <= value.offset < 2 * COARSE:
+                continue
+            meant, literal = offset_bytes(value.offset), value.offset
+            other = f"bytes({literal:#x}) is {literal}" if literal % UNIT == 0 else f"{literal} cannot be encoded"
+            failure = Failure(
+                f"the offset {literal:#x} means {meant:#x} bytes: from 0x800 on it counts units of 128",
+                f"write bytes({meant:#x}) for {meant} bytes; {other}",
+            )
+            self.log.warning(statement.place, _at_operand(failure, statement, index))
+
+    # ---- the end ------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        unit = self.unit
+        for deferred in unit.deferred:
+            unit.code, unit.in_data, unit.address = deferred.code, deferred.code is None, deferred.address
+            try:
+                deferred.work()
+            except Failure as failure:
+                self.log.error(deferred.place, failure)
+        for code in unit.codes.values():
+            self._check_end(code)
+            self._check_reads(code)
+            self._check_counts(code)
+
+    def _check_end(self, code: Code) -> None:
+        """Warn if execution can run past the last word."""
+        for word, use in zip(reversed(code.words), reversed(code.uses), strict=True):
+            found = _mnemonic(word)
+            if found == "s.nop":
+                continue
+            if found not in LAST_INSTRUCTIONS:
+                self.log.warning(use.place, Failure(f"kernel {code.name} goes on behind its last instruction", ENDING))
+            return
+        self.log.warning(code.place, Failure(f"kernel {code.name} has no instructions", ENDING))
+
+    def _check_reads(self, code: Code) -> None:
+        """Warn of registers that hold nothing."""
+        unwritten = code.read & ~code.written & ~_ENTRY_STATE
+        for use in code.uses:
+            if not unwritten:
+                return
+            found = use.reads & unwritten
+            unwritten &= ~found
+            while found:
+                number = (found & -found).bit_length() - 1
+                found &= found - 1
+                name = f"vreg{number}" if number < 256 else f"sreg{number - 256}"
+                match = re.search(rf"\b{name}\b", use.place.text)
+                start, end = match.span() if match else (None, None)
+                message = f"{name} is read but never written in kernel {code.name}"
+                self.log.warning(use.place, Failure(message, "registers hold nothing defined at entry", start, end))
+
+    def _check_counts(self, code: Code) -> None:
+        """Warn of `.vregs` and `.sregs` that are too small."""
+        for bank, used, given in zip("vs", code.counts(), (code.vregs, code.sregs), strict=True):
+            if given is not None and given < used:
+                message = f"kernel {code.name} uses {bank}reg{used - 1}, but .{bank}regs gives it {given}"
+                self.log.warning(code.place, Failure(message, f"write .{bank}regs {used} or leave it out"))
+
+
+def _mnemonic(word: int) -> str:
+    try:
+        return ISA.decode(word).form.instruction.mnemonic
+    except ValueError:
+        return ""
+
+
+def _extent(statement: Statement) -> tuple[int, int]:
+    """The columns of what follows the operation, or of the operation if nothing does."""
+    if statement.rest:
+        return statement.start, statement.start + len(statement.rest)
+    return statement.column, statement.column + len(statement.operation)
+
+
+def _at_operand(failure: Failure, statement: Statement, index: int | None) -> Failure:
+    """The failure with its columns in the line, given the index of its operand."""
+    parts = split(statement.rest)
+    if index is None or index >= len(parts):
+        return failure.within(*_extent(statement))
+    text, start, _ = parts[index]
+    text = _ANNOTATION.sub("", text).rstrip() if text.endswith(">") else text
+    start += statement.start
+    return failure.within(start, start + len(text))
+
+
+__all__ = ["AssemblyError", "Diagnostic", "assemble", "check_free"]

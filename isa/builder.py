@@ -1,0 +1,230 @@
+"""Kernels written in Python: the same instructions and the same words as in assembly text.
+
+    b = KernelBuilder("scale")
+    x, a = b.param("ptr", "x"), b.param("f32", "a")
+    b.v_tid_init(b.vreg[0], b.sreg[36:37])
+    b.label("load")
+    b.vmem_ld_b32(b.vreg[1], b.at(x, index=b.vreg[0], scale=4))
+    b.s_wait(vldcnt=0)
+    b.v_mul_f32(b.vreg[1], b.vreg[1], a)
+    b.simt_exit()
+    kernel = b.build()
+
+There is a method for every mnemonic, dots written as underscores. Ranges include their end, as in text. A
+string as an operand is a label, which may be placed later.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from .addresses import offset_field
+from .diagnostics import Failure, Place, SourceFile
+from .encoding import Encoded, Mismatch, encode, mnemonics
+from .expressions import REGISTERS, CodeAddress
+from .operands import LAST_SREG, NAMED_SCALARS, Address, OperandError, Register, Value
+from .program import CODE_BASE, SCALAR_TYPES, Kernel, Line, Module
+from .sections import TSM_ALIGNMENT, Code
+from .spec import ISA
+from .syntax import float_bits
+
+Operand = Value | float | str
+"""What a method takes: registers, addresses, numbers, floats (their binary32 bits), names of labels."""
+
+_SPECIALS = {name.lstrip("%").replace(".", "_"): REGISTERS[name] for name in NAMED_SCALARS}
+_NOWHERE = Place(SourceFile("<builder>", ("",)), 1, "")
+
+
+class BuildError(ValueError):
+    """An instruction or a kernel that cannot be built."""
+
+
+class Bank:
+    """`b.vreg` or `b.sreg`: registers by number, ranges as in text: `b.vreg[4:7]` are four."""
+
+    def __init__(self, bank: str, last: int):
+        self.bank, self.last = bank, last
+
+    def __getitem__(self, index: int | slice) -> Register:
+        first, last = (index, index) if isinstance(index, int) else (index.start, index.stop)
+        if not isinstance(first, int) or not isinstance(last, int) or not 0 <= first <= last <= self.last:
+            raise BuildError(f"there is no {self.bank}reg[{first}:{last}], only 0 to {self.last}")
+        return Register(self.bank, first, last - first + 1)
+
+
+class _Later(NamedTuple):
+    """An instruction that waits for a label."""
+
+    position: int
+    mnemonic: str
+    operands: tuple[Operand, ...]
+
+
+class KernelBuilder:
+    """A kernel that grows by one instruction per method call; see the module's text.
+
+    Named registers are attributes: `b.emsk`, `b.vcc`, `b.scc`, and the special ones such as `b.blkid_x`.
+    """
+
+    vreg = Bank("v", 255)
+    sreg = Bank("s", LAST_SREG)
+
+    def __init__(self, name: str, arch: str = "ppu0015"):
+        self.name, self.arch = name, arch
+        self._code = Code(name, _NOWHERE)
+        self._later: list[_Later] = []
+        self._methods = {mnemonic.replace(".", "_"): mnemonic for mnemonic in mnemonics(arch).names()}
+
+    # ---- what is not an instruction -----------------------------------------------------------------------------
+
+    def param(self, kind: str, name: str, count: int = 1) -> Register | int:
+        """Declare the next argument; returns the register that holds it, or its offset in KM if none does."""
+        if kind not in SCALAR_TYPES:
+            raise BuildError(f"there is no parameter type {kind}: one of {', '.join(SCALAR_TYPES)}")
+        if name in self._code.names:
+            raise BuildError(f"the parameter {name} stands twice")
+        self._code.add_parameter(kind, name, count, _NOWHERE)
+        value = self._code.names[name].value
+        assert isinstance(value, Register | int)
+        return value
+
+    def tsm(self, size: int) -> int:
+        """Reserve bytes of TSM; returns their offset."""
+        offset = -(-self._code.tsm // TSM_ALIGNMENT) * TSM_ALIGNMENT
+        self._code.tsm = offset + size
+        return offset
+
+    def private(self, size: int) -> None:
+        """How many bytes of private memory each lane has."""
+        self._code.private = size
+
+    def maxntid(self, x: int, y: int = 1, z: int = 1) -> None:
+        """The largest block the kernel may be launched with."""
+        self._code.maxntid = (x, y, z)
+
+    def registers(self, vregs: int | None = None, sregs: int | None = None) -> None:
+        """Give the numbers of registers instead of having them counted."""
+        self._code.vregs, self._code.sregs = vregs, sregs
+
+    def label(self, name: str) -> str:
+        """Place a label here; returns its name."""
+        if name in self._code.labels:
+            raise BuildError(f"the label {name} stands twice")
+        self._code.labels[name] = 8 * len(self._code.words)
+        return name
+
+    def at(
+        self, base: Register | None = None, *, index: Register | None = None, scale: int = 1, offset: int = 0
+    ) -> Address:
+        """The address `[bytes(offset) + index * scale] @base`; for TSM the base is one sreg, or none."""
+        if scale <= 0 or scale & (scale - 1):
+            raise BuildError(f"the index scale {scale} is not a power of two")
+        try:
+            return Address(offset_field(offset), index, scale.bit_length() - 1 if index else 0, base)
+        except OperandError as error:
+            raise BuildError(f"{error.args[0]}: {error.hint}") from None
+
+    @staticmethod
+    def neg(register: Register) -> Register:
+        """`!register`, the negated float source."""
+        return register._replace(negate=not register.negate)
+
+    @staticmethod
+    def abs(register: Register) -> Register:
+        """`|register|`, the absolute value of a float source."""
+        return register._replace(absolute=True)
+
+    @staticmethod
+    def reuse(register: Register) -> Register:
+        """`register.reuse`, a hint."""
+        return register._replace(reuse=True)
+
+    def special(self, name: str) -> Register:
+        """A special register by its name in text, such as `%tid.x`."""
+        if name not in REGISTERS:
+            raise BuildError(f"there is no register {name}")
+        return REGISTERS[name]
+
+    # ---- instructions -------------------------------------------------------------------------------------------
+
+    def s_wait(self, *functions: str, **counters: int) -> None:
+        """`s.wait`: counters with how many operations may stay outstanding, or one function such as "pipe_flush"."""
+        waits = (*((name, 0) for name in functions), *counters.items())
+        self._add("s.wait", (waits,))
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in _SPECIALS:
+            return _SPECIALS[name]  # pyright: ignore[reportReturnType]
+        mnemonic = self._methods.get(name)
+        if mnemonic is None:
+            close = get_close_matches(name, [*self._methods, *_SPECIALS], n=3, cutoff=0.7)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise AttributeError(f"{self.arch} has no instruction {name.replace('_', '.')}{hint}")
+
+        def method(*operands: Operand) -> None:
+            self._add(mnemonic, operands)
+
+        method.__name__ = name
+        instructions = dict.fromkeys(form.instruction for form, _ in ISA.by_mnemonic[mnemonic])
+        method.__doc__ = "\n\n".join(f"{found.pattern}\n{found.page}" for found in instructions)
+        return method
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._methods, *_SPECIALS]
+
+    def _add(self, mnemonic: str, operands: tuple[Operand, ...]) -> None:
+        code = self._code
+        caller = sys._getframe(2)
+        line = Line(8 * len(code.words), caller.f_code.co_filename, caller.f_lineno)
+        last = code.lines[-1] if code.lines else None
+        if last is None or (last.file, last.line) != (line.file, line.line):
+            code.lines.append(line)
+        if any(isinstance(operand, str) and operand not in code.labels for operand in operands):
+            self._later.append(_Later(len(code.words), mnemonic, operands))
+            code.add(Encoded(0, 0, 0), _NOWHERE)
+        else:
+            code.add(self._encode(mnemonic, operands, code.address), _NOWHERE)
+
+    def _encode(self, mnemonic: str, operands: tuple[Operand, ...], address: int) -> Encoded:
+        values = [self._value(operand) for operand in operands]
+        try:
+            return encode(mnemonics(self.arch)[mnemonic], values, address)
+        except Mismatch as mismatch:
+            where = "" if mismatch.operand is None else f", operand {mismatch.operand + 1}"
+            raise BuildError(f"{mnemonic}{where}: {mismatch.message}; {mismatch.hint}") from None
+
+    def _value(self, operand: Operand) -> Value:
+        if isinstance(operand, str):
+            if operand not in self._code.labels:
+                raise BuildError(f"the label {operand} is nowhere placed in kernel {self.name}")
+            return CodeAddress(CODE_BASE + self._code.labels[operand])
+        if isinstance(operand, float):
+            try:
+                return float_bits(operand)
+            except Failure as failure:
+                raise BuildError(f"{failure.message}: {failure.hint}") from None
+        return operand
+
+    def build(self) -> Kernel:
+        """The kernel; raises BuildError if a label is missing."""
+        for later in self._later:
+            address = CODE_BASE + 8 * later.position
+            self._code.patch(later.position, self._encode(later.mnemonic, later.operands, address))
+        self._later.clear()
+        return self._code.finish()
+
+
+def build_module(*builders: KernelBuilder) -> Module:
+    """A module of several kernels; raises BuildError if they do not belong together."""
+    arches = {builder.arch for builder in builders}
+    if len(arches) != 1:
+        raise BuildError(f"a module has one architecture, not {', '.join(sorted(arches)) or 'none'}")
+    kernels = {builder.name: builder.build() for builder in builders}
+    if len(kernels) != len(builders):
+        raise BuildError("two kernels have the same name")
+    return Module(arches.pop(), kernels)

@@ -1,0 +1,128 @@
+"""Control flow, masks, waits, barriers and fences. Their bodies say what happens next; the schedule does it."""
+
+from __future__ import annotations
+
+from .effects import Emsk, Next, Split, Stop
+from .lanes import B32, U32, U64
+from .numerics import select_bit, where
+from .operands import IMMEDIATE_FLAG, Field
+from .spec import insn
+
+PUBLISHED = {"tag": "published", "source": "BIN"}
+_BRANCH = {IMMEDIATE_FLAG: 1, Field(29, 28): 3}
+
+
+@insn("s.nop", opcode=0x020, **PUBLISHED, ex="| ")
+def s_nop() -> None:
+    """Nothing happens."""
+
+
+@insn("s.cbr {target:target}", opcode=0x024, **PUBLISHED, fixed=_BRANCH, ex="target=5 | next=5")
+def s_cbr(target: U64) -> Next:
+    """Go on at target. The whole path moves, active lanes or not."""
+    return target
+
+
+@insn("s.cbr.az {c:sreg?}, {target:target}", opcode=0x025, **PUBLISHED, fixed=_BRANCH,
+      ex=("c=0 target=5 | next=5", "c=2 target=5 | next=0"))
+def s_cbr_az(c: U32, target: U64, following: U64) -> Next:
+    """Go on at target if the whole register c (emsk, scc, vcc or an sreg) is zero."""
+    return where(c == 0, target, following)
+
+
+@insn("s.cbr.nz {c:sreg?}, {target:target}", opcode=0x026, **PUBLISHED, fixed=_BRANCH,
+      ex=("c=0 target=5 | next=0", "c=2 target=5 | next=5"))
+def s_cbr_nz(c: U32, target: U64, following: U64) -> Next:
+    """Go on at target if the whole register c (emsk, scc, vcc or an sreg) is not zero."""
+    return where(c != 0, target, following)
+
+
+@insn("simt.rcbr.n {m:sreg?}, {target:target}", opcode=0x1F8, tag="published", source="BIN; meaning defined", fixed=_BRANCH,
+      ex=("m=0 target=5 | next=5", "m=0xffffffff target=5 | next=0", "m=1 target=5 | split=0xfffffffe"))
+def simt_rcbr_n(m: U32) -> Split:
+    """Active lanes whose bit of m is 0 go to target, the others fall through; lanes that are off follow these.
+
+    Lanes that reach the same address run together again; the path at the lowest address runs first.
+    """
+    return ~m
+
+
+@insn("simt.rcbr {m:sreg?}, {target:target}", opcode=0x1F9, tag="defined", source="opposite of simt.rcbr.n", fixed=_BRANCH,
+      ex=("m=0 target=5 | next=0", "m=0xffffffff target=5 | next=5"))
+def simt_rcbr(m: U32) -> Split:
+    """Active lanes whose bit of m is 1 go to target, the others fall through; lanes that are off follow these."""
+    return m
+
+
+@insn("simt.exit", opcode=0x1FE, **PUBLISHED, ex="| stop=EXIT_LANES")
+def simt_exit() -> Stop:
+    """The active lanes end; with none active, all lanes of the path."""
+    return Stop.EXIT_LANES
+
+
+@insn("s.exit", opcode=0x021, tag="published", source="chip.md 4", ex="| stop=EXIT_WARP")
+def s_exit() -> Stop:
+    """The warp ends, whatever its lanes do."""
+    return Stop.EXIT_WARP
+
+
+@insn("s.trap", opcode=0x022, tag="defined", ex="| stop=TRAP")
+def s_trap() -> Stop:
+    """The kernel ends with a fault at this place: what an assertion or unreachable code uses."""
+    return Stop.TRAP
+
+
+@insn("s.lop.emsk {d:sreg}, {s:ssrc} # {lut:number@13:10}", opcode=0x070, **PUBLISHED, immediate=False,
+      ex=("emsk=0xf s=0x5 lut=0x8 | d=0xa emsk=0x5", "emsk=0xf s=0xf0 lut=0xe | d=0x0 emsk=0xff"))
+def s_lop_emsk(emsk: U32, s: U32, lut: U32, lanes: U32) -> tuple[B32, Emsk]:
+    """emsk = a truth table of (emsk, s): bit 2*emsk + s of lut. d = the lanes this switched off.
+
+    0x8 is and, 0xe or, 0x4 emsk and not s. s is read before d is written.
+    """
+    result = emsk & 0
+    result = result | select_bit(lut, 0, ~emsk & ~s)
+    result = result | select_bit(lut, 1, ~emsk & s)
+    result = result | select_bit(lut, 2, emsk & ~s)
+    result = result | select_bit(lut, 3, emsk & s)
+    result = result & lanes
+    return emsk & ~result, result
+
+
+@insn("s.wait {counters:waits}", opcode=0x023, **PUBLISHED, ex="counters=vldcnt(0) | stop=WAIT")
+def s_wait() -> Stop:
+    """Wait until each named counter has at most that many operations outstanding, oldest completing first.
+
+    pipe_flush waits for the pipeline, vmem_wbinv and smem_wbinv for write-back and invalidation.
+    """
+    return Stop.WAIT
+
+
+@insn("s.blksyn", opcode=0x030, tag="published", source="chip.md 4", ex="| stop=BARRIER")
+def s_blksyn() -> Stop:
+    """Wait until every live lane of the block has come here. Outstanding operations stay outstanding."""
+    return Stop.BARRIER
+
+
+@insn("s.blksyn.defer", opcode=0x031, tag="published", source="chip.md 4; meaning defined", ex="| stop=BARRIER")
+def s_blksyn_defer() -> Stop:
+    """The same as s.blksyn (what `defer` adds is not published)."""
+    return Stop.BARRIER
+
+
+_FENCES = {
+    "vmem.fence.blk": (0x3C0, "published", 0x30),
+    "vmem.fence.gpu": (0x3C1, "defined", 0x30),
+    "vmem.fence.sys": (0x3C2, "defined", 0x30),
+    "vmem.wbinv.kp0": (0x3C3, "published", 0x30),
+    "smem.fence.blk": (0x3C8, "published", 0x0C),
+    "smem.fence.sys": (0x3C9, "published", 0x0C),
+    "smem.wbinv.kp0": (0x3CA, "published", 0x0C),
+    "tsm.fence.blk": (0x3CC, "defined", 0x02),
+}
+
+for _name, (_opcode, _tag, _completes) in _FENCES.items():
+
+    @insn(_name, opcode=_opcode, tag=_tag, source="chip.md 4; completion defined", ex="| stop=WAIT", completes=_completes)
+    def fence(completes: int) -> Stop:
+        """The warp's outstanding operations of this unit complete, and are seen by the named scope, before it goes on."""
+        return Stop.WAIT

@@ -1,0 +1,268 @@
+"""A module as assembly text that assembles back to the same module.
+
+With both `addresses` and `words` the lines are those of the published listing, `50: c9 00 04 00 e0 00 01 c9  text`:
+the address in hex, then the word's bytes as they lie in memory, lowest first. The assembler reads these lines too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .addresses import COARSE, offset_bytes
+from .directives import escape
+from .encoding import register_mask
+from .expressions import REGISTERS
+from .operands import Address, Register, Target, register_text
+from .program import Kernel, Module, lay_out
+from .spec import ISA, Decoded, DecodeError
+
+_NAME = re.compile(r"[A-Za-z_.$][\w.$]*", re.ASCII)
+_INDENT = " " * 8
+_ROW = 16
+"""Bytes of data on one line, and how many zeros in a row are worth a `.zero`."""
+
+
+class Options(NamedTuple):
+    """What `disassemble` was asked for."""
+
+    addresses: bool
+    words: bool
+    lines: bool
+    annotate: bool
+
+    @property
+    def listing(self) -> bool:
+        """Whether lines look as published."""
+        return self.addresses and self.words
+
+
+def disassemble(
+    module: Module,
+    *,
+    addresses: bool = False,
+    words: bool = False,
+    lines: bool = True,
+    annotate: bool = False,
+    kernel: str | None = None,
+) -> str:
+    """The module as text; the default text assembles back to an equal module.
+
+    `addresses` and `words` print each word's byte offset and bytes, both together as in the published listing.
+    `lines=False` leaves out where words come from. `annotate` adds what offsets mean in bytes, where branches
+    go and which parameters registers hold. `kernel` picks one; raises ValueError if there is none of that name.
+    """
+    if kernel is not None and kernel not in module.kernels:
+        raise ValueError(f"there is no kernel {kernel}; the module has {', '.join(module.kernels) or 'none'}")
+    options = Options(addresses, words, lines, annotate)
+    chosen = [found for name, found in module.kernels.items() if kernel in (None, name)]
+    text = [f"{_INDENT}.arch   {module.arch}"]
+    file = next((line.file for found in chosen for line in found.lines), None)
+    if lines:
+        note = "" if file is not None else "  // no source lines are known"
+        text.append(f"{_INDENT}.file   {_quoted(file or '')}{note}")
+    for found in chosen:
+        printer = _Kernel(found, module.arch, options, file)
+        text += ["", *printer.text()]
+        file = printer.file
+    if kernel is None and (module.data or module.data_symbols):
+        text += ["", f"{_INDENT}.data", *_data(module)]
+    return "\n".join(text) + "\n"
+
+
+def instruction(word: int, arch: str) -> Decoded:
+    """A word taken apart; raises DecodeError also if it is an instruction of another architecture."""
+    decoded = ISA.decode(word)
+    others = decoded.form.instruction.architectures
+    if arch not in others:
+        raise DecodeError(f"{decoded.form.text(word)} is an instruction of {' and '.join(others)}")
+    return decoded
+
+
+class _Kernel:
+    """Prints one kernel."""
+
+    def __init__(self, kernel: Kernel, arch: str, options: Options, file: str | None):
+        self.kernel, self.options, self.file = kernel, options, file
+        self.words = [int(word) for word in kernel.words]
+        self.decoded = [_decoded(word, arch) for word in self.words]
+        self.labels: dict[int, list[str]] = {}
+        self.unprintable: list[str] = []
+        taken = {parameter.name for parameter in kernel.params}
+        for name, offset in sorted(kernel.labels.items(), key=lambda item: (item[1], item[0])):
+            if self._printable(name, offset) and name not in taken:
+                self.labels.setdefault(offset, []).append(name)
+            else:
+                self.unprintable.append(f"{_INDENT}// label {escape(name.encode('utf-8', 'replace'))} at {offset:#x}")
+        self.targets = self._targets()
+        self.written = self._written()
+
+    def _printable(self, name: str, offset: int) -> bool:
+        inside = 0 <= offset <= 8 * len(self.words) and offset % 8 == 0
+        usable = is_name(name) and not name.startswith(".L")
+        return inside and usable and (name != self.kernel.name or offset == 0)
+
+    def _target(self, index: int) -> int | None:
+        """Where the word of that index branches to, if it is a branch into or just behind this kernel."""
+        decoded = self.decoded[index]
+        if isinstance(decoded, Decoded) and decoded.values:
+            kind, value = decoded.form.instruction.kinds[-1], decoded.values[-1]
+            if isinstance(kind, Target) and isinstance(value, int):
+                target = 8 * (index + 1 + kind.distance(value))
+                return target if 0 <= target <= 8 * len(self.words) else None
+        return None
+
+    def _targets(self) -> dict[int, str]:
+        """A label for every place that is branched to; made up where the kernel has none."""
+        found: dict[int, str] = {}
+        for index in range(len(self.words)):
+            target = self._target(index)
+            if target is not None:
+                found[target] = self.labels[target][0] if target in self.labels else f".L{target:x}"
+        return found
+
+    def text(self) -> Iterator[str]:
+        """The kernel's lines."""
+        yield from self._head()
+        yield from self.unprintable
+        places = iter(self.kernel.lines if self.options.lines else ())
+        place = next(places, None)
+        for index in range(len(self.words) + 1):
+            offset = 8 * index
+            while place is not None and place.offset <= offset:
+                if place.file != self.file:
+                    self.file = place.file
+                    yield f"{_INDENT}.file   {_quoted(place.file)}"
+                yield f"{_INDENT}.loc    {place.line}"
+                place = next(places, None)
+            for name in self._labels_at(offset):
+                yield f"{name}:"
+            if index < len(self.words):
+                yield self._line(index)
+
+    def _head(self) -> Iterator[str]:
+        kernel = self.kernel
+        yield f"{_INDENT}.kernel {kernel.name}"
+        for parameter in kernel.params:
+            count = f"[{parameter.count}]" if parameter.count > 1 else ""
+            yield f"{_INDENT}.param  {parameter.type} {parameter.name}{count}"
+        declared = [(parameter.name, parameter.type, parameter.count) for parameter in kernel.params]
+        if lay_out(declared) != kernel.params:
+            yield f"{_INDENT}// the object places these parameters otherwise than .param does"
+        if kernel.tsm:
+            yield f"{_INDENT}.tsm    {kernel.tsm}"
+        if kernel.private:
+            yield f"{_INDENT}.private {kernel.private}"
+        if kernel.maxntid:
+            yield f"{_INDENT}.maxntid {', '.join(str(size) for size in kernel.maxntid)}"
+        yield f"{_INDENT}.vregs  {kernel.vregs}"
+        yield f"{_INDENT}.sregs  {kernel.sregs}"
+
+    def _labels_at(self, offset: int) -> list[str]:
+        named = self.labels.get(offset, [])
+        made_up = offset in self.targets and not named and not self.options.listing
+        return [self.targets[offset]] if made_up else named
+
+    def _line(self, index: int) -> str:
+        word, offset = self.words[index], 8 * index
+        content = word.to_bytes(8, "little").hex(" ")
+        text, comments = self._instruction(index)
+        if self.options.listing:
+            line = f"{offset:8x}: {content}  {text}"
+        else:
+            parts = [f"{offset:6x}"] if self.options.addresses else []
+            parts += [content] if self.options.words else []
+            line = f"/* {' '.join(parts)} */ {text}" if parts else f"{_INDENT}{text}"
+        return f"{line:<64}  // {', '.join(comments)}" if comments else line
+
+    def _instruction(self, index: int) -> tuple[str, list[str]]:
+        """The word's text and comments."""
+        word, decoded = self.words[index], self.decoded[index]
+        if isinstance(decoded, str):
+            return f".quad   {word:#018x}", [decoded]
+        text, target = decoded.form.text(word), self._target(index)
+        if target is not None:
+            label = self.targets[target]
+            number = f"{decoded.values[-1]:#x}"
+            if self.options.listing:
+                text += f" <{label}>" if target in self.labels else f" <{self.kernel.name}+{target:#x}>"
+            else:
+                text = text.removesuffix(number) + label
+        return text, self._comments(decoded, target) if self.options.annotate else []
+
+    def _comments(self, decoded: Decoded, target: int | None) -> list[str]:
+        comments = [] if target is None else [f"to {target:#x}"]
+        for value in decoded.values:
+            if isinstance(value, Address):
+                if value.offset >= COARSE:
+                    comments.append(f"{value.offset:#x} is {offset_bytes(value.offset)} bytes")
+                parts = [part for part in (value.index, value.base) if part is not None]
+            else:
+                parts = [value] if isinstance(value, Register) else []
+            comments += [text for part in parts if (text := self._parameter(part))]
+        return comments
+
+    def _parameter(self, register: Register) -> str:
+        """`sreg6 = n`, if the register holds a parameter during the whole kernel."""
+        if register.bank == "s" and not register_mask(register) & self.written:
+            for parameter in self.kernel.params:
+                if parameter.sreg == register.number:
+                    plain = Register("s", register.number, register.count)
+                    return f"{register_text(plain)} = {parameter.name}"
+        return ""
+
+    def _written(self) -> int:
+        """The registers that some instruction of the kernel writes."""
+        found = 0
+        for decoded in self.decoded:
+            if isinstance(decoded, Decoded):
+                for kind, value in zip(decoded.form.instruction.kinds, decoded.values, strict=True):
+                    found |= register_mask(value) if kind.role == "destination" else 0
+        return found
+
+
+def is_name(name: str) -> bool:
+    """Whether the assembler takes it for a label."""
+    return bool(_NAME.fullmatch(name)) and name not in REGISTERS and name not in (".", "inf", "nan", "vreg", "sreg")
+
+
+def _decoded(word: int, arch: str) -> Decoded | str:
+    """The word taken apart, or why it cannot be."""
+    try:
+        return instruction(word, arch)
+    except DecodeError as error:
+        return str(error)
+
+
+def _quoted(text: str) -> str:
+    return f'"{escape(text.encode("utf-8", "surrogateescape"))}"'
+
+
+def _data(module: Module) -> Iterator[str]:
+    names: dict[int, list[str]] = {}
+    for name, offset in sorted(module.data_symbols.items(), key=lambda item: (item[1], item[0])):
+        if is_name(name) and not name.startswith(".L") and 0 <= offset <= len(module.data):
+            names.setdefault(offset, []).append(name)
+        else:
+            yield f"{_INDENT}// symbol {escape(name.encode('utf-8', 'replace'))} at {offset:#x}"
+    borders = sorted({0, len(module.data), *names})
+    for start, end in zip(borders, [*borders[1:], len(module.data)], strict=True):
+        yield from (f"{name}:" for name in names.get(start, []))
+        yield from _rows(module.data[start:end])
+
+
+def _rows(content: bytes) -> Iterator[str]:
+    """Bytes as `.byte` lines, long runs of zeros as `.zero`."""
+    position = 0
+    while position < len(content):
+        row = content[position : position + _ROW]
+        if len(row) == _ROW and not any(row):
+            end = position + _ROW
+            rest = content[end:]
+            end += len(rest) - len(rest.lstrip(b"\0"))
+            yield f"{_INDENT}.zero   {end - position}"
+            position = end
+        else:
+            yield f"{_INDENT}.byte   {', '.join(f'{byte:#04x}' for byte in row)}"
+            position += len(row)

@@ -1,0 +1,51 @@
+"""What a body can read and change beside its operands: the mask, the program counter, the schedule.
+
+A body takes an implicit register by naming a parameter after it, and says by its result kinds what it
+changes. Results that are lane kinds go to the destination operands; the kinds below go elsewhere.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Effect:
+    """A result of a body that is not written to a destination operand."""
+
+
+class Emsk(Effect):
+    """The new execution mask; only lanes of the running path can be set."""
+
+
+class Next(Effect):
+    """The address of the instruction to go on with: `following` or a target."""
+
+
+class Split(Effect):
+    """A mask: these active lanes go to `target`, the path's others go on."""
+
+
+class Stop(IntEnum):
+    """Why the core loop hands a warp to the scheduler: what a control instruction's body returns."""
+
+    EXIT_LANES = 1
+    EXIT_WARP = 2
+    BARRIER = 3
+    SPLIT = 4
+    WAIT = 5
+    CLOCK = 6
+    TRAP = 7
+    FAULT = 8
+    COMPILE = 9
+    BREAK = 10
+    ACCESS = 11
+
+
+IMPLICIT = {
+    "emsk": "the lanes that execute now, as a mask in one lane value",
+    "lanes": "all lanes of the running path, active or not, as a mask in one lane value",
+    "laneid": "0 to 31",
+    "following": "the address of the next instruction",
+    "here": "the address of this instruction",
+}
+"""Parameter names of bodies that are not operands."""

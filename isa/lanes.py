@@ -1,0 +1,113 @@
+"""Lane kinds: how an instruction body reads the bits of a register.
+
+A body such as `def v_add_f32(a: F32, b: F32) -> F32: return a + b` names, for every operand, how its bits
+are to be read. The classes are never instantiated. Under numpy a lane value is an array with one element
+per lane (32 for a vector operand, 1 for a scalar one); in the compiled core it is an LLVM vector of the
+same length. The operators are declared here for the reader and the type checker alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+LANES = 32
+"""Lanes of a warp (published)."""
+
+
+class LaneKind(type):
+    """Metaclass that lets the compiled core recognise a lane kind used as a value in a body."""
+
+    dtype: np.dtype[Any]
+    words: int
+    canonical_nan: int | None
+
+    def __repr__(cls) -> str:
+        return cls.__name__
+
+
+class Lanes(metaclass=LaneKind):
+    """One value per lane."""
+
+    dtype: ClassVar[np.dtype[Any]]
+    words: ClassVar[int]
+    canonical_nan: ClassVar[int | None] = None
+
+    if TYPE_CHECKING:
+
+        def __add__(self, other: Self | int | float) -> Self: ...
+        def __sub__(self, other: Self | int | float) -> Self: ...
+        def __rsub__(self, other: int | float) -> Self: ...
+        def __mul__(self, other: Self | int | float) -> Self: ...
+        def __truediv__(self, other: Self | float) -> Self: ...
+        def __and__(self, other: Self | int) -> Self: ...
+        def __or__(self, other: Self | int) -> Self: ...
+        def __xor__(self, other: Self | int) -> Self: ...
+        def __lshift__(self, other: Self | int) -> Self: ...
+        def __rshift__(self, other: Self | int) -> Self: ...
+        def __invert__(self) -> Self: ...
+        def __neg__(self) -> Self: ...
+        def __lt__(self, other: Self | int | float) -> Mask: ...
+        def __le__(self, other: Self | int | float) -> Mask: ...
+        def __gt__(self, other: Self | int | float) -> Mask: ...
+        def __ge__(self, other: Self | int | float) -> Mask: ...
+        def __eq__(self, other: Any) -> Mask: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+        def __ne__(self, other: Any) -> Mask: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+
+
+class Mask(Lanes):
+    """One truth value per lane; in a scalar register, bit L belongs to lane L."""
+
+    dtype = np.dtype(np.bool_)
+    words = 1
+
+
+class B32(Lanes):
+    """32 bits whose meaning the instruction does not look at; never canonicalised."""
+
+    dtype = np.dtype(np.uint32)
+    words = 1
+
+
+class U32(Lanes):
+    """Unsigned 32-bit integers, wrapping."""
+
+    dtype = np.dtype(np.uint32)
+    words = 1
+
+
+class S32(Lanes):
+    """Signed 32-bit integers, two's complement, wrapping."""
+
+    dtype = np.dtype(np.int32)
+    words = 1
+
+
+class F32(Lanes):
+    """IEEE-754 binary32."""
+
+    dtype = np.dtype(np.float32)
+    words = 1
+    canonical_nan = 0x7FFFFFFF
+
+
+class U64(Lanes):
+    """Unsigned 64-bit integers in register pairs, low word first."""
+
+    dtype = np.dtype(np.uint64)
+    words = 2
+
+
+class S64(Lanes):
+    """Signed 64-bit integers in register pairs, low word first."""
+
+    dtype = np.dtype(np.int64)
+    words = 2
+
+
+class F64(Lanes):
+    """IEEE-754 binary64: an intermediate of bodies, never an operand."""
+
+    dtype = np.dtype(np.float64)
+    words = 2

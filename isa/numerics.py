@@ -1,0 +1,236 @@
+"""The vocabulary bodies are written in: primitives with a numpy meaning, and what is built from them.
+
+The first part holds the primitives; the compiled core gives each a second meaning over LLVM vectors. The
+second part is plain code over the primitives and operators, the same on both machines. Directed rounding
+computes in binary64 rounded to odd and narrows once (machine.md section 6).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .lanes import F32, F64, LANES, S32, S64, U32, U64, Lanes, Mask
+
+T = TypeVar("T", bound=Lanes)
+L = TypeVar("L", bound=Lanes)
+
+RTTE, RTZ, RTN, RTP, RTTA = range(5)
+"""Rounding codes of the word: to nearest even, to zero, down, up, to nearest with ties away."""
+ROUNDINGS = {"rtte": RTTE, "rtz": RTZ, "rtn": RTN, "rtp": RTP, "rtta": RTTA}
+
+
+# Primitives.
+
+
+def where(condition: Mask, a: T, b: T) -> T:
+    """`a` in the lanes where `condition` holds, else `b`."""
+    return np.where(condition, a, b)  # type: ignore
+
+
+def convert(a: Lanes, kind: type[L]) -> L:
+    """The same number as another kind: integers wrap or extend by their own sign, floats round to nearest even."""
+    return np.asarray(a).astype(kind.dtype)  # type: ignore
+
+
+def reinterpret(a: Lanes, kind: type[L]) -> L:
+    """The same bits read as another kind of the same width."""
+    return np.asarray(a).view(kind.dtype)  # type: ignore
+
+
+def constant(value: float, kind: type[L]) -> L:
+    """One value of a kind, the same in every lane."""
+    return np.asarray([value]).astype(kind.dtype)  # type: ignore
+
+
+def mask_bits(a: Mask) -> U32:
+    """A mask as one 32-bit number, bit L for lane L."""
+    return np.packbits(np.broadcast_to(np.asarray(a), (LANES,)), bitorder="little").view(np.uint32)  # type: ignore
+
+
+def broadcast(a: T, lane: U32) -> T:
+    """The value of one lane (number modulo 32), as a one-lane value."""
+    return np.asarray(a)[np.asarray(lane) % LANES]  # type: ignore
+
+
+def trailing_zeros(a: U32) -> U32:
+    """How many zero bits lie below the lowest set bit; 32 for 0."""
+    low = np.asarray(a) & (~np.asarray(a) + np.uint32(1))
+    exponent = np.frexp(low.astype(np.float64))[1].astype(np.int64) - 1
+    return np.where(low == 0, 32, exponent).astype(np.uint32)  # type: ignore
+
+
+def shift_left(a: T, count: U32) -> T:
+    """a moved up by `count` bits; 0 where count is the width or more (published)."""
+    kind = np.asarray(a).dtype
+    width = kind.itemsize * 8
+    return np.where(count >= width, 0, a << np.minimum(count, width - 1).astype(kind)).astype(kind)  # type: ignore
+
+
+def shift_right(a: T, count: U32) -> T:
+    """a moved down by `count` bits, its sign moving in if it has one; past the width, all sign or 0 (published)."""
+    kind = np.asarray(a).dtype
+    width = kind.itemsize * 8
+    moved = a >> np.minimum(count, width - 1).astype(kind)  # type: ignore
+    return moved if kind.kind == "i" else np.where(count >= width, 0, moved).astype(kind)  # type: ignore
+
+
+def fused(a: F32, b: F32, c: F32) -> F32:
+    """a * b + c with one rounding, to nearest even."""
+    return convert(fma_odd(a, b, c, RTTE), F32)
+
+
+# Integers.
+
+
+def mul_high(a: Lanes, b: Lanes, wide: type[Lanes]) -> Lanes:
+    """The upper half of the double-width product."""
+    return convert((convert(a, wide) * convert(b, wide)) >> 32, U32)
+
+
+def bit_field_mask(position: U32, length: U32) -> U32:
+    """`length` ones from bit `position` on; both count by their low 8 bits and may pass the register's end."""
+    return shift_left(shift_left(length & 0 | 1, length & 0xFF) - 1, position & 0xFF)
+
+
+def lookup3(a: U32, b: U32, c: U32, table: U32) -> U32:
+    """Bit by bit, entry 4*a + 2*b + c of the 8-entry truth table."""
+    result = a & 0
+    result = result | select_bit(table, 0, ~a & ~b & ~c)
+    result = result | select_bit(table, 1, ~a & ~b & c)
+    result = result | select_bit(table, 2, ~a & b & ~c)
+    result = result | select_bit(table, 3, ~a & b & c)
+    result = result | select_bit(table, 4, a & ~b & ~c)
+    result = result | select_bit(table, 5, a & ~b & c)
+    result = result | select_bit(table, 6, a & b & ~c)
+    return result | select_bit(table, 7, a & b & c)
+
+
+def select_bit(table: U32, bit: int, value: U32) -> U32:
+    """`value` if that bit of the table is set, else 0."""
+    return value & (constant(0, U32) - ((table >> bit) & 1))
+
+
+# Floats.
+
+
+def is_nan(a: F32) -> Mask:
+    """Whether a lane holds a NaN."""
+    return a != a
+
+
+def sign_bit(a: F32) -> Mask:
+    """Whether the sign bit is set, NaN and -0 included."""
+    return reinterpret(a, S32) < 0
+
+
+def flush(a: F32) -> F32:
+    """Subnormals become zero of the same sign (published: .ftz keeps the sign)."""
+    bits = reinterpret(a, U32)
+    return where((bits & 0x7F800000) == 0, reinterpret(bits & 0x80000000, F32), a)
+
+
+def saturate(a: F32) -> F32:
+    """Clamp to [0, 1]; NaN becomes +0 (published)."""
+    above = where(a > 0.0, a, constant(0.0, F32))
+    return where(above > 1.0, constant(1.0, F32), above)
+
+
+def smaller(a: F32, b: F32) -> F32:
+    """The smaller number; -0 is below +0; a NaN loses against a number."""
+    first = where((a < b) | ((a == b) & sign_bit(a)), a, b)
+    return where(is_nan(a), b, where(is_nan(b), a, first))
+
+
+def larger(a: F32, b: F32) -> F32:
+    """The larger number; +0 is above -0; a NaN loses against a number."""
+    first = where((a > b) | ((a == b) & sign_bit(b)), a, b)
+    return where(is_nan(a), b, where(is_nan(b), a, first))
+
+
+def add_odd(x: F64, y: F64, rounding: int) -> F64:
+    """x + y rounded to odd: exact, or the neighbour with an odd significand. For values of binary32 range."""
+    total = x + y
+    back = total - x
+    error = (x - (total - back)) + (y - back)
+    bits = reinterpret(total, U64)
+    inexact = (error < 0.0) | (error > 0.0)
+    outward = (error > 0.0) == (total > 0.0)
+    stepped = where(outward, bits, bits - 1) | 1
+    odd = reinterpret(where(inexact & ((bits & 1) == 0), stepped, bits), F64)
+    if rounding == RTN:
+        signs = (reinterpret(x, U64) | reinterpret(y, U64)) & 0x8000000000000000
+        return where(total == 0.0, reinterpret(signs, F64), odd)
+    return odd
+
+
+def fma_odd(a: F32, b: F32, c: F32, rounding: int) -> F64:
+    """a * b + c in binary64 rounded to odd: the product is exact there."""
+    return add_odd(convert(a, F64) * convert(b, F64), convert(c, F64), rounding)
+
+
+def narrow(x: F64, rounding: int) -> F32:
+    """x, exact or rounded to odd, as binary32 in one of the five roundings."""
+    nearest = convert(x, F32)
+    if rounding == RTTE:
+        return nearest
+    back = convert(nearest, F64)
+    bits = reinterpret(nearest, U32)
+    magnitude = where(x < 0.0, constant(0.0, F64) - x, x)
+    found = where(back < 0.0, constant(0.0, F64) - back, back)
+    if rounding == RTTA:
+        outer = convert(reinterpret(bits + 1, F32), F64)
+        beyond = where(outer < 0.0, constant(0.0, F64) - outer, outer)
+        tie = (found < magnitude) & ((magnitude - found) == (beyond - magnitude))
+        return reinterpret(where(tie, bits + 1, bits), F32)
+    negative = (bits & 0x80000000) != 0
+    inward = found > magnitude
+    outward = found < magnitude
+    if rounding == RTN:
+        inward, outward = inward & ~negative, outward & negative
+    if rounding == RTP:
+        inward, outward = inward & negative, outward & ~negative
+    if rounding == RTZ:
+        outward = outward & False
+    return reinterpret(where(inward, bits - 1, where(outward, bits + 1, bits)), F32)
+
+
+def round_integral(x: F64, rounding: int) -> F64:
+    """x rounded to an integer; for |x| below 2**51 (larger ones come back unharmed for saturation)."""
+    small = where(x < 0.0, constant(0.0, F64) - x, x) < 2251799813685248.0
+    even = (x + 6755399441055744.0) - 6755399441055744.0
+    if rounding == RTTE:
+        return where(small, even, x)
+    down = where(even > x, even - 1.0, even)
+    up = where(even < x, even + 1.0, even)
+    if rounding == RTN:
+        return where(small, down, x)
+    if rounding == RTP:
+        return where(small, up, x)
+    if rounding == RTZ:
+        return where(small, where(x < 0.0, up, down), x)
+    away = where((x - down) == 0.5, where(x < 0.0, down, up), even)
+    return where(small, away, x)
+
+
+def clamp_to_integer(x: F64, low: float, high: float) -> U32:
+    """An integral x as 32 bits: out of [low, high] goes to the nearest end, NaN to 0 (published)."""
+    clamped = where(x < low, constant(low, F64), where(x > high, constant(high, F64), x))
+    return convert(convert(where(x == x, clamped, constant(0.0, F64)), S64), U32)
+
+
+def compare(a: Any, b: Any, relation: int) -> Mask:
+    """Whether one of the outcomes in `relation` holds: 8 a > b, 4 a == b, 2 a < b, 1 unordered."""
+    result = (a != a) & False
+    if relation & 8:
+        result = result | (a > b)
+    if relation & 4:
+        result = result | (a == b)
+    if relation & 2:
+        result = result | (a < b)
+    if relation & 1:
+        result = result | (a != a) | (b != b)
+    return result
+
+

@@ -1,0 +1,134 @@
+"""The readable machine: one instruction on numpy values, straight from its body.
+
+`evaluate` is what the compiled core is compared with, and what runs the manual's examples. It knows one
+warp, one instruction, no schedule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .effects import Emsk, Next, Split, Stop
+from .lanes import F32, LANES, LaneKind, Mask
+from .numerics import flush, mask_bits, saturate
+from .spec import Instruction
+from .widths import Width
+
+ALL = 0xFFFFFFFF
+
+
+@dataclass(slots=True)
+class At:
+    """Where a memory instruction points: one byte offset per lane into `memory`, and the active lanes."""
+
+    memory: np.ndarray
+    offsets: np.ndarray
+    active: np.ndarray
+
+
+def load(at: At, width: Width) -> Any:
+    """What the active lanes' addresses hold, extended to registers; lanes that are off read as 0."""
+    words = [np.zeros(len(at.offsets), np.uint32) for _ in range(width.kind.words)]
+    kind = np.dtype(f"{'i' if width.signed else 'u'}{width.item}")
+    for lane in np.flatnonzero(at.active):
+        start = int(at.offsets[lane])
+        items = at.memory[start : start + width.size].view(kind)
+        for word, item in zip(words, items, strict=True):
+            word[lane] = int(item) & ALL
+    return words[0] if len(words) == 1 else tuple(words)
+
+
+def store(at: At, value: Any, width: Width) -> None:
+    """Write the active lanes' registers to their addresses, in lane order."""
+    words = value if isinstance(value, tuple) else (value,)
+    for lane in np.flatnonzero(at.active):
+        data = b"".join(int(word[lane]).to_bytes(4, "little")[: width.item] for word in words)
+        start = int(at.offsets[lane])
+        at.memory[start : start + width.size] = np.frombuffer(data, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Modifiers:
+    """What a word adds to its instruction: negated and absolute operands by name, and suffixes by name."""
+
+    negate: frozenset[str] = frozenset()
+    absolute: frozenset[str] = frozenset()
+    suffixes: frozenset[str] = frozenset()
+
+
+def read(kind: Any, bits: Any, lanes: int) -> Any:
+    """Register bits (uint32 or, for pairs, uint64 per lane) as a lane value of `kind`."""
+    if not isinstance(kind, LaneKind):
+        return bits
+    if kind is Mask:
+        return (np.asarray(bits).ravel()[0] >> np.arange(lanes, dtype=np.uint32) & 1).astype(bool)
+    if isinstance(bits, tuple):
+        return bits
+    wide = np.uint64 if kind.words == 2 else np.uint32
+    return np.asarray(bits, wide).view(kind.dtype)
+
+
+def canonical(kind: LaneKind, value: Any, lanes: int) -> Any:
+    """A result as register bits: NaNs made canonical, masks as one number (all ones when scalar)."""
+    if isinstance(value, tuple):
+        return value
+    value = np.asarray(value)
+    if kind is Mask:
+        return mask_bits(value) if lanes == LANES else np.where(value, ALL, 0).astype(np.uint32)
+    value = np.broadcast_to(value, (lanes,)).astype(kind.dtype, copy=False)
+    bits = value.view(np.uint64 if kind.dtype.itemsize == 8 else np.uint32)
+    if kind.canonical_nan is not None:
+        bits = np.where(value != value, np.uint32(kind.canonical_nan), bits)
+    return bits
+
+
+def evaluate(instruction: Instruction, inputs: dict[str, Any], emsk: int = ALL, modifiers: Modifiers = Modifiers()) -> tuple[Any, ...]:  # noqa: B008
+    """The results of one instruction as register bits, one entry per result kind, lanes that are off included.
+
+    `inputs` maps operand and implicit names to register bits: uint32 arrays of 32 (vector) or 1 (scalar),
+    uint64 for pairs, tuples of arrays for x2 and x4, an `At` for an address. A Stop is returned as it is.
+    """
+    lanes = instruction.lanes
+    implicit = {
+        "emsk": np.array([emsk], np.uint32),
+        "lanes": np.array([ALL], np.uint32),
+        "laneid": np.arange(LANES, dtype=np.uint32),
+        "following": np.array([0], np.uint64),
+        "here": np.array([0], np.uint64),
+    }
+    arguments: list[Any] = []
+    with np.errstate(all="ignore"):
+        for binding in instruction.bindings:
+            if binding.static is not None:
+                arguments.append(binding.static)
+                continue
+            bits = inputs[binding.name] if binding.name in inputs else implicit[binding.name]
+            arguments.append(_source(binding.kind, bits, lanes, binding.name, modifiers))
+        returned = instruction.body(*arguments)
+        if isinstance(returned, Stop) or not instruction.results:
+            return (returned,)
+        values = returned if isinstance(returned, tuple) and len(instruction.results) > 1 else (returned,)
+        return tuple(_result(kind, value, lanes, modifiers) for kind, value in zip(instruction.results, values, strict=True))
+
+
+def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -> Any:
+    value = read(kind, bits, lanes)
+    if kind is not F32:
+        return value
+    number = value.view(np.uint32)
+    number = number & 0x7FFFFFFF if name in modifiers.absolute else number
+    number = number ^ 0x80000000 if name in modifiers.negate else number
+    value = number.view(np.float32)
+    return flush(value) if "ftz" in modifiers.suffixes else value
+
+
+def _result(kind: Any, value: Any, lanes: int, modifiers: Modifiers) -> Any:
+    if kind in (Emsk, Next, Split):
+        return np.asarray(value)
+    if kind is F32:
+        value = flush(value) if "ftz" in modifiers.suffixes else value
+        value = saturate(value) if "sat" in modifiers.suffixes else value
+    return canonical(kind, value, lanes)

@@ -1,0 +1,236 @@
+"""What is being assembled: kernels and data as they grow, and the names that are known where."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from .diagnostics import Failure, Place, nearest
+from .encoding import Encoded
+from .expressions import REGISTERS, CodeAddress, Result, Undefined
+from .operands import Register
+from .program import CODE_BASE, DATA_BASE, Kernel, Line, Module, Parameter, lay_out
+
+ENTRY_SREGS = 38
+"""sreg0 to sreg37 hold something when a kernel begins (machine.md section 2)."""
+SREG_COUNTS = (48, 80, 192)
+"""The sreg_number values seen in published resource records."""
+MAX_DATA = 1 << 28
+"""Bytes of `.data` one module may have."""
+TSM_ALIGNMENT = 16
+
+
+class Definition(NamedTuple):
+    """A name's value, what it is, and where it got it."""
+
+    value: Result
+    what: str
+    place: Place
+
+
+class Use(NamedTuple):
+    """Which registers a word reads, and the line it comes from."""
+
+    reads: int
+    place: Place
+
+
+@dataclass(slots=True)
+class Code:
+    """A kernel that is being assembled."""
+
+    name: str
+    place: Place
+    words: list[int] = field(default_factory=list[int])
+    uses: list[Use] = field(default_factory=list[Use])
+    read: int = 0
+    written: int = 0
+    names: dict[str, Definition] = field(default_factory=dict[str, Definition])
+    labels: dict[str, int] = field(default_factory=dict[str, int])
+    numeric: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    declared: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+    parameters: tuple[Parameter, ...] = ()
+    lines: list[Line] = field(default_factory=list[Line])
+    tsm: int = 0
+    private: int | None = None
+    maxntid: tuple[int, int, int] | None = None
+    vregs: int | None = None
+    sregs: int | None = None
+
+    @property
+    def address(self) -> int:
+        """Where the next word goes."""
+        return CODE_BASE + 8 * len(self.words)
+
+    def add(self, encoded: Encoded, place: Place) -> None:
+        """Append a word."""
+        self.words.append(encoded.bits)
+        self.uses.append(Use(encoded.reads, place))
+        self.read |= encoded.reads
+        self.written |= encoded.writes
+
+    def patch(self, index: int, encoded: Encoded) -> None:
+        """Put in a word that could not be encoded when its place was reached."""
+        self.words[index] = encoded.bits
+        self.uses[index] = self.uses[index]._replace(reads=encoded.reads)
+        self.read |= encoded.reads
+        self.written |= encoded.writes
+
+    def add_line(self, place: Place) -> None:
+        """Note that the next word comes from `place`."""
+        place = place.outside_macros() if place.macro else place
+        last = self.lines[-1] if self.lines else None
+        if last is None or last.line != place.line or last.file != place.source.name:
+            self.lines.append(Line(8 * len(self.words), place.source.name, place.line))
+
+    def add_parameter(self, kind: str, name: str, count: int, place: Place) -> None:
+        """Declare the next argument; its name then stands for its registers, or for its offset in KM."""
+        self.declared.append((name, kind, count))
+        self.parameters = lay_out(self.declared)
+        parameter = self.parameters[-1]
+        value: Result = parameter.offset
+        if parameter.sreg is not None:
+            value = Register("s", parameter.sreg, 2 if parameter.size == 8 else 1)
+        self.names[name] = Definition(value, "a parameter", place)
+
+    def counts(self) -> tuple[int, int]:
+        """How many vregs and sregs the words use."""
+        used = self.read | self.written
+        return (used & (1 << 256) - 1).bit_length(), (used >> 256).bit_length()
+
+    def finish(self) -> Kernel:
+        """The kernel."""
+        vregs, sregs = self.counts()
+        usual = next(count for count in SREG_COUNTS if count >= max(sregs, ENTRY_SREGS))
+        return Kernel(
+            name=self.name,
+            words=np.array(self.words, np.uint64),
+            vregs=max(1, vregs) if self.vregs is None else self.vregs,
+            sregs=usual if self.sregs is None else self.sregs,
+            tsm=self.tsm,
+            private=self.private or 0,
+            maxntid=self.maxntid,
+            params=self.parameters,
+            labels=self.labels,
+            lines=tuple(self.lines),
+        )
+
+
+class Deferred(NamedTuple):
+    """Work that needs names defined further down: done at the end of the text, as if at `address`."""
+
+    code: Code | None
+    address: int
+    place: Place
+    work: Callable[[], None]
+
+
+class Unit:
+    """The state of one assembly, and the scope of its expressions (`expressions.Scope`)."""
+
+    def __init__(self) -> None:
+        self.arch = "ppu0015"
+        self.codes: dict[str, Code] = {}
+        self.code: Code | None = None
+        self.in_data = False
+        self.data = bytearray()
+        self.data_symbols: dict[str, int] = {}
+        self.data_numeric: dict[int, list[int]] = {}
+        self.names: dict[str, Definition] = {}
+        self.deferred: list[Deferred] = []
+        self.file: str | None = None
+        """The name given by `.file`: from then on only `.loc` makes line entries."""
+        self.address: int | None = None
+        """Where an expression is evaluated, if not at the end of the current section."""
+        self.looked_up = False
+        """Whether a name or `.` was asked for since this was last reset."""
+
+    # ---- the scope of expressions -------------------------------------------------------------------------------
+
+    def lookup(self, name: str) -> Result:
+        """The value of a name: the kernel's own first, then the module's; raises Undefined."""
+        self.looked_up = True
+        found = self.code.names.get(name) if self.code is not None else None
+        found = found or self.names.get(name)
+        if found is not None:
+            return found.value
+        if self.code is not None and name == self.code.name:
+            return CodeAddress(CODE_BASE)
+        raise Undefined(name, self._nearest(name))
+
+    def local_label(self, number: int, forward: bool) -> int:
+        """The next or the last label of that number, as seen from here; raises Undefined."""
+        self.looked_up = True
+        in_code = self.code is not None and not self.in_data
+        numeric = self.code.numeric if self.code is not None and in_code else self.data_numeric
+        places = numeric.get(number, [])
+        index = bisect_right(places, self.here()) - (not forward)
+        if not 0 <= index < len(places):
+            where = "after" if forward else "before"
+            raise Undefined(f"{number}{'f' if forward else 'b'}", f"there is no label {number}: {where} this line")
+        return CodeAddress(places[index]) if in_code else places[index]
+
+    def here(self) -> int:
+        """`.`: the address at which a word or byte would go now."""
+        self.looked_up = True
+        if self.in_data or self.code is None:
+            return DATA_BASE + len(self.data) if self.address is None else self.address
+        return CodeAddress(self.code.address if self.address is None else self.address)
+
+    def _nearest(self, name: str) -> str:
+        known = [*(self.code.names if self.code else ()), *self.names, *REGISTERS]
+        return nearest(name, known)
+
+    # ---- definitions --------------------------------------------------------------------------------------------
+
+    def define(self, name: str, value: Result, what: str, place: Place, *, everywhere: bool = False) -> None:
+        """Give a name a value in the current kernel, or in the module; raises Failure if it has one already."""
+        check_free(name)
+        names = self.names if everywhere or self.code is None else self.code.names
+        old = names.get(name)
+        if old is not None and not (what == old.what == "a symbol"):
+            raise Failure(f"{name} is already {old.what}", f"defined at {old.place.source.name}:{old.place.line}")
+        names[name] = Definition(value, what, place)
+
+    def label(self, name: str, place: Place) -> None:
+        """Define a label at the current place; numbers may be labels many times; raises Failure."""
+        code = None if self.in_data else self.code
+        if code is None and not self.in_data:
+            raise Failure("a label needs a kernel or .data", "begin with .kernel NAME")
+        if name.isdecimal():
+            numeric = self.data_numeric if code is None else code.numeric
+            numeric.setdefault(int(name[:9]), []).append(int(self.here()))
+            return
+        if code is None:
+            self.define(name, DATA_BASE + len(self.data), "a data label", place, everywhere=True)
+            if not name.startswith(".L"):
+                self.data_symbols[name] = len(self.data)
+            return
+        if name == code.name and code.words:
+            raise Failure(f"{name} is the kernel's name and stands for its first word", "choose another label")
+        self.define(name, CodeAddress(code.address), "a label", place)
+        if not name.startswith(".L"):
+            code.labels[name] = 8 * len(code.words)
+
+    def add_data(self, content: bytes) -> None:
+        """Append to `.data`; raises Failure when it grows too large."""
+        if len(self.data) + len(content) > MAX_DATA:
+            raise Failure(f".data has more than {MAX_DATA:,} bytes", "allocate large buffers at run time")
+        self.data += content
+
+    def finish(self) -> Module:
+        """The module."""
+        kernels = {name: code.finish() for name, code in self.codes.items()}
+        return Module(self.arch, kernels, bytes(self.data), self.data_symbols)
+
+
+def check_free(name: str) -> None:
+    """Refuse a name that already means something; raises Failure."""
+    if name in REGISTERS or name in ("vreg", "sreg"):
+        raise Failure(f"{name} is a register and cannot be defined", "choose another name")
+    if name in (".", "inf", "nan"):
+        raise Failure(f"{name} has a meaning in expressions and cannot be defined", "choose another name")

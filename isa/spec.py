@@ -1,0 +1,476 @@
+"""The instruction table: one `@insn` per instruction, everything else derived from it.
+
+`@insn` joins a text pattern, an opcode and a body. Operand kinds come from the pattern, their widths and
+modifiers from the body's annotations; encoder, decoder, assembler, disassembler, manual, dispatch, fuzz
+samples and tests are loops over `ISA`. A bad table cannot be imported: `Table.check` sees to it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+
+import numpy as np
+
+from . import addresses, operands
+from .effects import IMPLICIT
+from .lanes import S64, LaneKind
+from .operands import Field, Kind, OperandError, Register, Source, SourceFlags, Value
+
+Item = TypeVar("Item")
+"""Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
+
+TAGS = ("published", "measured", "defined")
+ARCHITECTURES = ("ppu0015", "ppu001")
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix:
+    """An optional part of the mnemonic that sets one bit, such as `.ftz`."""
+
+    name: str
+    text: str
+    place: Field
+
+
+SUFFIXES = {
+    suffix.name: suffix
+    for suffix in (
+        Suffix("ftz", ".ftz", operands.FLUSH),
+        Suffix("sat", ".sat", operands.SATURATE),
+        Suffix("sign", ".sign", Field(36, 36)),
+        Suffix("kp1", ".kp1", Field(0, 0)),
+    )
+}
+
+
+class Access(NamedTuple):
+    """How an instruction uses memory: which space, counted by which counter, how many bytes a lane."""
+
+    space: str
+    counter: str
+    size: int
+    store: bool
+
+    @property
+    def alignment(self) -> int:
+        """Bytes an address must be a multiple of."""
+        return self.size
+
+
+class Binding(NamedTuple):
+    """One parameter of a body: an operand, an implicit register, or a static value of the family."""
+
+    name: str
+    kind: Any
+    operand: int | None
+    static: Any
+
+
+@dataclass(eq=False, slots=True)
+class Instruction:
+    """One instruction: its text, its bits, its meaning and where each of these is known from."""
+
+    pattern: str
+    mnemonic: str
+    opcode: int
+    fixed: int
+    kinds: tuple[Kind, ...]
+    suffixes: tuple[Suffix, ...]
+    body: Callable[..., Any]
+    bindings: tuple[Binding, ...]
+    results: tuple[Any, ...]
+    tag: str
+    source: str
+    architectures: tuple[str, ...]
+    examples: tuple[str, ...]
+    access: Access | None
+    all_lanes: bool
+    """Whether the result is written to lanes that are off, too."""
+    forms: tuple[Form, ...] = field(default=(), repr=False)
+
+    @property
+    def page(self) -> str:
+        """The manual's text on this instruction."""
+        return inspect.cleandoc(self.body.__doc__ or "").format_map(_Statics(self.bindings))
+
+    @property
+    def lanes(self) -> int:
+        """1 for a scalar instruction, 32 for a vector one."""
+        return 1 if self.mnemonic.startswith(("s.", "smem.", "simt.")) else 32
+
+    def operand(self, name: str) -> Kind:
+        """The operand kind called `name` in the pattern."""
+        return next(kind for kind in self.kinds if kind.name == name)
+
+    def __repr__(self) -> str:
+        return f"<{self.mnemonic}>"
+
+
+class _Statics(dict[str, Any]):
+    def __init__(self, bindings: tuple[Binding, ...]):
+        super().__init__({b.name: b.static for b in bindings})
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+@dataclass(eq=False, slots=True)
+class Form:
+    """An instruction in one layout: registers only, or with its last source as a 32-bit immediate."""
+
+    instruction: Instruction
+    immediate: bool
+    mask: int
+    value: int
+    room: tuple[bool, ...]
+    """Which suffixes this layout has a bit for (an immediate leaves none for .sat and .ftz)."""
+
+    def encode(self, values: tuple[Value, ...], suffixes: tuple[bool, ...]) -> int:
+        """The word for parsed operands; raises OperandError with `.args[1]` the operand's index."""
+        word = self.value
+        for suffix, on in zip(self.instruction.suffixes, suffixes, strict=True):
+            word |= suffix.place.mask if on else 0
+        for index, (kind, value) in enumerate(zip(self.instruction.kinds, values, strict=True)):
+            try:
+                word |= kind.encode(value, self.immediate)
+            except OperandError as error:
+                error.args = (error.args[0], index)
+                raise
+        return word
+
+    def matches(self, words: Any) -> Any:
+        """Whether words are valid in this form: fixed bits, reserved bits and operand ranges."""
+        if isinstance(words, int):
+            good = (words & self.mask) == self.value
+        else:
+            good = (words & np.uint64(self.mask)) == np.uint64(self.value)
+        for kind in self.instruction.kinds:
+            good = good & kind.valid(words, self.immediate)
+        return good
+
+    def values(self, word: int) -> tuple[Value, ...]:
+        """The operands of a word that matches."""
+        return tuple(kind.decode(word, self.immediate) for kind in self.instruction.kinds)
+
+    def suffixes(self, word: int) -> tuple[bool, ...]:
+        """Which mnemonic suffixes a word that matches has."""
+        chosen = zip(self.instruction.suffixes, self.room, strict=True)
+        return tuple(able and bool(suffix.place.get(word)) for suffix, able in chosen)
+
+    def mnemonic(self, suffixes: tuple[bool, ...]) -> str:
+        """The mnemonic with its suffixes."""
+        chosen = zip(self.instruction.suffixes, suffixes, strict=True)
+        return self.instruction.mnemonic + "".join(suffix.text for suffix, on in chosen if on)
+
+    def text(self, word: int) -> str:
+        """The word as assembly text."""
+        parts = {kind.name: kind.format(value) for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)}
+        mnemonic = self.mnemonic(self.suffixes(word))
+        _, _, rest = self.instruction.pattern.partition(" ")
+        return f"{mnemonic} {_PLACE.sub(lambda m: parts[m[1]], rest)}".rstrip()
+
+    def sample(self, random: Any) -> int:
+        """A random valid word of this form."""
+        chosen = tuple(able and random.random() < 0.3 for able in self.room)
+        values = tuple(kind.sample(random, self.immediate) for kind in self.instruction.kinds)
+        return self.encode(values, chosen)
+
+    def __repr__(self) -> str:
+        return f"<{self.instruction.mnemonic}{' imm' if self.immediate else ''}>"
+
+
+class Decoded(NamedTuple):
+    """A word taken apart."""
+
+    form: Form
+    values: tuple[Value, ...]
+    suffixes: tuple[bool, ...]
+
+
+class DecodeError(ValueError):
+    """A word is no instruction. `code` is the published exception a machine raises when it meets it."""
+
+    def __init__(self, message: str, code: int = 0):
+        super().__init__(message)
+        self.code = code
+
+
+_PLACE = re.compile(r"\{(\w+):([^}]+)\}")
+_SUFFIX = re.compile(r"\{(\w+)\}")
+
+
+class Table:
+    """All instructions, by opcode and by mnemonic."""
+
+    def __init__(self) -> None:
+        self.instructions: list[Instruction] = []
+        self.by_opcode: dict[int, list[Form]] = {}
+        self.by_mnemonic: dict[str, list[tuple[Form, tuple[bool, ...]]]] = {}
+
+    def __iter__(self) -> Iterator[Instruction]:
+        return iter(self.instructions)
+
+    def forms(self) -> Iterator[Form]:
+        """Every form of every instruction."""
+        return itertools.chain.from_iterable(instruction.forms for instruction in self.instructions)
+
+    def add(self, instruction: Instruction) -> None:
+        """Enter an instruction; Table.check says later whether it fits the others."""
+        self.instructions.append(instruction)
+        for form in instruction.forms:
+            self.by_opcode.setdefault(instruction.opcode, []).append(form)
+            for chosen in itertools.product(*[(False, True) if able else (False,) for able in form.room]):
+                self.by_mnemonic.setdefault(form.mnemonic(chosen), []).append((form, chosen))
+
+    def decode(self, word: int) -> Decoded:
+        """Take a word apart; raises DecodeError naming what is wrong with it."""
+        candidates = self.by_opcode.get(operands.OPCODE.get(word), [])
+        for form in candidates:
+            if (word & form.mask) == form.value:
+                for kind in form.instruction.kinds:
+                    if not kind.valid(word, form.immediate):
+                        raise _operand_error(word, form, kind)
+                return Decoded(form, form.values(word), form.suffixes(word))
+        raise DecodeError(self._nearest(word, candidates))
+
+    def _nearest(self, word: int, candidates: list[Form]) -> str:
+        if not candidates:
+            return f"{word:#018x} is no instruction: opcode {operands.OPCODE.get(word):#05x} is not assigned"
+        nearest = min(candidates, key=lambda form: ((word ^ form.value) & form.mask).bit_count())
+        wrong = (word ^ nearest.value) & nearest.mask
+        where = ", ".join(str(bit) for bit in range(63, -1, -1) if wrong >> bit & 1)
+        return f"{word:#018x} is no instruction: nearest is {nearest.instruction.mnemonic}, but for bits {where}"
+
+    def decode_many(self, words: np.ndarray) -> np.ndarray:
+        """Index into list(forms()) for each uint64 word, or -1 where it is no instruction."""
+        index = {id(form): n for n, form in enumerate(self.forms())}
+        found = np.full(len(words), -1, np.int32)
+        opcodes = operands.OPCODE.get(words)
+        order = np.argsort(opcodes, kind="stable")
+        starts = np.searchsorted(opcodes[order], np.arange(1025))
+        for opcode, forms in self.by_opcode.items():
+            places = order[starts[opcode] : starts[opcode + 1]]
+            for form in forms:
+                found[places[np.asarray(form.matches(words[places]), bool)]] = index[id(form)]
+        return found
+
+    def text(self, word: int) -> str:
+        """A word as assembly text; raises DecodeError."""
+        return self.decode(word).form.text(word)
+
+    def check(self) -> None:
+        """Refuse two forms that share a word; called once when the ISA is imported."""
+        for forms in self.by_opcode.values():
+            for a, b in itertools.combinations(forms, 2):
+                shared = a.mask & b.mask & (a.value ^ b.value)
+                apart = set(a.instruction.architectures).isdisjoint(b.instruction.architectures)
+                if not shared and not apart:
+                    raise TypeError(f"{a.instruction.pattern} and {b.instruction.pattern} overlap")
+        seen: set[str] = set()
+        for instruction in self.instructions:
+            if instruction.pattern in seen:
+                raise TypeError(f"{instruction.pattern} stands twice in the table")
+            seen.add(instruction.pattern)
+
+
+def _operand_error(word: int, form: Form, kind: Kind) -> DecodeError:
+    value = kind.decode(word, form.immediate)
+    try:
+        kind.encode(value, form.immediate)
+    except OperandError as error:
+        return DecodeError(f"{word:#018x} is no instruction: {form.instruction.mnemonic}: {error.args[0]}", error.code)
+    return DecodeError(f"{word:#018x} is no instruction: {form.instruction.mnemonic}: operand {kind.name} is invalid")
+
+
+ISA = Table()
+"""The whole instruction set; filled when the families are imported by the package."""
+
+
+def insn(
+    pattern: str,
+    *,
+    opcode: int,
+    tag: str,
+    ex: str | tuple[str, ...],
+    source: str = "",
+    fixed: Mapping[Field, int] | None = None,
+    access: Access | None = None,
+    architectures: tuple[str, ...] = ARCHITECTURES,
+    immediate: bool = True,
+    all_lanes: bool = False,
+    Item: Any = None,  # noqa: N803 (the name of the type variable it fills in)
+    **statics: Any,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated body as the meaning of `pattern`.
+
+    `ex` is one or more examples `a=1.5 b=2.25 | d=3.75`: operand values before, results after. `statics`
+    bind parameters of the body that are constants of this member of a family. `immediate=False` forbids
+    the immediate layout. Raises TypeError when the parts do not fit each other.
+    """
+
+    def register(body: Callable[..., Any]) -> Callable[..., Any]:
+        examples = (ex,) if isinstance(ex, str) else ex
+        if tag not in TAGS:
+            raise TypeError(f"{pattern}: tag must be one of {TAGS}")
+        if tag != "defined" and not source:
+            raise TypeError(f"{pattern}: a {tag} instruction names its source")
+        if not examples or not body.__doc__:
+            raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
+        kinds_of, results = _annotations(body, Item)
+        mnemonic = _SUFFIX.sub("", pattern.split(" ")[0])
+        suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ")[0]))
+        kinds = _operand_kinds(pattern, kinds_of, results, immediate and access is None)
+        instruction = Instruction(
+            pattern=pattern,
+            mnemonic=mnemonic,
+            opcode=opcode,
+            fixed=sum(place.put(value) for place, value in (fixed or {}).items()),
+            kinds=kinds,
+            suffixes=suffixes,
+            body=body,
+            bindings=_bindings(pattern, kinds_of, kinds, statics),
+            results=results,
+            tag=tag,
+            source=source,
+            architectures=architectures,
+            examples=examples,
+            access=access,
+            all_lanes=all_lanes,
+        )
+        fixed_bits = operands.OPCODE.mask | sum(place.mask for place in (fixed or {}))
+        layouts = [True] if ":imm}" in pattern else _layouts(kinds)
+        instruction.forms = tuple(_form(instruction, layout, fixed_bits) for layout in layouts)
+        ISA.add(instruction)
+        return body
+
+    return register
+
+
+def _annotations(body: Callable[..., Any], item: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Parameter kinds by name, and the kinds of the results; the type variable Item filled in."""
+    hints = inspect.get_annotations(body, eval_str=True)
+    hints = {name: item if hint is Item else hint for name, hint in hints.items()}
+    result = hints.pop("return", None)
+    if get_origin(result) is tuple:
+        return hints, tuple(item if part is Item else part for part in get_args(result))
+    return hints, () if result is None else (result,)
+
+
+def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...], immediate: bool) -> tuple[Kind, ...]:
+    places = _PLACE.findall(pattern)
+    sources = [name for name, kind in places if kind.split("@")[0] in _SOURCE_KINDS]
+    outputs = iter(kind for kind in results if isinstance(kind, LaneKind))
+    made: list[Kind] = []
+    for name, text in places:
+        kind, _, where = text.partition("@")
+        place = _FIELDS.get(where, operands.DESTINATION)
+        if kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
+            made.append(operands.RegisterKind(name, kind[0], _words(next(outputs)), place, written=True))
+        elif kind in ("vreg", "sreg"):
+            made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
+        elif kind in ("vreg?", "sreg?"):
+            place = operands.SOURCES[sources.index(name)]
+            made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
+        elif kind in ("vsrc", "ssrc", "imm"):
+            bank = "v" if kind == "imm" else kind[0]
+            made.append(_source(name, bank, where, hints[name], sources, immediate))
+        else:
+            made.append(_OTHERS[kind](name, where))
+    return tuple(made)
+
+
+def _words(hint: Any) -> int:
+    return getattr(hint, "words", 1)
+
+
+def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str], immediate: bool) -> Source:
+    floating = hint.dtype.kind == "f"
+    flags = SourceFlags(
+        either=bank == "v",
+        last=immediate and len(sources) < 3 and name == sources[-1],
+        signed=floating,
+        float=floating,
+        sources=len(sources),
+        lowest_immediate=0 if hint.words == 2 and hint is not S64 else -(1 << 31),
+    )
+    usual = where or bank
+    return Source(name, sources.index(name), usual, hint.words, flags=flags)
+
+
+_WRITTEN = ("vreg!", "sreg!")
+"""Kinds of operands that are both read and written."""
+_SOURCE_KINDS = ("vsrc", "ssrc", "vreg?", "sreg?", "imm")
+_FIELDS = {
+    "d": operands.DESTINATION,
+    "s0": operands.SOURCES[0],
+    "s1": operands.SOURCES[1],
+    "s2": operands.SOURCES[2],
+    "13:10": Field(13, 10),
+    "7:0": Field(7, 0),
+}
+_OTHERS: dict[str, Callable[[str, str], Kind]] = {
+    "number": lambda name, where: operands.Number(name, _FIELDS[where]),
+    "target": lambda name, where: operands.Target(name, Field(19, 0)),
+    "lane": lambda name, where: operands.Lane(name),
+    "waits": lambda name, where: addresses.Waits(name),
+    "clock": lambda name, where: operands.NamedKind(name, operands.CLOCKS, 2, operands.SOURCES[0]),
+    "lanespecial": lambda name, where: operands.NamedKind(name, operands.LANE_SPECIALS, 1, operands.SOURCES[0]),
+    "vmem": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
+    "vmem64": lambda name, where: addresses.AddressKind(name, index_bank=None, base_bank="v", base_words=2),
+    "smem": lambda name, where: addresses.AddressKind(name, index_bank="s", base_bank="s", base_words=2),
+    "tsm": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=1),
+}
+
+
+def _bindings(pattern: str, hints: dict[str, Any], kinds: tuple[Kind, ...], statics: dict[str, Any]) -> tuple[Binding, ...]:
+    order = {kind.name: index for index, kind in enumerate(kinds)}
+    bindings: list[Binding] = []
+    for name, hint in hints.items():
+        if name in statics:
+            bindings.append(Binding(name, hint, None, statics[name]))
+        elif name in order:
+            bindings.append(Binding(name, hint, order[name], None))
+        elif name in IMPLICIT:
+            bindings.append(Binding(name, hint, None, None))
+        else:
+            raise TypeError(f"{pattern}: the body's parameter {name} is no operand, implicit register or static value")
+    unread = {kind.name for kind in kinds if kind.role == "source"} - set(hints)
+    if unread - {"target", "counters", "hint"}:
+        raise TypeError(f"{pattern}: the body does not read {sorted(unread)}")
+    if set(statics) - set(hints):
+        raise TypeError(f"{pattern}: the body has no parameters {sorted(set(statics) - set(hints))}")
+    return tuple(bindings)
+
+
+def _layouts(kinds: tuple[Kind, ...]) -> list[bool]:
+    able = any(isinstance(kind, Source) and kind.flags.last for kind in kinds)
+    return [False, True] if able else [False]
+
+
+def _form(instruction: Instruction, immediate: bool, fixed_bits: int) -> Form:
+    owned, free = fixed_bits, 0
+    value = operands.OPCODE.put(instruction.opcode) | instruction.fixed
+    if any(isinstance(kind, Source) and kind.flags.last for kind in instruction.kinds):
+        owned |= operands.IMMEDIATE_FLAG.mask
+        value |= operands.IMMEDIATE_FLAG.mask if immediate else 0
+    for kind in instruction.kinds:
+        bits = kind.bits(immediate)
+        if bits & owned:
+            raise TypeError(f"{instruction.pattern}: operand {kind.name} overlaps bits {bits & owned:#x}")
+        owned, free = owned | bits, free | bits
+    room = tuple(not suffix.place.mask & owned for suffix in instruction.suffixes)
+    if not immediate and not all(room):
+        raise TypeError(f"{instruction.pattern}: a suffix overlaps other bits")
+    free |= sum(suffix.place.mask for suffix, able in zip(instruction.suffixes, room, strict=True) if able)
+    mask = ~free & ((1 << 64) - 1)
+    if value & ~mask:
+        raise TypeError(f"{instruction.pattern}: fixed bits lie inside an operand")
+    return Form(instruction, immediate, mask, value, room)
+
+
+__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "insn"]

@@ -1,0 +1,48 @@
+"""What the tests of object files share: a module with everything in it, and a way to compare modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from m890.isa import objectfile
+from m890.isa.program import Kernel, Line, Module, lay_out
+
+
+def sample() -> Module:
+    """Two kernels that share label and file names, data, and lines from two files."""
+    saxpy = Kernel(
+        "saxpy",
+        np.arange(40, dtype=np.uint64),
+        vregs=3,
+        tsm=1024,
+        private=64,
+        maxntid=(256, 1, 1),
+        params=lay_out([("n", "u32", 1), ("a", "f32", 1), ("x", "ptr", 1), ("table", "u8", 7)]),
+        labels={"saxpy": 0, "loop": 16, "end": 320},
+        lines=(
+            Line(0, "src/saxpy.s", 5),
+            Line(8, "src/saxpy.s", 6),
+            Line(16, "inc/wait.inc", 100_000),
+            Line(16, "inc/wait.inc", 2),
+            Line(304, "src/saxpy.s", 1),
+        ),
+    )
+    other = Kernel("other.1", np.array([2**64 - 1], np.uint64), labels={"loop": 0}, lines=(Line(0, "inc/wait.inc", 3),))
+    return Module("ppu0015", {"saxpy": saxpy, "other.1": other}, b"hello", {"hi": 0, "l": 2, "l2": 2, "end": 5})
+
+
+def plain(module: Module) -> Any:
+    """The module with nothing in it that compares by element."""
+    kernels = [
+        [
+            (name, value.dtype.str, value.tolist()) if isinstance(value, np.ndarray) else (name, value)
+            for name in Kernel.__slots__
+            for value in [getattr(kernel, name)]
+        ]
+        for kernel in module.kernels.values()
+    ]
+    return module.arch, list(module.kernels), kernels, module.data, module.data_symbols
+
+
+GOOD = objectfile.write(sample())
