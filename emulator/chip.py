@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from .decode import Program, decode
 from .engine import Engine, engine
 from .faults import LaunchError
 from .hbm import Hbm, HostMemory
-from .launch import Dim3, Limits, Plan, Schedule, Shape, dim3, memory_ranges, occupancy, run
+from .launch import Dim3, Limits, Mode, Plan, Schedule, Shape, dim3, memory_ranges, occupancy, run
+from .observe import Observer
 from .profiles import Profile, profile
 
+Timing = Literal["eager", "late"]
 MOST_PLANS = 8
 """Shapes of a kernel whose state is kept for the next launch."""
 
@@ -27,8 +29,10 @@ MOST_PLANS = 8
 class Chip:
     """One emulated chip: HBM, compute units, and the modules loaded on it.
 
-    `profile` is a name ("M890", "810E") or a Profile. `poison` fills registers, TSM and new allocations with
-    0x7fff7fff words. `limits` end a launch that runs too long with a Timeout.
+    `kind` is a name ("M890", "810E") or a Profile. `timing` is "eager" (loads and stores complete when issued) or
+    "late" (when a wait covers them: finds missing waits). `poison` fills registers, TSM and new allocations with
+    0x7fff7fff words; it is on under late timing unless switched off. `observers` are given every executed
+    instruction. `limits` end a launch that runs too long with a Timeout.
     """
 
     def __init__(
@@ -37,13 +41,19 @@ class Chip:
         *,
         index: int = 0,
         chips: int = 1,
-        poison: bool = False,
+        timing: Timing = "eager",
+        poison: bool | None = None,
+        observers: Sequence[Observer] = (),
         schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         host_memory: HostMemory | None = None,
     ):
         self.profile = profile(kind) if isinstance(kind, str) else kind
-        self.index, self.chips, self.poison, self.schedule, self.limits = index, chips, poison, schedule, limits
+        if timing not in ("eager", "late"):
+            raise ValueError(f"timing is 'eager' or 'late', not {timing!r}")
+        poison = timing == "late" if poison is None else poison
+        self.index, self.chips, self.schedule, self.limits = index, chips, schedule, limits
+        self.mode = Mode(timing == "late", poison, tuple(observers))
         self.engine: Engine = engine()
         self.hbm = Hbm(self.profile.hbm_bytes, index, poison=poison, memory=host_memory or HostMemory())
         self.clocks = np.zeros(self.profile.compute_units, np.int64)
@@ -112,8 +122,8 @@ class LoadedKernel:
 
     def __init__(self, module: LoadedModule, kernel: Kernel):
         self.module, self.kernel = module, kernel
-        self._program: Program | None = None
-        self._plans: dict[Shape, Plan] = {}
+        self._programs: dict[str, Program] = {}
+        self._plans: dict[tuple[Shape, str], Plan] = {}
 
     def __getitem__(self, configuration: Any) -> Callable[..., int]:
         """Configure a launch: `[grid, block]`, `[grid, block, stream]` or `[grid, block, stream, tsm]`."""
@@ -142,26 +152,28 @@ class LoadedKernel:
             )
         ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data)
         plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
-        plan.start(memory, ranges, chip.clocks, chip.poison)
+        plan.start(memory, ranges, chip.clocks, chip.mode)
         chip.launches += 1
         return run(plan, limits or chip.limits, chip.progress)
 
     def plan(self, shape: Shape) -> Plan:
         """The state for one launch shape, kept for the next launch of the same shape."""
-        if shape not in self._plans:
+        chip = self.module.chip
+        key = shape, chip.mode.build
+        if key not in self._plans:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            chip = self.module.chip
             plan = Plan(self.program, shape, chip.profile, chip.engine, chip.schedule, (chip.index, chip.chips), chip.hbm)
-            self._plans[shape] = plan
-        return self._plans[shape]
+            self._plans[key] = plan
+        return self._plans[key]
 
     @property
     def program(self) -> Program:
-        """The decoded kernel."""
-        if self._program is None:
-            self._program = decode(self.kernel, self.module.module.arch, self.module.chip.engine)
-        return self._program
+        """The decoded kernel, in the build the chip's mode needs."""
+        build = self.module.chip.mode.build
+        if build not in self._programs:
+            self._programs[build] = decode(self.kernel, self.module.module.arch, self.module.chip.engine, build)
+        return self._programs[build]
 
     def occupancy(self, block: int | tuple[int, ...], *, tsm: int = 0) -> dict[str, int]:
         """Blocks a compute unit can hold, by what limits them: registers, tsm, warps, blocks."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 from ..isa.effects import Stop
 from ..isa.operands import CLOCKS, UNIFORM_SPECIALS
 from .paths import drop_lanes, park, reach, rotate, run_lowest, runnable, wake_all
-from .primitives import block_at, call, copy, launch_at, range_at, read32, record_at, warp_at, write32, write_row
+from .primitives import block_at, call, copy, launch_at, queue_at, range_at, read32, record_at, warp_at, write32, write_row
 from .state import (
     AT_BARRIER,
     BLOCK,
+    COUNTER_COUNT,
     EMSK_ROW,
     ENDED,
     HEADER,
     POISON,
+    QUEUE_BYTES,
+    QUEUES_BYTES,
     RANGE,
     READY,
     RECORD,
@@ -39,6 +42,7 @@ BLKID_ROW, CUID_ROW = scalar_row(UNIFORM_SPECIALS["%blkid.x"][0]), scalar_row(UN
 STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop.FAULT), STOP + int(Stop.BREAK)
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
+ACCESS, STOP_EVENTS = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS)
 OUT_OF_RANGE, MISALIGNED, PEER, READ_DENIED, WRITE_DENIED = 11, 12, 17, 20, 21
 TSM_OUT_OF_RANGE, TSM_MISALIGNED = 9, 10
 READ, WRITE = 1, 2
@@ -129,6 +133,8 @@ def admit(launch_address: int) -> int:
     block.x = number % launch.grid_x
     block.y = number // launch.grid_x % launch.grid_y
     block.z = number // (launch.grid_x * launch.grid_y)
+    for offset in range(0, launch.tsm_size if launch.poison else 0, 4):
+        write32(block.tsm + offset, POISON)
     block.live, block.arrived, block.cursor, block.resumed = launch.block_warps, 0, 0, 0
     block.left, block.warp_left = launch.block_slice, launch.warp_slice
     for index in range(launch.block_warps):
@@ -150,6 +156,10 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     lanes = (1 << threads) - 1
     warp.lanes = lanes
     warp.live = lanes
+    warp.queues = launch.queues + (base - block_at(launch.slots).warps) // launch.warp_stride * QUEUES_BYTES
+    for counter in range(COUNTER_COUNT if launch.queues != 0 else 0):
+        queue = queue_at(warp.queues + counter * QUEUE_BYTES)
+        queue.head, queue.count = 0, 0
     if launch.poison:
         for row in range(launch.poison_rows):
             write_row(base + HEADER + ROW * (256 + row), POISON)
@@ -247,6 +257,12 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
         if warp.paths > 0:
             budget = 1 if warp.rotated else max(1, min(budget, launch.spin_limit - warp.spin))
         pc, limit, count = warp.pc, warp.limit, 0
+        if launch.events != 0:
+            if launch.event_count >= launch.event_capacity:
+                launch.stop_pc = pc
+                return STOP_EVENTS - STOP
+            budget, launch.event_emsk = 1, read32(base + EMSK_ROW)
+        first = pc
         while count < budget:
             count += 1
             reached = call(record_at(pc).handler, base, pc)
@@ -260,6 +276,10 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
         else:
             warp.pc = reached
             outcome = GO_ON
+        if launch.events != 0 and reached != STOP_COMPILE and reached != STOP_BREAK:
+            launch.event_block, launch.event_cu = block.number, block.cu
+            launch.event_stop = reached - STOP if reached >= STOP else 0
+            call(launch.emit, base, first)
         write_clock(clock, count)
         block.warp_left -= count
         block.left -= count
@@ -290,10 +310,10 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
     """Act on a stop code of the instruction at pc: GO_ON, BLOCKED, FINISHED, or the code for Python."""
     warp = warp_at(base)
     warp.pc = pc + RECORD_SIZE
+    launch = launch_at(launch_address)
     if code == EXIT_LANES:
         if drop_lanes(base):
-            warp.state = ENDED
-            return FINISHED
+            return finished(launch_address, base)
         if warp.lanes == 0:
             warp.state = AT_BARRIER
             return BLOCKED
@@ -301,8 +321,7 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
     if code == EXIT_WARP:
         warp.live = 0
         warp.paths = 0
-        warp.state = ENDED
-        return FINISHED
+        return finished(launch_address, base)
     if code == BARRIER:
         park(base, 1)
         if runnable(base):
@@ -313,11 +332,12 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
     if code == SPLIT:
         split(base)
         return GO_ON
-    if code == WAIT:
+    if code == WAIT or code == ACCESS:
+        call(launch.wait if code == WAIT else launch.access, base, pc)
         return GO_ON
     if code == CLOCK:
         now = (int(read32(clock)) | int(read32(clock + 4)) << 32) + count - 1
-        time = launch_at(launch_address).globaltime
+        time = launch.globaltime
         write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
         write_row(base + CLOCK_ROW + ROW, now >> 32)
         write_row(base + TIME_ROW, time & 0xFFFFFFFF)
@@ -326,6 +346,15 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
         return GO_ON
     warp.pc = pc
     return code
+
+
+def finished(launch_address: int, base: int) -> int:
+    """The warp has ended; what it has outstanding completes."""
+    launch = launch_at(launch_address)
+    if launch.finish != 0:
+        call(launch.finish, base, 0)
+    warp_at(base).state = ENDED
+    return FINISHED
 
 
 def split(base: int) -> None:

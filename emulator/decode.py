@@ -12,10 +12,10 @@ from ..isa.effects import Stop
 from ..isa.lanes import LANES
 from ..isa.operands import CLOCKS, EMSK, LAST_SREG, ZERO, Address, NamedKind, Register, Target, Value
 from ..isa.program import Kernel
-from ..isa.spec import Decoded
+from ..isa.spec import Decoded, Instruction
 from .engine import Engine
-from .handlers import FAST, Recipe, operand_slots
-from .state import HEADER, RECORD, ROW, SCALAR_ROWS, STOP, scalar_row, vector_row
+from .handlers import COMPLETE, FAST, ISSUE, Recipe, operand_slots
+from .state import HEADER, INFO, RECORD, ROW, SCALAR_ROWS, STOP, scalar_row, vector_row
 
 FALLS_OFF = 16
 """Published code: the program counter left the kernel's instructions."""
@@ -35,6 +35,9 @@ class Program:
     constants: np.ndarray
     recipes: list[Recipe | None]
     decoded: list[Decoded | DecodeError]
+    infos: np.ndarray
+    """An INFO per record: what the observed build knows of accesses."""
+    build: str = FAST
     clocks: set[int] = field(default_factory=set)
 
     @property
@@ -52,12 +55,16 @@ class Program:
         recipe = self.recipes[index]
         if recipe is None:
             return True
-        address = engine.handlers.get(recipe) if compile else engine.handlers.cached(recipe)
-        if address is None:
+        find = engine.handlers.get if compile else engine.handlers.cached
+        address, complete = find(recipe), 0
+        if recipe.build == ISSUE and recipe.instruction.access:
+            complete = find(recipe._replace(build=COMPLETE))
+        if address is None or complete is None:
             return False
         for other, wanted in enumerate(self.recipes):
             if wanted == recipe:
                 self._set(other, address)
+                self.infos["complete"][other] = complete
         return True
 
     def _set(self, index: int, address: int) -> None:
@@ -69,7 +76,8 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST) -> Prog
     words = [int(word) for word in kernel.words]
     decoded = [_decode_word(word, arch) for word in words]
     records = _aligned(len(words) + 1)
-    program = Program(kernel, records, np.empty(0), [None] * len(words), decoded)
+    infos = np.zeros(len(words) + 1, INFO)
+    program = Program(kernel, records, np.empty(0), [None] * len(words), decoded, infos, build)
     constants: dict[int, int] = {}
     for index, found in enumerate(decoded):
         code = found.code if isinstance(found, DecodeError) else _register_fault(found, kernel)
@@ -152,6 +160,17 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
     ):
         program.clocks.add(index)
     program.recipes[index] = _recipe(found, build, dense)
+    if instruction.access and build != FAST:
+        program.infos[index] = _info(instruction, slots)
+
+
+def _info(instruction: Instruction, slots: dict[str, int]) -> tuple[int, ...]:
+    """The INFO of a memory instruction; its complete handler is filled in with the record's."""
+    access = instruction.access
+    assert access is not None
+    data = next(kind for kind in instruction.kinds if not isinstance(kind, AddressKind))
+    counter, words = list(COUNTERS).index(access.counter), getattr(data, "words", 1)
+    return 0, counter, access.size, access.store, access.space == "tsm", instruction.lanes == 1, slots[data.name], words
 
 
 def _fresh_pair(constants: dict[int, int], low: int, high: int, vregs: int) -> int:
@@ -191,7 +210,7 @@ def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
     roles = {kind.name: kind.role for kind in instruction.kinds}
     return Recipe(
         instruction,
-        build if instruction.access else FAST,
+        build if instruction.access or instruction.results == (Stop,) else FAST,
         tuple(name for name, value in named if value.negate),
         tuple(name for name, value in named if value.absolute),
         tuple(suffix.name for suffix, on in chosen if on and suffix.name != "kp1"),
@@ -202,17 +221,13 @@ def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
 
 def _use_cached(program: Program, engine: Engine) -> None:
     """Fill in the handlers that need no compilation."""
-    addresses: dict[Recipe, int | None] = {}
+    seen: set[Recipe] = set()
     for index, recipe in enumerate(program.recipes):
-        if recipe is None:
-            continue
-        if recipe not in addresses:
-            addresses[recipe] = engine.handlers.cached(recipe)
-        found = addresses[recipe]
-        if found is not None:
-            program._set(index, found)  # pyright: ignore[reportPrivateUsage]
-        if index in program.clocks:
-            program.records["handler"][index] = engine.address(_clock_stop)
+        if recipe is not None and recipe not in seen:
+            seen.add(recipe)
+            program.fill(engine, index, compile=False)
+    for index in program.clocks:
+        program.records["handler"][index] = engine.address(_clock_stop)
 
 
 def _clock_stop(base: int, record_address: int) -> int:

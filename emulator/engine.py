@@ -8,7 +8,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-from . import core
+from . import core, observed
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
@@ -36,6 +36,11 @@ class Engine:
 
             found = self.cache.save(key, compile_function(key, function))
         return found
+
+    @cached_property
+    def observed(self) -> dict[str, int]:
+        """Addresses of the functions the core calls in the observed build."""
+        return {name: self.address(getattr(observed, name)) for name in ("access", "wait", "finish", "emit")}
 
     @cached_property
     def resolve(self) -> int:

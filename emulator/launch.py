@@ -17,9 +17,11 @@ from . import arguments, core, report
 from .decode import Program
 from .engine import Engine
 from .faults import Deadlock, LaunchError, Timeout
+from .handlers import FAST, ISSUE
 from .hbm import Hbm
 from .profiles import Profile
-from .state import BLOCK, LAUNCH, RANGE, ROW, WARP, scalar_row
+from .observe import Observer
+from .state import BLOCK, EVENT, LAUNCH, QUEUES_BYTES, RANGE, ROW, WARP, scalar_row
 
 Dim3 = tuple[int, int, int]
 POLL_SECONDS = 0.02
@@ -44,6 +46,24 @@ class Limits:
 
     instructions: int | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a launch runs: which timing, with poison or not, and who watches (any of these: the observed build)."""
+
+    late: bool = False
+    poison: bool = False
+    observers: tuple[Observer, ...] = ()
+
+    @property
+    def build(self) -> str:
+        """The build of the handlers this needs."""
+        return ISSUE if self.late or self.observers else FAST
+
+
+EVENTS = 4096
+"""Events kept before observers are given them."""
 
 
 def aligned_bytes(size: int, align: int = 64) -> np.ndarray:
@@ -143,6 +163,7 @@ class Plan:
         self.ring, self.free = np.zeros(self.slots, np.int32), np.arange(self.slots, dtype=np.int32)[::-1].copy()
         self.blocks["warps"] = self.warps.ctypes.data + np.arange(self.slots) * shape.warps * self.stride
         self.blocks["tsm"] = self.tsm_bytes.ctypes.data + np.arange(self.slots) * tsm_stride
+        self.queues = np.empty(self.slots * shape.warps * QUEUES_BYTES if program.build != FAST else 0, np.uint8)
         self._template(program)
         self._launch_struct(schedule)
 
@@ -192,22 +213,30 @@ class Plan:
             "resolve": self.engine.resolve, "resolve_tsm": self.engine.resolve_tsm,
             "poison_rows": self.program.kernel.vregs,
         }
+        if self.program.build != FAST:
+            values |= {"infos": self.program.infos.ctypes.data, "queues": self.queues.ctypes.data, **self.engine.observed}
         self.launch[:] = 0
         for name, value in values.items():
             self.launch[name] = value
 
-    def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, poison: bool) -> None:
+    def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, mode: Mode) -> None:
         """Reset to the start of a launch with these arguments, memory ranges and clocks."""
         for sreg, value in arguments.preloaded(self.program.kernel, memory):
             self.entry[:, self.preload[sreg]] = value
         self.resident[:] = 0
         self.free[:] = np.arange(self.slots, dtype=np.int32)[::-1]
-        for name in ("next_block", "finished", "ring_head", "ring_count", "idle", "executed", "quota"):
+        for name in ("next_block", "finished", "ring_head", "ring_count", "idle", "executed", "quota", "event_count"):
             self.launch[name] = 0
         self.launch["free_count"] = self.slots
         self.launch["clocks"] = clocks.ctypes.data
         self.launch["ranges"], self.launch["range_count"] = ranges.ctypes.data, len(ranges)
-        self.launch["poison"] = poison
+        self.launch["poison"], self.launch["late"] = mode.poison, mode.late
+        self.observers = mode.observers
+        if mode.observers:
+            self.events = np.zeros(EVENTS, EVENT)
+            self.launch["events"], self.launch["event_capacity"] = self.events.ctypes.data, EVENTS
+        else:
+            self.launch["events"] = 0
         self.ranges, self.clocks, self.memory = ranges, clocks, memory
 
     def detail(self, code: int, addresses: dict[int, int], size: int) -> str:
@@ -260,6 +289,8 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
         before = time.monotonic()
         reason = plan.engine.run(address)
         now = time.monotonic()
+        if plan.observers:
+            report.deliver(plan)
         if reason == core.DONE:
             return int(launch["executed"][0])
         if reason == core.DEADLOCK:
@@ -281,6 +312,8 @@ def _stopped(plan: Plan, reason: int) -> None:
     """Do what the core needs Python for; raise what ends the launch."""
     launch = plan.launch
     pc = int(launch["stop_pc"][0])
+    if reason == Stop.EVENTS:
+        return
     if reason == Stop.COMPILE:
         plan.program.fill(plan.engine, plan.program.offset_of(pc) // 8, compile=True)
         return

@@ -61,3 +61,23 @@ def block_at(address: int) -> Any:
 def launch_at(address: int) -> Any:
     """The LAUNCH struct at an address."""
     raise TypeError("only compiled code reads raw memory")
+
+
+def info_at(address: int) -> Any:
+    """The INFO struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def pending_at(address: int) -> Any:
+    """The PENDING struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def queue_at(address: int) -> Any:
+    """The QUEUE struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def event_at(address: int) -> Any:
+    """The EVENT struct at an address."""
+    raise TypeError("only compiled code reads raw memory")

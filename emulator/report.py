@@ -11,6 +11,7 @@ from ..isa.operands import Address, Register, register_text
 from ..isa.program import Line
 from ..isa.spec import Decoded
 from .faults import Fault, Source, WarpPlace
+from .observe import Batch
 from .state import AT_BARRIER, ENDED, SCALAR_ROWS
 
 if TYPE_CHECKING:
@@ -150,3 +151,13 @@ def _place(plan: Plan, block: tuple[int, int, int], index: int, mask: int, pc: i
     return WarpPlace(
         block, index, lanes_in(mask), offset, source_of(plan, offset), waits_for, plan.program.kernel.name, plan.chip
     )
+
+
+def deliver(plan: Plan) -> None:
+    """Hand the events gathered so far to the observers."""
+    count = int(plan.launch["event_count"][0])
+    plan.launch["event_count"] = 0
+    if count:
+        batch = Batch(plan.program.kernel, plan.program.decoded, plan.shape.grid, plan.chip, plan.events[:count].copy())
+        for observer in plan.observers:
+            observer.executed(batch)

@@ -38,7 +38,7 @@ WARP = _struct(
     ("tsm_size", "i8"),
     ("resolve", "i8"),  # the core's slow path for HBM addresses
     ("resolve_tsm", "i8"),
-    ("queues", "i8"),  # this warp's outstanding operations (late timing), or 0
+    ("queues", "i8"),  # this warp's outstanding operations (observed build), or 0
     ("target", "i8"),  # operands of a stop: where split lanes go, what a wait waits for
     ("taken", "u4"),
     ("lanes", "u4"),  # lanes of the running path; its emsk is row 0xf0
@@ -132,16 +132,75 @@ LAUNCH = _struct(
     ("resolve_tsm", "i8"),
     ("poison", "i8"),
     ("poison_rows", "i8"),
-    ("queues", "i8"),
+    ("late", "i8"),  # observed build: operations complete at their wait, not at issue
+    ("infos", "i8"),  # observed build: an INFO per record
+    ("access", "i8"),  # observed build: functions of `observed` the core calls
+    ("wait", "i8"),
+    ("finish", "i8"),
+    ("emit", "i8"),
+    ("sequence", "i8"),
+    ("queues", "i8"),  # observed build: COUNTER_COUNT queues per warp of every slot, or 0
     ("stop_slot", "i8"),
     ("stop_warp", "i8"),
     ("stop_pc", "i8"),
     ("events", "i8"),  # EVENT buffer of the observed build, or 0
     ("event_count", "i8"),
+    ("event_emsk", "i8"),
+    ("event_block", "i8"),
+    ("event_cu", "i8"),
+    ("event_stop", "i8"),
     ("event_capacity", "i8"),
 )
 
-STRUCTS = {"warp_at": WARP, "record_at": RECORD, "range_at": RANGE, "block_at": BLOCK, "launch_at": LAUNCH}
+INFO = np.dtype([("complete", "i8"), ("counter", "i8"), ("size", "i8"), ("store", "i8"), ("tsm", "i8"), ("scalar", "i8"),
+                 ("row", "i8"), ("words", "i8")])
+"""What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
+
+OUTSTANDING = 64
+"""Operations a counter can have outstanding; one more completes the oldest."""
+COUNTER_COUNT = 6
+
+PENDING = _struct(
+    576,
+    ("record", "i8"),
+    ("sequence", "i8"),
+    ("mask", "i8"),
+    ("low", "i8"),  # bounds of the bytes the active lanes touch
+    ("high", "i8"),
+    ("host", "i8", LANES),
+    ("address", "i8", LANES),
+)
+
+QUEUE = np.dtype([("head", "i8"), ("count", "i8")])
+QUEUE_BYTES = QUEUE.itemsize + OUTSTANDING * PENDING.itemsize
+"""One counter's queue: its QUEUE, then a ring of PENDING."""
+QUEUES_BYTES = COUNTER_COUNT * QUEUE_BYTES + PENDING.itemsize
+"""A warp's queues and one spare PENDING."""
+
+EVENT = _struct(
+    320,
+    ("pc", "i8"),  # byte offset in the kernel
+    ("block", "i8"),
+    ("warp", "i4"),
+    ("cu", "i4"),
+    ("emsk", "u4"),  # lanes that execute it
+    ("size", "i4"),  # bytes a lane accesses, 0 if it does not
+    ("stop", "i8"),  # 0, or the code of isa.effects.Stop it ended with
+    ("address", "i8", LANES),
+)
+"""What observers see of one executed instruction; what it reads and writes follows from the table."""
+
+STRUCTS = {
+    "warp_at": WARP,
+    "record_at": RECORD,
+    "range_at": RANGE,
+    "block_at": BLOCK,
+    "launch_at": LAUNCH,
+    "info_at": INFO,
+    "pending_at": PENDING,
+    "queue_at": QUEUE,
+    "event_at": EVENT,
+}
 
 
 def struct_types(stubs: ModuleType) -> dict[Any, np.dtype[Any]]:

@@ -39,6 +39,7 @@ class Stop(IntEnum):
     COMPILE = 9
     BREAK = 10
     ACCESS = 11
+    EVENTS = 12
 
 
 IMPLICIT = {

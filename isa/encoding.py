@@ -137,15 +137,19 @@ def _mnemonics(arch: str, size: int) -> Mnemonics:
 
 
 def encode(candidates: Sequence[Candidate], values: Sequence[Value], here: int) -> Encoded:
-    """The word of the first candidate that fits; raises Mismatch about the one that fits furthest."""
+    """The word of the first candidate that fits; raises Mismatch about the one that fits furthest.
+
+    A number as the last operand is an immediate wherever there is a form for it, be it 0 or 1 (published).
+    """
     failures: list[tuple[bool, int, OperandError]] = []
-    for candidate in candidates:
-        if candidate.count == len(values):
-            try:
-                return candidate.encode(values, here)
-            except OperandError as error:
-                layout = candidate.form.immediate == isinstance(values[-1], int)
-                failures.append((layout, error.args[1], error))
+    number = bool(values) and isinstance(values[-1], int)
+    for usual in (True, False):
+        for candidate in candidates:
+            if candidate.count == len(values) and (candidate.form.immediate == number) == usual:
+                try:
+                    return candidate.encode(values, here)
+                except OperandError as error:
+                    failures.append((usual, error.args[1], error))
     usage = " or ".join(dict.fromkeys(usage_of(candidate.form.instruction) for candidate in candidates))
     if not failures:
         counts = " or ".join(str(count) for count in sorted({candidate.count for candidate in candidates}))

@@ -30,6 +30,7 @@ _OPERATION = re.compile(r"\s*+([^\s(\"]++|\S)\s*+")
 _SETTING = re.compile(r"\s*+([A-Za-z_.$][\w.$]*+)\s*+=(?!=)\s*+")
 _LISTING = re.compile(r"\s*+[0-9A-Fa-f]++:\s++((?:[0-9A-Fa-f]{2}\s++){8})")
 _NAME = re.compile(r"[A-Za-z_.$][\w.$]*+")
+_MACRO = re.compile(r"([A-Za-z_.$][\w.$]*+)(?:\s*+,\s*+|\s++|$)(.*)")
 _KEYWORD = re.compile(r"([A-Za-z_]\w*+)\s*+=(?!=)\s*+(.*)")
 _ARGUMENT = re.compile(r"\\(@|\(\)|[A-Za-z_]\w*+)")
 _FIRST_WORD = re.compile(r"\s*+(?:[\w.$]++\s*+:)?+\s*+(\.[a-z]++)(?![\w.$])")
@@ -179,7 +180,7 @@ class Reader:
             comment = match["comment"]
             if comment is None:
                 return match[0]
-            if comment[1] != "*":
+            if not comment.startswith("/*"):
                 return ""
             if len(comment) < 4 or not comment.endswith("*/"):
                 number = match.string.count("\n", 0, match.start()) + 1
@@ -234,13 +235,14 @@ class Reader:
 
     def _define(self, statement: Statement, frame: Frame) -> None:
         lines = self._body(frame, ".macro", ".endm")
-        name, _, rest = statement.rest.replace(",", " ", 1).partition(" ")
-        if not _NAME.fullmatch(name):
+        head = _MACRO.fullmatch(statement.rest)
+        if head is None:
             raise Failure("a macro needs a name", ".macro NAME a, b=default")
+        name, rest = head[1], head[2]
         if name in OWN:
             raise Failure(f"{name} is a directive and cannot be a macro")
         parameters: list[tuple[str, str | None]] = []
-        for text, _, _ in split(rest):
+        for text in [text for text, _, _ in split(rest)] if "," in rest or "=" in rest else rest.split():
             parameter, equals, default = text.partition("=")
             parameter = parameter.strip()
             if not re.fullmatch(r"[A-Za-z_]\w*", parameter):

@@ -1,0 +1,144 @@
+"""What tracers, checkers, coverage and the debugger hook into: batches of executed instructions.
+
+An observer is any object with `executed(batch)`. A chip with observers runs the observed build, which records
+one EVENT per executed instruction; without observers nothing of this costs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+import numpy as np
+
+from ..isa.lanes import LANES
+from ..isa.operands import Address, Register, Value
+from ..isa.program import Kernel
+from ..isa.spec import Decoded, DecodeError, Instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Instructions of one kernel in the order they ran: `events` is an array of EVENT."""
+
+    kernel: Kernel
+    decoded: list[Decoded | DecodeError]
+    grid: tuple[int, int, int]
+    chip: int
+    events: np.ndarray
+
+    def __iter__(self) -> Iterator[Event]:
+        return (Event(self, event) for event in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One executed instruction. `raw` is its EVENT."""
+
+    batch: Batch
+    raw: np.void
+
+    @property
+    def pc(self) -> int:
+        """Byte offset in the kernel."""
+        return int(self.raw["pc"])
+
+    @property
+    def block(self) -> tuple[int, int, int]:
+        """The block's coordinates."""
+        number, (x, y, _) = int(self.raw["block"]), self.batch.grid
+        return number % x, number // x % y, number // (x * y)
+
+    @property
+    def warp(self) -> int:
+        """The warp's number in its block."""
+        return int(self.raw["warp"])
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The lanes that executed it."""
+        mask = int(self.raw["emsk"])
+        return tuple(lane for lane in range(LANES) if mask >> lane & 1)
+
+    @property
+    def decoded(self) -> Decoded | None:
+        """The instruction and its operands; None for a word that is no instruction."""
+        found = self.batch.decoded[self.pc // 8] if self.pc // 8 < len(self.batch.decoded) else None
+        return found if isinstance(found, Decoded) else None
+
+    @property
+    def text(self) -> str:
+        """The instruction as assembly text."""
+        found = self.decoded
+        return found.form.text(int(self.batch.kernel.words[self.pc // 8])) if found else "(no instruction)"
+
+    @property
+    def addresses(self) -> dict[int, int]:
+        """What each active lane accessed: lane to address; empty if the instruction accesses no memory."""
+        if not self.raw["size"] or self.decoded is None:
+            return {}
+        lanes = self.lanes if self.decoded.form.instruction.lanes > 1 else (0,)
+        return {lane: int(self.raw["address"][lane]) for lane in lanes}
+
+    def reads(self) -> tuple[Register, ...]:
+        """The registers its operands read, from the table."""
+        return self._registers("source")
+
+    def writes(self) -> tuple[Register, ...]:
+        """The registers its operands write, from the table."""
+        return self._registers("destination")
+
+    def _registers(self, role: str) -> tuple[Register, ...]:
+        found = self.decoded
+        if found is None:
+            return ()
+        return tuple(operand_registers(found.form.instruction, found.values, role))
+
+
+def operand_registers(instruction: Instruction, values: tuple[Value, ...], role: str) -> Iterator[Register]:
+    """The registers that operands of one role ("source" or "destination") name."""
+    for kind, value in zip(instruction.kinds, values, strict=True):
+        if isinstance(value, Address) and role == "source":
+            yield from (register for register in (value.index, value.base) if register)
+        elif isinstance(value, Register) and (kind.role == role):
+            yield value
+
+
+class Observer(Protocol):
+    """Anything that wants to see what runs."""
+
+    def executed(self, batch: Batch) -> None:
+        """Look at the next instructions, in order."""
+        ...
+
+
+class Tracer:
+    """Writes a line per executed instruction: block, warp, active lanes, pc, text, addresses."""
+
+    def __init__(self, file: IO[str]):
+        self.file = file
+
+    def executed(self, batch: Batch) -> None:
+        """Write a batch's lines."""
+        for event in batch:
+            addresses = event.addresses
+            where = f"  @ {min(addresses.values()):#x}..{max(addresses.values()):#x}" if addresses else ""
+            x, y, z = event.block
+            self.file.write(f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {event.pc:5x}: {event.text}{where}\n")
+
+
+class InstructionCount:
+    """Counts executed instructions and active lanes by mnemonic."""
+
+    def __init__(self) -> None:
+        self.executed_by: dict[str, int] = {}
+        self.lanes_by: dict[str, int] = {}
+
+    def executed(self, batch: Batch) -> None:
+        """Count a batch."""
+        for pc, mask in zip(batch.events["pc"], batch.events["emsk"], strict=True):
+            found = batch.decoded[int(pc) // 8] if int(pc) // 8 < len(batch.decoded) else None
+            name = found.form.mnemonic(found.suffixes) if isinstance(found, Decoded) else "(none)"
+            self.executed_by[name] = self.executed_by.get(name, 0) + 1
+            self.lanes_by[name] = self.lanes_by.get(name, 0) + int(mask).bit_count()

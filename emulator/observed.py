@@ -1,0 +1,223 @@
+"""The observed build: outstanding operations (machine.md section 4) and events, compiled apart from the core.
+
+Under `late` timing an operation keeps its addresses and lanes from issue in a queue of its counter and moves
+its data when a wait, a fence, a conflicting access or the warp's end completes it; until then a load's
+destination holds poison. Under `eager` it completes at once. The core calls these functions by address.
+"""
+
+from __future__ import annotations
+
+from ..isa.addresses import COUNTERS
+from .core import read64_at, write64
+from .primitives import (
+    call,
+    event_at,
+    info_at,
+    launch_at,
+    pending_at,
+    queue_at,
+    read32,
+    record_at,
+    warp_at,
+    write32,
+    write_row,
+)
+from .state import (
+    COUNTER_COUNT,
+    EMSK_ROW,
+    EVENT,
+    INFO,
+    OUTSTANDING,
+    PENDING,
+    POISON,
+    QUEUE,
+    QUEUE_BYTES,
+    RECORD,
+    ROW,
+    WARP,
+    offset_of,
+)
+
+COUNTER_NAMES = tuple(COUNTERS)
+"""Queues of a warp, in this order."""
+BITS = tuple(bit for bit, _ in COUNTERS.values())
+PLACES = tuple(place.low for _, place in COUNTERS.values())
+INFO_SIZE, PENDING_SIZE, QUEUE_SIZE, EVENT_SIZE = INFO.itemsize, PENDING.itemsize, QUEUE.itemsize, EVENT.itemsize
+HOST, ADDRESS = offset_of(WARP, "host"), offset_of(WARP, "address")
+KEPT_HOST, KEPT_ADDRESS = offset_of(PENDING, "host"), offset_of(PENDING, "address")
+EVENT_ADDRESS = offset_of(EVENT, "address")
+RECORD_BYTES = RECORD.itemsize
+
+
+def info_of(base: int, record_address: int) -> int:
+    """The INFO of a record."""
+    launch = launch_at(warp_at(base).launch)
+    return launch.infos + (record_address - launch.program) // RECORD_BYTES * INFO_SIZE
+
+
+def access(base: int, record_address: int) -> int:
+    """An access has been issued: its addresses and host pointers are in the warp."""
+    warp = warp_at(base)
+    launch = launch_at(warp.launch)
+    info = info_at(info_of(base, record_address))
+    if launch.late == 0:
+        call(info.complete, base, record_address)
+        return 0
+    queue_address = warp.queues + info.counter * QUEUE_BYTES
+    queue = queue_at(queue_address)
+    place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
+    if queue.count == OUTSTANDING:
+        keep(base, place_of_spare(base), record_address)
+        complete_oldest(base, info.counter)
+        place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
+        restore(base, place_of_spare(base))
+    keep(base, place, record_address)
+    settle_conflicts(base, place)
+    restore(base, place)
+    queue.count += 1
+    if info.store == 0:
+        poison(base, record_address)
+    return 0
+
+
+def place_of_spare(base: int) -> int:
+    """A PENDING beside the queues, for an access that waits while another completes."""
+    return warp_at(base).queues + COUNTER_COUNT * QUEUE_BYTES
+
+
+def keep(base: int, place: int, record_address: int) -> None:
+    """Put the access the warp has just issued into a PENDING."""
+    warp, entry = warp_at(base), pending_at(place)
+    launch = launch_at(warp.launch)
+    info = info_at(info_of(base, record_address))
+    launch.sequence += 1
+    entry.record, entry.sequence = record_address, launch.sequence
+    entry.mask = 1 if info.scalar else int(read32(base + EMSK_ROW))
+    low, high = 1 << 62, 0
+    for lane in range(32):
+        address = read64_at(base + ADDRESS + 8 * lane)
+        write64(place + KEPT_HOST + 8 * lane, read64_at(base + HOST + 8 * lane))
+        write64(place + KEPT_ADDRESS + 8 * lane, address)
+        if entry.mask >> lane & 1:
+            low, high = min(low, address), max(high, address + info.size)
+    entry.low, entry.high = low, high
+
+
+def restore(base: int, place: int) -> None:
+    """Put the addresses of a PENDING back into the warp."""
+    for lane in range(32):
+        write64(base + HOST + 8 * lane, read64_at(place + KEPT_HOST + 8 * lane))
+        write64(base + ADDRESS + 8 * lane, read64_at(place + KEPT_ADDRESS + 8 * lane))
+
+
+def poison(base: int, record_address: int) -> None:
+    """Until a load completes, the lanes it will write hold poison."""
+    info = info_at(info_of(base, record_address))
+    mask = int(read32(base + EMSK_ROW))
+    for word in range(info.words):
+        row = base + int(record_at(record_address).operand[info.row]) + ROW * word
+        if info.scalar:
+            write_row(row, POISON & int(warp_at(base).lanes) if row == base + EMSK_ROW else POISON)
+        else:
+            for lane in range(32):
+                if mask >> lane & 1:
+                    write32(row + 4 * lane, POISON)
+
+
+def complete_oldest(base: int, counter: int) -> None:
+    """Move the data of a counter's oldest operation."""
+    queue_address = warp_at(base).queues + counter * QUEUE_BYTES
+    queue = queue_at(queue_address)
+    place = queue_address + QUEUE_SIZE + queue.head * PENDING_SIZE
+    entry = pending_at(place)
+    queue.head = (queue.head + 1) % OUTSTANDING
+    queue.count -= 1
+    info = info_at(info_of(base, entry.record))
+    emsk = int(read32(base + EMSK_ROW))
+    restore(base, place)
+    if info.scalar:
+        call(info.complete, base, entry.record)
+        return
+    write_row(base + EMSK_ROW, entry.mask)
+    call(info.complete, base, entry.record)
+    write_row(base + EMSK_ROW, emsk)
+
+
+def settle_conflicts(base: int, place: int) -> None:
+    """Complete older operations that touch bytes of this one, where either of them stores."""
+    new = pending_at(place)
+    info = info_at(info_of(base, new.record))
+    for counter in range(COUNTER_COUNT):
+        queue_address = warp_at(base).queues + counter * QUEUE_BYTES
+        queue = queue_at(queue_address)
+        last = -1
+        for turn in range(queue.count):
+            old_place = queue_address + QUEUE_SIZE + (queue.head + turn) % OUTSTANDING * PENDING_SIZE
+            old = pending_at(old_place)
+            other = info_at(info_of(base, old.record))
+            near = old.low < new.high and new.low < old.high and other.tsm == info.tsm
+            if near and (other.store != 0 or info.store != 0) and overlap(old_place, other.size, place, info.size):
+                last = turn
+        for _ in range(last + 1):
+            complete_oldest(base, counter)
+
+
+def overlap(a_place: int, a_size: int, b_place: int, b_size: int) -> bool:
+    """Whether some active lane of one touches a byte of some active lane of the other."""
+    a, b = pending_at(a_place), pending_at(b_place)
+    for left in range(32):
+        if a.mask >> left & 1:
+            first = read64_at(a_place + KEPT_ADDRESS + 8 * left)
+            for right in range(32):
+                second = read64_at(b_place + KEPT_ADDRESS + 8 * right)
+                if b.mask >> right & 1 and first < second + b_size and second < first + a_size:
+                    return True
+    return False
+
+
+def wait(base: int, record_address: int) -> int:
+    """Complete operations until each named counter has at most its number outstanding."""
+    if warp_at(base).queues == 0:
+        return 0
+    value = record_at(record_address).value
+    for counter in range(COUNTER_COUNT):
+        if value >> 46 & BITS[counter]:
+            most = value >> PLACES[counter] & 63
+            while queue_at(warp_at(base).queues + counter * QUEUE_BYTES).count > most:
+                complete_oldest(base, counter)
+    return 0
+
+
+def finish(base: int, record_address: int) -> int:
+    """Complete all a warp has outstanding, in the order of issue."""
+    if warp_at(base).queues == 0:
+        return 0
+    while True:
+        oldest, sequence = -1, 1 << 62
+        for counter in range(COUNTER_COUNT):
+            queue_address = warp_at(base).queues + counter * QUEUE_BYTES
+            queue = queue_at(queue_address)
+            if queue.count > 0:
+                entry = pending_at(queue_address + QUEUE_SIZE + queue.head * PENDING_SIZE)
+                if entry.sequence < sequence:
+                    oldest, sequence = counter, entry.sequence
+        if oldest < 0:
+            return 0
+        complete_oldest(base, oldest)
+
+
+def emit(base: int, record_address: int) -> int:
+    """Append the instruction just executed to the launch's events."""
+    warp = warp_at(base)
+    launch = launch_at(warp.launch)
+    place = launch.events + launch.event_count * EVENT_SIZE
+    event = event_at(place)
+    size = info_at(info_of(base, record_address)).size
+    event.pc = (record_address - launch.program) // RECORD_BYTES * 8
+    event.block, event.cu, event.warp = launch.event_block, launch.event_cu, warp.index
+    event.emsk, event.size, event.stop = launch.event_emsk, size, launch.event_stop
+    if size > 0:
+        for lane in range(32):
+            write64(place + EVENT_ADDRESS + 8 * lane, read64_at(base + ADDRESS + 8 * lane))
+    launch.event_count += 1
+    return 0
