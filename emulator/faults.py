@@ -58,6 +58,9 @@ CODES: dict[int, str] = dict(
 )
 """Published exception codes PPU_EXCEPTION_0 to PPU_EXCEPTION_35 in the vendor's words (KI: kernel instruction)."""
 
+TRAP = 256
+"""Code of s.trap: `defined`, outside the published ones."""
+DEFINED_CODES = {TRAP: "trap"}
 XIDS: dict[int, str] = {
     1157: "ICN unreachable (icn_unreach_err)",
     3712: "ICN atomic: invalid PA (err_icn_atomic_invpa)",
@@ -149,7 +152,7 @@ class Fault(M890Error):
     @property
     def meaning(self) -> str:
         """The published text of `code`."""
-        return CODES.get(self.code) or XIDS.get(self.code) or "unknown code"
+        return CODES.get(self.code) or DEFINED_CODES.get(self.code) or XIDS.get(self.code) or "unknown code"
 
     def __str__(self) -> str:
         """Several lines: code and place, then source, instruction, threads, operands, addresses, detail, hint."""

@@ -20,6 +20,7 @@ from .faults import Deadlock, LaunchError, Timeout
 from .handlers import FAST, ISSUE
 from .hbm import Hbm
 from .profiles import Profile
+from .livelock import STEP, Watch
 from .observe import Observer
 from .state import BLOCK, EVENT, LAUNCH, QUEUES_BYTES, RANGE, ROW, WARP, scalar_row
 
@@ -253,6 +254,11 @@ class Plan:
         start = (slot * self.shape.warps + index) * self.stride
         return self.warps[start : start + WARP.itemsize].view(WARP)[0]
 
+    def tsm_of(self, slot: int) -> np.ndarray:
+        """The TSM bytes of a resident block."""
+        start = int(self.blocks["tsm"][slot]) - self.tsm_bytes.ctypes.data
+        return self.tsm_bytes[start : start + self.tsm]
+
     def rows(self, slot: int, index: int) -> np.ndarray:
         """All rows of a resident warp, (rows, 32) uint32."""
         start = (slot * self.shape.warps + index) * self.stride + WARP.itemsize
@@ -279,10 +285,11 @@ def _packed_id(thread: int, block: Dim3) -> int:
 def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None = None) -> int:
     """Run a started plan to its end: instructions executed. Raises Fault, Timeout, Deadlock."""
     started = time.monotonic()
-    launch, step = plan.launch, 1 << 20
+    launch, step, watch = plan.launch, 1 << 20, Watch(plan)
     address = launch.ctypes.data
     while True:
-        left = step if limits.instructions is None else min(step, limits.instructions - int(launch["executed"][0]))
+        wanted = STEP if watch.active else step
+        left = wanted if limits.instructions is None else min(wanted, limits.instructions - int(launch["executed"][0]))
         if left <= 0:
             _give_up(plan, "instructions", limits.instructions or 0)
         launch["quota"] = left
@@ -300,8 +307,12 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
             continue
         if limits.seconds is not None and now - started > limits.seconds:
             _give_up(plan, "seconds", limits.seconds)
+        if watch.stuck():
+            raise Deadlock(places=report.places(plan, looping=True), hint="the loops wait for something that no running warp stores")
         if progress:
             progress(int(launch["finished"][0]), plan.shape.blocks)
+        if watch.active:
+            continue
         if now - before < POLL_SECONDS / 2 and left == step:
             step = min(step * 2, 1 << 30)
         elif now - before > POLL_SECONDS * 2:

@@ -10,15 +10,13 @@ from ..isa.lanes import LANES
 from ..isa.operands import Address, Register, register_text
 from ..isa.program import Line
 from ..isa.spec import Decoded
-from .faults import Fault, Source, WarpPlace
+from .faults import TRAP, Fault, Source, WarpPlace
 from .observe import Batch
 from .state import AT_BARRIER, ENDED, SCALAR_ROWS
 
 if TYPE_CHECKING:
     from .launch import Plan
 
-TRAP = 256
-"""Code of s.trap: `defined`, outside the published ones."""
 _HINTS = {
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
     10: "a lane's TSM offset must be a multiple of the bytes it moves",
@@ -118,8 +116,8 @@ def _operands(found: Decoded, rows: np.ndarray) -> dict[str, int | list[int]]:
     return values
 
 
-def places(plan: Plan) -> tuple[WarpPlace, ...]:
-    """Where every warp of the resident blocks stands and what it waits for."""
+def places(plan: Plan, *, looping: bool = False) -> tuple[WarpPlace, ...]:
+    """Where every warp of the resident blocks stands and what it waits for; `looping` if it will run for ever."""
     found: list[WarpPlace] = []
     launch = plan.launch[0]
     for turn in range(int(launch["ring_count"])):
@@ -130,18 +128,21 @@ def places(plan: Plan) -> tuple[WarpPlace, ...]:
             if int(warp["state"]) == ENDED:
                 continue
             where = (int(block["x"]), int(block["y"]), int(block["z"]))
-            found += _paths(plan, where, index, warp, int(block["arrived"]), int(block["live"]))
+            runs = "a change that cannot come (it loops)" if looping else ""
+            found += _paths(plan, where, index, warp, (int(block["arrived"]), int(block["live"])), runs)
     return tuple(found)
 
 
-def _paths(plan: Plan, block: tuple[int, int, int], index: int, warp: np.void, arrived: int, live: int) -> list[WarpPlace]:
+def _paths(
+    plan: Plan, block: tuple[int, int, int], index: int, warp: np.void, counts: tuple[int, int], runs: str
+) -> list[WarpPlace]:
     found: list[WarpPlace] = []
     if int(warp["state"]) != AT_BARRIER:
-        found.append(_place(plan, block, index, int(warp["lanes"]), int(warp["pc"]), ""))
+        found.append(_place(plan, block, index, int(warp["lanes"]), int(warp["pc"]), runs))
     for place in range(int(warp["paths"])):
         waits = bool(warp["path_waits"][place])
         pc = int(warp["path_pc"][place]) - (plan.program.records.itemsize if waits else 0)
-        text = f"the block barrier ({arrived} of {live} warps are there)" if waits else "its turn among the warp's paths"
+        text = f"the block barrier ({counts[0]} of {counts[1]} warps are there)" if waits else "its turn among the warp's paths"
         found.append(_place(plan, block, index, int(warp["path_lanes"][place]), pc, text))
     return found
 

@@ -17,7 +17,7 @@ from .encoding import Candidate, Encoded, Mismatch, encode, mnemonics, usage_of
 from .expressions import REGISTERS, OffsetField, Undefined
 from .operands import Address, Value
 from .program import Module
-from .sections import ENTRY_SREGS, Code, Deferred, Unit, check_free
+from .sections import ENTRY_SREGS, Code, Deferred, Unit
 from .source import OWN, Reader, Statement, read_lines
 from .spec import ISA
 from .syntax import constant, counter, operand, split
@@ -333,4 +333,4 @@ def _at_operand(failure: Failure, statement: Statement, index: int | None) -> Fa
     return failure.within(start, start + len(text))
 
 
-__all__ = ["AssemblyError", "Diagnostic", "assemble", "check_free"]
+__all__ = ["AssemblyError", "Diagnostic", "assemble"]

@@ -9,10 +9,10 @@ from typing import NamedTuple, TypeVar
 
 from .diagnostics import Failure
 from .encoding import Encoded, register_mask
-from .expressions import REGISTERS, Undefined
+from .expressions import Undefined
 from .operands import Register, Value
 from .program import DATA_BASE, MAX_PARAMETER_BYTES, SCALAR_TYPES, Line
-from .sections import MAX_DATA, TSM_ALIGNMENT, Code, Deferred, Unit
+from .sections import MAX_DATA, TSM_ALIGNMENT, Code, Deferred, Unit, check_free
 from .source import Statement
 from .spec import ARCHITECTURES, ISA, DecodeError
 from .syntax import constant, integer, operand, split
@@ -145,8 +145,7 @@ def kernel(arguments: Arguments) -> None:
     """`.kernel NAME`: what follows belongs to this kernel."""
     arguments.expect(1, 1, ".kernel NAME")
     name, unit = arguments.name(0), arguments.unit
-    if name in REGISTERS:
-        raise arguments.wrong(0, f"{name} is a register and cannot be defined", "choose another name")
+    check_free(name)
     old = unit.codes.get(name)
     code = Code(name, arguments.statement.place)
     unit.code, unit.in_data = code, False

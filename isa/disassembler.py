@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .addresses import COARSE, offset_bytes
+from .diagnostics import Failure
 from .directives import escape
 from .encoding import register_mask
-from .expressions import REGISTERS
 from .operands import Address, Register, Target, register_text
 from .program import Kernel, Module, lay_out
+from .sections import check_free
 from .spec import ISA, Decoded, DecodeError
 
 _NAME = re.compile(r"[A-Za-z_.$][\w.$]*", re.ASCII)
@@ -224,7 +225,11 @@ class _Kernel:
 
 def is_name(name: str) -> bool:
     """Whether the assembler takes it for a label."""
-    return bool(_NAME.fullmatch(name)) and name not in REGISTERS and name not in (".", "inf", "nan", "vreg", "sreg")
+    try:
+        check_free(name)
+    except Failure:
+        return False
+    return bool(_NAME.fullmatch(name))
 
 
 def _decoded(word: int, arch: str) -> Decoded | str:

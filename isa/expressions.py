@@ -8,13 +8,14 @@ as well, so that an alias or a parameter can stand wherever a register can.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from .addresses import offset_field
 from .diagnostics import Failure
-from .operands import NAMED_SCALARS, Address, OperandError, Register, register_text
+from .operands import LAST_SREG, NAMED_SCALARS, Address, OperandError, Register, register_text
 
 LARGEST = 1 << 256
 """Intermediate results stay below this: an expression cannot take the machine's memory."""
@@ -64,6 +65,15 @@ REGISTERS: Mapping[str, Register] = {
 """Every register that has a name of its own."""
 
 
+_NUMBERED = re.compile(r"[vs]reg[0-9]+")
+
+
+def refuse_register(name: str) -> None:
+    """Refuse vreg256 and the like, which are registers that do not exist; raises Failure."""
+    if _NUMBERED.fullmatch(name):
+        raise Failure(f"there is no {name}", f"{name[:4]}0 to {name[:4]}{255 if name[0] == 'v' else LAST_SREG} exist")
+
+
 class Node(Protocol):
     """A part of an expression."""
 
@@ -96,6 +106,7 @@ class Name:
         if register is not None:
             return register
         try:
+            refuse_register(self.name)
             return scope.lookup(self.name)
         except Failure as failure:
             raise failure.within(self.start, self.start + len(self.name)) from None
@@ -202,7 +213,7 @@ class Index:
         first = _integer(_number(self.first.evaluate(scope)), "a register number")
         last = first if self.last is None else _integer(_number(self.last.evaluate(scope)), "a register number")
         if self.base.name in ("vreg", "sreg"):
-            bank, low, high = self.base.name[0], 0, 255 if self.base.name == "vreg" else 191
+            bank, low, high = self.base.name[0], 0, 255 if self.base.name == "vreg" else LAST_SREG
         else:
             whole = self.base.evaluate(scope)
             if not isinstance(whole, Register):
@@ -259,7 +270,8 @@ class Memory:
                 base = register
                 continue
             if index is not None:
-                raise Failure(f"two index registers: {register_text(index)} and {register_text(register)}")
+                both = f"{register_text(index)} and {register_text(register)}"
+                raise Failure(f"two index registers: {both}", "add them first; an address has one index")
             index, scale = register, _log2(1 if factor is None else factor)
         return Address(_offset(offsets), index, scale, base)
 

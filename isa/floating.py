@@ -51,7 +51,7 @@ def _arithmetic(suffix: str, rounding: int) -> None:
             return a - b
         return narrow(add_odd(convert(a, F64), convert(-b, F64), rounding), rounding)
 
-    @insn(f"v.mul.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x202, ex="a=1.5 b=-2 | d=-3.0", **common)
+    @insn(f"v.mul.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x202, ex="a=1.5 b=-2.0 | d=-3.0", **common)
     def v_mul_f32(a: F32, b: F32, rounding: int) -> F32:
         """d = a * b, IEEE-754 binary32, rounded once."""
         if rounding == 0:

@@ -218,7 +218,7 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray) -> 
         )
     if not allowed[value.number]:
         if named:
-            raise OperandError(f"{register_text(value)} cannot stand here", f"expected a {wanted}")
+            raise OperandError(f"{register_text(value)} cannot stand here", _reader(register_text(value)) or f"expected a {wanted}")
         low = value.number - value.number % words
         raise OperandError(
             f"{register_text(value)} is not aligned",
@@ -226,6 +226,13 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray) -> 
             code=7 if bank == "v" else 8,
         )
     return value
+
+
+def _reader(name: str) -> str:
+    """A hint on which instruction reads a special register that only one can."""
+    if name in LANE_SPECIALS:
+        return f"it differs from lane to lane: read it with v.mov.b32 vreg4, {name}"
+    return f"read it with s.mov.b64 sreg[4:5], {name}" if name in CLOCKS else ""
 
 
 class Kind:

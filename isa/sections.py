@@ -11,7 +11,7 @@ import numpy as np
 
 from .diagnostics import Failure, Place, nearest
 from .encoding import Encoded
-from .expressions import REGISTERS, CodeAddress, Result, Undefined
+from .expressions import REGISTERS, CodeAddress, Result, Undefined, refuse_register
 from .operands import Register
 from .program import CODE_BASE, DATA_BASE, Kernel, Line, Module, Parameter, lay_out
 
@@ -183,7 +183,7 @@ class Unit:
 
     def _nearest(self, name: str) -> str:
         known = [*(self.code.names if self.code else ()), *self.names, *REGISTERS]
-        return nearest(name, known)
+        return nearest(name, known) or "define it: a label, .param, .reg or .equ"
 
     # ---- definitions --------------------------------------------------------------------------------------------
 
@@ -232,5 +232,6 @@ def check_free(name: str) -> None:
     """Refuse a name that already means something; raises Failure."""
     if name in REGISTERS or name in ("vreg", "sreg"):
         raise Failure(f"{name} is a register and cannot be defined", "choose another name")
+    refuse_register(name)
     if name in (".", "inf", "nan"):
         raise Failure(f"{name} has a meaning in expressions and cannot be defined", "choose another name")

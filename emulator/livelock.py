@@ -1,0 +1,101 @@
+"""Finding out that nothing can change any more: warps that run for ever in the same states.
+
+A chip is deterministic, so if all that its resident blocks hold is the same at two moments and nothing was
+stored between them, it will be the same for ever. Moments a fixed number of instructions apart are compared
+by digest, the older one moving on at powers of two (Brent's cycle search). When two agree, one more turn of
+the cycle is run with every store replaced by a stop; only if none is reached is the launch given up.
+A loop that stores, even the same value each time, or reads a clock, is left to the limits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..isa.spec import Decoded
+from . import core
+from .state import BLOCK
+
+if TYPE_CHECKING:
+    from .launch import Plan
+
+PATIENCE = 0.5
+"""Seconds without a finished block before the search starts."""
+STEP = 1 << 20
+"""Instructions between two digests."""
+_COMPARED = ("ring_head", "ring_count", "next_block")
+
+
+class Watch:
+    """Looks at a plan between runs of the core; `stuck` says that it will never change again."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.finished, self.since = -1, time.monotonic()
+        self.saved = b""
+        self.age = self.power = 0
+        self.pause = 1
+
+    @property
+    def active(self) -> bool:
+        """Whether runs of the core should be STEP instructions each."""
+        return self.finished >= 0 and time.monotonic() - self.since > PATIENCE
+
+    def stuck(self) -> bool:
+        """Compare the present with the saved moment; call after each run of the core."""
+        finished = int(self.plan.launch["finished"][0])
+        if finished != self.finished:
+            self.finished, self.since, self.saved, self.age, self.power = finished, time.monotonic(), b"", 0, 1
+            return False
+        if not self.active:
+            return False
+        now = self.digest()
+        self.age += 1
+        if now == self.saved:
+            if self._changes_nothing(self.age):
+                return True
+            self.since = time.monotonic() + self.pause
+            self.pause *= 4
+        if now == self.saved or self.age >= self.power:
+            self.saved, self.age, self.power = now, 0, 2 * self.power
+        return False
+
+    def digest(self) -> bytes:
+        """All that the resident blocks hold, as a hash."""
+        plan, found = self.plan, hashlib.blake2b(digest_size=16)
+        launch = plan.launch[0]
+        for name in _COMPARED:
+            found.update(int(launch[name]).to_bytes(8, "little"))
+        for turn in range(int(launch["ring_count"])):
+            slot = int(plan.ring[(int(launch["ring_head"]) + turn) % plan.slots])
+            found.update(plan.blocks[slot : slot + 1].view(np.uint8)[: BLOCK.itemsize])
+            start, size = slot * plan.shape.warps * plan.stride, plan.shape.warps * plan.stride
+            found.update(plan.warps[start : start + size])
+            found.update(plan.tsm_of(slot))
+        return found.digest()
+
+    def _changes_nothing(self, steps: int) -> bool:
+        """Run one turn of the cycle with stores stopped; whether none was reached and the state came back."""
+        plan = self.plan
+        handlers = plan.program.records["handler"]
+        stores = [index for index, found in enumerate(plan.program.decoded) if isinstance(found, Decoded) and _stores(found)]
+        kept = handlers[stores].copy()
+        handlers[stores] = plan.engine.address(core.break_here)
+        try:
+            for _ in range(steps):
+                plan.launch["quota"] = STEP
+                if plan.engine.run(plan.launch.ctypes.data) != core.QUOTA:
+                    return False
+            return self.digest() == self.saved
+        finally:
+            handlers[stores] = kept
+
+
+def _stores(found: Decoded) -> bool:
+    access = found.form.instruction.access
+    return access is not None and access.store
+
+

@@ -1,0 +1,142 @@
+"""What goes out: messages to stderr, colour where a terminal shows it, files written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+SHOW_AFTER = 1.0
+"""Seconds a run takes before progress is shown."""
+SHOW_EVERY = 0.1
+
+
+def wants_colour() -> bool | None:
+    """False where the user declined colour; None leaves it to whether the stream is a terminal."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+
+
+def style(text: str, **how: Any) -> str:
+    """Mark up text; `click.echo` takes the marks out again where no terminal reads."""
+    return click.style(text, **how)
+
+
+def say(text: str) -> None:
+    """Print a line of the result to stdout."""
+    click.echo(text, color=wants_colour())
+
+
+def say_json(value: Any) -> None:
+    """Print a result as JSON to stdout."""
+    say(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def complain(text: str, *, label: str = "error") -> None:
+    """Print a message to stderr, `m890: error: ...`; no label, no prefix."""
+    colour = {"warning": "yellow", "note": "cyan"}.get(label, "red")
+    head = f"m890: {style(f'{label}:', fg=colour, bold=True)} " if label else ""
+    click.echo(head + text, err=True, color=wants_colour())
+
+
+def note(text: str) -> None:
+    """Print a message of no weight to stderr."""
+    click.echo(f"m890: {text}", err=True, color=wants_colour())
+
+
+def diagnostic_text(diagnostic: Any) -> str:
+    """A diagnostic of the assembler with its severity in colour."""
+    colour = "red" if diagnostic.severity == "error" else "yellow"
+    mark = f": {diagnostic.severity}: "
+    return str(diagnostic).replace(mark, f": {style(diagnostic.severity, fg=colour, bold=True)}: ", 1)
+
+
+def _plain(value: Any) -> Any:
+    """`value` in terms of JSON: numbers that are none as text, tuples as lists, numpy numbers as Python's."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file that appears under `path` complete, when the block ends well, or not at all.
+
+    A pipe or device is written directly, `-` is stdout.
+    """
+    if str(path) == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    target = Path(os.path.realpath(path))
+    mode = _mode(target)
+    if mode is not None and not stat.S_ISREG(mode):
+        with open(target, "wb") as file:
+            yield file
+        return
+    try:
+        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            os.fchmod(file.fileno(), _default_mode() if mode is None else stat.S_IMODE(mode))
+        os.replace(partial, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(partial)
+        raise
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return None
+
+
+def _default_mode() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+class Progress:
+    """A line on stderr that counts blocks, from the first second of a launch on, if a terminal shows it."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.shown = False
+        self.next = time.monotonic() + SHOW_AFTER
+        self.active = sys.stderr.isatty()
+
+    def __call__(self, finished: int, blocks: int) -> None:
+        """Show how far the launch is."""
+        now = time.monotonic()
+        if self.active and now >= self.next:
+            self.next, self.shown = now + SHOW_EVERY, True
+            sys.stderr.write(f"\r{self.what}: {finished:,} of {blocks:,} blocks ({100 * finished // blocks} %)\x1b[K")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self.shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self.shown = False
