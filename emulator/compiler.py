@@ -6,16 +6,14 @@ calls Python functions compiled by numba.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
 from types import FunctionType
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba.core import compiler, config, types
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import CPUDispatcher, cpu_target
+from numba.core import codegen, compiler, cpu, types
+from numba.core.registry import CPUDispatcher, CPUTarget
 
 from .cache import symbol
 from .fingerprint import PACKAGE
@@ -45,8 +43,51 @@ def twin(function: FunctionType) -> FunctionType:
     return copied
 
 
+class _Library(codegen.JITCodeLibrary):
+    """The LLVM code of one function, neither optimised nor linked: `Unit.emit` does both, once."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+    def add_linking_library(self, library: _Library) -> None:
+        self._linking_libraries.append(library)
+
+    def finalize(self) -> None:
+        self._finalized = True
+
+    def all(self, found: dict[int, _Library]) -> None:
+        """Add this library and those it calls to `found`, by identity."""
+        if id(self) not in found:
+            found[id(self)] = self
+            for library in self._linking_libraries:
+                library.all(found)
+
+
+class _Codegen(codegen.JITCPUCodegen):
+    _library_class = _Library
+
+
+class _Context(cpu.CPUContext):
+    def init(self) -> None:
+        super().init()
+        self._internal_codegen = _Codegen("m890")
+
+
+class _Target(CPUTarget):
+    """numba's CPU target with libraries of our own; other users of numba in the process keep theirs."""
+
+    @cached_property
+    def _toplevel_target_context(self) -> _Context:
+        return _Context(self.typing_context, self._target_name)
+
+
+_TARGET = _Target("cpu")
+
+
 class _Callee(CPUDispatcher):
     """A function that compiled code can call and Python cannot: no wrappers, and no machine code of its own."""
+
+    targetdescr = _TARGET
 
     def __init__(self, function: FunctionType):
         inline = function.__module__.startswith(f"{PACKAGE}.isa")
@@ -88,40 +129,27 @@ def type_of_static(value: Any) -> types.Type:
     return Constant(value)
 
 
-@contextmanager
-def _unoptimised() -> Iterator[None]:
-    """While it lasts numba leaves optimising to `Unit.emit`, which does it once; under numba's own lock."""
-    with global_compiler_lock:
-        level, config.OPT = config.OPT, 0
-        try:
-            yield
-        finally:
-            config.OPT = level
-
-
 class Unit:
     """One object file under construction; its entry is `symbol(key)`."""
 
     def __init__(self, key: str, result: ir.Type, arguments: list[ir.Type]):
-        self.context = cpu_target.target_context
-        cpu_target.typing_context.refresh()
+        self.context = _TARGET.target_context
+        _TARGET.typing_context.refresh()
         self.context.refresh()
         self.module = ir.Module(f"m890.{key}")
         self.module.triple = llvm.get_default_triple()
         self.entry = ir.Function(self.module, ir.FunctionType(result, arguments), symbol(key))
         self.builder = ir.IRBuilder(self.entry.append_basic_block())
-        self._parts: list[str] = []
+        self._libraries: dict[int, _Library] = {}
 
     def call(self, function: FunctionType, kinds: list[types.Type], values: list[ir.Value]) -> tuple[types.Type, ir.Value]:
         """Call a Python function on values of the given types: the type and value it returns."""
         flags = _lean(compiler.Flags())
         flags.forceinline = True
-        with _unoptimised():
-            compiled = compiler.compile_extra(
-                cpu_target.typing_context, self.context, twin(function), tuple(kinds), None, flags, {}
-            )
-            compiled.library.finalize()
-        self._parts.append(compiled.library.get_llvm_str())
+        compiled = compiler.compile_extra(
+            _TARGET.typing_context, self.context, twin(function), tuple(kinds), None, flags, {}
+        )
+        compiled.library.all(self._libraries)
         callee = self.context.declare_function(self.module, compiled.fndesc)
         result = compiled.signature.return_type
         _, value = self.context.call_conv.call_function(self.builder, callee, result, compiled.signature.args, values)
@@ -133,8 +161,8 @@ class Unit:
             cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="static", codemodel="large"
         )
         module = llvm.parse_assembly(str(self.module))
-        for part in self._parts:
-            module.link_in(llvm.parse_assembly(part))
+        for library in self._libraries.values():
+            module.link_in(library._final_module.clone())
         module.data_layout = str(machine.target_data)
         for function in module.functions:
             if not function.is_declaration and not function.name.startswith("m890_"):

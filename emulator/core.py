@@ -98,7 +98,7 @@ def next_slot(launch_address: int) -> int:
 def front(launch_address: int) -> int:
     """The slot at the head of the ring."""
     launch = launch_at(launch_address)
-    return int(read32(launch.ring + 4 * launch.ring_head))
+    return read32(launch.ring + 4 * launch.ring_head)
 
 
 def push_back(launch_address: int, slot: int) -> None:
@@ -125,11 +125,11 @@ def admit(launch_address: int) -> int:
     launch = launch_at(launch_address)
     number, launch.next_block, launch.idle = launch.next_block, launch.next_block + 1, 0
     launch.free_count -= 1
-    slot = int(read32(launch.free + 4 * launch.free_count))
+    slot = read32(launch.free + 4 * launch.free_count)
     block = block_at(launch.slots + slot * BLOCK_SIZE)
     block.number, block.cu = number, number % launch.cus
     resident = launch.resident + 4 * block.cu
-    write32(resident, int(read32(resident)) + 1)
+    write32(resident, read32(resident) + 1)
     block.x = number % launch.grid_x
     block.y = number // launch.grid_x % launch.grid_y
     block.z = number // (launch.grid_x * launch.grid_y)
@@ -152,7 +152,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
     warp.resolve, warp.resolve_tsm = launch.resolve, launch.resolve_tsm
     warp.state, warp.paths, warp.spin, warp.rotated = READY, 0, 0, 0
-    threads = min(32, launch.block_threads - 32 * index)
+    threads = least(32, launch.block_threads - 32 * index)
     lanes = (1 << threads) - 1
     warp.lanes = lanes
     warp.live = lanes
@@ -168,10 +168,10 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     if block.ready == 0:
         for row in range(launch.template_count):
             source = launch.template + (index * launch.template_count + row) * ROW
-            copy(base + int(read32(launch.template_rows + 4 * row)), source, ROW)
+            copy(base + read32(launch.template_rows + 4 * row), source, ROW)
     for row in range(launch.entry_count):
         value = read32(launch.entry + 4 * (index * launch.entry_count + row))
-        write_row(base + int(read32(launch.entry_rows + 4 * row)), value)
+        write_row(base + read32(launch.entry_rows + 4 * row), value)
     write_row(base + BLKID_ROW, block.x)
     write_row(base + BLKID_ROW + ROW, block.y)
     write_row(base + BLKID_ROW + 2 * ROW, block.z)
@@ -184,7 +184,7 @@ def retire(launch_address: int, slot: int) -> None:
     launch = launch_at(launch_address)
     block = block_at(launch.slots + slot * BLOCK_SIZE)
     resident = launch.resident + 4 * block.cu
-    write32(resident, int(read32(resident)) - 1)
+    write32(resident, read32(resident) - 1)
     write32(launch.free + 4 * launch.free_count, slot)
     launch.free_count += 1
     launch.finished += 1
@@ -251,11 +251,11 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
     launch, block, warp = launch_at(launch_address), block_at(block_address), warp_at(base)
     clock = launch.clocks + 8 * block.cu
     while True:
-        budget = min(block.warp_left, block.left, launch.quota)
+        budget = least(least(block.warp_left, block.left), launch.quota)
         if budget <= 0:
             return GO_ON
         if warp.paths > 0:
-            budget = 1 if warp.rotated else max(1, min(budget, launch.spin_limit - warp.spin))
+            budget = 1 if warp.rotated else least(budget, launch.spin_limit - warp.spin)
         pc, limit, count = warp.pc, warp.limit, 0
         if launch.events != 0:
             if launch.event_count >= launch.event_capacity:
@@ -299,9 +299,14 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
                 rotate(base)
 
 
+def least(a: int, b: int) -> int:
+    """The smaller number."""
+    return a if a < b else b
+
+
 def write_clock(clock: int, count: int) -> None:
     """Count instructions of a compute unit."""
-    total = (int(read32(clock)) | int(read32(clock + 4)) << 32) + count
+    total = (read32(clock) | read32(clock + 4) << 32) + count
     write32(clock, total & 0xFFFFFFFF)
     write32(clock + 4, total >> 32)
 
@@ -336,7 +341,7 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
         call(launch.wait if code == WAIT else launch.access, base, pc)
         return GO_ON
     if code == CLOCK:
-        now = (int(read32(clock)) | int(read32(clock + 4)) << 32) + count - 1
+        now = (read32(clock) | read32(clock + 4) << 32) + count - 1
         time = launch.globaltime
         write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
         write_row(base + CLOCK_ROW + ROW, now >> 32)
@@ -360,8 +365,8 @@ def finished(launch_address: int, base: int) -> int:
 def split(base: int) -> None:
     """A divergent branch: the taken lanes wait at the target or go on, whichever address is lower runs first."""
     warp = warp_at(base)
-    emsk, taken, stay = int(read32(base + EMSK_ROW)), int(warp.taken), warp.pc
-    lanes = int(warp.lanes)
+    emsk, taken, stay = read32(base + EMSK_ROW), warp.taken, warp.pc
+    lanes = warp.lanes
     warp.lanes = taken
     write_row(base + EMSK_ROW, taken)
     warp.pc = warp.target
@@ -470,7 +475,7 @@ def resolve_tsm(base: int, record_address: int, request: int, mask: int) -> int:
 
 def read64_at(address: int) -> int:
     """The signed 64-bit word at an address."""
-    return int(read32(address)) | int(read32(address + 4)) << 32
+    return read32(address) | read32(address + 4) << 32
 
 
 def write64(address: int, value: int) -> None:

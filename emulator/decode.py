@@ -10,7 +10,7 @@ from ..isa import ISA, DecodeError
 from ..isa.addresses import COUNTERS, AddressKind, offset_bytes
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
-from ..isa.operands import CLOCKS, EMSK, LAST_SREG, ZERO, Address, NamedKind, Register, Target, Value
+from ..isa.operands import CLOCKS, EMSK, LAST_SREG, ONE, ZERO, Address, NamedKind, Register, Target, Value
 from ..isa.program import Kernel
 from ..isa.spec import Decoded, Instruction
 from .engine import Engine
@@ -145,6 +145,10 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
         elif isinstance(kind, Target):
             assert isinstance(value, int)
             record["value"] = _target(program, index, kind.distance(value))
+        elif isinstance(value, Register) and value.bank == "s" and value.number in (ZERO, ONE):
+            # As a pair too the constant is 0 or 1: the row behind its own is something else.
+            wide = getattr(kind, "words", 1) > 1
+            record["operand"][slots[kind.name]] = pair(value.number - ZERO) if wide else _row(value)
         elif isinstance(value, Register):
             record["operand"][slots[kind.name]] = _row(value)
         elif isinstance(value, int):

@@ -185,7 +185,7 @@ class _Glue:
         target = builder.load(self.field(RECORD, "value", I64), align=8)
         taken = builder.and_(wanted, self.emsk())
         lanes = builder.load(self.field(WARP, "lanes", I32), align=4)
-        builder.store(taken, self.field(WARP, "taken", I32), align=4)
+        builder.store(builder.zext(taken, I64), self.field(WARP, "taken", I64), align=8)
         builder.store(target, self.field(WARP, "target", I64), align=8)
         none = builder.icmp_unsigned("==", taken, ir.Constant(I32, 0))
         all_of_them = builder.icmp_unsigned("==", taken, lanes)

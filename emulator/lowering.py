@@ -454,9 +454,9 @@ def _call(builder: Any, sig: Any, handler: Any, warp: Any, record: Any) -> Any:
     return builder.call(builder.inttoptr(handler, function.as_pointer()), [warp, record])
 
 
-@primitive(primitives.read32, lambda address: types.uint32)
+@primitive(primitives.read32, lambda address: types.int64)
 def _read32(builder: Any, sig: Any, address: Any) -> Any:
-    return builder.load(_pointer(builder, address, I32), align=4)
+    return builder.zext(builder.load(_pointer(builder, address, I32), align=4), I64)
 
 
 @primitive(primitives.read64, lambda address: types.int64)

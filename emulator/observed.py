@@ -8,7 +8,7 @@ destination holds poison. Under `eager` it completes at once. The core calls the
 from __future__ import annotations
 
 from ..isa.addresses import COUNTERS
-from .core import read64_at, write64
+from .core import least, read64_at, write64
 from .primitives import (
     call,
     event_at,
@@ -92,14 +92,15 @@ def keep(base: int, place: int, record_address: int) -> None:
     info = info_at(info_of(base, record_address))
     launch.sequence += 1
     entry.record, entry.sequence = record_address, launch.sequence
-    entry.mask = 1 if info.scalar else int(read32(base + EMSK_ROW))
+    entry.mask = 1 if info.scalar else read32(base + EMSK_ROW)
     low, high = 1 << 62, 0
     for lane in range(32):
         address = read64_at(base + ADDRESS + 8 * lane)
         write64(place + KEPT_HOST + 8 * lane, read64_at(base + HOST + 8 * lane))
         write64(place + KEPT_ADDRESS + 8 * lane, address)
         if entry.mask >> lane & 1:
-            low, high = min(low, address), max(high, address + info.size)
+            low = least(low, address)
+            high = -least(-high, -(address + info.size))
     entry.low, entry.high = low, high
 
 
@@ -113,11 +114,11 @@ def restore(base: int, place: int) -> None:
 def poison(base: int, record_address: int) -> None:
     """Until a load completes, the lanes it will write hold poison."""
     info = info_at(info_of(base, record_address))
-    mask = int(read32(base + EMSK_ROW))
+    mask = read32(base + EMSK_ROW)
     for word in range(info.words):
-        row = base + int(record_at(record_address).operand[info.row]) + ROW * word
+        row = base + record_at(record_address).operand[info.row] + ROW * word
         if info.scalar:
-            write_row(row, POISON & int(warp_at(base).lanes) if row == base + EMSK_ROW else POISON)
+            write_row(row, POISON & warp_at(base).lanes if row == base + EMSK_ROW else POISON)
         else:
             for lane in range(32):
                 if mask >> lane & 1:
@@ -133,7 +134,7 @@ def complete_oldest(base: int, counter: int) -> None:
     queue.head = (queue.head + 1) % OUTSTANDING
     queue.count -= 1
     info = info_at(info_of(base, entry.record))
-    emsk = int(read32(base + EMSK_ROW))
+    emsk = read32(base + EMSK_ROW)
     restore(base, place)
     if info.scalar:
         call(info.complete, base, entry.record)

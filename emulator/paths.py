@@ -77,7 +77,7 @@ def join(base: int) -> None:
     while place < warp.paths:
         if warp.path_waits[place] == 0 and warp.path_pc[place] == warp.pc:
             warp.lanes |= warp.path_lanes[place]
-            write_row(base + EMSK_ROW, int(read32(base + EMSK_ROW)) | int(warp.path_emsk[place]))
+            write_row(base + EMSK_ROW, read32(base + EMSK_ROW) | warp.path_emsk[place])
             remove(base, place)
             warp.spin = 0
         else:
@@ -126,10 +126,10 @@ def rotate(base: int) -> None:
 def drop_lanes(base: int) -> bool:
     """The active lanes end, or all of the path if none is active; whether the warp ends with them."""
     warp = warp_at(base)
-    emsk = int(read32(base + EMSK_ROW))
-    gone = emsk if emsk != 0 else int(warp.lanes)
-    warp.live = int(warp.live) & ~gone
-    warp.lanes = int(warp.lanes) & ~gone
+    emsk = read32(base + EMSK_ROW)
+    gone = emsk if emsk != 0 else warp.lanes
+    warp.live = warp.live & ~gone
+    warp.lanes = warp.lanes & ~gone
     warp.spin = 0
     write_row(base + EMSK_ROW, 0)
     if warp.lanes != 0:

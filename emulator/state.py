@@ -40,20 +40,20 @@ WARP = _struct(
     ("resolve_tsm", "i8"),
     ("queues", "i8"),  # this warp's outstanding operations (observed build), or 0
     ("target", "i8"),  # operands of a stop: where split lanes go, what a wait waits for
-    ("taken", "u4"),
-    ("lanes", "u4"),  # lanes of the running path; its emsk is row 0xf0
-    ("live", "u4"),
+    ("taken", "i8"),
+    ("lanes", "i8"),  # lanes of the running path; its emsk is row 0xf0
+    ("live", "i8"),
     ("state", "i4"),
     ("index", "i4"),  # warp number in the block
     ("paths", "i4"),  # parked paths
     ("spin", "i4"),  # instructions since a join or exit while others are parked
     ("rotated", "i4"),
     ("fault", "i4"),
-    ("fault_lanes", "u4"),
+    ("fault_lanes", "i8"),
     ("fault_pc", "i8"),
     ("path_pc", "i8", LANES),
-    ("path_lanes", "u4", LANES),
-    ("path_emsk", "u4", LANES),
+    ("path_lanes", "i8", LANES),
+    ("path_emsk", "i8", LANES),
     ("path_waits", "i4", LANES),
     ("address", "i8", LANES),  # addresses of the last access that took the slow path
     ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch

@@ -108,7 +108,7 @@ class Assembler:
             try:
                 self.unit.label(label.name, statement.place)
             except Failure as failure:
-                raise failure.within(label.column, label.column + len(label.name)) from None
+                self.log.error(statement.place, failure.within(label.column, label.column + len(label.name)))
         operation = statement.operation
         if not operation:
             return

@@ -218,7 +218,8 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray) -> 
         )
     if not allowed[value.number]:
         if named:
-            raise OperandError(f"{register_text(value)} cannot stand here", _reader(register_text(value)) or f"expected a {wanted}")
+            name = register_text(value)
+            raise OperandError(f"{name} cannot stand here", _reader(name) or f"expected a {wanted}")
         low = value.number - value.number % words
         raise OperandError(
             f"{register_text(value)} is not aligned",

@@ -1,0 +1,53 @@
+"""Kernels shipped with the emulator: each an assembly text, a numpy reference, a launch helper and a launch file.
+
+    from m890 import Chip
+    from m890.programs import saxpy
+    saxpy.launch(Chip(), 2.0, x, y)
+
+`programs/NAME.s` is the kernel and `programs/NAME.toml` the launch file for `m890 run`; module `programs.NAME` has
+
+    launch(chip, ...)      run the kernel on numpy arrays; returns numpy arrays
+    reference(...)         the same result computed by numpy, to the bit
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..isa.assembler import assemble
+from ..isa.program import Module
+
+if TYPE_CHECKING:
+    from ..emulator.chip import Chip, LoadedModule
+
+NAMES = ("saxpy", "sum", "transpose", "matmul_f32", "stencil9", "mandelbrot")
+"""The programs."""
+
+
+def path(name: str, suffix: str = ".s") -> Path:
+    """The file of a program: its text, or with another suffix what lies beside it. Raises KeyError."""
+    if name not in NAMES:
+        raise KeyError(f"no program is called {name!r}; there are {', '.join(NAMES)}")
+    return Path(str(files(__name__) / f"{name}{suffix}"))
+
+
+def source(name: str) -> str:
+    """The assembly text of a program."""
+    return path(name).read_text(encoding="utf-8")
+
+
+@cache
+def module(name: str) -> Module:
+    """A program, assembled; its kernels are named in the text."""
+    return assemble(source(name), str(path(name)))
+
+
+def load(chip: Chip, name: str) -> LoadedModule:
+    """A program on a chip, ready for `load(chip, "saxpy")["saxpy_x4"][grid, block](...)`."""
+    return chip.load(module(name))
+
+
+__all__ = ["NAMES", "load", "module", "path", "source"]

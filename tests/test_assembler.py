@@ -14,6 +14,7 @@ from m890.isa import ISA
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
 from m890.isa.program import DATA_BASE, Kernel, Line, Module, Parameter
 
+NOP = 0x0800000000000000
 SAXPY = """
         .arch   ppu0015
         .kernel saxpy
@@ -334,7 +335,7 @@ def test_given_lines_and_raw_words() -> None:
     body = '.file "gen.py"\ns.nop\n.loc 7\n.loc 8\n.quad 0x0800000000000000, 0x1234\n.align 32\n'
     found = kernel(body)
     assert found.lines == (Line(8, "gen.py", 7), Line(8, "gen.py", 8))
-    assert [hex(word) for word in found.words] == ["0x800000000000000", "0x800000000000000", "0x1234", "0x800000000000000"]
+    assert [int(word) for word in found.words] == [NOP, NOP, 0x1234, NOP]
 
 
 def test_the_published_listing_is_accepted() -> None:
@@ -352,7 +353,7 @@ def test_the_published_listing_is_accepted() -> None:
     ("body", "message", "hint"),
     [
         ("v.mov.b32 vreg0, vreg7\nsimt.exit", "vreg7 is read but never written in kernel k", "registers hold nothing"),
-        ("v.mov.b32 vreg0, sreg38\nsimt.exit", "sreg38 is read but never written in kernel k", "registers hold nothing"),
+        ("s.mov.b32 sreg0, sreg38\nsimt.exit", "sreg38 is read but never written in kernel k", "registers hold"),
         (
             "vmem.ld.b32 vreg0, [0x880] @sreg[4:5]\nsimt.exit",
             "the offset 0x880 means 0x4000 bytes: from 0x800 on it counts units of 128",
@@ -387,13 +388,13 @@ def test_twenty_thousand_lines_in_a_second() -> None:
     assert best < 1
 
 
-PIECES = [
-    *".kernel k|.macro m a,b=2|.endm|.rept 3|.rept 99999|.endr|.if 1|.else|.elseif x|.endif|.ifdef a|.data|.text".split("|"),
-    *".byte |.quad |.word 1,2|x:|1:|1b|1f|x|.tsm 16 b|.param u32 n|.param ptr p[3]|.reg a = vreg[1:4]|q = q+1".split("|"),
-    *'.include "a"|.align 8|.zero 10|.asciz "a"|m 1|m|\\a|\\@|.loc 3|.file "x"|"|\'|/*|*/|//|;|[|]|(|)|@p|+|-|*'.split("|"),
-    *"<<|?|:|vreg4|sreg[4:5]|a[1]|!|.reuse|bytes(3)|lo(|.|0x10|1.5|nan|1e3|070|,|#|s.cbr |v.add.f32 |s.wait ".split("|"),
-    *"vldcnt(0)|.maxntid 1,2|.vregs 3|.arch ppu001|%tid.x|%foo|<B>:|50: c9 00 04 00 e0 00 01 c9 |%|/|<|>|=|\0".split("|"),
-]
+_PIECES = r"""
+.kernel k|.macro m a,b=2|.endm|.rept 3|.rept 99999|.endr|.if 1|.else|.elseif x|.endif|.ifdef a|.data|.text|.byte |
+.quad |.word 1,2|x:|1:|1b|1f|x|.tsm 16 b|.param u32 n|.param ptr p[3]|.reg a = vreg[1:4]|q = q+1|.include "a"|
+.align 8|.zero 10|.asciz "a"|m 1|m|\a|\@|.loc 3|.file "x"|"|'|/*|*/|//|;|[|]|(|)|@p|+|-|*|<<|?|:|vreg4|sreg[4:5]|
+a[1]|!|.reuse|bytes(3)|lo(|.|0x10|1.5|nan|1e3|070|,|#|s.cbr |v.add.f32 |s.wait |vldcnt(0)|.maxntid 1,2|.vregs 3|
+.arch ppu001|%tid.x|%foo|<B>:|50: c9 00 04 00 e0 00 01 c9 |%|/|<|>|="""
+PIECES = [*_PIECES.replace("\n", "").split("|"), "|", "||", "\0"]
 
 
 def survives(text: str) -> Module | None:
@@ -401,9 +402,9 @@ def survives(text: str) -> Module | None:
     try:
         return assemble(text)
     except AssemblyError as error:
-        assert error.diagnostics
-        assert str(error)
-        return None
+        printed = str(error)
+    assert ": error: " in printed
+    return None
 
 
 @given(st.text())
@@ -416,7 +417,7 @@ def test_any_pieces_assemble_or_have_errors(pieces: list[tuple[str, str]]) -> No
     survives(".kernel k\n" + "".join(piece + space for piece, space in pieces))
 
 
-@pytest.mark.parametrize("piece", ["(", "-", "1+", "a?", "|", "vreg[", "1<<", "9", '"', "\\", "bytes(", "1 && ", "[", "!"])
+@pytest.mark.parametrize("piece", ["(", "-", "1+", "a?", "|", "vreg[", "1<<", "9", '"', "\\", "lo(", "1 && ", "[", "!"])
 def test_long_expressions_end(piece: str) -> None:
     for place in ("v.add.f32 vreg1, vreg2, ", ".if ", ".equ a, ", ""):
         assert survives(f".kernel k\n{place}{piece * 3000}") is None

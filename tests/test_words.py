@@ -36,9 +36,12 @@ PLACES = {id(form): place for place, form in enumerate(FORMS)}
 
 
 def words_of(texts: list[str], arch: str = "ppu0015") -> list[int]:
-    """The words of instruction texts, by the assembler."""
-    module = assemble("\n".join([f".arch {arch}", ".kernel k", *texts]))
-    return [int(word) for word in module.kernels["k"].words]
+    """The words of instruction texts, by the assembler, in kernels of some thousand lines."""
+    words: list[int] = []
+    for start in range(0, len(texts), 10_000):
+        module = assemble("\n".join([f".arch {arch}", ".kernel k", *texts[start : start + 10_000]]))
+        words += module.kernels["k"].words.tolist()
+    return words
 
 
 @pytest.mark.parametrize(("word", "text"), PUBLISHED.items(), ids=PUBLISHED.values())
@@ -47,13 +50,12 @@ def test_published_words_both_ways(word: int, text: str) -> None:
     assert words_of([text]) == [word]
 
 
-def round_trip(samples: int) -> None:
+def round_trip(forms: list[Form], samples: int) -> None:
     """Random valid words of every form go to text and back through the assembler."""
     random = Random(1)
     for arch in ("ppu0015", "ppu001"):
-        words = [
-            form.sample(random) for form in FORMS if arch in form.instruction.architectures for _ in range(samples)
-        ]
+        chosen = [form for form in forms if arch in form.instruction.architectures]
+        words = [form.sample(random) for form in chosen for _ in range(samples)]
         texts = [ISA.text(word) for word in words]
         for text, word, found in zip(texts, words, words_of(texts, arch), strict=True):
             assert found == word, f"{text}: {word:#018x} became {found:#018x}"
@@ -63,8 +65,7 @@ def reencodes(word: int) -> bool:
     """Whether a word is an instruction, which then must be that word again; anything else fails."""
     try:
         decoded = ISA.decode(word)
-    except DecodeError as error:
-        assert f"{word:#018x}" in str(error)
+    except DecodeError:
         return False
     assert decoded.form.encode(decoded.values, decoded.suffixes) == word
     return True
@@ -112,7 +113,7 @@ def random_words(count: int) -> None:
 
 
 def test_every_form_round_trips_through_text() -> None:
-    round_trip(10)
+    round_trip(FORMS, 10)
 
 
 def test_flipped_bits() -> None:
@@ -124,8 +125,9 @@ def test_random_words() -> None:
 
 
 @pytest.mark.slow
-def test_every_form_round_trips_through_text_slow() -> None:
-    round_trip(1000)
+@pytest.mark.parametrize("start", range(0, len(FORMS), 20))
+def test_every_form_round_trips_through_text_slow(start: int) -> None:
+    round_trip(FORMS[start : start + 20], 1000)
 
 
 @pytest.mark.slow

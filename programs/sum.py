@@ -1,0 +1,63 @@
+"""sum: the sum of n floats, by blocks and then over the blocks, in two launches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from . import load
+from .binary32 import F32, canonical, f32
+
+if TYPE_CHECKING:
+    from ..emulator.chip import Chip
+
+USUAL_GRID = 64
+
+
+def _shape(n: int, block: int, grid: int | None) -> tuple[int, int]:
+    """Blocks of the first launch and threads of either block."""
+    return grid or min(max(1, -(-n // (4 * block))), USUAL_GRID), block
+
+
+def _pass(x: F32, grid: int, block: int) -> F32:
+    """One launch: the partial sum of each block.
+
+    Group i of four elements belongs to thread i % threads, so with zeros behind its end x is an array of
+    (rounds, threads, 4). A sum that begins at +0 is never -0, so adding +0 changes nothing.
+    """
+    threads = grid * block
+    padded = np.zeros(-(-len(x) // (4 * threads)) * 4 * threads, np.float32)
+    padded[: len(x)] = x
+    acc = np.zeros((threads, 4), np.float32)
+    for groups in padded.reshape(-1, threads, 4):
+        acc = acc + groups
+    sums = ((acc[:, 0] + acc[:, 1]) + (acc[:, 2] + acc[:, 3])).reshape(grid, block)
+    while sums.shape[1] > 1:
+        half = (sums.shape[1] + 1) // 2
+        left, right = sums[:, :half].copy(), sums[:, half:]
+        left[:, : right.shape[1]] += right
+        sums = left
+    return canonical(sums[:, 0])
+
+
+def reference(x: npt.ArrayLike, *, block: int = 256, grid: int | None = None) -> np.float32:
+    """The sum, added up in the kernel's order for this launch shape."""
+    x = f32(x)
+    grid, block = _shape(len(x), block, grid)
+    with np.errstate(all="ignore"):
+        return _pass(_pass(x, grid, block), 1, block)[0]
+
+
+def launch(chip: Chip, x: npt.ArrayLike, *, block: int = 256, grid: int | None = None) -> np.float32:
+    """The sum on the chip: `grid` blocks leave a partial sum each, one more block adds these."""
+    x = f32(x)
+    if x.ndim != 1:
+        raise ValueError(f"x is one-dimensional, not {x.shape}")
+    grid, block = _shape(len(x), block, grid)
+    kernel = load(chip, "sum")["sum"]
+    with chip.to_device(x) as device_x, chip.empty(grid) as partial, chip.empty(1) as total:
+        kernel[grid, block](len(x), device_x, partial)
+        kernel[1, block](grid, partial, total)
+        return total.copy_to_host()[0]

@@ -1,0 +1,365 @@
+"""Errors: each one with its file, line, column, caret and hint, all of a text at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from m890.isa import ISA, encoding
+from m890.isa.assembler import AssemblyError, assemble
+
+
+def errors(text: str, name: str = "a.s", **options: object) -> AssemblyError:
+    """The errors of a text."""
+    with pytest.raises(AssemblyError) as caught:
+        assemble(text, name, **options)  # type: ignore[arg-type]
+    return caught.value
+
+
+FIRST_LINE = ".kernel k"
+GOLDEN = r"""
+v.add.f23 vreg0, vreg1, vreg2
+^~~~~~~~~
+error: unknown instruction v.add.f23
+hint: did you mean v.add.f32 or v.add.i32 or v.add.f32.sat?
+
+v.and.b32 vreg0, vreg1
+          ^~~~~~~~~~~~
+error: expected 3 operands, found 2
+hint: usage: v.and.b32 d, a, b; d: vector register; a: vector register or scalar register; b: vector register or scalar register, immediate
+
+v.add.f32 vreg0, vreg1, vreg256
+                        ^~~~~~~
+error: there is no vreg256
+hint: vreg0 to vreg255 exist
+
+v.add.f32 sreg0, vreg1, vreg2
+          ^~~~~
+error: expected a vector register, found the scalar register sreg0
+hint: for example vreg4
+
+v.add.f32 vreg0, 1.0, vreg2
+                 ^~~
+error: the number 0x3f800000 cannot stand here
+hint: only the last source can be an immediate: swap the operands or use s.mov.b32
+
+v.add.f32 vreg0, !vreg1, 2.0
+                 ^~~~~~
+error: !vreg1 cannot stand here
+hint: beside an immediate only a plain vector register fits: move one of them to a register first
+
+v.add.i32 vreg0, vreg1, 1 << 32
+                        ^~~~~~~
+error: the immediate 0x100000000 does not fit in 32 bits
+hint: load it into a register pair: s.mov.b32 of lo(x) and hi(x)
+
+v.add.i32 vreg0, vreg1, 1e39
+                        ^~~~
+error: 1e+39 is too large for f32
+hint: 3.4028235e38 is the largest; infinity is inf
+
+v.fma.f32.rtte vreg0, vreg1, vreg2, 3.0
+                                    ^~~
+error: the number 0x40400000 cannot stand here
+hint: three-source instructions take no immediate: s.mov.b32 it to an sreg (c0x0 and c0x1 are free)
+
+v.mov.b64 vreg[1:2], vreg[4:5]
+          ^~~~~~~~~
+error: vreg[1:2] is not aligned
+hint: a range of 2 starts at a multiple of 2: vreg[0:1]
+
+v.mov.b64 vreg[2:4], vreg[4:5]
+          ^~~~~~~~~
+error: vreg[2:4] has 3 registers where 2 belong
+hint: 2 registers belong here, for example vreg[4:5]
+
+v.mov.b32 vreg0, vreg[3
+                       ^
+error: expected ], found the end of the operand
+
+v.mov.b32 vreg0, vreg1 + 1
+                 ^~~~~~~~~
+error: the register vreg1 cannot stand in an expression
+hint: its value is known only when the kernel runs; !x and |x| are the modifiers of float sources
+
+v.mov.b32 vreg0, 2 * (undefined_name)
+                      ^~~~~~~~~~~~~~
+error: undefined_name is not defined
+hint: define it: a label, .param, .reg or .equ
+
+v.mov.b32 vreg0, %tid.w
+                 ^~~~~~
+error: no special register is called %tid.w
+hint: did you mean %tid.z or %tid.y or %tid.x?
+
+v.mov.b32 vreg0, 017
+                 ^~~
+error: 017 could be octal or decimal
+hint: write 0o17 for octal, 15 for decimal
+
+v.mov.b32 vreg0, x\
+                  ^
+error: unexpected character '\\'
+
+v.mov.b32 vreg0, foo(1)
+                 ^~~~~~
+error: there is no function foo
+hint: one of lo, hi, bytes, log2, min, max
+
+v.mov.b32 vreg0, 3 / (2 - 2)
+                 ^~~~~~~~~~~
+error: division by zero
+
+s.mov.b32 sreg0, %tid.x
+                 ^~~~~~
+error: %tid.x cannot stand here
+hint: it differs from lane to lane: read it with v.mov.b32 vreg4, %tid.x
+
+s.wait vldcnt(0), tsmcnt(64)
+                  ^~~~~~~~~~
+error: 64 is out of range
+hint: 0 to 63
+
+s.wait vldcmt(0)
+       ^~~~~~~~~
+error: no counter is called vldcmt
+hint: did you mean vldcnt?
+
+s.lop.emsk sreg0, sreg1, 0x8
+                  ^~~~~
+error: expected # after this operand, found ,
+hint: usage: s.lop.emsk d, s # lut; d: scalar register; s: scalar register; lut: 4-bit number
+
+s.lop.emsk sreg0, sreg1 # 0x10
+                          ^~~~
+error: 0x10 is out of range
+hint: 0 to 0xf
+
+vmem.ld.b32 vreg0, [0x0 + vreg1 * 3] @sreg[4:5]
+                   ^~~~~~~~~~~~~~~~~~~~~~~~~~~~
+error: the index scale 0x3 cannot be encoded
+hint: a power of two from 0x1 to 0x8000
+
+vmem.ld.b32 vreg0, [0x1000] @sreg[4:5]
+                   ^~~~~~~~~~~~~~~~~~~
+error: the offset 0x1000 does not fit in 12 bits
+hint: write bytes(N) for real bytes: 0 to 2047, or a multiple of 128 up to 262016
+
+vmem.ld.b32 vreg0, [bytes(2049)] @sreg[4:5]
+                   ^~~~~~~~~~~~~~~~~~~~~~~~
+error: an offset of 2049 bytes cannot be encoded
+hint: 0 to 2047, or a multiple of 128 up to 262016; add the rest to the base or the index
+
+vmem.ld.b32 vreg0, [vreg1 * 4]
+                   ^~~~~~~~~~~
+error: the address has no base
+hint: for example [0x10 + vreg3 * 0x4] @sreg[6:7]
+
+s.cbr nowhere
+      ^~~~~~~
+error: nowhere is not defined
+hint: define it: a label, .param, .reg or .equ
+
+s.cbr.nz scc, 3b
+              ^~
+error: 3b is not defined
+hint: there is no label 3: before this line
+
+s.cbr k + 4
+      ^~~~~
+error: the target is not at an instruction but 4 bytes behind one
+
+s.cbr k + (1 << 23)
+      ^~~~~~~~~~~~~
+error: the target is 1048575 words away, too far for a branch
+hint: -524288 to 524287 words
+
+vreg3: s.nop
+^~~~~
+error: vreg3 is a register and cannot be defined
+hint: choose another name
+
+.kernel k
+        ^
+error: there are two kernels k
+hint: the first is at a.s:1
+
+.param f33 x
+       ^~~
+error: there is no parameter type f33
+hint: one of u8, u16, u32, u64, s8, s16, s32, s64, f16, bf16, f32, ptr
+
+.tsm 300000
+     ^~~~~~
+error: 300000 is out of range
+hint: 0 to 262144
+
+.reg a = 5
+         ^
+error: 5 is no register
+hint: a number gets a name with .equ NAME, VALUE
+
+.equ a
+     ^
+error: too few arguments for .equ
+hint: usage: .equ NAME, VALUE
+
+.equ a, 1 + nowhere
+            ^~~~~~~
+error: nowhere is not defined
+hint: define it: a label, .param, .reg or .equ
+
+.kernal x
+^~~~~~~
+error: unknown directive .kernal
+hint: did you mean .kernel?
+
+.if 1
+^~~~~
+error: the condition is not closed
+hint: close it with .endif
+
+.else
+^~~~~
+error: .else without .if
+
+.macro m a
+       ^~~
+error: .macro is not closed
+hint: close it with .endm
+
+.include "nothing.inc"
+         ^~~~~~~~~~~~~
+error: there is no file nothing.inc
+hint: searched .
+
+/* open
+^~~~~~~
+error: the comment /* is not closed
+hint: close it with */
+
+.arch ppu002
+      ^~~~~~
+error: there is no architecture ppu002
+hint: one of ppu0015, ppu001
+
+.word 5
+      ^
+error: .word cannot stand among instructions
+hint: write .data before it
+
+.loc 3
+     ^
+error: .loc needs a file
+hint: name it first: .file "kernel.s"
+
+50: c9 00 04 00 e0 00 01 c9  s.nop
+                             ^~~~~
+error: the listing gives the word 0xc90100e0000400c9, but the text means 0x0800000000000000
+hint: remove the address and the bytes to assemble the text
+"""
+
+
+@pytest.mark.parametrize("case", GOLDEN.strip().split("\n\n"), ids=lambda case: case.splitlines()[0])
+def test_golden(case: str) -> None:
+    line, caret, message, *hint = case.splitlines()
+    column, length = caret.index("^") + 1, len(caret.strip())
+    found = errors(f"{FIRST_LINE}\n{line}\n")
+    assert str(found) == "\n".join([f"a.s:2:{column}: {message}", line, caret, *hint])
+    diagnostic = found.diagnostics[0]
+    assert (diagnostic.file, diagnostic.line, diagnostic.column, diagnostic.length) == ("a.s", 2, column, length)
+    assert (diagnostic.severity, diagnostic.text) == ("error", line)
+
+
+def test_all_errors_in_order() -> None:
+    text = ".kernel k\n\ts.cbr fwd\n\ts.nop 1 // x\n\tv.bogus vreg1\nl:\ts.nop\nl:\ts.nop\n.endif\n"
+    found = errors(text)
+    assert [(error.line, error.message.split(" ")[0]) for error in found.diagnostics] == [
+        (2, "fwd"), (3, "expected"), (4, "unknown"), (6, "l"), (7, ".endif"),
+    ]  # fmt: skip
+    assert found.diagnostics[3].hint == "defined at a.s:5"
+    assert "\ts.cbr fwd\n\t      ^~~\n" in str(found)
+    assert "\ts.nop 1 // x\n\t      ^\n" in str(found)
+
+
+def test_not_more_than_fifty() -> None:
+    assert len(errors(".kernel k\n" + "nonsense\n" * 1000).diagnostics) == 50
+
+
+def test_outside_a_kernel() -> None:
+    found = errors("s.nop\ns.nop\n.param u32 n\nx: s.nop\n")
+    assert [(error.line, error.message) for error in found.diagnostics] == [
+        (1, "an instruction before the first kernel"),
+        (3, ".param belongs to a kernel"),
+        (4, "a label needs a kernel or .data"),
+    ]
+    assert found.diagnostics[0].hint == "begin with .kernel NAME"
+    assert errors(".data\ns.nop").diagnostics[0].hint == "go back to the kernel with .text"
+
+
+def test_in_macros() -> None:
+    text = ".kernel k\n.macro add a\n\tv.add.i32 \\a, vreg999\n.endm\n.macro outer a\n\tadd \\a\n.endm\n\touter vreg5\n"
+    assert str(errors(text)) == "\n".join(
+        [
+            "a.s:3:19: error: there is no vreg999",
+            "\tv.add.i32 vreg5, vreg999",
+            "\t                 ^~~~~~~",
+            "hint: vreg0 to vreg255 exist",
+            "note: in macro add, called at a.s:6",
+            "note: in macro outer, called at a.s:8",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message", "hint"),
+    [
+        ("m", "m needs a value for a", "usage: m a, b=2"),
+        ("m 1, 2, 3", "m takes 2 arguments, found 3", "usage: m a, b=2"),
+        ("m 1, bb=3", "m has no parameter bb", "usage: m a, b=2"),
+        ("m again", "macros, repetitions and files are nested more than 64 deep", "something calls or includes itself"),
+    ],
+)
+def test_macro_calls(call: str, message: str, hint: str) -> None:
+    found = errors(f".kernel k\n.macro m a, b=2\n.ifdef \\a\nm \\a\n.endif\n.endm\nagain = 1\n{call}\n").diagnostics[0]
+    assert found.message == message
+    assert found.hint.startswith(hint)
+
+
+def test_in_included_files(tmp_path: Path) -> None:
+    (tmp_path / "a.inc").write_text("s.nop\ns.nope\n")
+    found = errors('.kernel k\n.include "a.inc"\n', str(tmp_path / "a.s")).diagnostics
+    assert (found[0].file, found[0].line, found[0].message) == (str(tmp_path / "a.inc"), 2, "unknown instruction s.nope")
+    assert found[0].notes == (f"note: included at {tmp_path / 'a.s'}:2",)
+    (tmp_path / "again.inc").write_text('.include "again.inc"\n')
+    found = errors('.include "again.inc"', str(tmp_path / "a.s")).diagnostics
+    assert [error.message for error in found] == ["macros, repetitions and files are nested more than 64 deep"]
+    assert len(found[0].notes) == 10
+    (tmp_path / "bytes.inc").write_bytes(b"\xff\xfe")
+    assert "cannot read" in errors('.include "bytes.inc"', str(tmp_path / "a.s")).diagnostics[0].message
+
+
+def test_defines() -> None:
+    found = errors("", defines={"vreg1": 1, "n": "1 +", "m": 2}).diagnostics
+    assert [(error.file, error.text) for error in found] == [("<defines>", "vreg1 = 1"), ("<defines>", "n = 1 +")]
+
+
+def test_instruction_of_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    for form, _ in ISA.by_mnemonic["s.trap"]:
+        monkeypatch.setattr(form.instruction, "architectures", ("ppu001",))
+    monkeypatch.setattr(encoding, "_mnemonics", lambda arch, size: encoding.Mnemonics(arch))
+    found = errors(".kernel k\ns.trap\n").diagnostics[0]
+    assert found.message == "s.trap is an instruction of ppu001, not of ppu0015"
+    assert found.hint == "this text is for ppu0015: see .arch"
+    assert len(assemble(".arch ppu001\n.kernel k\ns.trap\n").kernels["k"].words) == 1
+
+
+def test_redefinitions() -> None:
+    text = ".kernel k\n.param u32 n\nn: s.nope\n.reg x = vreg1\n.tsm 4 x\n.equ q, 1\n.equ q, 2\nk: s.nop\n"
+    assert [(error.line, error.message) for error in errors(text).diagnostics] == [
+        (3, "n is already a parameter"),
+        (3, "unknown instruction s.nope"),
+        (5, "x is already a register alias"),
+        (8, "k is the kernel's name and stands for its first word"),
+    ]

@@ -1,0 +1,171 @@
+"""What a buffer holds before a run: the `init` forms of launch files and of `--arg`.
+
+    npy:PATH[:TYPE]            an array file; its type and shape, or TYPE for nameless bytes
+    safetensors:FILE:NAME      a tensor of a file
+    zeros[:TYPE:SHAPE]         zeros
+    full:V[:TYPE:SHAPE]        every element is V
+    arange[:TYPE:SHAPE]        0, 1, 2, ... in row-major order
+    rand:SEED[:TYPE:SHAPE]     the same numbers everywhere, on every host and numpy: floats lie in [-1, 1), integers
+                               take all values of their type
+
+TYPE and SHAPE (`1000`, `32x32`) are needed where nothing else says them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import ELEMENTS, Array, Element, Shape, element, parse_shape, read_npy, read_safetensors
+from .exits import InputError
+
+FORMS = {
+    "npy": "npy:PATH[:TYPE]",
+    "safetensors": "safetensors:FILE:NAME",
+    "zeros": "zeros[:TYPE:SHAPE]",
+    "full": "full:V[:TYPE:SHAPE]",
+    "arange": "arange[:TYPE:SHAPE]",
+    "rand": "rand:SEED[:TYPE:SHAPE]",
+}
+"""The forms by their first word, as they are written."""
+FILES = ("npy", "safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """A parsed form. `what` is V, SEED or the tensor's NAME; `path` is set where a file is read."""
+
+    form: str
+    text: str
+    what: Any = None
+    path: Path | None = None
+    type: Element | None = None
+    shape: Shape | None = None
+
+
+def looks_like_init(text: str) -> bool:
+    """Whether a value of `--arg` means a buffer: it begins with a form, or is the name of an array file."""
+    return text.partition(":")[0] in FORMS or text.endswith(".npy")
+
+
+def parse(text: str, folder: Path) -> Init:
+    """A form as text; paths are relative to `folder`. Raises ValueError that says what is allowed."""
+    form, _, rest = text.partition(":")
+    if form not in FORMS and text.endswith(".npy"):
+        form, rest = "npy", text
+    if form not in FORMS:
+        near = get_close_matches(form, FORMS, n=1)
+        hint = f"did you mean {FORMS[near[0]]}?" if near else f"use one of {', '.join(FORMS.values())}"
+        raise ValueError(f"'{text}' is no way to fill a buffer: {hint}")
+    if form == "npy":
+        return _file(text, rest, folder)
+    if form == "safetensors":
+        file, _, name = rest.rpartition(":")
+        if not file or not name:
+            raise ValueError(f"'{text}': write {FORMS[form]}")
+        return Init(form, text, name, folder / file)
+    what = None
+    if form in ("full", "rand"):
+        first, _, rest = rest.partition(":")
+        what = _number(text, form, first)
+    kind, shape = _type_and_shape(text, form, rest)
+    return Init(form, text, what, None, kind, shape)
+
+
+def _file(text: str, rest: str, folder: Path) -> Init:
+    path, _, kind = rest.rpartition(":")
+    if path and kind in ELEMENTS:
+        return Init("npy", text, None, folder / path, ELEMENTS[kind])
+    if not rest:
+        raise ValueError(f"'{text}': write {FORMS['npy']}")
+    return Init("npy", text, None, folder / rest)
+
+
+def _number(text: str, form: str, first: str) -> int | float:
+    try:
+        value = number(first)
+    except ValueError:
+        raise ValueError(f"'{text}': write {FORMS[form]}, with a number where '{first}' stands") from None
+    if form == "rand" and not (isinstance(value, int) and 0 <= value < 1 << 64):
+        raise ValueError(f"'{text}': a seed is a whole number from 0, not {first}")
+    return value
+
+
+def _type_and_shape(text: str, form: str, rest: str) -> tuple[Element | None, Shape | None]:
+    if not rest:
+        return None, None
+    kind, colon, shape = rest.partition(":")
+    if not colon:
+        raise ValueError(f"'{text}': write {FORMS[form]}, for example {form}{':7' * (form in ('full', 'rand'))}:f32:1000")
+    try:
+        return element(kind), parse_shape(shape)
+    except ValueError as error:
+        raise ValueError(f"'{text}': {error}") from None
+
+
+def number(text: str) -> int | float:
+    """`12`, `0xff`, `1.5`, `inf`, `nan` as a number; ValueError."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        return float(text)
+
+
+def content(init: Init, kind: Element | None, shape: Shape | None) -> tuple[Array | None, Element, Shape]:
+    """The host array of a form (None for zeros), its type and its shape.
+
+    `kind` and `shape` are what the user says beside the form. Raises InputError if they disagree with the form or
+    are missing, and for files.
+    """
+    if init.path is not None:
+        return _read(init, init.path, kind, shape)
+    for given, own, what in ((kind, init.type, "type"), (shape, init.shape, "shape")):
+        if given is not None and own is not None and given != own:
+            raise InputError(f"'{init.text}' does not have the {what} given beside it")
+    kind, shape = kind or init.type, init.shape if shape is None else shape
+    if kind is None or shape is None:
+        raise InputError(f"'{init.text}' says no type and shape: write {FORMS[init.form].replace('[', '').replace(']', '')}")
+    try:
+        return _make(init, kind, shape), kind, shape
+    except (OverflowError, ValueError) as error:
+        raise InputError(f"'{init.text}': {error}") from None
+
+
+def _read(init: Init, path: Path, kind: Element | None, shape: Shape | None) -> tuple[Array, Element, Shape]:
+    array, found = read_npy(path, init.type or kind) if init.form == "npy" else read_safetensors(path, init.what)
+    if kind is not None and found != kind:
+        raise InputError(f"{path}: holds {found.name}, not {kind.name}; convert it with .astype before saving it")
+    if init.type is not None and found != init.type:
+        raise InputError(f"{path}: holds {found.name}, not {init.type.name}")
+    if shape is not None and array.shape != shape:
+        raise InputError(f"{path}: has shape {list(array.shape)}, not {list(shape)}")
+    return array, found, array.shape
+
+
+def _make(init: Init, kind: Element, shape: Shape) -> Array | None:
+    if init.form == "zeros":
+        return None
+    if init.form == "full":
+        return np.full(shape, init.what, kind.dtype)
+    if init.form == "arange":
+        return np.arange(math.prod(shape)).astype(kind.dtype).reshape(shape)
+    return random(init.what, kind, shape)
+
+
+def random(seed: int, kind: Element, shape: Shape) -> Array:
+    """Numbers from the raw stream of PCG64, which numpy never changes; see the module for their range."""
+    raw = np.random.PCG64(seed).random_raw(math.prod(shape))
+    if kind.name.startswith(("u", "s")):
+        values = raw.astype(kind.dtype)
+    elif kind.name == "e8m0":
+        values = (raw >> np.uint64(56)).astype(np.uint8).clip(0, 254).view(kind.dtype)
+    elif kind.name == "f64":
+        values = (raw >> np.uint64(11)) * 2.0**-52 - 1
+    else:
+        values = ((raw >> np.uint64(40)) * 2.0**-23 - 1).astype(np.float32).astype(kind.dtype)
+    return values.reshape(shape)

@@ -1,0 +1,345 @@
+"""Launch files: buffers, launches, checks and what to save, in TOML (machine.md section 8).
+
+Paths of what is read are relative to the launch file. `read` checks everything that can be checked without running;
+whatever is wrong ends in an InputError that names the file, the line, the key, and what is allowed there.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from .arrays import ELEMENTS, Element, Shape
+from .exits import InputError
+from .initial import Init, parse
+
+TIMINGS = ("eager", "late")
+Scalar = int | float
+ArgumentValue = Scalar | str | list[Scalar]
+"""A number, the name of a buffer, or the numbers of an array parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSpec:
+    """`[buffers.NAME]`. Type and shape are None where a file says them."""
+
+    name: str
+    init: Init
+    type: Element | None = None
+    shape: Shape | None = None
+    chip: int = 0
+
+
+@dataclass(slots=True)
+class LaunchSpec:
+    """One `[[launch]]`; `where` is how errors call it. `kernel` is None for the only one of the object."""
+
+    object: Path
+    kernel: str | None
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    tsm: int
+    args: dict[str, ArgumentValue]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """One `[[check]]`: `buffer` must be within atol + rtol * |expected| of what `expect` gives."""
+
+    buffer: str
+    expect: Init
+    rtol: float = 0.0
+    atol: float = 0.0
+    nan_equal: bool = True
+
+
+@dataclass(slots=True)
+class Job:
+    """All that a run is asked for, by a launch file or by flags."""
+
+    profile: str = "M890"
+    chips: int = 1
+    quantum: int = 4096
+    timing: str = "eager"
+    seed: int = 0
+    folder: Path = Path()
+    """Where a profile named by a relative path lies."""
+    buffers: dict[str, BufferSpec] = field(default_factory=dict[str, BufferSpec])
+    launches: list[LaunchSpec] = field(default_factory=list[LaunchSpec])
+    checks: list[CheckSpec] = field(default_factory=list[CheckSpec])
+    saves: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def read(path: Path) -> Job:
+    """The job of a launch file. Raises InputError, OSError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path}: not a launch file in TOML: {error}") from None
+    root = _Table(path, text, (), document)
+    job = Job(
+        profile=root.text("profile", "M890"),
+        chips=root.whole("chips", 1, least=1),
+        quantum=root.whole("quantum", 4096, least=1),
+        timing=root.one_of("timing", TIMINGS, "eager"),
+        seed=root.whole("seed", 0),
+        folder=path.parent,
+    )
+    if job.chips > 1:
+        root.fail("chips", one_chip(job.chips))
+    for table in root.tables_by_name("buffers"):
+        job.buffers[table.key] = _buffer(table, path.parent)
+    job.launches = [_launch(table, path.parent, job.buffers) for table in root.tables("launch")]
+    job.checks = [_check(table, path.parent, job.buffers) for table in root.tables("check")]
+    saves = root.table("save")
+    for name in saves.left():
+        saves.known(name, job.buffers, "buffer")
+        job.saves[name] = saves.text(name)
+    root.finish()
+    if not job.launches:
+        root.fail("launch", "nothing to launch: add [[launch]] with object, grid, block and args")
+    return job
+
+
+def one_chip(chips: int) -> str:
+    """Why `chips` cannot be had."""
+    return f"{chips} chips: this version runs one chip, pods come with the pod version"
+
+
+def _buffer(table: _Table, folder: Path) -> BufferSpec:
+    kind = table.text("type", "")
+    if kind:
+        table.known(kind, ELEMENTS, "type", key="type", listed=True)
+    shape = table.extents("shape", least=0, most=None) if table.has("shape") else None
+    init = table.init("init", folder, "zeros")
+    if table.whole("chip", 0) != 0:
+        table.fail("chip", "this version runs one chip, chip 0; pods come with the pod version")
+    if init.path is None:
+        for key, given in (("type", kind or init.type), ("shape", shape if shape is not None else init.shape)):
+            if not given and given != ():
+                table.fail(key, f"missing; '{init.text}' does not say it")
+    table.finish()
+    return BufferSpec(table.key, init, ELEMENTS[kind] if kind else None, shape)
+
+
+def _launch(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> LaunchSpec:
+    args: dict[str, ArgumentValue] = {}
+    values = table.table("args")
+    for name in values.left():
+        args[name] = values.argument(name, buffers)
+    chips = table.take("chips", "all")
+    if chips != "all" and chips != [0]:
+        table.fail("chips", f'"all" or [0] (this version runs one chip), not {chips!r}')
+    spec = LaunchSpec(
+        object=folder / table.text("object"),
+        kernel=table.text("kernel", "") or None,
+        grid=table.extents("grid"),
+        block=table.extents("block"),
+        tsm=table.whole("tsm", 0),
+        args=args,
+        where=table.name,
+    )
+    table.finish()
+    return spec
+
+
+def _check(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> CheckSpec:
+    name = table.text("buffer")
+    table.known(name, buffers, "buffer", key="buffer")
+    spec = CheckSpec(
+        name,
+        table.init("expect", folder),
+        table.number("rtol", 0.0),
+        table.number("atol", 0.0),
+        table.truth("nan_equal", True),
+    )
+    table.finish()
+    return spec
+
+
+_MISSING = object()
+
+
+class _Table:
+    """A TOML table being read: every key is taken once, with its type, and what is left over is an error."""
+
+    def __init__(self, path: Path, text: str, keys: tuple[str | int, ...], values: dict[str, Any]) -> None:
+        self.path, self.source, self.keys, self.values = path, text, keys, dict(values)
+        self.asked: list[str] = []
+
+    @property
+    def key(self) -> str:
+        """The last part of the table's name."""
+        return str(self.keys[-1])
+
+    @property
+    def name(self) -> str:
+        """`launch[0].args`."""
+        return _name(self.keys)
+
+    def left(self) -> list[str]:
+        """Keys not yet taken."""
+        return list(self.values)
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there."""
+        return key in self.values
+
+    def fail(self, key: str, problem: str) -> NoReturn:
+        """Raise InputError for a key of this table."""
+        keys = (*self.keys, key)
+        line = _line_of(self.source, keys)
+        raise InputError(f"{self.path}{f':{line}' if line else ''}: {_name(keys)}: {problem}")
+
+    def take(self, key: str, default: Any = _MISSING) -> Any:
+        """The value of a key, which counts as read from now on."""
+        self.asked.append(key)
+        if key in self.values:
+            return self.values.pop(key)
+        if default is _MISSING:
+            near = get_close_matches(key, self.values, n=1)
+            self.fail(key, f"missing; is '{near[0]}' meant to be it?" if near else "missing")
+        return default
+
+    def finish(self) -> None:
+        """Refuse keys that nothing asked for."""
+        for key in self.values:
+            near = get_close_matches(key, self.asked, n=1, cutoff=0.5)
+            hint = f"did you mean '{near[0]}'?" if near else f"allowed are {', '.join(self.asked)}"
+            self.fail(key, f"unknown key: {hint}")
+
+    def known(self, name: str, names: Iterable[str], what: str, *, key: str | None = None, listed: bool = False) -> None:
+        """Refuse a name that is none of `names`."""
+        choices = list(names)
+        if name not in choices:
+            near = [] if listed else get_close_matches(name, choices, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(choices) or '(there are none)'}"
+            self.fail(key or name, f"there is no {what} '{name}': {hint}")
+
+    def text(self, key: str, default: Any = _MISSING) -> str:
+        """A string."""
+        value = self.take(key, default)
+        if not isinstance(value, str):
+            self.fail(key, f"a text in quotes belongs here, not {value!r}")
+        return value
+
+    def one_of(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        """One of some words."""
+        value = self.text(key, default)
+        if value not in choices:
+            self.fail(key, f"{' or '.join(repr(choice) for choice in choices)}, not {value!r}")
+        return value
+
+    def whole(self, key: str, default: int, *, least: int = 0) -> int:
+        """A whole number."""
+        value = self.take(key, default)
+        if type(value) is not int or value < least:
+            self.fail(key, f"a whole number from {least} belongs here, not {value!r}")
+        return value
+
+    def number(self, key: str, default: float) -> float:
+        """A number that is not negative."""
+        value = self.take(key, default)
+        if type(value) not in (int, float) or not value >= 0:
+            self.fail(key, f"a number from 0 belongs here, not {value!r}")
+        return float(value)
+
+    def truth(self, key: str, default: bool) -> bool:
+        """True or false."""
+        value = self.take(key, default)
+        if type(value) is not bool:
+            self.fail(key, f"true or false belongs here, not {value!r}")
+        return value
+
+    def extents(self, key: str, *, least: int = 1, most: int | None = 3) -> tuple[int, ...]:
+        """Extents: `[4]`, `[4, 2]`, or `4`."""
+        value = self.take(key)
+        parts = cast("list[object]", value) if isinstance(value, list) else [value]
+        good = all(type(part) is int and part >= least for part in parts)
+        if not good or (most is not None and not 1 <= len(parts) <= most):
+            count = f"1 to {most} " if most else ""
+            self.fail(key, f"{count}whole numbers from {least} in [...] belong here, not {value!r}")
+        return cast("tuple[int, ...]", tuple(parts))
+
+    def init(self, key: str, folder: Path, default: Any = _MISSING) -> Init:
+        """A form of `initial`."""
+        text = self.text(key, default)
+        try:
+            return parse(text, folder)
+        except ValueError as error:
+            self.fail(key, str(error))
+
+    def argument(self, key: str, buffers: dict[str, BufferSpec]) -> ArgumentValue:
+        """A number, a list of numbers, or the name of a buffer."""
+        value = self.take(key)
+        if isinstance(value, str):
+            self.known(value, buffers, "buffer", key=key)
+            return value
+        numbers = cast("list[object]", value) if isinstance(value, list) else [value]
+        if any(type(part) not in (int, float) for part in numbers):
+            self.fail(key, f"a number, a list of numbers or the name of a buffer belongs here, not {value!r}")
+        return value
+
+    def table(self, key: str) -> _Table:
+        """A table inside this one; empty if it is not there."""
+        value = self.take(key, {})
+        if not isinstance(value, dict):
+            self.fail(key, f"a table [{_name((*self.keys, key))}] belongs here, not {value!r}")
+        return _Table(self.path, self.source, (*self.keys, key), cast("dict[str, Any]", value))
+
+    def tables_by_name(self, key: str) -> list[_Table]:
+        """The tables `[key.NAME]`."""
+        outer = self.table(key)
+        return [outer.table(name) for name in outer.left()]
+
+    def tables(self, key: str) -> list[_Table]:
+        """The tables `[[key]]`."""
+        value = self.take(key, [])
+        if not isinstance(value, list) or not all(isinstance(part, dict) for part in cast("list[object]", value)):
+            self.fail(key, f"[[{key}]], with double brackets, begins each of these")
+        parts = cast("list[dict[str, Any]]", value)
+        return [_Table(self.path, self.source, (key, index), part) for index, part in enumerate(parts)]
+
+
+def _name(keys: tuple[str | int, ...]) -> str:
+    text = ""
+    for key in keys:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\s\"'-]+?)\s*\]\]?\s*(?:#.*)?$")
+_ASSIGNED = re.compile(r"\s*([\w.\s\"'-]+?)\s*=")
+
+
+def _line_of(text: str, keys: tuple[str | int, ...]) -> int | None:
+    """The line of a key, or of the nearest table around it; good for usual layouts, for tomllib tells no places."""
+    lines: dict[tuple[str | int, ...], int] = {}
+    counts: dict[str, int] = {}
+    inside: tuple[str | int, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            inside = _parts(header[2])
+            if header[1] == "[[":
+                counts[header[2]] = counts.get(header[2], -1) + 1
+                inside = (*inside, counts[header[2]])
+            elif inside[0] in counts:
+                inside = (inside[0], counts[str(inside[0])], *inside[1:])
+            lines.setdefault(inside, number)
+        elif assigned := _ASSIGNED.match(line):
+            lines.setdefault((*inside, *_parts(assigned[1])), number)
+    for end in range(len(keys), 0, -1):
+        if keys[:end] in lines:
+            return lines[keys[:end]]
+    return None
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
