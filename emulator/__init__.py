@@ -1,0 +1,1 @@
+"""What executes the instructions: lane vectors, the core, memories, chips. It never names an instruction."""

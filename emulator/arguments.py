@@ -54,24 +54,24 @@ def _pointer(where: str, value: Any, chip: int) -> int:
 
 
 def _number(where: str, kind: str, value: Any) -> Any:
-    if isinstance(value, str | bytes) or not np.isscalar(value) and not isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, str | bytes) or not (np.isscalar(value) or isinstance(value, np.ndarray | np.generic)):
         raise LaunchError(f"{where} is of type {kind} and takes a number, not {type(value).__name__}")
     if np.ndim(value) != 0:
         raise LaunchError(f"{where} is of type {kind} and takes one number, not an array of shape {np.shape(value)}")
     if kind == "bf16":
-        return _bf16(float(value))  # type: ignore
+        return _bf16(float(value))
     if kind in _RANGES:
         if isinstance(value, float | np.floating) and not float(value).is_integer():
             raise LaunchError(f"{where} is of type {kind}; {value} is not a whole number")
         low, high = _RANGES[kind]
-        if not low <= int(value) <= high:  # type: ignore
+        if not low <= int(value) <= high:
             raise LaunchError(f"{where} is of type {kind}; {value} is outside {low} to {high}")
-        return int(value)  # type: ignore
+        return int(value)
     return value
 
 
 def _bf16(value: float) -> int:
-    import ml_dtypes  # noqa: PLC0415 (not needed by most launches, and slow to import)
+    import ml_dtypes
 
     return int(np.array(value, ml_dtypes.bfloat16).view(np.uint16))
 

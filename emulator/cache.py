@@ -11,6 +11,7 @@ import hashlib
 import os
 import tempfile
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import llvmlite.binding as llvm
@@ -34,7 +35,6 @@ class ObjectCache:
         self.path = path or folder()
         self.entries: dict[str, int] = {}
         self.usable = self._prepare()
-        self._engine: llvm.ExecutionEngine | None = None
 
     def _prepare(self) -> bool:
         try:
@@ -79,15 +79,17 @@ class ObjectCache:
         return len(files)
 
     def _add(self, key: str, data: bytes) -> int:
-        if self._engine is None:
-            llvm.initialize_native_target()
-            llvm.initialize_native_asmprinter()
-            machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(data))
         self._engine.finalize_object()
         self.entries[key] = self._engine.get_function_address(symbol(key))
         return self.entries[key]
+
+    @cached_property
+    def _engine(self) -> llvm.ExecutionEngine:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
+        return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
 
 
 def symbol(key: str) -> str:

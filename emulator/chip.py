@@ -106,7 +106,9 @@ class LoadedModule:
         """The kernel called `name`."""
         if name not in self._kernels:
             if name not in self.module.kernels:
-                raise LaunchError(f"no kernel is called '{name}'; the module has {', '.join(self.module.kernels) or 'none'}")
+                raise LaunchError(
+                    f"no kernel is called '{name}'; the module has {', '.join(self.module.kernels) or 'none'}"
+                )
             self._kernels[name] = LoadedKernel(self, self.module.kernels[name])
         return self._kernels[name]
 
@@ -127,7 +129,7 @@ class LoadedKernel:
 
     def __getitem__(self, configuration: Any) -> Callable[..., int]:
         """Configure a launch: `[grid, block]`, `[grid, block, stream]` or `[grid, block, stream, tsm]`."""
-        parts = configuration if isinstance(configuration, tuple) else (configuration,)
+        parts: list[Any] = list(configuration) if isinstance(configuration, tuple) else [configuration]
         if not 2 <= len(parts) <= 4:
             raise LaunchError("a launch is kernel[grid, block](...) or kernel[grid, block, stream, tsm](...)")
         if len(parts) > 2 and parts[2] is not None:
@@ -140,7 +142,16 @@ class LoadedKernel:
 
         return launch
 
-    def launch(self, grid: Dim3, block: Dim3, values: Any, *, tsm: int = 0, cooperative: bool = False, limits: Limits | None = None) -> int:
+    def launch(
+        self,
+        grid: Dim3,
+        block: Dim3,
+        values: Any,
+        *,
+        tsm: int = 0,
+        cooperative: bool = False,
+        limits: Limits | None = None,
+    ) -> int:
         """Run the kernel; how many instructions its warps executed. Raises LaunchError, Fault, Timeout, Deadlock."""
         chip, kernel = self.module.chip, self.kernel
         memory = arguments.pack(kernel, values, chip.index)
@@ -163,7 +174,9 @@ class LoadedKernel:
         if key not in self._plans:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            plan = Plan(self.program, shape, chip.profile, chip.engine, chip.schedule, (chip.index, chip.chips), chip.hbm)
+            plan = Plan(
+                self.program, shape, chip.profile, chip.engine, chip.schedule, (chip.index, chip.chips), chip.hbm
+            )
             self._plans[key] = plan
         return self._plans[key]
 

@@ -6,6 +6,7 @@ calls Python functions compiled by numba.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from types import FunctionType
 from typing import Any
@@ -27,8 +28,9 @@ def is_primitive(function: Any) -> bool:
     return function in PRIMITIVES
 
 
-def twin(function: FunctionType) -> FunctionType:
+def twin(function: Callable[..., Any]) -> FunctionType:
     """A copy of a plain function in which the package's functions it names can be compiled by numba."""
+    assert isinstance(function, FunctionType)
     kept = _twins.get(id(function))
     if kept is not None and kept[0] is function:
         return kept[1]
@@ -91,7 +93,9 @@ class _Callee(CPUDispatcher):
 
     def __init__(self, function: FunctionType):
         inline = function.__module__.startswith(f"{PACKAGE}.isa")
-        super().__init__(twin(function), targetoptions={"nopython": True, "forceinline": inline, "error_model": "numpy"})
+        super().__init__(
+            twin(function), targetoptions={"nopython": True, "forceinline": inline, "error_model": "numpy"}
+        )
         self._compiler._customize_flags = _lean
 
     def add_overload(self, cres: Any) -> None:
@@ -142,7 +146,9 @@ class Unit:
         self.builder = ir.IRBuilder(self.entry.append_basic_block())
         self._libraries: dict[int, _Library] = {}
 
-    def call(self, function: FunctionType, kinds: list[types.Type], values: list[ir.Value]) -> tuple[types.Type, ir.Value]:
+    def call(
+        self, function: Callable[..., Any], kinds: list[types.Type], values: list[ir.Value]
+    ) -> tuple[types.Type, ir.Value]:
         """Call a Python function on values of the given types: the type and value it returns."""
         flags = _lean(compiler.Flags())
         flags.forceinline = True
@@ -158,7 +164,11 @@ class Unit:
     def emit(self) -> bytes:
         """The finished object file."""
         machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="static", codemodel="large"
+            cpu=llvm.get_host_cpu_name(),
+            features=llvm.get_host_cpu_features().flatten(),
+            opt=3,
+            reloc="static",
+            codemodel="large",
         )
         module = llvm.parse_assembly(str(self.module))
         for library in self._libraries.values():

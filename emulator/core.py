@@ -9,7 +9,19 @@ from __future__ import annotations
 from ..isa.effects import Stop
 from ..isa.operands import CLOCKS, UNIFORM_SPECIALS
 from .paths import drop_lanes, park, reach, rotate, run_lowest, runnable, wake_all
-from .primitives import block_at, call, copy, launch_at, queue_at, range_at, read32, record_at, warp_at, write32, write_row
+from .primitives import (
+    block_at,
+    call,
+    copy,
+    launch_at,
+    queue_at,
+    range_at,
+    read32,
+    record_at,
+    warp_at,
+    write32,
+    write_row,
+)
 from .state import (
     AT_BARRIER,
     BLOCK,
@@ -501,5 +513,3 @@ def not_compiled(base: int, record_address: int) -> int:
 def break_here(base: int, record_address: int) -> int:
     """The handler of a record with a breakpoint."""
     return STOP_BREAK
-
-

@@ -209,7 +209,11 @@ def _counters(value: Value) -> int:
 
 def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
     instruction = found.form.instruction
-    named = [(kind.name, value) for kind, value in zip(instruction.kinds, found.values, strict=True) if isinstance(value, Register)]
+    named = [
+        (kind.name, value)
+        for kind, value in zip(instruction.kinds, found.values, strict=True)
+        if isinstance(value, Register)
+    ]
     chosen = zip(instruction.suffixes, found.suffixes, strict=True)
     roles = {kind.name: kind.role for kind in instruction.kinds}
     return Recipe(
@@ -218,7 +222,9 @@ def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
         tuple(name for name, value in named if value.negate),
         tuple(name for name, value in named if value.absolute),
         tuple(suffix.name for suffix, on in chosen if on and suffix.name != "kp1"),
-        tuple(name for name, value in named if roles[name] == "destination" and value.number == EMSK and value.bank == "s"),
+        tuple(
+            name for name, value in named if roles[name] == "destination" and value.number == EMSK and value.bank == "s"
+        ),
         dense and build == FAST,
     )
 
@@ -237,5 +243,3 @@ def _use_cached(program: Program, engine: Engine) -> None:
 def _clock_stop(base: int, record_address: int) -> int:
     """The handler of a clock read: the schedule knows the clock and calls the real handler."""
     return CLOCK_STOP
-
-

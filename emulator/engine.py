@@ -32,7 +32,7 @@ class Engine:
         key = fingerprint("core", function)
         found = self.cache.load(key)
         if found is None:
-            from .glue import compile_function  # noqa: PLC0415 (imports numba, which a warm start does without)
+            from .glue import compile_function
 
             found = self.cache.save(key, compile_function(key, function))
         return found

@@ -84,7 +84,9 @@ class _Glue:
     def words(self, slot: int, count: int, lanes: int) -> list[ir.Value]:
         """`count` consecutive rows as <lanes x i32>."""
         vector = ir.VectorType(I32, lanes)
-        return [self.builder.load(self.row(slot, word, vector), align=64 if lanes == LANES else 4) for word in range(count)]
+        return [
+            self.builder.load(self.row(slot, word, vector), align=64 if lanes == LANES else 4) for word in range(count)
+        ]
 
     def source(self, binding: Binding) -> tuple[types.Type, ir.Value]:
         """The type and value of a body's operand."""
@@ -92,7 +94,9 @@ class _Glue:
         if isinstance(kind, AddressKind):
             return self.place(kind)
         if isinstance(kind, Target):
-            return LaneVector("uint64", 1), self.builder.load(self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8)
+            return LaneVector("uint64", 1), self.builder.load(
+                self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8
+            )
         lanes, hint = lanes_of(self.instruction, kind), binding.kind
         if hint is Mask:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
@@ -156,16 +160,17 @@ class _Glue:
                 kind, value = self.source(binding)
             kinds.append(kind)
             values.append(value)
-        ty, value = self.unit.call(self.instruction.body, kinds, values)  # type: ignore
+        ty, value = self.unit.call(self.instruction.body, kinds, values)
         self._finish(ty, value)
 
-    def _finish(self, ty: types.Type, value: ir.Value) -> None:
+    def _finish(self, ty: Any, value: ir.Value) -> None:
         results = self.instruction.results
         if not results:
             self.builder.ret(self.following())
             return
         several = isinstance(ty, types.BaseTuple) and len(results) > 1
-        types_, values = (list(ty), cgutils.unpack_tuple(self.builder, value, len(results))) if several else ([ty], [value])  # type: ignore
+        types_: list[Any] = list(ty) if several else [ty]
+        values = cgutils.unpack_tuple(self.builder, value, len(results)) if several else [value]
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
         go_on: ir.Value | None = None
         for kind, part_type, part in zip(results, types_, values, strict=True):
@@ -224,7 +229,7 @@ class _Glue:
             return [builder.bitcast(value, row)]
         for suffix, function in (("ftz", numerics.flush), ("sat", numerics.saturate)):
             if suffix in self.recipe.suffixes:
-                _, value = self.unit.call(function, [LaneVector("float32", count)], [value])  # type: ignore
+                _, value = self.unit.call(function, [LaneVector("float32", count)], [value])
         bits = builder.bitcast(value, row)
         nan = builder.fcmp_unordered("uno", value, value)
         return [builder.select(nan, ir.Constant(row, [kind.canonical_nan] * count), bits)]
@@ -301,8 +306,15 @@ class _Glue:
         slot = self.slots[f"{kind.name}.base"]
         if kind.base_bank == "v":
             return offset
-        words = [self.builder.zext(self.builder.load(self.row(slot, word, I32), align=4), I64) for word in range(kind.base_words)]
-        base = words[0] if kind.base_words == 1 else self.builder.or_(words[0], self.builder.shl(words[1], ir.Constant(I64, 32)))
+        words = [
+            self.builder.zext(self.builder.load(self.row(slot, word, I32), align=4), I64)
+            for word in range(kind.base_words)
+        ]
+        base = (
+            words[0]
+            if kind.base_words == 1
+            else self.builder.or_(words[0], self.builder.shl(words[1], ir.Constant(I64, 32)))
+        )
         return self.builder.add(base, offset)
 
     def one_place(self, kind: AddressKind, access: Access) -> ir.Value:
@@ -326,7 +338,10 @@ class _Glue:
         builder, vector = self.builder, address.type
         if isinstance(vector, ir.VectorType):
             lo, count = (splat(builder, value, vector.count) for value in (lo, count))
-            low_bits, zero = ir.Constant(vector, [access.alignment - 1] * vector.count), ir.Constant(vector, [0] * vector.count)
+            low_bits, zero = (
+                ir.Constant(vector, [access.alignment - 1] * vector.count),
+                ir.Constant(vector, [0] * vector.count),
+            )
         else:
             low_bits, zero = ir.Constant(I64, access.alignment - 1), ir.Constant(I64, 0)
         relative = builder.sub(address, lo)
@@ -351,7 +366,9 @@ class _Glue:
         builder = self.builder
         hosts = cgutils.alloca_once(builder, WIDE)
         lo, count, delta = self.bounds(access)
-        dense, first = self.dense(kind, access, lo, count) if self.recipe.dense else (ir.Constant(I1, 0), ir.Constant(I64, 0))
+        dense, first = (
+            self.dense(kind, access, lo, count) if self.recipe.dense else (ir.Constant(I1, 0), ir.Constant(I64, 0))
+        )
         with builder.if_then(builder.not_(dense), likely=False):
             mask = self.emsk()
             addresses = self.addresses(kind)
@@ -373,7 +390,9 @@ class _Glue:
         start = builder.extract_element(index, ir.Constant(I32, 0))
         steps = builder.sub(index, spread(builder, index, LANES))
         even = builder.icmp_unsigned("==", steps, ir.Constant(ROW_TYPE, list(range(LANES))))
-        flags = builder.icmp_unsigned("==", builder.and_(builder.bitcast(even, I32), self.emsk()), ir.Constant(I32, 0xFFFFFFFF))
+        flags = builder.icmp_unsigned(
+            "==", builder.and_(builder.bitcast(even, I32), self.emsk()), ir.Constant(I32, 0xFFFFFFFF)
+        )
         signed = "sign" in self.recipe.suffixes
         ordered = builder.xor(start, ir.Constant(I32, 0x80000000)) if signed else start
         no_wrap = builder.icmp_unsigned("<=", ordered, ir.Constant(I32, 0xFFFFFFFF - LANES + 1))
@@ -411,5 +430,3 @@ class _Glue:
             builder.store(self.addresses(kind), self.field(WARP, "address", WIDE), align=8)
             self.resolve(access, self.emsk())
         builder.ret(ir.Constant(I64, STOP + int(Stop.ACCESS)))
-
-

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..isa import numerics
 from ..isa.addresses import AddressKind
-
 from ..isa.lanes import LANES
 from ..isa.operands import Kind, Number, RegisterKind, Source, Target
 from ..isa.spec import Instruction
@@ -44,7 +43,7 @@ def operand_slots(instruction: Instruction) -> dict[str, int]:
     """Where in RECORD.operand each operand's row offset stands; an address takes two (index, base)."""
     slots: dict[str, int] = {}
     for kind in instruction.kinds:
-        if isinstance(kind, RegisterKind | Source) or type(kind) in (Number,) or isinstance(kind, Number) and not isinstance(kind, Target):
+        if isinstance(kind, RegisterKind | Source) or (isinstance(kind, Number) and not isinstance(kind, Target)):
             slots[kind.name] = len(slots)
         elif isinstance(kind, AddressKind):
             slots[kind.name] = len(slots)
@@ -57,7 +56,7 @@ def lanes_of(instruction: Instruction, kind: Kind) -> int:
     if isinstance(kind, Source):
         return LANES if kind.flags.either else 1
     if isinstance(kind, RegisterKind):
-        return LANES if kind.bank == "v" or kind.name == "a" and type(kind).__name__ == "NamedKind" else 1
+        return LANES if kind.bank == "v" or (kind.name == "a" and type(kind).__name__ == "NamedKind") else 1
     return 1
 
 
@@ -84,7 +83,7 @@ class Handlers:
         """The handler's address, compiling it if need be (20 to 100 ms)."""
         address = self.cached(recipe)
         if address is None:
-            from .glue import compile_handler  # noqa: PLC0415 (imports numba, which a warm start does without)
+            from .glue import compile_handler
 
             key = key_of(recipe)
             address = self._found[recipe] = self.cache.save(key, compile_handler(key, recipe))
@@ -95,14 +94,25 @@ def key_of(recipe: Recipe) -> str:
     """The cache key of a handler: its recipe, its body and all they depend on."""
     instruction = recipe.instruction
     shape = [
-        (kind.name, type(kind).__name__, getattr(kind, "bank", ""), getattr(kind, "words", 1), lanes_of(instruction, kind))
+        (
+            kind.name,
+            type(kind).__name__,
+            getattr(kind, "bank", ""),
+            getattr(kind, "words", 1),
+            lanes_of(instruction, kind),
+        )
         for kind in instruction.kinds
     ]
     bindings = [(binding.name, binding.kind, binding.operand, binding.static) for binding in instruction.bindings]
     vocabulary = (numerics.flush, numerics.saturate) if recipe.suffixes else ()
     return fingerprint(
-        "handler", instruction.body, bindings, instruction.results, shape, instruction.access or (), instruction.all_lanes,
-        recipe[1:], vocabulary,
+        "handler",
+        instruction.body,
+        bindings,
+        instruction.results,
+        shape,
+        instruction.access or (),
+        instruction.all_lanes,
+        recipe[1:],
+        vocabulary,
     )
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from .engine import Engine
 from .faults import Deadlock, LaunchError, Timeout
 from .handlers import FAST, ISSUE
 from .hbm import Hbm
-from .profiles import Profile
 from .livelock import STEP, Watch
 from .observe import Observer
+from .profiles import Profile
 from .state import BLOCK, EVENT, LAUNCH, QUEUES_BYTES, RANGE, ROW, WARP, scalar_row
 
 Dim3 = tuple[int, int, int]
@@ -76,8 +76,8 @@ def aligned_bytes(size: int, align: int = 64) -> np.ndarray:
 
 def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
     """A grid or block extent with the missing ones filled in; LaunchError if it is none."""
-    parts = (value,) if isinstance(value, int | np.integer) else tuple(value)
-    if not 1 <= len(parts) <= 3 or any(not isinstance(part, int | np.integer) for part in parts):
+    parts: tuple[Any, ...] = tuple(value) if isinstance(value, tuple | list) else (value,)
+    if not 1 <= len(parts) <= 3 or not all(isinstance(part, int | np.integer) for part in parts):
         raise LaunchError(f"a {what} has one to three whole numbers, not {value!r}")
     x, y, z = (*(int(part) for part in parts), 1, 1)[:3]
     return x, y, z
@@ -125,9 +125,13 @@ def check_shape(program: Program, shape: Shape, profile: Profile) -> int:
     for what, extents, most in (("grid", shape.grid, profile.max_grid), ("block", shape.block, profile.max_block)):
         for axis, extent, limit in zip("xyz", extents, most, strict=True):
             if not 1 <= extent <= limit:
-                raise LaunchError(f"kernel '{kernel.name}': {what} {axis} is {extent}, {profile.name} takes 1 to {limit}")
+                raise LaunchError(
+                    f"kernel '{kernel.name}': {what} {axis} is {extent}, {profile.name} takes 1 to {limit}"
+                )
     if shape.threads > profile.max_threads:
-        raise LaunchError(f"kernel '{kernel.name}': a block of {shape.threads} threads, {profile.name} takes at most {profile.max_threads}")
+        raise LaunchError(
+            f"kernel '{kernel.name}': a block of {shape.threads} threads, {profile.name} takes at most {profile.max_threads}"
+        )
     if kernel.maxntid and any(extent > most for extent, most in zip(shape.block, kernel.maxntid, strict=True)):
         raise LaunchError(f"kernel '{kernel.name}': block {shape.block} exceeds its .maxntid {kernel.maxntid}")
     tsm = kernel.tsm + shape.tsm
@@ -139,14 +143,25 @@ def check_shape(program: Program, shape: Shape, profile: Profile) -> int:
     limits = occupancy(kernel.vregs, tsm, shape, profile)
     name, most = min(limits.items(), key=lambda item: item[1])
     if most == 0:
-        raise LaunchError(f"kernel '{kernel.name}': not even one block fits a compute unit ({name}): use a smaller block")
+        raise LaunchError(
+            f"kernel '{kernel.name}': not even one block fits a compute unit ({name}): use a smaller block"
+        )
     return most
 
 
 class Plan:
     """The state of a kernel's warps for one shape: made once, run many times."""
 
-    def __init__(self, program: Program, shape: Shape, profile: Profile, engine: Engine, schedule: Schedule, place: tuple[int, int], hbm: Hbm):
+    def __init__(
+        self,
+        program: Program,
+        shape: Shape,
+        profile: Profile,
+        engine: Engine,
+        schedule: Schedule,
+        place: tuple[int, int],
+        hbm: Hbm,
+    ):
         self.program, self.shape, self.engine, self.profile = program, shape, engine, profile
         self.chip, self.chips = place
         self.hbm = hbm
@@ -170,11 +185,25 @@ class Plan:
 
     def _template(self, program: Program) -> None:
         shape, kernel = self.shape, program.kernel
-        uniform = {"%ntid.x": shape.block[0], "%ntid.y": shape.block[1], "%ntid.z": shape.block[2], "%nblkid.x": shape.grid[0],
-                   "%nblkid.y": shape.grid[1], "%nblkid.z": shape.grid[2], "%nwarpid": shape.warps,
-                   "%ncuid": self.profile.compute_units, "%chip": self.chip, "%nchips": self.chips, "%tsmsize": self.tsm}
+        uniform = {
+            "%ntid.x": shape.block[0],
+            "%ntid.y": shape.block[1],
+            "%ntid.z": shape.block[2],
+            "%nblkid.x": shape.grid[0],
+            "%nblkid.y": shape.grid[1],
+            "%nblkid.z": shape.grid[2],
+            "%nwarpid": shape.warps,
+            "%ncuid": self.profile.compute_units,
+            "%chip": self.chip,
+            "%nchips": self.chips,
+            "%tsmsize": self.tsm,
+        }
         offsets = [scalar_row(UNIFORM_SPECIALS[name][0]) for name in uniform]
-        offsets += [scalar_row(UNIFORM_SPECIALS["%warpid"][0]), scalar_row(UNIFORM_SPECIALS["%gridid"][0]), scalar_row(UNIFORM_SPECIALS["%gridid"][0] + 1)]
+        offsets += [
+            scalar_row(UNIFORM_SPECIALS["%warpid"][0]),
+            scalar_row(UNIFORM_SPECIALS["%gridid"][0]),
+            scalar_row(UNIFORM_SPECIALS["%gridid"][0] + 1),
+        ]
         offsets += [scalar_row(ZERO), scalar_row(ONE), scalar_row(0xF1), scalar_row(0xF2)]
         offsets += [scalar_row(number) for number, _ in LANE_SPECIALS.values()]
         first_constant = program.warp_bytes - ROW * (len(program.constants) + 1)
@@ -192,7 +221,15 @@ class Plan:
         ids = np.array([_packed_id(32 * warp, shape.block) for warp in range(shape.warps)], np.uint32)
         dims = shape.block[0] | shape.block[1] << 12 | (shape.block[2] & 0xFF) << 24
         fixed = [(0, 0), (1, 0), (2, kernel.private), (4, KM_BASE & 0xFFFFFFFF), (5, KM_BASE >> 32), (37, dims)]
-        preload = sorted({sreg + word for p in kernel.params if p.sreg is not None for sreg in [p.sreg] for word in range(2 if p.size == 8 else 1)})
+        preload = sorted(
+            {
+                sreg + word
+                for p in kernel.params
+                if p.sreg is not None
+                for sreg in [p.sreg]
+                for word in range(2 if p.size == 8 else 1)
+            }
+        )
         numbers = [sreg for sreg, _ in fixed] + [36] + preload
         self.entry_rows = np.array([scalar_row(sreg) for sreg in numbers], np.int32)
         self.entry = np.zeros((shape.warps, len(numbers)), np.uint32)
@@ -202,20 +239,40 @@ class Plan:
 
     def _launch_struct(self, schedule: Schedule) -> None:
         values: dict[str, int] = {
-            "program": self.program.records.ctypes.data, "slots": self.blocks.ctypes.data, "slot_count": self.slots,
-            "warp_stride": self.stride, "block_warps": self.shape.warps, "block_threads": self.shape.threads,
-            "grid_x": self.shape.grid[0], "grid_y": self.shape.grid[1], "blocks": self.shape.blocks,
-            "cus": self.profile.compute_units, "per_cu": self.per_cu, "resident": self.resident.ctypes.data,
-            "ring": self.ring.ctypes.data, "free": self.free.ctypes.data, "warp_slice": schedule.warp_slice,
-            "block_slice": schedule.block_slice, "spin_limit": schedule.spin_limit,
-            "template_rows": self.template_rows.ctypes.data, "template": self.template.ctypes.data,
-            "template_count": len(self.template_rows), "entry_rows": self.entry_rows.ctypes.data,
-            "entry": self.entry.ctypes.data, "entry_count": len(self.entry_rows), "tsm_size": self.tsm,
-            "resolve": self.engine.resolve, "resolve_tsm": self.engine.resolve_tsm,
+            "program": self.program.records.ctypes.data,
+            "slots": self.blocks.ctypes.data,
+            "slot_count": self.slots,
+            "warp_stride": self.stride,
+            "block_warps": self.shape.warps,
+            "block_threads": self.shape.threads,
+            "grid_x": self.shape.grid[0],
+            "grid_y": self.shape.grid[1],
+            "blocks": self.shape.blocks,
+            "cus": self.profile.compute_units,
+            "per_cu": self.per_cu,
+            "resident": self.resident.ctypes.data,
+            "ring": self.ring.ctypes.data,
+            "free": self.free.ctypes.data,
+            "warp_slice": schedule.warp_slice,
+            "block_slice": schedule.block_slice,
+            "spin_limit": schedule.spin_limit,
+            "template_rows": self.template_rows.ctypes.data,
+            "template": self.template.ctypes.data,
+            "template_count": len(self.template_rows),
+            "entry_rows": self.entry_rows.ctypes.data,
+            "entry": self.entry.ctypes.data,
+            "entry_count": len(self.entry_rows),
+            "tsm_size": self.tsm,
+            "resolve": self.engine.resolve,
+            "resolve_tsm": self.engine.resolve_tsm,
             "poison_rows": self.program.kernel.vregs,
         }
         if self.program.build != FAST:
-            values |= {"infos": self.program.infos.ctypes.data, "queues": self.queues.ctypes.data, **self.engine.observed}
+            values |= {
+                "infos": self.program.infos.ctypes.data,
+                "queues": self.queues.ctypes.data,
+                **self.engine.observed,
+            }
         self.launch[:] = 0
         for name, value in values.items():
             self.launch[name] = value
@@ -273,7 +330,17 @@ def lane_specials(shape: Shape) -> np.ndarray:
     lane = np.broadcast_to(np.arange(LANES, dtype=np.uint64), thread.shape)
     bit = np.uint64(1) << lane
     everything = np.uint64(0xFFFFFFFF)
-    parts = [thread % x, thread // x % y, thread // (x * y), lane, bit, bit - 1, 2 * bit - 1, everything & ~(2 * bit - 1), everything & ~(bit - 1)]
+    parts = [
+        thread % x,
+        thread // x % y,
+        thread // (x * y),
+        lane,
+        bit,
+        bit - 1,
+        2 * bit - 1,
+        everything & ~(2 * bit - 1),
+        everything & ~(bit - 1),
+    ]
     return np.stack(parts).astype(np.uint32)
 
 
@@ -308,7 +375,10 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
         if limits.seconds is not None and now - started > limits.seconds:
             _give_up(plan, "seconds", limits.seconds)
         if watch.stuck():
-            raise Deadlock(places=report.places(plan, looping=True), hint="the loops wait for something that no running warp stores")
+            raise Deadlock(
+                places=report.places(plan, looping=True),
+                hint="the loops wait for something that no running warp stores",
+            )
         if progress:
             progress(int(launch["finished"][0]), plan.shape.blocks)
         if watch.active:
@@ -347,7 +417,7 @@ def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.nd
     table = np.zeros(len(rows) + len(hbm), RANGE)
     table[: len(rows)] = rows
     for name in ("lo", "hi", "delta", "flags"):
-        table[name][len(rows) :] = hbm[name].astype(np.int64, copy=False) if name == "flags" else hbm[name].view(np.int64)
+        table[name][len(rows) :] = (
+            hbm[name].astype(np.int64, copy=False) if name == "flags" else hbm[name].view(np.int64)
+        )
     return table
-
-

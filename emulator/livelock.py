@@ -13,11 +13,8 @@ import hashlib
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..isa.spec import Decoded
 from . import core
-from .state import BLOCK
 
 if TYPE_CHECKING:
     from .launch import Plan
@@ -71,17 +68,19 @@ class Watch:
             found.update(int(launch[name]).to_bytes(8, "little"))
         for turn in range(int(launch["ring_count"])):
             slot = int(plan.ring[(int(launch["ring_head"]) + turn) % plan.slots])
-            found.update(plan.blocks[slot : slot + 1].view(np.uint8)[: BLOCK.itemsize])
+            found.update(plan.blocks[slot].tobytes())
             start, size = slot * plan.shape.warps * plan.stride, plan.shape.warps * plan.stride
-            found.update(plan.warps[start : start + size])
-            found.update(plan.tsm_of(slot))
+            found.update(memoryview(plan.warps[start : start + size]))
+            found.update(memoryview(plan.tsm_of(slot)))
         return found.digest()
 
     def _changes_nothing(self, steps: int) -> bool:
         """Run one turn of the cycle with stores stopped; whether none was reached and the state came back."""
         plan = self.plan
         handlers = plan.program.records["handler"]
-        stores = [index for index, found in enumerate(plan.program.decoded) if isinstance(found, Decoded) and _stores(found)]
+        stores = [
+            index for index, found in enumerate(plan.program.decoded) if isinstance(found, Decoded) and _stores(found)
+        ]
         kept = handlers[stores].copy()
         handlers[stores] = plan.engine.address(core.break_here)
         try:
@@ -97,5 +96,3 @@ class Watch:
 def _stores(found: Decoded) -> bool:
     access = found.form.instruction.access
     return access is not None and access.store
-
-

@@ -118,12 +118,6 @@ def spread(builder: ir.IRBuilder, vector: ir.Value, lanes: int) -> ir.Value:
     return builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
 
 
-def _constant_of(element: ir.Type, value: Any) -> ir.Constant:
-    if isinstance(element, ir.IntType):
-        return ir.Constant(element, int(value) & ((1 << element.width) - 1))
-    return ir.Constant(element, float(value))
-
-
 def widen(builder: ir.IRBuilder, value: ir.Value, ty: Any, target: LaneVector) -> ir.Value:
     """A lane value or Python scalar as a lane value with `target`'s lanes and element."""
     if isinstance(ty, LaneVector):
@@ -167,7 +161,12 @@ def _binary(python: Any, emit: Callable[..., Any], *, compares: bool = False) ->
         values = [widen(builder, value, ty, lanes) for value, ty in zip(args, sig.args, strict=True)]
         return emit(builder, lanes.dtype.kind, *values)
 
-    for pair in ((LaneVector, LaneVector), (LaneVector, types.Number), (types.Number, LaneVector), (LaneVector, types.Boolean)):
+    for pair in (
+        (LaneVector, LaneVector),
+        (LaneVector, types.Number),
+        (types.Number, LaneVector),
+        (LaneVector, types.Boolean),
+    ):
         lower_builtin(python, *pair)(lower)
 
 
@@ -204,7 +203,14 @@ _binary(operator.or_, lambda b, kind, x, y: b.or_(x, y))
 _binary(operator.xor, lambda b, kind, x, y: b.xor(x, y))
 _binary(operator.lshift, lambda b, kind, x, y: shift(b, "shl", x, y))
 _binary(operator.rshift, lambda b, kind, x, y: shift(b, "ashr" if kind == "i" else "lshr", x, y))
-for _python, _op in ((operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">="), (operator.eq, "=="), (operator.ne, "!=")):
+for _python, _op in (
+    (operator.lt, "<"),
+    (operator.le, "<="),
+    (operator.gt, ">"),
+    (operator.ge, ">="),
+    (operator.eq, "=="),
+    (operator.ne, "!="),
+):
     _binary(_python, _compare(_op), compares=True)
 
 
@@ -333,7 +339,9 @@ primitive(numerics.shift_left, _shift_type)(_shift_by(lambda ty: "shl"))
 primitive(numerics.shift_right, _shift_type)(_shift_by(lambda ty: "ashr" if ty.dtype.kind == "i" else "lshr"))
 
 
-def vector_intrinsic(builder: ir.IRBuilder, name: str, *values: ir.Value, extra: list[ir.Value] | None = None) -> ir.Value:
+def vector_intrinsic(
+    builder: ir.IRBuilder, name: str, *values: ir.Value, extra: list[ir.Value] | None = None
+) -> ir.Value:
     """Call the LLVM intrinsic `name` overloaded on the vector type of its operands."""
     vector = values[0].type
     suffix = {I32: "i32", I64: "i64", ir.FloatType(): "f32", ir.DoubleType(): "f64"}[vector.element]
@@ -389,7 +397,13 @@ def _load(builder: Any, sig: Any, at: Any, width_value: Any) -> Any:
         with then:
             block = builder.load(_pointer(builder, first, ir.VectorType(item, lanes * words)), align=1)
             for word, result in enumerate(results):
-                part = block if words == 1 else builder.shuffle_vector(block, ir.Constant(block.type, ir.Undefined), _every(words, word, lanes))
+                part = (
+                    block
+                    if words == 1
+                    else builder.shuffle_vector(
+                        block, ir.Constant(block.type, ir.Undefined), _every(words, word, lanes)
+                    )
+                )
                 builder.store(_extend(builder, part, row, width.signed), result)
         with otherwise:
             columns = [ir.Constant(row, ir.Undefined)] * words
@@ -422,13 +436,17 @@ def _store(builder: Any, sig: Any, at: Any, value: Any, width_value: Any) -> Any
     rows = [row if item == I32 else builder.trunc(row, narrow) for row in rows]
     with builder.if_else(dense) as (then, otherwise):
         with then:
-            builder.store(_interleave(builder, rows), _pointer(builder, first, ir.VectorType(item, lanes * words)), align=1)
+            builder.store(
+                _interleave(builder, rows), _pointer(builder, first, ir.VectorType(item, lanes * words)), align=1
+            )
         with otherwise:
             for lane in range(lanes):
                 pointer = builder.extract_element(pointers, ir.Constant(I32, lane))
                 part = ir.Constant(ir.VectorType(item, words), ir.Undefined)
                 for word, row in enumerate(rows):
-                    part = builder.insert_element(part, builder.extract_element(row, ir.Constant(I32, lane)), ir.Constant(I32, word))
+                    part = builder.insert_element(
+                        part, builder.extract_element(row, ir.Constant(I32, lane)), ir.Constant(I32, word)
+                    )
                 builder.store(part, _pointer(builder, pointer, part.type), align=1)
     return ir.Constant(I8.as_pointer(), None)
 
@@ -439,7 +457,14 @@ def _interleave(builder: ir.IRBuilder, rows: list[ir.Value]) -> ir.Value:
         half = len(rows) // 2
         pairs = [(rows[n], rows[n + half]) for n in range(half)]
         rows = [
-            builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, 2 * a.type.count), [n // 2 + (n % 2) * a.type.count for n in range(2 * a.type.count)]))
+            builder.shuffle_vector(
+                a,
+                b,
+                ir.Constant(
+                    ir.VectorType(I32, 2 * a.type.count),
+                    [n // 2 + (n % 2) * a.type.count for n in range(2 * a.type.count)],
+                ),
+            )
             for a, b in pairs
         ]
     return rows[0]
@@ -495,4 +520,3 @@ def _struct(function: Any, dtype: np.dtype[Any]) -> None:
 
 for _function, _dtype in struct_types(primitives).items():
     _struct(_function, _dtype)
-

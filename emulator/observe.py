@@ -125,7 +125,9 @@ class Tracer:
             addresses = event.addresses
             where = f"  @ {min(addresses.values()):#x}..{max(addresses.values()):#x}" if addresses else ""
             x, y, z = event.block
-            self.file.write(f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {event.pc:5x}: {event.text}{where}\n")
+            self.file.write(
+                f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {event.pc:5x}: {event.text}{where}\n"
+            )
 
 
 class InstructionCount:

@@ -61,7 +61,9 @@ def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
     lanes = lanes_in(mask)
     found = plan.program.decoded[offset // 8] if offset // 8 < len(plan.program.decoded) else None
     access = found.form.instruction.access if isinstance(found, Decoded) else None
-    addresses = {lane: int(warp["address"][lane]) & (1 << 64) - 1 for lane in lanes} if access and code in range(9, 24) else {}
+    addresses = (
+        {lane: int(warp["address"][lane]) & (1 << 64) - 1 for lane in lanes} if access and code in range(9, 24) else {}
+    )
     x, y, _ = plan.shape.block
     threads = [index * LANES + lane for lane in lanes]
     return Fault(
@@ -142,7 +144,11 @@ def _paths(
     for place in range(int(warp["paths"])):
         waits = bool(warp["path_waits"][place])
         pc = int(warp["path_pc"][place]) - (plan.program.records.itemsize if waits else 0)
-        text = f"the block barrier ({counts[0]} of {counts[1]} warps are there)" if waits else "its turn among the warp's paths"
+        text = (
+            f"the block barrier ({counts[0]} of {counts[1]} warps are there)"
+            if waits
+            else "its turn among the warp's paths"
+        )
         found.append(_place(plan, block, index, int(warp["path_lanes"][place]), pc, text))
     return found
 

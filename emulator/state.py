@@ -23,10 +23,17 @@ HEADER = 2048
 
 
 def _struct(size: int, *fields: tuple[Any, ...]) -> np.dtype[Any]:
+    """An aligned struct of exactly `size` bytes."""
     dtype = np.dtype(list(fields), align=True)
     assert dtype.itemsize <= size, dtype.itemsize
-    return np.dtype({"names": list(dtype.names or ()), "formats": [dtype[name] for name in dtype.names or ()],
-                     "offsets": [(dtype.fields or {})[name][1] for name in dtype.names or ()], "itemsize": size})
+    names, parts = dtype.names or (), dtype.fields or {}
+    layout: Any = {
+        "names": list(names),
+        "formats": [parts[name][0] for name in names],
+        "offsets": [parts[name][1] for name in names],
+        "itemsize": size,
+    }
+    return np.dtype(layout)
 
 
 WARP = _struct(
@@ -152,8 +159,18 @@ LAUNCH = _struct(
     ("event_capacity", "i8"),
 )
 
-INFO = np.dtype([("complete", "i8"), ("counter", "i8"), ("size", "i8"), ("store", "i8"), ("tsm", "i8"), ("scalar", "i8"),
-                 ("row", "i8"), ("words", "i8")])
+INFO = np.dtype(
+    [
+        ("complete", "i8"),
+        ("counter", "i8"),
+        ("size", "i8"),
+        ("store", "i8"),
+        ("tsm", "i8"),
+        ("scalar", "i8"),
+        ("row", "i8"),
+        ("words", "i8"),
+    ]
+)
 """What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
 
 OUTSTANDING = 64
@@ -210,7 +227,8 @@ def struct_types(stubs: ModuleType) -> dict[Any, np.dtype[Any]]:
 
 def offset_of(dtype: np.dtype[Any], name: str) -> int:
     """Byte offset of a field."""
-    return (dtype.fields or {})[name][1]
+    fields: Any = dtype.fields
+    return int(fields[name][1])
 
 
 def scalar_row(number: int) -> int:

@@ -193,7 +193,9 @@ class Waits(Kind):
         function = np.isin(chosen, list(FUNCTIONS.values()))
         good = function | ((chosen > 0) & (chosen < 0x40))
         for bit, field in COUNTERS.values():
-            named = ~function & ((chosen & type(chosen)(bit) if isinstance(chosen, int) else chosen & np.uint64(bit)) != 0)
+            named = ~function & (
+                (chosen & type(chosen)(bit) if isinstance(chosen, int) else chosen & np.uint64(bit)) != 0
+            )
             good = good & (named | (field.get(words) == 0))
         return good
 

@@ -199,10 +199,8 @@ class Assembler:
             raise _at_operand(Failure(mismatch.message, mismatch.hint), statement, mismatch.operand) from None
         if statement.word is not None and statement.word != encoded.bits:
             start, end = _extent(statement)
-            raise Failure(
-                f"the listing gives the word {statement.word:#018x}, but the text means {encoded.bits:#018x}",
-                "remove the address and the bytes to assemble the text", start, end,
-            )
+            message = f"the listing gives the word {statement.word:#018x}, but the text means {encoded.bits:#018x}"
+            raise Failure(message, "remove the address and the bytes to assemble the text", start, end)
         return encoded
 
     def _values(self, texts: list[str], statement: Statement, *, waits: bool) -> list[Value]:

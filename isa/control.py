@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .effects import Emsk, Next, Split, Stop
-from .lanes import B32, U32, U64
+from .lanes import U32, U64
 from .numerics import select_bit, where
 from .operands import IMMEDIATE_FLAG, Field
 from .spec import insn
 
-PUBLISHED = {"tag": "published", "source": "BIN"}
+PUBLISHED: dict[str, Any] = {"tag": "published", "source": "BIN"}
 _BRANCH = {IMMEDIATE_FLAG: 1, Field(29, 28): 3}
 
 
@@ -74,7 +76,7 @@ def s_trap() -> Stop:
 
 @insn("s.lop.emsk {d:sreg}, {s:ssrc} # {lut:number@13:10}", opcode=0x070, **PUBLISHED, immediate=False,
       ex=("emsk=0xf s=0x5 lut=0x8 | d=0xa emsk=0x5", "emsk=0xf s=0xf0 lut=0xe | d=0x0 emsk=0xff"))
-def s_lop_emsk(emsk: U32, s: U32, lut: U32, lanes: U32) -> tuple[B32, Emsk]:
+def s_lop_emsk(emsk: U32, s: U32, lut: U32, lanes: U32) -> tuple[U32, Emsk]:
     """emsk = a truth table of (emsk, s): bit 2*emsk + s of lut. d = the lanes this switched off.
 
     0x8 is and, 0xe or, 0x4 emsk and not s. s is read before d is written.

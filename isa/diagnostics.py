@@ -49,11 +49,21 @@ class Place(NamedTuple):
 
 
 class Failure(ValueError):
-    """One thing that is wrong; `start` and `end` are columns in the text at hand, from 0, or None for all of it."""
+    """One thing that is wrong; `start` and `end` are columns in the text at hand, from 0, or None for all of it.
 
-    def __init__(self, message: str, hint: str = "", start: int | None = None, end: int | None = None):
+    `hint` may be a function that finds the hint when the failure is reported, as it may never be.
+    """
+
+    def __init__(
+        self, message: str, hint: str | Callable[[], str] = "", start: int | None = None, end: int | None = None
+    ):
         super().__init__(message)
-        self.message, self.hint, self.start, self.end = message, hint, start, end
+        self.message, self._hint, self.start, self.end = message, hint, start, end
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return self._hint if isinstance(self._hint, str) else self._hint()
 
     def within(self, start: int, end: int) -> Failure:
         """The same failure, its columns now counted in a text that holds the failing part from `start` to `end`."""

@@ -7,22 +7,29 @@ changes. Results that are lane kinds go to the destination operands; the kinds b
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .lanes import U32, U64
 
 
 class Effect:
     """A result of a body that is not written to a destination operand."""
 
 
-class Emsk(Effect):
-    """The new execution mask; only lanes of the running path can be set."""
+if TYPE_CHECKING:  # what bodies return for them
+    Emsk = Split = U32
+    Next = U64
+else:
 
+    class Emsk(Effect):
+        """The new execution mask; only lanes of the running path can be set."""
 
-class Next(Effect):
-    """The address of the instruction to go on with: `following` or a target."""
+    class Next(Effect):
+        """The address of the instruction to go on with: `following` or a target."""
 
-
-class Split(Effect):
-    """A mask: these active lanes go to `target`, the path's others go on."""
+    class Split(Effect):
+        """A mask: these active lanes go to `target`, the path's others go on."""
 
 
 class Stop(IntEnum):

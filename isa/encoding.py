@@ -152,8 +152,9 @@ def encode(candidates: Sequence[Candidate], values: Sequence[Value], here: int) 
                     failures.append((usual, error.args[1], error))
     usage = " or ".join(dict.fromkeys(usage_of(candidate.form.instruction) for candidate in candidates))
     if not failures:
-        counts = " or ".join(str(count) for count in sorted({candidate.count for candidate in candidates}))
-        raise Mismatch(f"expected {counts} operands, found {len(values)}", f"usage: {usage}", None)
+        counts = sorted({candidate.count for candidate in candidates})
+        wanted = " or ".join(str(count) for count in counts) + (" operand" if counts == [1] else " operands")
+        raise Mismatch(f"expected {wanted}, found {len(values)}", f"usage: {usage}", None)
     _, index, error = max(failures, key=lambda failure: failure[:2])
     raise Mismatch(error.args[0], error.hint or f"usage: {usage}", index)
 

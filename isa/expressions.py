@@ -36,7 +36,7 @@ Result = int | float | Register | Address
 class Undefined(Failure):
     """A name has no value yet."""
 
-    def __init__(self, name: str, hint: str = ""):
+    def __init__(self, name: str, hint: str | Callable[[], str]):
         super().__init__(f"{name} is not defined", hint)
         self.name = name
 

@@ -7,6 +7,9 @@ v.mul round to nearest even; v.fma and v.cnvt always name theirs (published form
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from .integer import compare_forms
 from .lanes import F32, F64, S32, U32
 from .numerics import (
@@ -28,13 +31,13 @@ from .operands import ROUNDING
 from .spec import Item, insn
 
 
-def _known(published: bool) -> dict[str, str]:
+def _known(published: bool) -> dict[str, Any]:
     return {"tag": "published", "source": "chip.md 4"} if published else {"tag": "defined", "source": "semantics TIX"}
 
 
 def _arithmetic(suffix: str, rounding: int) -> None:
     name = "" if rounding == RTTE else f".{suffix}"
-    common: dict[str, object] = {"fixed": {ROUNDING: rounding}, "rounding": rounding, **_known(rounding == RTTE)}
+    common: dict[str, Any] = {"fixed": {ROUNDING: rounding}, "rounding": rounding, **_known(rounding == RTTE)}
 
     @insn(f"v.add.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x200, ex="a=1.5 b=2.25 | d=3.75", **common)
     def v_add_f32(a: F32, b: F32, rounding: int) -> F32:
@@ -68,7 +71,7 @@ def _arithmetic(suffix: str, rounding: int) -> None:
 
 
 def _conversions(suffix: str, rounding: int) -> None:
-    common: dict[str, object] = {"fixed": {ROUNDING: rounding}, "rounding": rounding}
+    common: dict[str, Any] = {"fixed": {ROUNDING: rounding}, "rounding": rounding}
     for name, item, opcode, published in (("i32", S32, 0x210, rounding == RTTE), ("u32", U32, 0x211, False)):
 
         @insn(f"v.cnvt.f32.{name}.{suffix} {{d:vreg}}, {{a:vsrc}}", opcode=opcode, ex="a=-3 | d=-3.0" if item is S32 else "a=3 | d=3.0",
@@ -96,13 +99,13 @@ for _name, _function, _opcode in (("min", smaller, 0x206), ("max", larger, 0x208
 
     @insn(f"v.{_name}.f32{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=_opcode, pick=_function, **_known(False),
           ex="a=nan b=2.0 | d=2.0")
-    def number_wins(a: F32, b: F32, pick: object) -> F32:
+    def number_wins(a: F32, b: F32, pick: Callable[[F32, F32], F32]) -> F32:
         """d = the smaller (min) or larger (max) of a and b; -0 is below +0; a NaN loses against a number."""
         return pick(a, b)
 
     @insn(f"v.{_name}.f32.nan{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=_opcode + 1, pick=_function, **_known(False),
           ex="a=nan b=2.0 | d=nan")
-    def nan_wins(a: F32, b: F32, pick: object) -> F32:
+    def nan_wins(a: F32, b: F32, pick: Callable[[F32, F32], F32]) -> F32:
         """d = the smaller (min) or larger (max) of a and b; -0 is below +0; NaN if either is."""
         return where(is_nan(a), a, where(is_nan(b), b, pick(a, b)))
 

@@ -4,6 +4,8 @@ Opcodes: scalar 0x080 to 0x0df, vector 0x220 to 0x2bf. `i32` and `i64` results w
 depend on the sign; where it matters the type is `u32` or `s`igned `i32`.
 """
 
+from typing import Any
+
 from .families import both
 from .lanes import B32, S32, S64, U32, U64, Mask
 from .numerics import (
@@ -50,21 +52,21 @@ for _name, _item, _wide, _s, _v in (("u32", U32, U64, 0x083, 0x223), ("i32", S32
 
     @both(f"mulh.{_name}", BINARY, scalar=_s, vector=_v, scalar_known=LISTED, vector_known=LISTED,
           ex="a=0x80000000 b=4 | d=2" if _item is U32 else "a=-1 b=1 | d=0xffffffff", Item=_item, wide=_wide)
-    def mulh(a: Item, b: Item, wide: type) -> U32:
+    def mulh(a: Item, b: Item, wide: type[Any]) -> U32:
         """d = the high 32 bits of the 64-bit product a * b."""
         return mul_high(a, b, wide)
 
     @both(f"mulw.{_name.replace('32', '64')}.{_name}", BINARY, scalar=_s + 2, vector=_v + 2,
           scalar_known=LISTED if _item is U32 else TIX, vector_known=TIX,
           ex="a=0x80000000 b=4 | d=0x200000000" if _item is U32 else "a=-2 b=3 | d=-6", Item=_item, wide=_wide)
-    def mulw(a: Item, b: Item, wide: type) -> U64:
+    def mulw(a: Item, b: Item, wide: type[Any]) -> U64:
         """d = the 64-bit product a * b, in a register pair."""
         return reinterpret(convert(a, wide) * convert(b, wide), U64)
 
     @both(f"madw.{_name.replace('32', '64')}.{_name}", TERNARY, scalar=_s + 4, vector=_v + 4,
           scalar_known=TIX, vector_known=LISTED if _item is S32 else TIX,
           ex="a=0x80000000 b=4 c=1 | d=0x200000001" if _item is U32 else "a=-2 b=3 c=1 | d=-5", Item=_item, wide=_wide)
-    def madw(a: Item, b: Item, c: U64, wide: type) -> U64:
+    def madw(a: Item, b: Item, c: U64, wide: type[Any]) -> U64:
         """d = a * b + c modulo 2**64; c and d are register pairs."""
         return reinterpret(convert(a, wide) * convert(b, wide), U64) + c
 
@@ -128,7 +130,7 @@ _LOGIC = {
 }
 
 
-def _logic(name: str, item: type, bits: int, scalar: int, vector: int, example: str) -> None:
+def _logic(name: str, item: type[Any], bits: int, scalar: int, vector: int, example: str) -> None:
     known = WORD if bits == 32 and name in ("and", "or") else LISTED if bits == 32 else TIX
 
     @both(f"{name}.b{bits}", BINARY, scalar=scalar, vector=vector, scalar_known=known, vector_known=known,
@@ -228,7 +230,7 @@ for _name, _from, _to, _s, _v, _known in (
 
     @both(f"cnvt.{_name}", "{d:D}, {a:S}", scalar=_s, vector=_v, scalar_known=_known, vector_known=TIX,
           ex="a=5 | d=5", Item=_from, wide=_to)
-    def extend(a: Item, wide: type) -> S64:
+    def extend(a: Item, wide: type[Any]) -> S64:
         """d = a extended to 64 bits, by its sign for i64 and with zeros for u64."""
         return reinterpret(convert(a, wide), S64)
 
@@ -240,10 +242,10 @@ _COMPARED = {"u32": (U32, 4), "i32": (S32, 5), "u64": (U64, 6), "i64": (S64, 7)}
 _RESULT, _RELATION = Field(53, 46), Field(36, 33)
 
 
-def compare_forms(name: str, relation: int, type_code: int, item: type, example: str, published: bool) -> None:
+def compare_forms(name: str, relation: int, type_code: int, item: type[Any], example: str, published: bool) -> None:
     """Register v.cmp.NAME for one relation and type: between registers, and with an immediate."""
-    known = {"tag": "published", "source": "BIN"} if published else {"tag": "defined", "source": "semantics TIX"}
-    common: dict[str, object] = {"ex": example, "Item": item, "relation": relation, **known}
+    known: dict[str, Any] = {"tag": "published", "source": "BIN"} if published else {"tag": "defined", "source": "semantics TIX"}
+    common: dict[str, Any] = {"ex": example, "Item": item, "relation": relation, **known}
 
     @insn(f"v.cmp.{name} {{d:sreg@s2}}, {{a:vsrc@s}}, {{b:vsrc}}", opcode=0x2FF, immediate=False,
           fixed={_RESULT: type_code << 4 | relation}, **common)

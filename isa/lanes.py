@@ -27,7 +27,7 @@ class LaneKind(type):
         return cls.__name__
 
 
-class Lanes(metaclass=LaneKind):
+class Lanes(metaclass=LaneKind):  # noqa: PLW1641 (never instantiated)
     """One value per lane."""
 
     dtype: ClassVar[np.dtype[Any]]

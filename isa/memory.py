@@ -27,7 +27,7 @@ _PUBLISHED = {
 
 def _register(unit: str, bank: str, space: str, counters: tuple[str, str], opcodes: tuple[int, int], at: str, suffixes: str) -> None:
     for width in WIDTHS:
-        known = {
+        known: dict[str, dict[str, Any]] = {
             way: {"tag": "published", "source": "chip.md 4"} if at in _ADDRESS.values() and width.name in _PUBLISHED[f"{unit}.{way}"]
             else {"tag": "defined", "source": "slots of the published forms"}
             for way in ("ld", "st")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .lanes import B32, F32, U32, U64
 from .numerics import broadcast, convert, reinterpret, trailing_zeros, where
 from .spec import insn
 
-BIN = {"tag": "published", "source": "BIN"}
+BIN: dict[str, Any] = {"tag": "published", "source": "BIN"}
 
 
 @insn("v.mov.b32 {d:vreg}, {a:vsrc}", opcode=0x140, **BIN, ex="a=0x7f812345 | d=0x7f812345")

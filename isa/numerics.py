@@ -7,7 +7,7 @@ computes in binary64 rounded to odd and narrows once (machine.md section 6).
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -26,54 +26,54 @@ ROUNDINGS = {"rtte": RTTE, "rtz": RTZ, "rtn": RTN, "rtp": RTP, "rtta": RTTA}
 
 def where(condition: Mask, a: T, b: T) -> T:
     """`a` in the lanes where `condition` holds, else `b`."""
-    return np.where(condition, a, b)  # type: ignore
+    return cast(Any, np.where(condition, a, b))
 
 
 def convert(a: Lanes, kind: type[L]) -> L:
     """The same number as another kind: integers wrap or extend by their own sign, floats round to nearest even."""
-    return np.asarray(a).astype(kind.dtype)  # type: ignore
+    return cast(Any, np.asarray(a).astype(kind.dtype))
 
 
 def reinterpret(a: Lanes, kind: type[L]) -> L:
     """The same bits read as another kind of the same width."""
-    return np.asarray(a).view(kind.dtype)  # type: ignore
+    return cast(Any, np.asarray(a).view(kind.dtype))
 
 
 def constant(value: float, kind: type[L]) -> L:
     """One value of a kind, the same in every lane."""
-    return np.asarray([value]).astype(kind.dtype)  # type: ignore
+    return cast(Any, np.asarray([value]).astype(kind.dtype))
 
 
 def mask_bits(a: Mask) -> U32:
     """A mask as one 32-bit number, bit L for lane L."""
-    return np.packbits(np.broadcast_to(np.asarray(a), (LANES,)), bitorder="little").view(np.uint32)  # type: ignore
+    return cast(Any, np.packbits(np.broadcast_to(np.asarray(a), (LANES,)), bitorder="little").view(np.uint32))
 
 
 def broadcast(a: T, lane: U32) -> T:
     """The value of one lane (number modulo 32), as a one-lane value."""
-    return np.asarray(a)[np.asarray(lane) % LANES]  # type: ignore
+    return cast(Any, np.asarray(a)[np.asarray(lane) % LANES])
 
 
 def trailing_zeros(a: U32) -> U32:
     """How many zero bits lie below the lowest set bit; 32 for 0."""
     low = np.asarray(a) & (~np.asarray(a) + np.uint32(1))
     exponent = np.frexp(low.astype(np.float64))[1].astype(np.int64) - 1
-    return np.where(low == 0, 32, exponent).astype(np.uint32)  # type: ignore
+    return cast(Any, np.where(low == 0, 32, exponent).astype(np.uint32))
 
 
 def shift_left(a: T, count: U32) -> T:
     """a moved up by `count` bits; 0 where count is the width or more (published)."""
     kind = np.asarray(a).dtype
     width = kind.itemsize * 8
-    return np.where(count >= width, 0, a << np.minimum(count, width - 1).astype(kind)).astype(kind)  # type: ignore
+    return cast(Any, np.where(count >= width, 0, a << np.minimum(count, width - 1).astype(kind)).astype(kind))
 
 
 def shift_right(a: T, count: U32) -> T:
     """a moved down by `count` bits, its sign moving in if it has one; past the width, all sign or 0 (published)."""
     kind = np.asarray(a).dtype
     width = kind.itemsize * 8
-    moved = a >> np.minimum(count, width - 1).astype(kind)  # type: ignore
-    return moved if kind.kind == "i" else np.where(count >= width, 0, moved).astype(kind)  # type: ignore
+    moved = cast(Any, a >> np.minimum(count, width - 1).astype(kind))
+    return cast(Any, moved if kind.kind == "i" else np.where(count >= width, 0, moved).astype(kind))
 
 
 def fused(a: F32, b: F32, c: F32) -> F32:
@@ -84,7 +84,7 @@ def fused(a: F32, b: F32, c: F32) -> F32:
 # Integers.
 
 
-def mul_high(a: Lanes, b: Lanes, wide: type[Lanes]) -> Lanes:
+def mul_high(a: Lanes, b: Lanes, wide: type[Lanes]) -> U32:
     """The upper half of the double-width product."""
     return convert((convert(a, wide) * convert(b, wide)) >> 32, U32)
 
@@ -232,5 +232,3 @@ def compare(a: Any, b: Any, relation: int) -> Mask:
     if relation & 1:
         result = result | (a != a) | (b != b)
     return result
-
-

@@ -383,7 +383,9 @@ class Source(Kind):
 
     def _why_not(self, immediate: bool) -> str:
         if immediate:
-            return f"beside an immediate only a plain {BANK_NAMES[self.usual]} fits: move one of them to a register first"
+            return (
+                f"beside an immediate only a plain {BANK_NAMES[self.usual]} fits: move one of them to a register first"
+            )
         return "this source takes no such modifier"
 
     def _encode_number(self, value: int, immediate: bool) -> int:

@@ -7,7 +7,7 @@ warp, one instruction, no schedule.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def load(at: At, width: Width) -> Any:
 
 def store(at: At, value: Any, width: Width) -> None:
     """Write the active lanes' registers to their addresses, in lane order."""
-    words = value if isinstance(value, tuple) else (value,)
+    words: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
     for lane in np.flatnonzero(at.active):
         data = b"".join(int(word[lane]).to_bytes(4, "little")[: width.item] for word in words)
         start = int(at.offsets[lane])
@@ -66,7 +66,7 @@ def read(kind: Any, bits: Any, lanes: int) -> Any:
     if kind is Mask:
         return (np.asarray(bits).ravel()[0] >> np.arange(lanes, dtype=np.uint32) & 1).astype(bool)
     if isinstance(bits, tuple):
-        return bits
+        return cast(Any, bits)
     wide = np.uint64 if kind.words == 2 else np.uint32
     return np.asarray(bits, wide).view(kind.dtype)
 
@@ -74,7 +74,7 @@ def read(kind: Any, bits: Any, lanes: int) -> Any:
 def canonical(kind: LaneKind, value: Any, lanes: int) -> Any:
     """A result as register bits: NaNs made canonical, masks as one number (all ones when scalar)."""
     if isinstance(value, tuple):
-        return value
+        return cast(Any, value)
     value = np.asarray(value)
     if kind is Mask:
         return mask_bits(value) if lanes == LANES else np.where(value, ALL, 0).astype(np.uint32)
@@ -85,7 +85,9 @@ def canonical(kind: LaneKind, value: Any, lanes: int) -> Any:
     return bits
 
 
-def evaluate(instruction: Instruction, inputs: dict[str, Any], emsk: int = ALL, modifiers: Modifiers = Modifiers()) -> tuple[Any, ...]:  # noqa: B008
+def evaluate(
+    instruction: Instruction, inputs: dict[str, Any], emsk: int = ALL, modifiers: Modifiers = Modifiers()
+) -> tuple[Any, ...]:
     """The results of one instruction as register bits, one entry per result kind, lanes that are off included.
 
     `inputs` maps operand and implicit names to register bits: uint32 arrays of 32 (vector) or 1 (scalar),
@@ -110,8 +112,10 @@ def evaluate(instruction: Instruction, inputs: dict[str, Any], emsk: int = ALL, 
         returned = instruction.body(*arguments)
         if isinstance(returned, Stop) or not instruction.results:
             return (returned,)
-        values = returned if isinstance(returned, tuple) and len(instruction.results) > 1 else (returned,)
-        return tuple(_result(kind, value, lanes, modifiers) for kind, value in zip(instruction.results, values, strict=True))
+        values: tuple[Any, ...] = returned if len(instruction.results) > 1 else (returned,)
+        return tuple(
+            _result(kind, value, lanes, modifiers) for kind, value in zip(instruction.results, values, strict=True)
+        )
 
 
 def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -> Any:

@@ -160,7 +160,7 @@ class Unit:
             return found.value
         if self.code is not None and name == self.code.name:
             return CodeAddress(CODE_BASE)
-        raise Undefined(name, self._nearest(name))
+        raise Undefined(name, lambda: self._nearest(name))
 
     def local_label(self, number: int, forward: bool) -> int:
         """The next or the last label of that number, as seen from here; raises Undefined."""

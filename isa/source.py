@@ -333,18 +333,16 @@ class Reader:
         for folder in [*near, *self.include]:
             try:
                 path = folder / name
-                if path.is_file():
-                    self._push(self._file(path, statement.place))
-                    return
+                text = path.read_text(encoding="utf-8") if path.is_file() else None
             except (OSError, ValueError) as error:
-                raise Failure(f"cannot read {name}: {error}") from None
+                raise Failure(f"cannot read {name}: {error}", "a source file is UTF-8 text") from None
+            if text is not None:
+                source = read_lines(text, str(path), path)
+                self._spend(len(source.lines))
+                self._push(Frame(source, self._lines(source), statement.place))
+                return
         searched = ", ".join(str(folder) for folder in [*near, *self.include]) or "no folder: give include=[...]"
         raise Failure(f"there is no file {name}", f"searched {searched}")
-
-    def _file(self, path: Path, place: Place) -> Frame:
-        source = read_lines(path.read_text(encoding="utf-8"), str(path), path)
-        self._spend(len(source.lines))
-        return Frame(source, self._lines(source), place)
 
 
 def read_lines(text: str, name: str, path: Path | None = None) -> SourceFile:

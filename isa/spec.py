@@ -18,10 +18,10 @@ import numpy as np
 
 from . import addresses, operands
 from .effects import IMPLICIT
-from .lanes import S64, LaneKind
-from .operands import Field, Kind, OperandError, Register, Source, SourceFlags, Value
+from .lanes import S64, LaneKind, Lanes
+from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
 
 TAGS = ("published", "measured", "defined")
@@ -169,7 +169,9 @@ class Form:
 
     def text(self, word: int) -> str:
         """The word as assembly text."""
-        parts = {kind.name: kind.format(value) for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)}
+        parts = {
+            kind.name: kind.format(value) for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
+        }
         mnemonic = self.mnemonic(self.suffixes(word))
         _, _, rest = self.instruction.pattern.partition(" ")
         return f"{mnemonic} {_PLACE.sub(lambda m: parts[m[1]], rest)}".rstrip()
@@ -303,7 +305,7 @@ def insn(
     architectures: tuple[str, ...] = ARCHITECTURES,
     immediate: bool = True,
     all_lanes: bool = False,
-    Item: Any = None,  # noqa: N803 (the name of the type variable it fills in)
+    Item: Any = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
@@ -322,8 +324,8 @@ def insn(
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
         kinds_of, results = _annotations(body, Item)
-        mnemonic = _SUFFIX.sub("", pattern.split(" ")[0])
-        suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ")[0]))
+        mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
+        suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
         kinds = _operand_kinds(pattern, kinds_of, results, immediate and access is None)
         instruction = Instruction(
             pattern=pattern,
@@ -427,7 +429,9 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
 }
 
 
-def _bindings(pattern: str, hints: dict[str, Any], kinds: tuple[Kind, ...], statics: dict[str, Any]) -> tuple[Binding, ...]:
+def _bindings(
+    pattern: str, hints: dict[str, Any], kinds: tuple[Kind, ...], statics: dict[str, Any]
+) -> tuple[Binding, ...]:
     order = {kind.name: index for index, kind in enumerate(kinds)}
     bindings: list[Binding] = []
     for name, hint in hints.items():

@@ -1,10 +1,10 @@
 """The Zhenwu M890 and 810E AI chips, emulated instruction by instruction, bit-exact and deterministic.
 
-    import m890
-    chip = m890.Chip("M890")
-    x = chip.to_device(array)
-    chip.load("saxpy.hgbin")["saxpy"][grid, block](n, 2.0, x, y)
-    x.copy_to_host()
+import m890
+chip = m890.Chip("M890")
+x = chip.to_device(array)
+chip.load("saxpy.hgbin")["saxpy"][grid, block](n, 2.0, x, y)
+x.copy_to_host()
 """
 
 from .emulator.buffers import Buffer
@@ -27,8 +27,8 @@ __all__ = [
     "Deadlock",
     "Fault",
     "Kernel",
-    "Limits",
     "LaunchError",
+    "Limits",
     "LoadedKernel",
     "LoadedModule",
     "M890Error",

@@ -105,6 +105,7 @@ fill:   s.cmp.ge.u32    scc, kk, end
         s.cbr.nz        scc, filled
         s.mulw.u64.u32  from, kk, width
         s.add.i64       from, from, b
+        s.wait          tsmcnt(0)                       // stores of the last round may still read b0 and b1
         v.mov.b32       b0, 0
         v.mov.b32       b1, 0
         s.lop.emsk      off, in0 # 0x8

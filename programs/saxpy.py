@@ -12,7 +12,7 @@ from .binary32 import F32, f32, fma
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
-USUAL_GRID = 64
+USUAL_GRID = 128
 """Blocks of the x4 kernel for a large n: its threads loop, and a block more than that only costs a start."""
 
 

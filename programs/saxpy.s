@@ -60,6 +60,7 @@ saxpy:  v.tid.init      i, sreg[36:37]                  // the packed thread id 
         .reg    i       = vreg0                 // the lane's group
         .reg    xs      = vreg[4:7]
         .reg    ys      = vreg[8:11]
+        .reg    results = vreg[12:15]
         .reg    first   = sreg38
         .reg    threads = sreg39                // of the whole grid
         .reg    groups  = sreg40                // whole groups: n / 4
@@ -82,17 +83,20 @@ saxpy_x4:
 
         // A lane whose group lies behind the last whole one is switched off and stays off, since i only grows;
         // its i stays at the first group it did not do. The loop ends when no lane is left.
+        //
+        // A store may read its registers as late as it likes, up to the wait that covers it. With registers of their
+        // own for the results, the store of one round goes on beside the loads of the next.
 loop:   v.cmp.lt.u32    inside, i, groups
         s.lop.emsk      off, inside # 0x8
         s.cbr.az        emsk, rest
         vmem.ld.b32x4   xs, [0x0 + i * 0x10] @x
         vmem.ld.b32x4   ys, [0x0 + i * 0x10] @y
-        s.wait          vldcnt(0)
-        v.fma.f32.rtte  ys[0], xs[0], a, ys[0]
-        v.fma.f32.rtte  ys[1], xs[1], a, ys[1]
-        v.fma.f32.rtte  ys[2], xs[2], a, ys[2]
-        v.fma.f32.rtte  ys[3], xs[3], a, ys[3]
-        vmem.st.b32x4   ys, [0x0 + i * 0x10] @y
+        s.wait          vldcnt(0), vstcnt(0)
+        v.fma.f32.rtte  results[0], xs[0], a, ys[0]
+        v.fma.f32.rtte  results[1], xs[1], a, ys[1]
+        v.fma.f32.rtte  results[2], xs[2], a, ys[2]
+        v.fma.f32.rtte  results[3], xs[3], a, ys[3]
+        vmem.st.b32x4   results, [0x0 + i * 0x10] @y
         v.add.i32       i, i, threads
         s.cbr           loop
 
@@ -107,9 +111,9 @@ rest:   s.mov.b32       emsk, entry
         s.cbr.az        scc, done
         vmem.ld.b32     xs[0], [bytes(4 * \place) + i * 0x10] @x
         vmem.ld.b32     ys[0], [bytes(4 * \place) + i * 0x10] @y
-        s.wait          vldcnt(0)
-        v.fma.f32.rtte  ys[0], xs[0], a, ys[0]
-        vmem.st.b32     ys[0], [bytes(4 * \place) + i * 0x10] @y
+        s.wait          vldcnt(0), vstcnt(0)
+        v.fma.f32.rtte  results[0], xs[0], a, ys[0]
+        vmem.st.b32     results[0], [bytes(4 * \place) + i * 0x10] @y
         .endm
         single          0
         single          1

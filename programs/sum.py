@@ -13,7 +13,7 @@ from .binary32 import F32, canonical, f32
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
-USUAL_GRID = 64
+USUAL_GRID = 32
 
 
 def _shape(n: int, block: int, grid: int | None) -> tuple[int, int]:

@@ -55,6 +55,7 @@ in:     s.cmp.ge.u32    scc, row, TILE
         s.cbr.nz        scc, turn
         s.mull.i32      start, here, columns
         v.add.i32       index, across, start
+        s.wait          tsmcnt(0)                       // the last round's store may still read `value`
         vmem.ld.b32     value, [0x0 + index * 0x4] @source
         s.mull.i32      at, row, PITCH
         s.add.i32       at, at, tile
@@ -81,6 +82,7 @@ out:    s.cmp.ge.u32    scc, row, TILE
         s.cbr.nz        scc, done
         s.shll.b32      at, row, 2
         s.add.i32       at, at, tile
+        s.wait          vstcnt(0)                       // as above
         tsm.ld.b32      value, [at + slant * 0x4]
         s.mull.i32      start, here, rows
         v.add.i32       index, across, start

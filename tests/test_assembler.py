@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from m890.isa import ISA
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
 from m890.isa.program import DATA_BASE, Kernel, Line, Module, Parameter
@@ -171,7 +170,7 @@ def test_operands(written: str, meant: str | None) -> None:
 def test_comments_and_lines() -> None:
     body = "s.nop // one\r\n s.nop ; two\n /* s.exit\n s.exit */ s.nop /* x */\n;\n;* not this one\n//\n"
     assert [line.line for line in kernel(body).lines] == [2, 3, 5]
-    assert data(".ascii \"a//b;c/*d*/\" // e") == b"a//b;c/*d*/"
+    assert data('.ascii "a//b;c/*d*/" // e') == b"a//b;c/*d*/"
     assert data(".byte ';', '/', ',' ; x") == b";/,"
 
 
@@ -290,7 +289,7 @@ i = i + 1
 
 def test_include_and_defines(tmp_path: Path) -> None:
     (tmp_path / "inc").mkdir()
-    (tmp_path / "near.inc").write_text(".equ NEAR, 1\n.include \"far.inc\"\n")
+    (tmp_path / "near.inc").write_text('.equ NEAR, 1\n.include "far.inc"\n')
     (tmp_path / "inc" / "far.inc").write_text("FAR = NEAR + X\ns.nop\n")
     text = '.kernel k\n.include "near.inc"\nv.mov.b32 vreg0, FAR\n'
     module = assemble(text, str(tmp_path / "a.s"), include=[tmp_path / "inc"], defines={"X": "2 * 3"})
@@ -376,16 +375,25 @@ def test_no_warnings_for_what_is_there_at_entry() -> None:
     assert warnings(f".kernel k\n{body}vmem.ld.b32 vreg1, [bytes(0x1000)] @sreg[4:5]\nsimt.exit") == []
 
 
-def test_twenty_thousand_lines_in_a_second() -> None:
-    head, body = SAXPY.splitlines()[:7], SAXPY.splitlines()[8:-1]
-    lines = [f"l{n}: {body[n % len(body)]}" if n % 10 == 0 else body[n % len(body)] for n in range(19_980)]
-    text = "\n".join([*head, *lines, "s.cbr.nz scc, l10", "simt.exit"])
+def seconds(text: str) -> float:
+    """Processor time to assemble, the best of three."""
     best = float("inf")
     for _ in range(3):
         start = time.process_time()
         assemble(text)
         best = min(best, time.process_time() - start)
-    assert best < 1
+    return best
+
+
+def test_twenty_thousand_lines_in_a_second() -> None:
+    head, body = SAXPY.splitlines()[:7], SAXPY.splitlines()[8:-1]
+    lines = [f"l{n}: {body[n % len(body)]}" if n % 10 == 0 else body[n % len(body)] for n in range(19_980)]
+    assert seconds("\n".join([*head, *lines, "s.cbr.nz scc, l10", "simt.exit"])) < 1
+
+
+def test_many_forward_references_are_fast() -> None:
+    lines = [f"label{n}: s.cbr label{n + 1}" for n in range(10_000)]
+    assert seconds("\n".join([".kernel k", *lines, "label10000:"])) < 1
 
 
 _PIECES = r"""

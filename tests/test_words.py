@@ -6,7 +6,6 @@ from random import Random
 
 import numpy as np
 import pytest
-
 from m890.isa import ISA, DecodeError, Form
 from m890.isa.assembler import assemble
 

@@ -1,0 +1,78 @@
+"""The benchmarks behind `m890 bench`: what the emulator costs, beside numpy where numpy does the same.
+
+Each entry gives a `Result`. Names are stable, for results are compared over time. The process is held to one core
+and numpy to one BLAS thread; the emulator and numpy are measured in turn, and medians of at least five runs count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+from ..output import atomic, complain
+from . import core, kernels, observed, start, table
+from .measure import Result, one_core
+
+ENTRIES = kernels.ENTRIES | core.ENTRIES | start.ENTRIES | observed.ENTRIES
+"""Every benchmark by name, in the order they are run and printed."""
+CORE_TYPE = "OPENBLAS_CORETYPE"
+HARD = "SkylakeX"
+"""OpenBLAS's kernels for AVX-512, which it does not choose by itself on every host that has it."""
+
+
+def main(only: Sequence[str] = (), json_path: str | None = None, *, repeat: int | None = None) -> None:
+    """Run the benchmarks named in `only`, all if none is, and print a table as they finish.
+
+    `json_path` is a file for the results as JSON, or "-" for stdout; the table then goes to stderr. `repeat` is the
+    number of measured runs of each, by default seven or more. A benchmark that fails is reported and the others go
+    on. Raises click.UsageError for an unknown name, SystemExit(1) if one failed.
+    """
+    names = [name for name in ENTRIES if name in only or not only]
+    for name in only:
+        if name not in ENTRIES:
+            raise click.UsageError(_unknown(name))
+    width, failed, results = max(map(len, ENTRIES)) + 2, 0, []
+    to_stderr = json_path == "-"
+    click.echo(table.heading(width), err=to_stderr)
+    for name in names:
+        try:
+            with one_core():
+                result = ENTRIES[name](name, repeat)
+        except Exception as error:
+            failed += 1
+            complain(f"{name}: {error or type(error).__name__}")
+            continue
+        results.append(result)
+        click.echo(table.line(result, width), err=to_stderr)
+        if name in kernels.USES_BLAS and (harder := _with_avx512(name, repeat)):
+            click.echo(f"  under {CORE_TYPE}={HARD}: {table.line(harder, 0).strip()}", err=to_stderr)
+    if json_path is not None:
+        with atomic(json_path) as file:
+            file.write(json.dumps([result.as_json() for result in results], indent=2).encode() + b"\n")
+    if failed:
+        raise SystemExit(1)
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, ENTRIES, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(ENTRIES)}"
+    return f"no benchmark is called '{name}': {hint}"
+
+
+def _with_avx512(name: str, repeat: int | None) -> Result | None:
+    """The benchmark in a process in which OpenBLAS takes its AVX-512 kernels; None where that changes nothing."""
+    import llvmlite.binding as llvm
+
+    if CORE_TYPE in os.environ or not llvm.get_host_cpu_features().get("avx512f"):
+        return None
+    code = f"from {__package__} import main; main([{name!r}], '-', repeat={repeat!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, CORE_TYPE: HARD}, check=False, stdout=subprocess.PIPE, text=True
+    )
+    return Result(**json.loads(done.stdout)[0]) if done.returncode == 0 else None

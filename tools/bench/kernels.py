@@ -1,0 +1,94 @@
+"""The programs against numpy, on data that is already where it is needed.
+
+Every result is compared with numpy's before anything is measured. Sizes are powers of two: 2e20 is 2**20 elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from ...emulator.chip import Chip
+from ...programs import load
+from ...programs.matmul_f32 import grid_of
+from .measure import Result, medians
+
+BLOCK = 256
+GRID = 64
+"""Blocks of kernels whose threads loop."""
+
+
+def saxpy(n: int, kernel: str, name: str, repeat: int | None) -> Result:
+    """y = 2 x + y; numpy: `y += a * x`. The factor makes both exact to the bit; unit: warp instruction."""
+    chip, random, a = Chip(), np.random.default_rng(0), np.float32(2)
+    x, y = (random.standard_normal(n, np.float32) for _ in range(2))
+    device_x, device_y = chip.to_device(x), chip.to_device(y)
+    configured = load(chip, "saxpy")[kernel][GRID if kernel == "saxpy_x4" else n // BLOCK, BLOCK]
+
+    def numpy() -> None:
+        nonlocal y
+        y += a * x
+
+    executed = configured(n, a, device_x, device_y)
+    numpy()
+    _agree(name, bool((device_y.copy_to_host() == y).all()))
+    times = medians(repeat, lambda: configured(n, a, device_x, device_y), numpy)
+    return _result(name, times, executed, 2 * n)
+
+
+def total(name: str, repeat: int | None) -> Result:
+    """The sum of 2**20 floats in two launches; numpy: `x.sum()`. Unit: warp instruction."""
+    n = 1 << 20
+    chip, x = Chip(), np.random.default_rng(0).random(n, np.float32)
+    device_x, sums, answer = chip.to_device(x), chip.empty(GRID), chip.empty(1)
+    kernel = load(chip, "sum")["sum"]
+
+    def emulated() -> int:
+        return kernel[GRID, BLOCK](n, device_x, sums) + kernel[1, BLOCK](GRID, sums, answer)
+
+    executed = emulated()
+    _agree(name, bool(np.isclose(answer.copy_to_host()[0], x.sum(), rtol=1e-5)))
+    return _result(name, medians(repeat, emulated, x.sum), executed, n)
+
+
+def matmul(name: str, repeat: int | None) -> Result:
+    """A float32 matrix product of 256 x 256 x 256 on the lanes; numpy: `a @ b`. Unit: warp instruction."""
+    m = 256
+    chip, random = Chip(), np.random.default_rng(0)
+    a, b = (random.standard_normal((m, m), np.float32) for _ in range(2))
+    device_a, device_b, device_c = chip.to_device(a), chip.to_device(b), chip.empty((m, m))
+    configured = load(chip, "matmul_f32")["matmul_f32"][grid_of(m, m, BLOCK), BLOCK]
+
+    def emulated() -> int:
+        return configured(m, m, m, device_a, device_b, device_c)
+
+    executed = emulated()
+    _agree(name, np.allclose(device_c.copy_to_host(), a @ b, rtol=1e-4, atol=1e-3))
+    return _result(name, medians(repeat, emulated, lambda: a @ b), executed, 2 * m**3)
+
+
+def _agree(name: str, good: bool) -> None:
+    if not good:
+        raise ArithmeticError(f"{name}: the emulator and numpy disagree, so there is nothing to measure")
+
+
+def _result(name: str, times: list[float], executed: int, operations: int) -> Result:
+    seconds, numpy_seconds = times
+    return Result(
+        name, seconds, numpy_seconds, ratio=numpy_seconds / seconds, unit_ns=seconds / executed * 1e9,
+        gflops=operations / seconds / 1e9, threads=1,
+    )
+
+
+ENTRIES: dict[str, Callable[[str, int | None], Result]] = {
+    "saxpy_2e20": partial(saxpy, 1 << 20, "saxpy_x4"),
+    "saxpy_2e20_plain": partial(saxpy, 1 << 20, "saxpy"),
+    "saxpy_2e24": partial(saxpy, 1 << 24, "saxpy_x4"),
+    "saxpy_2e24_plain": partial(saxpy, 1 << 24, "saxpy"),
+    "sum_2e20": total,
+    "matmul_f32_256": matmul,
+}
+USES_BLAS = frozenset({"matmul_f32_256"})
+"""Those that numpy does with BLAS, whose speed depends on the kernels it chooses."""

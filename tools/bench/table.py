@@ -1,0 +1,45 @@
+"""Results as lines of a table: a line at a time, so that columns have fixed widths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .measure import Result
+
+COLUMNS: tuple[tuple[str, int, Callable[[Result], str]], ...] = (
+    ("seconds", 11, lambda r: duration(r.seconds)),
+    ("numpy", 11, lambda r: duration(r.numpy_seconds)),
+    ("ratio", 8, lambda r: _digits(r.ratio)),
+    ("unit", 11, lambda r: duration(None if r.unit_ns is None else r.unit_ns / 1e9)),
+    ("gflops", 8, lambda r: _digits(r.gflops)),
+    ("threads", 8, lambda r: "" if r.threads is None else str(r.threads)),
+    ("cost", 8, lambda r: _digits(r.cost)),
+)
+"""Title, width and text of every column behind the name."""
+
+
+def heading(width: int) -> str:
+    """The table's first line; `width` is that of the longest name."""
+    return "benchmark".ljust(width) + "".join(title.rjust(size) for title, size, _ in COLUMNS)
+
+
+def line(result: Result, width: int) -> str:
+    """One result."""
+    return (result.name.ljust(width) + "".join(text(result).rjust(size) for _, size, text in COLUMNS)).rstrip()
+
+
+def duration(seconds: float | None) -> str:
+    """A time in the unit that suits it, to three or four digits."""
+    if seconds is None:
+        return ""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{_digits(seconds / size)} {unit}"
+    return f"{_digits(seconds / 1e-9)} ns"
+
+
+def _digits(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".") if value >= 0.01 else f"{value:.4f}"

@@ -1,0 +1,33 @@
+"""`m890 cache`: the machine code kept on disk."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("cache")
+@click.option("--clear", is_flag=True, help="Remove everything.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(clear: bool, as_json: bool) -> None:
+    """Show, or clear, the cache of compiled instructions.
+
+    It is never stale: an object's name is a hash of all that it depends on. It lies in $M890_CACHE_DIR, by default
+    $XDG_CACHE_HOME/m890 or ~/.cache/m890, and clearing it costs a second or so when the next kernel runs.
+
+    \b
+    Examples:
+      m890 cache
+      m890 cache --clear
+    """
+    from ...emulator.cache import ObjectCache, folder
+    from ..output import say, say_json
+
+    place = folder()
+    removed = ObjectCache(place).clear() if clear and place.is_dir() else 0
+    sizes = [file.stat().st_size for file in place.glob("*.o")] if place.is_dir() else []
+    if as_json:
+        say_json({"folder": str(place), "objects": len(sizes), "bytes": sum(sizes), "removed": removed})
+    elif clear:
+        say(f"{place}: {removed} files removed")
+    else:
+        say(f"{place}: {len(sizes)} objects, {sum(sizes):,} bytes")

@@ -1,0 +1,31 @@
+"""`m890 dis`: an object file as assembly text."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("dis")
+@click.argument("file", type=click.Path())
+@click.option("--addresses", is_flag=True, help="Print each word's address in its kernel.")
+@click.option("--bytes", "words", is_flag=True, help="Print each word's bytes; with --addresses as in the vendor's listings.")
+@click.option("--lines/--no-lines", default=True, help="Say which source lines words come from (default: yes).")
+@click.option("--annotate", is_flag=True, help="Add offsets in bytes, branch targets and parameters as comments.")
+@click.option("--kernel", metavar="NAME", help="Only this kernel.")
+def command(file: str, addresses: bool, words: bool, lines: bool, annotate: bool, kernel: str | None) -> None:
+    """Disassemble FILE, an object; a source is assembled first. The text assembles back to the same bytes.
+
+    \b
+    Examples:
+      m890 dis saxpy.hgbin
+      m890 dis saxpy.hgbin --addresses --bytes --annotate
+      m890 dis saxpy.hgbin --no-lines | m890 asm - -o copy.hgbin
+    """
+    from ...isa.disassembler import disassemble
+    from ..loading import load_module, nearest_of
+
+    module = load_module(file)
+    if kernel is not None and kernel not in module.kernels:
+        raise click.UsageError(f"{file} has no kernel '{kernel}': {nearest_of(kernel, module.kernels)}")
+    text = disassemble(module, addresses=addresses, words=words, lines=lines, annotate=annotate, kernel=kernel)
+    click.echo(text, nl=not text.endswith("\n"))

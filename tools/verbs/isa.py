@@ -1,0 +1,7 @@
+"""placeholder"""
+import click
+
+
+@click.command("isa")
+def command() -> None:
+    """Placeholder."""
