@@ -54,7 +54,8 @@ def _pointer(where: str, value: Any, chip: int) -> int:
 
 
 def _number(where: str, kind: str, value: Any) -> Any:
-    if isinstance(value, str | bytes) or not (np.isscalar(value) or isinstance(value, np.ndarray | np.generic)):
+    number = np.isscalar(value) or isinstance(value, np.ndarray | np.generic)
+    if isinstance(value, str | bytes) or not number:
         raise LaunchError(f"{where} is of type {kind} and takes a number, not {type(value).__name__}")
     if np.ndim(value) != 0:
         raise LaunchError(f"{where} is of type {kind} and takes one number, not an array of shape {np.shape(value)}")

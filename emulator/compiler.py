@@ -7,18 +7,19 @@ calls Python functions compiled by numba.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from types import FunctionType
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import codegen, compiler, cpu, types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, CPUTarget
+from numba.core.utils import threadsafe_cached_property
 
 from .cache import symbol
 from .fingerprint import PACKAGE
-from .lowering import PRIMITIVES, Constant
+from .lowering import PRIMITIVES, Builder, Constant, Value
 
 _twins: dict[int, tuple[FunctionType, FunctionType]] = {}
 
@@ -70,6 +71,7 @@ class _Codegen(codegen.JITCPUCodegen):
 
 
 class _Context(cpu.CPUContext):
+    @global_compiler_lock
     def init(self) -> None:
         super().init()
         self._internal_codegen = _Codegen("m890")
@@ -78,18 +80,19 @@ class _Context(cpu.CPUContext):
 class _Target(CPUTarget):
     """numba's CPU target with libraries of our own; other users of numba in the process keep theirs."""
 
-    @cached_property
+    @threadsafe_cached_property
     def _toplevel_target_context(self) -> _Context:
         return _Context(self.typing_context, self._target_name)
 
 
-_TARGET = _Target("cpu")
+_TARGET: Any = _Target("cpu")
 
 
 class _Callee(CPUDispatcher):
     """A function that compiled code can call and Python cannot: no wrappers, and no machine code of its own."""
 
     targetdescr = _TARGET
+    _compiler: Any
 
     def __init__(self, function: FunctionType):
         inline = function.__module__.startswith(f"{PACKAGE}.isa")
@@ -104,7 +107,7 @@ class _Callee(CPUDispatcher):
         self.overloads[tuple(cres.signature.args)] = cres
 
 
-def _lean(flags: compiler.Flags) -> compiler.Flags:
+def _lean(flags: Any) -> Any:
     flags.no_cpython_wrapper = True
     flags.no_cfunc_wrapper = True
     flags.no_compile = True
@@ -137,18 +140,18 @@ class Unit:
     """One object file under construction; its entry is `symbol(key)`."""
 
     def __init__(self, key: str, result: ir.Type, arguments: list[ir.Type]):
-        self.context = _TARGET.target_context
+        self.context: Any = _TARGET.target_context
         _TARGET.typing_context.refresh()
         self.context.refresh()
         self.module = ir.Module(f"m890.{key}")
         self.module.triple = llvm.get_default_triple()
         self.entry = ir.Function(self.module, ir.FunctionType(result, arguments), symbol(key))
-        self.builder = ir.IRBuilder(self.entry.append_basic_block())
+        self.builder: Builder = ir.IRBuilder(self.entry.append_basic_block())
         self._libraries: dict[int, _Library] = {}
 
     def call(
-        self, function: Callable[..., Any], kinds: list[types.Type], values: list[ir.Value]
-    ) -> tuple[types.Type, ir.Value]:
+        self, function: Callable[..., Any], kinds: list[types.Type], values: list[Value]
+    ) -> tuple[types.Type, Value]:
         """Call a Python function on values of the given types: the type and value it returns."""
         flags = _lean(compiler.Flags())
         flags.forceinline = True

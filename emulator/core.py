@@ -274,7 +274,7 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
                 launch.stop_pc = pc
                 return STOP_EVENTS - STOP
             budget, launch.event_emsk = 1, read32(base + EMSK_ROW)
-        first = pc
+        first = reached = pc
         while count < budget:
             count += 1
             reached = call(record_at(pc).handler, base, pc)

@@ -198,12 +198,12 @@ def _target(program: Program, index: int, distance: int) -> int:
 
 def _counters(value: Value) -> int:
     """s.wait's counters as the word has them: the set at bit 46, the counts in their fields."""
-    assert isinstance(value, tuple)
+    assert isinstance(value, tuple) and not isinstance(value, Register | Address)
     bits = 0
-    for name, count in value:  # type: ignore
+    for name, count in value:
         if name in COUNTERS:
-            bit, place = COUNTERS[str(name)]
-            bits |= bit << 46 | place.put(int(count))
+            bit, place = COUNTERS[name]
+            bits |= bit << 46 | place.put(count)
     return bits
 
 

@@ -16,7 +16,7 @@ from ..isa.operands import RegisterKind, Target
 from ..isa.spec import Access, Binding
 from .compiler import Unit, type_of_static
 from .handlers import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
-from .lowering import I1, I8, I32, I64, LaneVector, Place, place_type, splat, spread
+from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
 from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of
 
 ROW_TYPE = ir.VectorType(I32, LANES)
@@ -56,39 +56,39 @@ class _Glue:
 
     # Addresses within the warp and the record.
 
-    def pointer(self, base: ir.Value, offset: Any, pointee: ir.Type) -> ir.Value:
+    def pointer(self, base: Value, offset: Any, pointee: ir.Type) -> Value:
         """base + offset as a pointer."""
         offset = offset if isinstance(offset, ir.Value) else ir.Constant(I64, offset)
         return self.builder.inttoptr(self.builder.add(base, offset), pointee.as_pointer())
 
-    def field(self, struct: Any, name: str, pointee: ir.Type) -> ir.Value:
+    def field(self, struct: Any, name: str, pointee: ir.Type) -> Value:
         """A pointer to a field of the warp or the record."""
         return self.pointer(self.warp if struct is WARP else self.record, offset_of(struct, name), pointee)
 
-    def row(self, slot: int, word: int, pointee: ir.Type) -> ir.Value:
+    def row(self, slot: int, word: int, pointee: ir.Type) -> Value:
         """A pointer to the row that an operand slot names, `word` rows further."""
         place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
         offset = self.builder.zext(self.builder.load(place, align=4), I64)
         return self.pointer(self.warp, self.builder.add(offset, ir.Constant(I64, ROW * word)), pointee)
 
-    def emsk(self) -> ir.Value:
+    def emsk(self) -> Value:
         """The execution mask as an i32."""
         return self.builder.load(self.pointer(self.warp, EMSK_ROW, I32), align=4)
 
-    def following(self) -> ir.Value:
+    def following(self) -> Value:
         """The next record's address."""
         return self.builder.add(self.record, ir.Constant(I64, RECORD_SIZE))
 
     # Operands in.
 
-    def words(self, slot: int, count: int, lanes: int) -> list[ir.Value]:
+    def words(self, slot: int, count: int, lanes: int) -> list[Value]:
         """`count` consecutive rows as <lanes x i32>."""
         vector = ir.VectorType(I32, lanes)
         return [
             self.builder.load(self.row(slot, word, vector), align=64 if lanes == LANES else 4) for word in range(count)
         ]
 
-    def source(self, binding: Binding) -> tuple[types.Type, ir.Value]:
+    def source(self, binding: Binding) -> tuple[types.Type, Value]:
         """The type and value of a body's operand."""
         kind = self.instruction.kinds[binding.operand or 0]
         if isinstance(kind, AddressKind):
@@ -109,13 +109,13 @@ class _Glue:
         value = self.modified(kind.name, value) if hint is F32 else value
         return ty, self.builder.bitcast(value, ty.llvm)
 
-    def pair(self, words: list[ir.Value]) -> ir.Value:
+    def pair(self, words: list[Value]) -> Value:
         """Two rows as one of 64-bit lanes, low word first."""
         wide = ir.VectorType(I64, words[0].type.count)
         low, high = (self.builder.zext(word, wide) for word in words)
         return self.builder.or_(low, self.builder.shl(high, ir.Constant(wide, [32] * wide.count)))
 
-    def modified(self, name: str, bits: ir.Value) -> ir.Value:
+    def modified(self, name: str, bits: Value) -> Value:
         """|x| and !x on a float source's bits, then flushing."""
         builder, count = self.builder, bits.type.count
         if name in self.recipe.absolute:
@@ -127,7 +127,7 @@ class _Glue:
         ty = LaneVector("float32", count)
         return self.unit.call(numerics.flush, [ty], [builder.bitcast(bits, ty.llvm)])[1]
 
-    def implicit(self, name: str) -> tuple[types.Type, ir.Value]:
+    def implicit(self, name: str) -> tuple[types.Type, Value]:
         """The type and value of an implicit register."""
         builder = self.builder
         if name == "laneid":
@@ -150,7 +150,7 @@ class _Glue:
             self.builder.ret(ir.Constant(I64, STOP + int(code)))
             return
         kinds: list[types.Type] = []
-        values: list[ir.Value] = []
+        values: list[Value] = []
         for binding in self.instruction.bindings:
             if binding.static is not None:
                 kind, value = type_of_static(binding.static), ir.Constant(I8.as_pointer(), None)
@@ -163,7 +163,7 @@ class _Glue:
         ty, value = self.unit.call(self.instruction.body, kinds, values)
         self._finish(ty, value)
 
-    def _finish(self, ty: Any, value: ir.Value) -> None:
+    def _finish(self, ty: Any, value: Value) -> None:
         results = self.instruction.results
         if not results:
             self.builder.ret(self.following())
@@ -172,7 +172,7 @@ class _Glue:
         types_: list[Any] = list(ty) if several else [ty]
         values = cgutils.unpack_tuple(self.builder, value, len(results)) if several else [value]
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
-        go_on: ir.Value | None = None
+        go_on: Value | None = None
         for kind, part_type, part in zip(results, types_, values, strict=True):
             if isinstance(kind, LaneKind):
                 self.write(next(destinations), kind, part_type, part)
@@ -184,7 +184,7 @@ class _Glue:
                 go_on = self.split(self.builder.extract_element(part, ir.Constant(I32, 0)))
         self.builder.ret(self.following() if go_on is None else go_on)
 
-    def split(self, wanted: ir.Value) -> ir.Value:
+    def split(self, wanted: Value) -> Value:
         """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""
         builder = self.builder
         target = builder.load(self.field(RECORD, "value", I64), align=8)
@@ -199,7 +199,7 @@ class _Glue:
 
     # Results out.
 
-    def write(self, operand: Any, kind: LaneKind, ty: Any, value: ir.Value) -> None:
+    def write(self, operand: Any, kind: LaneKind, ty: Any, value: Value) -> None:
         """Write a result to its destination operand."""
         builder, slot = self.builder, self.slots[operand.name]
         assert isinstance(operand, RegisterKind)
@@ -214,7 +214,7 @@ class _Glue:
                     bits = builder.and_(bits, builder.load(self.field(WARP, "lanes", I32), align=4))
                 self.write_scalar(place, bits)
 
-    def rows(self, kind: LaneKind, parts: list[ir.Value]) -> list[ir.Value]:
+    def rows(self, kind: LaneKind, parts: list[Value]) -> list[Value]:
         """A result as rows of 32-bit words: NaNs canonical, pairs split."""
         builder, value = self.builder, parts[0]
         if len(parts) > 1 or kind is Mask:
@@ -234,7 +234,7 @@ class _Glue:
         nan = builder.fcmp_unordered("uno", value, value)
         return [builder.select(nan, ir.Constant(row, [kind.canonical_nan] * count), bits)]
 
-    def write_vector(self, slot: int, word: int, row: ir.Value) -> None:
+    def write_vector(self, slot: int, word: int, row: Value) -> None:
         """Write a row to the active lanes."""
         builder = self.builder
         row = row if row.type.count == LANES else spread(builder, row, LANES)
@@ -251,7 +251,7 @@ class _Glue:
                 old = builder.load(place, align=64)
                 builder.store(builder.select(builder.bitcast(mask, LANE_BITS), row, old), place, align=64)
 
-    def scalar_bits(self, kind: LaneKind, row: ir.Value) -> ir.Value:
+    def scalar_bits(self, kind: LaneKind, row: Value) -> Value:
         """A result as the one word of a scalar register; a mask of lanes only has bits of active lanes."""
         builder = self.builder
         if kind is Mask and row.type.count == LANES:
@@ -259,13 +259,13 @@ class _Glue:
         first = builder.extract_element(row, ir.Constant(I32, 0))
         return builder.sext(first, I32) if kind is Mask else first
 
-    def write_scalar(self, offset: ir.Value, bits: ir.Value) -> None:
+    def write_scalar(self, offset: Value, bits: Value) -> None:
         """Put one word in all lanes of the row at an offset in the warp."""
         self.builder.store(splat(self.builder, bits, LANES), self.pointer(self.warp, offset, ROW_TYPE), align=64)
 
     # Memory.
 
-    def place(self, kind: AddressKind) -> tuple[types.Type, ir.Value]:
+    def place(self, kind: AddressKind) -> tuple[types.Type, Value]:
         """Where the instruction's lanes point, checked; returns from the handler when some lane faults."""
         access = self.instruction.access
         assert access is not None
@@ -277,20 +277,20 @@ class _Glue:
             return Place(1), self.one_place(kind, access)
         return Place(lanes), self.vector_place(kind, access)
 
-    def assemble(self, dense: ir.Value, first: ir.Value, hosts: ir.Value) -> ir.Value:
+    def assemble(self, dense: Value, first: Value, hosts: Value) -> Value:
         """A Place value."""
         value = ir.Constant(place_type(hosts.type.count), ir.Undefined)
         for index, part in enumerate((dense, first, hosts)):
             value = self.builder.insert_value(value, part, index)
         return value
 
-    def offset_and_scale(self) -> tuple[ir.Value, ir.Value]:
+    def offset_and_scale(self) -> tuple[Value, Value]:
         """The address operand's byte offset and the log2 of its index scale, from the record."""
         builder = self.builder
         value = builder.load(self.field(RECORD, "value", I64), align=8)
         return builder.and_(value, ir.Constant(I64, 0xFFFFFFFF)), builder.lshr(value, ir.Constant(I64, 32))
 
-    def bounds(self, access: Access) -> tuple[ir.Value, ir.Value, ir.Value]:
+    def bounds(self, access: Access) -> tuple[Value, Value, Value]:
         """(first address, how many starting addresses, host minus guest) of the space the lanes should be in."""
         builder = self.builder
         if access.space == "tsm":
@@ -300,7 +300,7 @@ class _Glue:
         fields = [builder.load(self.field(RECORD, name, I64), align=8) for name in ("lo", "count", "delta")]
         return fields[0], fields[1], fields[2]
 
-    def uniform_base(self, kind: AddressKind) -> ir.Value:
+    def uniform_base(self, kind: AddressKind) -> Value:
         """The part of the address all lanes share, as i64."""
         offset, _ = self.offset_and_scale()
         slot = self.slots[f"{kind.name}.base"]
@@ -317,7 +317,7 @@ class _Glue:
         )
         return self.builder.add(base, offset)
 
-    def one_place(self, kind: AddressKind, access: Access) -> ir.Value:
+    def one_place(self, kind: AddressKind, access: Access) -> Value:
         """The place of a scalar access."""
         builder = self.builder
         _, scale = self.offset_and_scale()
@@ -333,7 +333,7 @@ class _Glue:
         hosts = splat(builder, builder.load(host), 1)
         return self.assemble(ir.Constant(I1, 0), ir.Constant(I64, 0), hosts)
 
-    def inside(self, address: ir.Value, lo: ir.Value, count: ir.Value, access: Access) -> ir.Value:
+    def inside(self, address: Value, lo: Value, count: Value, access: Access) -> Value:
         """Whether aligned accesses may start at address(es): an i1 or a vector of them."""
         builder, vector = self.builder, address.type
         if isinstance(vector, ir.VectorType):
@@ -349,7 +349,7 @@ class _Glue:
         within = builder.and_(positive, builder.icmp_signed("<", relative, count))
         return builder.and_(within, builder.icmp_unsigned("==", builder.and_(address, low_bits), zero))
 
-    def addresses(self, kind: AddressKind) -> ir.Value:
+    def addresses(self, kind: AddressKind) -> Value:
         """The address of every lane, <32 x i64>; TSM offsets wrap at 32 bits."""
         builder = self.builder
         base, (_, scale) = self.uniform_base(kind), self.offset_and_scale()
@@ -361,7 +361,7 @@ class _Glue:
         total = builder.add(builder.shl(wide, splat(builder, scale, LANES)), splat(builder, base, LANES))
         return builder.and_(total, ir.Constant(WIDE, [0xFFFFFFFF] * LANES)) if kind.base_words == 1 else total
 
-    def vector_place(self, kind: AddressKind, access: Access) -> ir.Value:
+    def vector_place(self, kind: AddressKind, access: Access) -> Value:
         """The place of a vector access: dense where all lanes are active and consecutive."""
         builder = self.builder
         hosts = cgutils.alloca_once(builder, WIDE)
@@ -383,7 +383,7 @@ class _Glue:
                 builder.store(builder.load(self.field(WARP, "host", WIDE), align=8), hosts)
         return self.assemble(dense, builder.add(first, delta), builder.load(hosts))
 
-    def dense(self, kind: AddressKind, access: Access, lo: ir.Value, count: ir.Value) -> tuple[ir.Value, ir.Value]:
+    def dense(self, kind: AddressKind, access: Access, lo: Value, count: Value) -> tuple[Value, Value]:
         """Whether all 32 lanes are active, consecutive and inside; and lane 0's address."""
         builder = self.builder
         index = self.words(self.slots[kind.name], 1, LANES)[0]
@@ -405,7 +405,7 @@ class _Glue:
         fits = self.inside(address, lo, last, access)
         return builder.and_(builder.and_(flags, no_wrap), fits), address
 
-    def resolve(self, access: Access, mask: ir.Value) -> None:
+    def resolve(self, access: Access, mask: Value) -> None:
         """Have the core look the addresses up; return from the handler if it says so."""
         builder = self.builder
         name = "resolve_tsm" if access.space == "tsm" else "resolve"

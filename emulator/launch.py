@@ -130,7 +130,8 @@ def check_shape(program: Program, shape: Shape, profile: Profile) -> int:
                 )
     if shape.threads > profile.max_threads:
         raise LaunchError(
-            f"kernel '{kernel.name}': a block of {shape.threads} threads, {profile.name} takes at most {profile.max_threads}"
+            f"kernel '{kernel.name}': a block of {shape.threads} threads, "
+            f"{profile.name} takes at most {profile.max_threads}"
         )
     if kernel.maxntid and any(extent > most for extent, most in zip(shape.block, kernel.maxntid, strict=True)):
         raise LaunchError(f"kernel '{kernel.name}': block {shape.block} exceeds its .maxntid {kernel.maxntid}")

@@ -70,8 +70,8 @@ class Watch:
             slot = int(plan.ring[(int(launch["ring_head"]) + turn) % plan.slots])
             found.update(plan.blocks[slot].tobytes())
             start, size = slot * plan.shape.warps * plan.stride, plan.shape.warps * plan.stride
-            found.update(memoryview(plan.warps[start : start + size]))
-            found.update(memoryview(plan.tsm_of(slot)))
+            found.update(plan.warps[start : start + size].data)
+            found.update(plan.tsm_of(slot).data)
         return found.digest()
 
     def _changes_nothing(self, steps: int) -> bool:

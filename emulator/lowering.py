@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
@@ -24,6 +24,10 @@ from ..isa.lanes import LANES, LaneKind
 from ..isa.widths import Width
 from . import primitives
 from .state import struct_types
+
+Value: TypeAlias = Any
+Builder: TypeAlias = Any
+"""An llvmlite value and an IR builder: llvmlite has no types, and those inferred from its source are wrong."""
 
 I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 ELEMENTS: dict[str, ir.Type] = {
@@ -103,7 +107,7 @@ def _constant(context: Any, builder: Any, ty: Any, value: Any) -> Any:
     return context.get_dummy_value()
 
 
-def splat(builder: ir.IRBuilder, scalar: ir.Value, lanes: int) -> ir.Value:
+def splat(builder: Builder, scalar: Value, lanes: int) -> Value:
     """The vector with `scalar` in every lane."""
     vector = ir.VectorType(scalar.type, lanes)
     if isinstance(scalar, ir.Constant):
@@ -112,13 +116,13 @@ def splat(builder: ir.IRBuilder, scalar: ir.Value, lanes: int) -> ir.Value:
     return spread(builder, first, lanes)
 
 
-def spread(builder: ir.IRBuilder, vector: ir.Value, lanes: int) -> ir.Value:
+def spread(builder: Builder, vector: Value, lanes: int) -> Value:
     """Lane 0 of a vector in `lanes` lanes."""
     undefined = ir.Constant(vector.type, ir.Undefined)
     return builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
 
 
-def widen(builder: ir.IRBuilder, value: ir.Value, ty: Any, target: LaneVector) -> ir.Value:
+def widen(builder: Builder, value: Value, ty: Any, target: LaneVector) -> Value:
     """A lane value or Python scalar as a lane value with `target`'s lanes and element."""
     if isinstance(ty, LaneVector):
         return value if ty.lanes == target.lanes else spread(builder, value, target.lanes)
@@ -174,7 +178,7 @@ def _arithmetic(integer: str, floating: str) -> Callable[..., Any]:
     return lambda b, kind, x, y: getattr(b, floating if kind == "f" else integer)(x, y)
 
 
-def shift(builder: ir.IRBuilder, instruction: str, value: ir.Value, count: ir.Value) -> ir.Value:
+def shift(builder: Builder, instruction: str, value: Value, count: Value) -> Value:
     """A shift that is defined for every count: past the width 0, or the sign for ashr."""
     width = value.type.element.width
     limit = ir.Constant(value.type, [width - 1] * value.type.count)
@@ -340,8 +344,8 @@ primitive(numerics.shift_right, _shift_type)(_shift_by(lambda ty: "ashr" if ty.d
 
 
 def vector_intrinsic(
-    builder: ir.IRBuilder, name: str, *values: ir.Value, extra: list[ir.Value] | None = None
-) -> ir.Value:
+    builder: Builder, name: str, *values: Value, extra: list[Value] | None = None
+) -> Value:
     """Call the LLVM intrinsic `name` overloaded on the vector type of its operands."""
     vector = values[0].type
     suffix = {I32: "i32", I64: "i64", ir.FloatType(): "f32", ir.DoubleType(): "f64"}[vector.element]
@@ -382,7 +386,7 @@ def _every(words: int, word: int, lanes: int) -> ir.Constant:
     return ir.Constant(ir.VectorType(I32, lanes), [lane * words + word for lane in range(lanes)])
 
 
-def _pointer(builder: ir.IRBuilder, address: ir.Value, pointee: ir.Type) -> ir.Value:
+def _pointer(builder: Builder, address: Value, pointee: ir.Type) -> Value:
     return builder.inttoptr(address, pointee.as_pointer())
 
 
@@ -451,7 +455,7 @@ def _store(builder: Any, sig: Any, at: Any, value: Any, width_value: Any) -> Any
     return ir.Constant(I8.as_pointer(), None)
 
 
-def _interleave(builder: ir.IRBuilder, rows: list[ir.Value]) -> ir.Value:
+def _interleave(builder: Builder, rows: list[Value]) -> Value:
     """Rows a, b, ... as a0 b0 ... a1 b1 ...; a power of two of them."""
     while len(rows) > 1:
         half = len(rows) // 2

@@ -26,11 +26,11 @@ def _struct(size: int, *fields: tuple[Any, ...]) -> np.dtype[Any]:
     """An aligned struct of exactly `size` bytes."""
     dtype = np.dtype(list(fields), align=True)
     assert dtype.itemsize <= size, dtype.itemsize
-    names, parts = dtype.names or (), dtype.fields or {}
+    parts: Any = dtype.fields
     layout: Any = {
-        "names": list(names),
-        "formats": [parts[name][0] for name in names],
-        "offsets": [parts[name][1] for name in names],
+        "names": list(parts),
+        "formats": [part[0] for part in parts.values()],
+        "offsets": [part[1] for part in parts.values()],
         "itemsize": size,
     }
     return np.dtype(layout)

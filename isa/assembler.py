@@ -272,31 +272,31 @@ class Assembler:
 
     def _check_end(self, code: Code) -> None:
         """Warn if execution can run past the last word."""
-        for word, use in zip(reversed(code.words), reversed(code.uses), strict=True):
+        for word, place in zip(reversed(code.words), reversed(code.places), strict=True):
             found = _mnemonic(word)
             if found == "s.nop":
                 continue
             if found not in LAST_INSTRUCTIONS:
-                self.log.warning(use.place, Failure(f"kernel {code.name} goes on behind its last instruction", ENDING))
+                self.log.warning(place, Failure(f"kernel {code.name} goes on behind its last instruction", ENDING))
             return
         self.log.warning(code.place, Failure(f"kernel {code.name} has no instructions", ENDING))
 
     def _check_reads(self, code: Code) -> None:
         """Warn of registers that hold nothing."""
         unwritten = code.read & ~code.written & ~_ENTRY_STATE
-        for use in code.uses:
+        for reads, place in zip(code.reads, code.places, strict=True):
             if not unwritten:
                 return
-            found = use.reads & unwritten
+            found = reads & unwritten
             unwritten &= ~found
             while found:
                 number = (found & -found).bit_length() - 1
                 found &= found - 1
                 name = f"vreg{number}" if number < 256 else f"sreg{number - 256}"
-                match = re.search(rf"\b{name}\b", use.place.text)
+                match = re.search(rf"\b{name}\b", place.text)
                 start, end = match.span() if match else (None, None)
                 message = f"{name} is read but never written in kernel {code.name}"
-                self.log.warning(use.place, Failure(message, "registers hold nothing defined at entry", start, end))
+                self.log.warning(place, Failure(message, "registers hold nothing defined at entry", start, end))
 
     def _check_counts(self, code: Code) -> None:
         """Warn of `.vregs` and `.sregs` that are too small."""

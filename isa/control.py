@@ -1,4 +1,7 @@
-"""Control flow, masks, waits, barriers and fences. Their bodies say what happens next; the schedule does it."""
+"""Control flow: branches, masks, ends, waits, barriers and fences.
+
+They act on the warp as a whole, or on its paths.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,8 @@ def s_cbr_nz(c: U32, target: U64, following: U64) -> Next:
     return where(c != 0, target, following)
 
 
-@insn("simt.rcbr.n {m:sreg?}, {target:target}", opcode=0x1F8, tag="published", source="BIN; meaning defined", fixed=_BRANCH,
-      ex=("m=0 target=5 | next=5", "m=0xffffffff target=5 | next=0", "m=1 target=5 | split=0xfffffffe"))
+@insn("simt.rcbr.n {m:sreg?}, {target:target}", opcode=0x1F8, tag="published", source="BIN; meaning defined",
+      fixed=_BRANCH, ex=("m=0 target=5 | next=5", "m=0xffffffff target=5 | next=0", "m=1 target=5 | split=0xfffffffe"))
 def simt_rcbr_n(m: U32) -> Split:
     """Active lanes whose bit of m is 0 go to target, the others fall through; lanes that are off follow these.
 
@@ -49,8 +52,8 @@ def simt_rcbr_n(m: U32) -> Split:
     return ~m
 
 
-@insn("simt.rcbr {m:sreg?}, {target:target}", opcode=0x1F9, tag="defined", source="opposite of simt.rcbr.n", fixed=_BRANCH,
-      ex=("m=0 target=5 | next=0", "m=0xffffffff target=5 | next=5"))
+@insn("simt.rcbr {m:sreg?}, {target:target}", opcode=0x1F9, tag="defined", source="opposite of simt.rcbr.n",
+      fixed=_BRANCH, ex=("m=0 target=5 | next=0", "m=0xffffffff target=5 | next=5"))
 def simt_rcbr(m: U32) -> Split:
     """Active lanes whose bit of m is 1 go to target, the others fall through; lanes that are off follow these."""
     return m
@@ -124,7 +127,8 @@ _FENCES = {
 
 for _name, (_opcode, _tag, _completes) in _FENCES.items():
 
-    @insn(_name, opcode=_opcode, tag=_tag, source="chip.md 4; completion defined", ex="| stop=WAIT", completes=_completes)
+    @insn(_name, opcode=_opcode, tag=_tag, source="chip.md 4; completion defined", ex="| stop=WAIT",
+          completes=_completes)
     def fence(completes: int) -> Stop:
-        """The warp's outstanding operations of this unit complete, and are seen by the named scope, before it goes on."""
+        """Before the warp goes on, its outstanding operations of this unit complete and are seen by the named scope."""
         return Stop.WAIT

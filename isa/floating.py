@@ -39,22 +39,24 @@ def _arithmetic(suffix: str, rounding: int) -> None:
     name = "" if rounding == RTTE else f".{suffix}"
     common: dict[str, Any] = {"fixed": {ROUNDING: rounding}, "rounding": rounding, **_known(rounding == RTTE)}
 
-    @insn(f"v.add.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x200, ex="a=1.5 b=2.25 | d=3.75", **common)
+    @insn(f"v.add.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x200,
+          ex="a=1.5 b=2.25 | d=3.75", **common)
     def v_add_f32(a: F32, b: F32, rounding: int) -> F32:
         """d = a + b, IEEE-754 binary32, rounded once."""
         if rounding == 0:
             return a + b
         return narrow(add_odd(convert(a, F64), convert(b, F64), rounding), rounding)
 
-    @insn(f"v.sub.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x201, ex="a=1.5 b=2.25 | d=-0.75",
-          **{**common, **_known(False)})
+    @insn(f"v.sub.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x201,
+          ex="a=1.5 b=2.25 | d=-0.75", **{**common, **_known(False)})
     def v_sub_f32(a: F32, b: F32, rounding: int) -> F32:
         """d = a - b, IEEE-754 binary32, rounded once."""
         if rounding == 0:
             return a - b
         return narrow(add_odd(convert(a, F64), convert(-b, F64), rounding), rounding)
 
-    @insn(f"v.mul.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x202, ex="a=1.5 b=-2.0 | d=-3.0", **common)
+    @insn(f"v.mul.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x202,
+          ex="a=1.5 b=-2.0 | d=-3.0", **common)
     def v_mul_f32(a: F32, b: F32, rounding: int) -> F32:
         """d = a * b, IEEE-754 binary32, rounded once."""
         if rounding == 0:
@@ -74,8 +76,8 @@ def _conversions(suffix: str, rounding: int) -> None:
     common: dict[str, Any] = {"fixed": {ROUNDING: rounding}, "rounding": rounding}
     for name, item, opcode, published in (("i32", S32, 0x210, rounding == RTTE), ("u32", U32, 0x211, False)):
 
-        @insn(f"v.cnvt.f32.{name}.{suffix} {{d:vreg}}, {{a:vsrc}}", opcode=opcode, ex="a=-3 | d=-3.0" if item is S32 else "a=3 | d=3.0",
-              Item=item, **common, **_known(published))
+        @insn(f"v.cnvt.f32.{name}.{suffix} {{d:vreg}}, {{a:vsrc}}", opcode=opcode, Item=item,
+              ex="a=-3 | d=-3.0" if item is S32 else "a=3 | d=3.0", **common, **_known(published))
         def to_f32(a: Item, rounding: int) -> F32:
             """d = the integer a as binary32, rounded once."""
             return narrow(convert(a, F64), rounding)
@@ -83,8 +85,8 @@ def _conversions(suffix: str, rounding: int) -> None:
     limits = (("i32", -2147483648.0, 2147483647.0, 0x212, rounding == RTTE), ("u32", 0.0, 4294967295.0, 0x213, False))
     for name, low, high, opcode, published in limits:
 
-        @insn(f"v.cnvt.{name}.f32.{suffix}{{ftz}} {{d:vreg}}, {{a:vsrc}}", opcode=opcode, ex=("a=3.0 | d=3", "a=nan | d=0"),
-              low=low, high=high, **common, **_known(published))
+        @insn(f"v.cnvt.{name}.f32.{suffix}{{ftz}} {{d:vreg}}, {{a:vsrc}}", opcode=opcode,
+              ex=("a=3.0 | d=3", "a=nan | d=0"), low=low, high=high, **common, **_known(published))
         def to_integer(a: F32, rounding: int, low: float, high: float) -> U32:
             """d = a rounded to an integer; out of range goes to the nearest end, NaN gives 0."""
             return clamp_to_integer(round_integral(convert(a, F64), rounding), low, high)
@@ -97,14 +99,14 @@ for _suffix, _code in ROUNDINGS.items():
 
 for _name, _function, _opcode in (("min", smaller, 0x206), ("max", larger, 0x208)):
 
-    @insn(f"v.{_name}.f32{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=_opcode, pick=_function, **_known(False),
-          ex="a=nan b=2.0 | d=2.0")
+    @insn(f"v.{_name}.f32{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=_opcode,
+          ex="a=nan b=2.0 | d=2.0", pick=_function, **_known(False))
     def number_wins(a: F32, b: F32, pick: Callable[[F32, F32], F32]) -> F32:
         """d = the smaller (min) or larger (max) of a and b; -0 is below +0; a NaN loses against a number."""
         return pick(a, b)
 
-    @insn(f"v.{_name}.f32.nan{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=_opcode + 1, pick=_function, **_known(False),
-          ex="a=nan b=2.0 | d=nan")
+    @insn(f"v.{_name}.f32.nan{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=_opcode + 1,
+          ex="a=nan b=2.0 | d=nan", pick=_function, **_known(False))
     def nan_wins(a: F32, b: F32, pick: Callable[[F32, F32], F32]) -> F32:
         """d = the smaller (min) or larger (max) of a and b; -0 is below +0; NaN if either is."""
         return where(is_nan(a), a, where(is_nan(b), b, pick(a, b)))
@@ -130,5 +132,3 @@ def v_abs_f32(a: U32) -> U32:
 def v_neg_f32(a: U32) -> U32:
     """d = a with its sign bit flipped, NaN payloads kept."""
     return a ^ 0x80000000
-
-

@@ -1,4 +1,4 @@
-"""Integer arithmetic, logic and shifts, for scalar registers and for lanes: one body serves both.
+"""Integer arithmetic, logic and shifts: for scalar registers (s.*) and for lanes (v.*), one body serves both.
 
 Opcodes: scalar 0x080 to 0x0df, vector 0x220 to 0x2bf. `i32` and `i64` results wrap, hence they do not
 depend on the sign; where it matters the type is `u32` or `s`igned `i32`.
@@ -94,9 +94,9 @@ def bfe_u32(a: U32, b: U32, c: U32) -> U32:
 @both("bfe.i32", TERNARY, scalar=0x091, vector=0x231, scalar_known=TIX, vector_known=LISTED,
       ex=("a=0xff00 b=8 c=8 | d=-1", "a=0xff00 b=8 c=0 | d=0"))
 def bfe_i32(a: S32, b: U32, c: U32) -> S32:
-    """d = the c bits of a from bit b on, sign-extended; b and c count by their low 8 bits, bits past 31 read as a's sign.
+    """d = the c bits of a from bit b on, sign-extended; c = 0 gives 0.
 
-    c = 0 gives 0.
+    b and c count by their low 8 bits, bits past 31 read as a's sign.
     """
     length = c & 0xFF
     spare = where(length > 32, length & 0, 32 - length)
@@ -181,7 +181,8 @@ for _bits, _item, _s, _v in ((32, S32, 0x0A6, 0x276), (64, S64, 0x0A7, 0x277)):
         return shift_right(a, b)
 
 
-@both("add.i64", BINARY, scalar=0x0A8, vector=0x278, scalar_known=TIX, vector_known=TIX, ex="a=0xffffffff b=1 | d=0x100000000")
+@both("add.i64", BINARY, scalar=0x0A8, vector=0x278, scalar_known=TIX, vector_known=TIX,
+      ex="a=0xffffffff b=1 | d=0x100000000")
 def add_i64(a: S64, b: S64) -> S64:
     """d = a + b modulo 2**64, in register pairs; an immediate is sign-extended."""
     return a + b
@@ -193,7 +194,8 @@ def sub_i64(a: S64, b: S64) -> S64:
     return a - b
 
 
-@both("mull.i64", BINARY, scalar=0x0AA, vector=0x27A, scalar_known=TIX, vector_known=TIX, ex="a=0x100000001 b=3 | d=0x300000003")
+@both("mull.i64", BINARY, scalar=0x0AA, vector=0x27A, scalar_known=TIX, vector_known=TIX,
+      ex="a=0x100000001 b=3 | d=0x300000003")
 def mull_i64(a: S64, b: S64) -> S64:
     """d = the low 64 bits of a * b, in register pairs; an immediate is sign-extended."""
     return a * b
@@ -244,8 +246,8 @@ _RESULT, _RELATION = Field(53, 46), Field(36, 33)
 
 def compare_forms(name: str, relation: int, type_code: int, item: type[Any], example: str, published: bool) -> None:
     """Register v.cmp.NAME for one relation and type: between registers, and with an immediate."""
-    known: dict[str, Any] = {"tag": "published", "source": "BIN"} if published else {"tag": "defined", "source": "semantics TIX"}
-    common: dict[str, Any] = {"ex": example, "Item": item, "relation": relation, **known}
+    tag, source = WORD if published else TIX
+    common: dict[str, Any] = {"tag": tag, "source": source, "ex": example, "Item": item, "relation": relation}
 
     @insn(f"v.cmp.{name} {{d:sreg@s2}}, {{a:vsrc@s}}, {{b:vsrc}}", opcode=0x2FF, immediate=False,
           fixed={_RESULT: type_code << 4 | relation}, **common)
@@ -267,7 +269,7 @@ for _type, (_item, _code) in _COMPARED.items():
               tag="published" if _name == "eq.i32" else "defined", source="chip.md 4", Item=_item, relation=_outcomes,
               ex=f"a=3 b=3 | d={-1 if _outcomes & 4 else 0}")
         def s_cmp(a: Item, b: Item, relation: int) -> Mask:
-            """d = all ones where the relation holds, else 0; so that `and` with emsk gives a lane mask. d is mostly scc."""
+            """d = all ones if the relation holds, else 0: its `and` with emsk is a lane mask. d is mostly scc."""
             return compare(a, b, relation)
 
 
@@ -288,7 +290,8 @@ def v_csel64(a: U64, b: U64, c: Mask) -> U64:
 for _bits, _item, _opcode in ((32, B32, 0x0BC), (64, U64, 0x0BD)):
 
     @insn(f"s.csel.b{_bits} {{d:sreg}}, {{a:ssrc}}, {{b:ssrc}}, {{c:ssrc}}", opcode=_opcode, Item=_item,
-          tag="published" if _bits == 32 else "defined", source="chip.md 4", ex=("a=1 b=2 c=4 | d=1", "a=1 b=2 c=0 | d=2"))
+          tag="published" if _bits == 32 else "defined", source="chip.md 4",
+          ex=("a=1 b=2 c=4 | d=1", "a=1 b=2 c=0 | d=2"))
     def s_csel(a: Item, b: Item, c: U32) -> Item:
         """d = a if c is not zero, else b; c is scc or any scalar register."""
         return where(c != 0, a, b)

@@ -11,10 +11,9 @@ from typing import Any
 from .operands import Field
 from .reference import load, store
 from .spec import Access, Item, insn
-from .widths import WIDTHS
+from .widths import WIDTHS, Width
 
 _TYPE = Field(4, 1)
-_ADDRESS = {"vmem": "vmem", "tsm": "tsm", "smem": "smem"}
 _PUBLISHED = {
     "vmem.ld": ("b8", "b16", "b32", "b32x2", "b32x4"),
     "vmem.st": ("b16", "b32", "b32x2", "b32x4"),
@@ -25,27 +24,32 @@ _PUBLISHED = {
 }
 
 
-def _register(unit: str, bank: str, space: str, counters: tuple[str, str], opcodes: tuple[int, int], at: str, suffixes: str) -> None:
+def _known(name: str, at: str, width: Width) -> dict[str, Any]:
+    if at != "vmem64" and width.name in _PUBLISHED[name]:
+        return {"tag": "published", "source": "chip.md 4"}
+    return {"tag": "defined", "source": "slots of the published forms"}
+
+
+def _register(
+    unit: str, bank: str, space: str, counters: tuple[str, str], opcodes: tuple[int, int], at: str, suffixes: str
+) -> None:
     for width in WIDTHS:
-        known: dict[str, dict[str, Any]] = {
-            way: {"tag": "published", "source": "chip.md 4"} if at in _ADDRESS.values() and width.name in _PUBLISHED[f"{unit}.{way}"]
-            else {"tag": "defined", "source": "slots of the published forms"}
-            for way in ("ld", "st")
-        }
         common: dict[str, Any] = {"fixed": {_TYPE: width.code}, "width": width, "Item": width.kind}
 
-        @insn(f"{unit}.ld.{width.name}{suffixes} {{d:{bank}reg}}, {{at:{at}}}", opcode=opcodes[0], ex=f"memory={width.example_bytes} | d={width.example}",
-              access=Access(space, counters[0], width.size, False), **common, **known["ld"])
+        @insn(f"{unit}.ld.{width.name}{suffixes} {{d:{bank}reg}}, {{at:{at}}}", opcode=opcodes[0],
+              ex=f"memory={width.example_bytes} | d={width.example}",
+              access=Access(space, counters[0], width.size, False), **common, **_known(f"{unit}.ld", at, width))
         def ld(at: Any, width: Any) -> Item:
             """d = what each active lane's address holds; b8 and b16 are zero-extended, s8 and s16 sign-extended."""
             return load(at, width)
 
         if not width.signed:
 
-            @insn(f"{unit}.st.{width.name}{suffixes} {{a:{bank}reg}}, {{at:{at}}}", opcode=opcodes[1], ex=f"a={width.example} | memory={width.example_bytes}",
-                  access=Access(space, counters[1], width.size, True), **common, **known["st"])
+            @insn(f"{unit}.st.{width.name}{suffixes} {{a:{bank}reg}}, {{at:{at}}}", opcode=opcodes[1],
+                  ex=f"a={width.example} | memory={width.example_bytes}",
+                  access=Access(space, counters[1], width.size, True), **common, **_known(f"{unit}.st", at, width))
             def st(at: Any, a: Item, width: Any) -> None:
-                """Each active lane's address = a; b8 and b16 store the low bits. Lanes at one address: the highest wins."""
+                """Each active lane's address = a; b8 and b16 store the low bits. The highest lane wins an address."""
                 store(at, a, width)
 
 
@@ -53,4 +57,3 @@ _register("vmem", "v", "global", ("vldcnt", "vstcnt"), (0x324, 0x334), "vmem", "
 _register("vmem", "v", "global", ("vldcnt", "vstcnt"), (0x325, 0x335), "vmem64", "{kp1}")
 _register("tsm", "v", "tsm", ("tsmcnt", "tsmcnt"), (0x344, 0x354), "tsm", "")
 _register("smem", "s", "global", ("sldcnt", "sstcnt"), (0x364, 0x374), "smem", "{kp1}")
-

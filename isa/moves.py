@@ -1,4 +1,4 @@
-"""Moves between registers, between the two banks, and from special registers."""
+"""Moves: between registers, between the two banks, and from special registers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def v_mov_special(a: B32) -> B32:
     return a
 
 
-@insn("v.mov.b64 {d:vreg}, {a:vsrc}", opcode=0x142, tag="defined", source="slot of v.mov.b32", ex="a=0x123456789 | d=0x123456789")
+@insn("v.mov.b64 {d:vreg}, {a:vsrc}", opcode=0x142, tag="defined", source="slot of v.mov.b32",
+      ex="a=0x123456789 | d=0x123456789")
 def v_mov64(a: U64) -> U64:
     """d = a in the active lanes; register pairs, an immediate is zero-extended."""
     return a
@@ -35,13 +36,15 @@ def v_mov_alllane(a: B32) -> B32:
     return a
 
 
-@insn("s.mov.b32 {d:sreg}, {a:ssrc}", opcode=0x0B8, tag="published", source="chip.md 4", ex="a=0xffffffff | d=0xffffffff")
+@insn("s.mov.b32 {d:sreg}, {a:ssrc}", opcode=0x0B8, tag="published", source="chip.md 4",
+      ex="a=0xffffffff | d=0xffffffff")
 def s_mov(a: B32) -> B32:
     """d = a; a may be an immediate or a uniform special register such as %blkid.x."""
     return a
 
 
-@insn("s.mov.b64 {d:sreg}, {a:ssrc}", opcode=0x0B9, tag="defined", source="slot of s.mov.b32", ex="a=0x123456789 | d=0x123456789")
+@insn("s.mov.b64 {d:sreg}, {a:ssrc}", opcode=0x0B9, tag="defined", source="slot of s.mov.b32",
+      ex="a=0x123456789 | d=0x123456789")
 def s_mov64(a: U64) -> U64:
     """d = a; register pairs, an immediate is zero-extended."""
     return a
@@ -54,15 +57,15 @@ def s_mov_clock(a: U64) -> U64:
 
 
 @insn("v.mov.v2s {d:sreg}, {a:vreg?}, {lane:lane}", opcode=0x150, tag="published", source="chip.md 4",
-      ex=("a=7 lane=3 | d=7",))
+      ex="a=7 lane=3 | d=7")
 def v_mov_v2s(a: B32, lane: U32, emsk: U32) -> B32:
     """d = lane `lane` of a; 0x20 means the first active lane (lane 0 if none is active)."""
     first = trailing_zeros(emsk)
     return broadcast(a, where(lane == 0x20, first, lane))
 
 
-@insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, tag="defined", source="name chip.md 4", immediate=False,
-      ex=("a=7 lane=1 d=0,0,0 | d=0,7,0",), all_lanes=True)
+@insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, tag="defined", source="name chip.md 4",
+      immediate=False, ex=("a=7 lane=1 d=0,0,0 | d=0,7,0",), all_lanes=True)
 def v_mov_s2v(d: B32, a: B32, lane: U32, emsk: U32, laneid: U32) -> B32:
     """Lane `lane` of d = a, whether it is active or not; 0x20 means the first active lane. Other lanes stay."""
     first = trailing_zeros(emsk)
@@ -89,5 +92,3 @@ def quotient(a: U32, b: U32) -> U32:
     """a // b for numbers below 2**12, where the binary32 quotient is exact enough; a for b = 0."""
     divisor = where(b == 0, b | 1, b)
     return convert(reinterpret(convert(a, F32) / convert(divisor, F32), F32), U32)
-
-

@@ -20,13 +20,16 @@ RTTE, RTZ, RTN, RTP, RTTA = range(5)
 """Rounding codes of the word: to nearest even, to zero, down, up, to nearest with ties away."""
 ROUNDINGS = {"rtte": RTTE, "rtz": RTZ, "rtn": RTN, "rtp": RTP, "rtta": RTTA}
 
+_np: Any = np
+"""numpy for lane values, which are arrays though their types do not say so."""
+
 
 # Primitives.
 
 
 def where(condition: Mask, a: T, b: T) -> T:
     """`a` in the lanes where `condition` holds, else `b`."""
-    return cast(Any, np.where(condition, a, b))
+    return _np.where(condition, a, b)
 
 
 def convert(a: Lanes, kind: type[L]) -> L:
@@ -65,15 +68,15 @@ def shift_left(a: T, count: U32) -> T:
     """a moved up by `count` bits; 0 where count is the width or more (published)."""
     kind = np.asarray(a).dtype
     width = kind.itemsize * 8
-    return cast(Any, np.where(count >= width, 0, a << np.minimum(count, width - 1).astype(kind)).astype(kind))
+    return _np.where(count >= width, 0, a << _np.minimum(count, width - 1).astype(kind)).astype(kind)
 
 
 def shift_right(a: T, count: U32) -> T:
     """a moved down by `count` bits, its sign moving in if it has one; past the width, all sign or 0 (published)."""
     kind = np.asarray(a).dtype
     width = kind.itemsize * 8
-    moved = cast(Any, a >> np.minimum(count, width - 1).astype(kind))
-    return cast(Any, moved if kind.kind == "i" else np.where(count >= width, 0, moved).astype(kind))
+    moved = a >> _np.minimum(count, width - 1).astype(kind)
+    return moved if kind.kind == "i" else _np.where(count >= width, 0, moved).astype(kind)
 
 
 def fused(a: F32, b: F32, c: F32) -> F32:

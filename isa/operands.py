@@ -75,7 +75,7 @@ class Register(NamedTuple):
 
     bank: str
     number: int
-    count: int = 1
+    count: int = 1  # pyright: ignore[reportIncompatibleMethodOverride] (nobody counts in a register as in a tuple)
     negate: bool = False
     absolute: bool = False
     reuse: bool = False
@@ -85,7 +85,7 @@ class Address(NamedTuple):
     """`[offset + index * 2**scale] @base`; for TSM the base may be a single sreg inside the brackets."""
 
     offset: int = 0
-    index: Register | None = None
+    index: Register | None = None  # pyright: ignore[reportIncompatibleMethodOverride] (nor searches an address)
     scale: int = 0
     base: Register | None = None
 

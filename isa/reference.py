@@ -43,7 +43,7 @@ def load(at: At, width: Width) -> Any:
 
 def store(at: At, value: Any, width: Width) -> None:
     """Write the active lanes' registers to their addresses, in lane order."""
-    words: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
+    words = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))
     for lane in np.flatnonzero(at.active):
         data = b"".join(int(word[lane]).to_bytes(4, "little")[: width.item] for word in words)
         start = int(at.offsets[lane])

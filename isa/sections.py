@@ -32,13 +32,6 @@ class Definition(NamedTuple):
     place: Place
 
 
-class Use(NamedTuple):
-    """Which registers a word reads, and the line it comes from."""
-
-    reads: int
-    place: Place
-
-
 @dataclass(slots=True)
 class Code:
     """A kernel that is being assembled."""
@@ -46,7 +39,10 @@ class Code:
     name: str
     place: Place
     words: list[int] = field(default_factory=list[int])
-    uses: list[Use] = field(default_factory=list[Use])
+    reads: list[int] = field(default_factory=list[int])
+    """The registers that each word reads (see `encoding.register_mask`)."""
+    places: list[Place] = field(default_factory=list[Place])
+    """The line that each word comes from."""
     read: int = 0
     written: int = 0
     names: dict[str, Definition] = field(default_factory=dict[str, Definition])
@@ -69,14 +65,15 @@ class Code:
     def add(self, encoded: Encoded, place: Place) -> None:
         """Append a word."""
         self.words.append(encoded.bits)
-        self.uses.append(Use(encoded.reads, place))
+        self.reads.append(encoded.reads)
+        self.places.append(place)
         self.read |= encoded.reads
         self.written |= encoded.writes
 
     def patch(self, index: int, encoded: Encoded) -> None:
         """Put in a word that could not be encoded when its place was reached."""
         self.words[index] = encoded.bits
-        self.uses[index] = self.uses[index]._replace(reads=encoded.reads)
+        self.reads[index] = encoded.reads
         self.read |= encoded.reads
         self.written |= encoded.writes
 

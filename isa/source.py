@@ -75,11 +75,11 @@ class Context(Protocol):
         ...
 
 
-class Numbered(NamedTuple):
-    """A line without its comments, and its number in its file."""
+class Lines(NamedTuple):
+    """Lines of a file that follow one another, without their comments; `first` is the number of the first."""
 
-    number: int
-    text: str
+    first: int
+    texts: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Macro:
     name: str
     parameters: tuple[tuple[str, str | None], ...]
     source: SourceFile
-    lines: list[Numbered]
+    body: Lines
 
 
 @dataclass(slots=True)
@@ -106,16 +106,16 @@ class Frame:
     """Lines being read: a file, the body of a macro, or of a repetition (`repeats` more times to go)."""
 
     source: SourceFile
-    lines: Sequence[Numbered]
+    lines: Lines
     parent: Place | None = None
     macro: str = ""
     repeats: int = 0
     position: int = 0
     conditions: list[Condition] = field(default_factory=list[Condition])
 
-    def place(self, line: Numbered) -> Place:
+    def place(self, position: int) -> Place:
         """Where a line of this frame stands."""
-        return Place(self.source, line.number, line.text, self.parent, self.macro)
+        return Place(self.source, self.lines.first + position, self.lines.texts[position], self.parent, self.macro)
 
 
 class Reader:
@@ -133,15 +133,16 @@ class Reader:
         self.frames.append(Frame(source, self._lines(source)))
         while self.frames:
             frame = self.frames[-1]
-            if frame.position == len(frame.lines):
+            position = frame.position
+            if position == len(frame.lines.texts):
                 self._end(frame)
                 continue
-            line = frame.lines[frame.position]
             frame.position += 1
-            if not line.text or line.text.isspace():
+            text = frame.lines.texts[position]
+            if not text or text.isspace():
                 continue
             try:
-                statement = parse_line(line.text, frame.place(line))
+                statement = parse_line(text, frame.place(position))
                 operation = statement.operation
                 if operation in OWN or operation in self.macros:
                     if statement.labels:
@@ -150,7 +151,7 @@ class Reader:
                 else:
                     yield statement
             except Failure as failure:
-                self.log.error(frame.place(line), failure)
+                self.log.error(frame.place(position), failure)
 
     def _own(self, statement: Statement, frame: Frame) -> None:
         try:
@@ -173,7 +174,7 @@ class Reader:
         except Failure as failure:
             raise _in_rest(failure, statement) from None
 
-    def _lines(self, source: SourceFile) -> list[Numbered]:
+    def _lines(self, source: SourceFile) -> Lines:
         """The lines of a file, comments taken out and columns kept."""
 
         def blank(match: re.Match[str]) -> str:
@@ -189,7 +190,7 @@ class Reader:
             return re.sub(r"[^\n]", " ", comment)
 
         text = _COMMENT.sub(blank, "\n".join(source.lines))
-        return [Numbered(number, line.rstrip()) for number, line in enumerate(text.split("\n"), 1)]
+        return Lines(1, [line.rstrip() for line in text.split("\n")])
 
     def _push(self, frame: Frame) -> None:
         if len(self.frames) >= MAX_NESTING:
@@ -215,26 +216,25 @@ class Reader:
             raise Failure(f"macros, repetitions and files yield more than {MAX_EXPANDED_LINES:,} lines")
         self.budget -= lines
 
-    def _body(self, frame: Frame, opener: str, closer: str) -> list[Numbered]:
+    def _body(self, frame: Frame, opener: str, closer: str) -> Lines:
         """The lines up to the closing directive, which is taken too."""
-        depth = 0
-        for position in range(frame.position, len(frame.lines)):
-            word = _first_word(frame.lines[position].text)
+        depth, start, texts = 0, frame.position, frame.lines.texts
+        for position in range(start, len(texts)):
+            word = _first_word(texts[position])
             if word == opener:
                 depth += 1
             elif word == closer:
                 if depth == 0:
-                    body = list(frame.lines[frame.position : position])
                     frame.position = position + 1
-                    return body
+                    return Lines(frame.lines.first + start, texts[start:position])
                 depth -= 1
-        frame.position = len(frame.lines)
+        frame.position = len(texts)
         raise Failure(f"{opener} is not closed", f"close it with {closer}")
 
     # ---- macros -------------------------------------------------------------------------------------------------
 
     def _define(self, statement: Statement, frame: Frame) -> None:
-        lines = self._body(frame, ".macro", ".endm")
+        body = self._body(frame, ".macro", ".endm")
         head = _MACRO.fullmatch(statement.rest)
         if head is None:
             raise Failure("a macro needs a name", ".macro NAME a, b=default")
@@ -250,24 +250,24 @@ class Reader:
             if parameter in dict(parameters):
                 raise Failure(f"the parameter {parameter} stands twice")
             parameters.append((parameter, default.strip() if equals else None))
-        self.macros[name] = Macro(name, tuple(parameters), frame.source, lines)
+        self.macros[name] = Macro(name, tuple(parameters), frame.source, body)
 
     def _call(self, macro: Macro, statement: Statement) -> None:
         values = _arguments(macro, statement.rest)
         self.calls += 1
         values["@"] = str(self.calls)
         values["()"] = ""
-        self._spend(len(macro.lines))
-        lines = [Numbered(number, _put_in(text, values)) for number, text in macro.lines]
-        self._push(Frame(macro.source, lines, statement.place, macro.name))
+        self._spend(len(macro.body.texts))
+        texts = [_put_in(text, values) for text in macro.body.texts]
+        self._push(Frame(macro.source, Lines(macro.body.first, texts), statement.place, macro.name))
 
     def _repeat(self, statement: Statement, frame: Frame) -> None:
         lines = self._body(frame, ".rept", ".endr")
         count = self.context.condition(statement.rest)
         if count < 0:
             raise Failure(f"cannot repeat {count} times")
-        self._spend(max(1, len(lines)) * count)
-        if count and lines:
+        self._spend(max(1, len(lines.texts)) * count)
+        if count and lines.texts:
             self._push(Frame(frame.source, lines, frame.parent, frame.macro, repeats=count - 1))
 
     # ---- conditions ---------------------------------------------------------------------------------------------
@@ -311,9 +311,9 @@ class Reader:
 
     def _skip(self, frame: Frame) -> None:
         """Pass over lines up to this condition's next branch or end."""
-        depth = 0
-        while frame.position < len(frame.lines):
-            word = _first_word(frame.lines[frame.position].text)
+        depth, texts = 0, frame.lines.texts
+        while frame.position < len(texts):
+            word = _first_word(texts[frame.position])
             if word in CONDITIONS:
                 depth += 1
             elif depth == 0 and word in (".elseif", ".else", ".endif"):

@@ -33,6 +33,8 @@ MAX_DEPTH = 40
 """How deep parentheses, operators before operands and `?:` may nest."""
 MAX_OPERATORS = 240
 MAX_DIGITS = 100
+FLOATS = ("inf", "nan")
+"""Names of numbers."""
 CANONICAL_NAN = 0x7FFFFFFF
 
 _SPECIALS = "|".join(re.escape(name) for name in sorted(NAMED_SCALARS, reverse=True) if name.startswith("%"))
@@ -216,7 +218,7 @@ class Parser:
         """What a name begins: itself, a call, a range, all perhaps with `.reuse`."""
         if text == ".":
             return Here()
-        if text in ("inf", "nan"):
+        if text in FLOATS:
             return Number(float(text))
         plain = text.removesuffix(".reuse")
         if plain != text and plain:
@@ -267,7 +269,8 @@ def operand(text: str, scope: Scope) -> Value:
     """
     if not text:
         raise Failure("an operand is missing")
-    value = parse(text).evaluate(scope)
+    plain = text.isidentifier() and text not in FLOATS
+    value = (Name(text, 0) if plain else parse(text)).evaluate(scope)
     if isinstance(value, float):
         return float_bits(value)
     if isinstance(value, OffsetField):

@@ -25,7 +25,7 @@ class B32x4(Lanes):
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """One memory type: its name and code in the word, `item` bytes in memory extended to a register, `words` registers."""
+    """One memory type: its name, its code in the word, and how many bytes in memory an `item` of a register has."""
 
     name: str
     code: int

@@ -22,7 +22,14 @@ def reference(a: float, x: npt.ArrayLike, y: npt.ArrayLike) -> F32:
 
 
 def launch(
-    chip: Chip, a: float, x: npt.ArrayLike, y: npt.ArrayLike, *, block: int = 256, grid: int | None = None, x4: bool = True
+    chip: Chip,
+    a: float,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    block: int = 256,
+    grid: int | None = None,
+    x4: bool = True,
 ) -> F32:
     """a * x + y on the chip, for one-dimensional x and y of the same length.
 

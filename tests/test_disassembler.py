@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from m890.isa import ISA
 from m890.isa.assembler import assemble
@@ -203,6 +203,7 @@ def modules(draw: st.DrawFn) -> Module:
     return Module("ppu0015", found, data, symbols)
 
 
+@settings(deadline=None)
 @given(modules())
 def test_every_module_comes_back(module: Module) -> None:
     comes_back(module)

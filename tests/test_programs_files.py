@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from m890 import programs
 from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
 from m890.programs import sum as total
 from m890.programs.binary32 import bits
-from m890.tools.cli import main
+from m890.tools.cli import cli
 from m890.tools.initial import content
 from m890.tools.launchfile import Job, read
+
+from m890 import programs
 
 MOST_BYTES = 50_000
 SIGNAL = programs.path("saxpy").parent / "data" / "signal.npy"
@@ -86,7 +87,7 @@ def test_expected_file_is_what_the_reference_says(name):
 @pytest.mark.parametrize("timing", ["eager", "late"])
 @pytest.mark.parametrize("name", programs.NAMES)
 def test_launch_file_runs_and_passes_its_check(name, timing):
-    result = CliRunner().invoke(main, ["run", str(programs.path(name, ".toml")), "--timing", timing, "--json"])
+    result = CliRunner().invoke(cli, ["run", str(programs.path(name, ".toml")), "--timing", timing, "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert [check["passed"] for check in report["checks"]] == [True]

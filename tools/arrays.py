@@ -122,7 +122,7 @@ def read_npy(path: Path, wanted: Element | None = None) -> tuple[Array, Element]
     """
     _check_npy_type(path, wanted)
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise InputError(f"{path}: not an array in .npy format: {error}") from None
     if not isinstance(loaded, np.ndarray):
@@ -176,7 +176,9 @@ def read_safetensors(path: Path, name: str) -> tuple[Array, Element]:
     if name not in tensors:
         near = get_close_matches(name, tensors, n=1)
         listed = ", ".join(list(tensors)[:8]) + (", ..." if len(tensors) > 8 else "")
-        raise InputError(f"{path}: has no tensor '{name}': " + (f"did you mean '{near[0]}'?" if near else f"it has {listed}"))
+        raise InputError(
+            f"{path}: has no tensor '{name}': " + (f"did you mean '{near[0]}'?" if near else f"it has {listed}")
+        )
     try:
         entry = tensors[name]
         kind, shape = entry["dtype"], tuple(int(extent) for extent in entry["shape"])
@@ -186,7 +188,9 @@ def read_safetensors(path: Path, name: str) -> tuple[Array, Element]:
     return _tensor(path, name, ("U8" if kind == "BOOL" else kind, shape), (8 + length + start, 8 + length + end), size)
 
 
-def _tensor(path: Path, name: str, type_: tuple[str, Shape], place: tuple[int, int], size: int) -> tuple[Array, Element]:
+def _tensor(
+    path: Path, name: str, type_: tuple[str, Shape], place: tuple[int, int], size: int
+) -> tuple[Array, Element]:
     kind, shape = _BY_SAFETENSORS.get(type_[0]), type_[1]
     if kind is None:
         raise InputError(f"{path}: tensor '{name}' is of type {type_[0]}, which no kernel can use")
@@ -194,7 +198,9 @@ def _tensor(path: Path, name: str, type_: tuple[str, Shape], place: tuple[int, i
     stored, dtype = device_layout(kind, shape)
     wanted = math.prod(stored) * dtype.itemsize
     if not 0 <= start <= end <= size or end - start != wanted:
-        raise InputError(f"{path}: tensor '{name}' should have {wanted} bytes, its header gives it bytes {start} to {end} of {size}")
+        raise InputError(
+            f"{path}: tensor '{name}' should have {wanted} bytes, its header gives it bytes {start} to {end} of {size}"
+        )
     data = np.memmap(path, np.uint8, "r", start, wanted) if wanted else np.empty(0, np.uint8)
     if start % dtype.itemsize:
         data = np.array(data)

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import NoReturn
@@ -39,11 +39,12 @@ class InputError(ValueError):
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None, None, None]:
     """Turn whatever a verb raises into a message on stderr and an exit code."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] (it is where the shell closed it)
+            sys.stdout.flush()
     except BrokenPipeError:
         _leave_pipe()
     except KeyboardInterrupt:
@@ -63,10 +64,9 @@ def translated() -> Iterator[None]:
 def code_of(error: Exception) -> Code:
     """The exit code for an error that a verb did not handle."""
     # An error of a module that was never imported cannot have been raised: nothing is imported for asking.
-    known = {name: sys.modules.get(f"{__package__.rpartition('.')[0]}.{name}") for name in _CODES}
     for module, codes in _CODES.items():
         for name, code in codes.items():
-            kind = getattr(known[module], name, None)
+            kind = getattr(sys.modules.get(f"{_ROOT}.{module}"), name, None)
             if kind is not None and isinstance(error, kind):
                 return code
     if isinstance(error, InputError | OSError):
@@ -74,6 +74,7 @@ def code_of(error: Exception) -> Code:
     return Code.LIMIT if isinstance(error, MemoryError) else Code.BUG
 
 
+_ROOT = __name__.rsplit(".", 2)[0]
 _CODES: dict[str, dict[str, Code]] = {
     "isa.diagnostics": {"AssemblyError": Code.BAD_INPUT},
     "isa.binary": {"ObjectError": Code.BAD_INPUT},

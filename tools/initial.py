@@ -101,7 +101,9 @@ def _type_and_shape(text: str, form: str, rest: str) -> tuple[Element | None, Sh
         return None, None
     kind, colon, shape = rest.partition(":")
     if not colon:
-        raise ValueError(f"'{text}': write {FORMS[form]}, for example {form}{':7' * (form in ('full', 'rand'))}:f32:1000")
+        raise ValueError(
+            f"'{text}': write {FORMS[form]}, for example {form}{':7' * (form in ('full', 'rand'))}:f32:1000"
+        )
     try:
         return element(kind), parse_shape(shape)
     except ValueError as error:
@@ -129,7 +131,9 @@ def content(init: Init, kind: Element | None, shape: Shape | None) -> tuple[Arra
             raise InputError(f"'{init.text}' does not have the {what} given beside it")
     kind, shape = kind or init.type, init.shape if shape is None else shape
     if kind is None or shape is None:
-        raise InputError(f"'{init.text}' says no type and shape: write {FORMS[init.form].replace('[', '').replace(']', '')}")
+        raise InputError(
+            f"'{init.text}' says no type and shape: write {FORMS[init.form].replace('[', '').replace(']', '')}"
+        )
     try:
         return _make(init, kind, shape), kind, shape
     except (OverflowError, ValueError) as error:

@@ -215,7 +215,9 @@ class _Table:
             hint = f"did you mean '{near[0]}'?" if near else f"allowed are {', '.join(self.asked)}"
             self.fail(key, f"unknown key: {hint}")
 
-    def known(self, name: str, names: Iterable[str], what: str, *, key: str | None = None, listed: bool = False) -> None:
+    def known(
+        self, name: str, names: Iterable[str], what: str, *, key: str | None = None, listed: bool = False
+    ) -> None:
         """Refuse a name that is none of `names`."""
         choices = list(names)
         if name not in choices:

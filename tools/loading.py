@@ -48,7 +48,9 @@ def assemble_bytes(
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: neither an object file nor UTF-8 text: byte {error.start} is {data[error.start]:#04x}") from None
+        raise InputError(
+            f"{path}: neither an object file nor UTF-8 text: byte {error.start} is {data[error.start]:#04x}"
+        ) from None
     name = "<stdin>" if str(path) == "-" else str(path)
     folders = [Path(folder) for folder in include]
     return assemble(text, name, include=folders, defines=defines, warn=warn or print_warning)

@@ -9,10 +9,11 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import click
 
@@ -61,20 +62,24 @@ def diagnostic_text(diagnostic: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """`value` in terms of JSON: numbers that are none as text, tuples as lists, numpy numbers as Python's."""
+    """`value` in terms of JSON: records as objects, numbers that are none as text, numpy's numbers as Python's."""
     if hasattr(value, "tolist"):
         value = value.tolist()
+    elif hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = {entry.name: getattr(value, entry.name) for entry in fields(value)}
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in cast("dict[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("list[Any]", value)]
     return value
 
 
 @contextmanager
-def atomic(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+def atomic(path: str | os.PathLike[str]) -> Generator[IO[bytes], None, None]:
     """A file that appears under `path` complete, when the block ends well, or not at all.
 
     A pipe or device is written directly, `-` is stdout.

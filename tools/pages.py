@@ -9,8 +9,20 @@ from typing import NamedTuple
 
 from ..isa import ISA, Form, Instruction, addresses, operands
 from ..isa.addresses import AddressKind, Waits
-from ..isa.operands import Address, Field, Kind, NamedKind, Number, Register, RegisterKind, Source, Target, Value, register_text
-from ..isa.syntax import counter
+from ..isa.operands import (
+    Address,
+    Field,
+    Kind,
+    NamedKind,
+    Number,
+    Register,
+    RegisterKind,
+    Source,
+    Target,
+    Value,
+    register_text,
+)
+from ..isa.syntax import float_bits
 
 
 class Part(NamedTuple):
@@ -29,7 +41,10 @@ _OF_ADDRESS = {
     addresses.HAS_BASE: "base is there",
     addresses.BASE: "base register",
 }
-_OF_WAITS = {operands.DESTINATION: "which counters", **{field: f"count of {name}" for name, (_, field) in addresses.COUNTERS.items()}}
+_OF_WAITS = {
+    operands.DESTINATION: "which counters",
+    **{field: f"count of {name}" for name, (_, field) in addresses.COUNTERS.items()},
+}
 _OF_SOURCE = {
     operands.IMMEDIATE: "immediate",
     **{field: "register" for field in operands.SOURCES},
@@ -38,7 +53,6 @@ _OF_SOURCE = {
     **{field: "negated (!x)" for field in operands.NEGATE},
     **{field: "absolute (|x|)" for field in operands.ABSOLUTE},
 }
-_FIXED = {operands.IMMEDIATE_FLAG: "immediate flag", operands.ROUNDING: "rounding"}
 
 
 def layout(form: Form) -> list[Part]:
@@ -71,28 +85,42 @@ def _parts_of(kind: Kind, owned: int) -> Iterator[Part]:
 
 def _fixed(form: Form, left: int) -> Iterator[Part]:
     """Bits that no operand owns: reserved, or with a fixed value."""
-    for field, what in _FIXED.items():
-        if field.mask & left == field.mask and (field.mask & form.value or field == operands.IMMEDIATE_FLAG):
+    known = (
+        {operands.IMMEDIATE_FLAG: "immediate flag"}
+        if any(_may_be_immediate(kind) for kind in form.instruction.kinds)
+        else {}
+    )
+    if any(binding.name == "rounding" for binding in form.instruction.bindings):
+        known[operands.ROUNDING] = "rounding"
+    for field, what in known.items():
+        if field.mask & left == field.mask:
             left &= ~field.mask
             yield Part(field.high, field.low, f"{what} = {field.get(form.value)}")
-    ones = form.value & left
     for high, low in _runs(left):
-        for top, end in _split(high, low, ones):
+        for top, end in _trimmed(high, low, form.value & left):
             value = Field(top, end).get(form.value)
             yield Part(top, end, f"= {value:#x}" if value else "0")
 
 
-def _split(high: int, low: int, ones: int) -> Iterator[tuple[int, int]]:
-    """A run of fixed bits, cut where zeros and other values meet."""
-    inside = [(top, end) for top, end in _runs(ones) if low <= end and top <= high]
-    above = high
-    for top, end in inside:
-        if top < above:
-            yield above, top + 1
-        yield top, end
-        above = end - 1
-    if above >= low:
-        yield above, low
+def _may_be_immediate(kind: Kind) -> bool:
+    return isinstance(kind, Source) and kind.flags.last
+
+
+def _trimmed(high: int, low: int, ones: int) -> Iterator[tuple[int, int]]:
+    """A run of fixed bits; of a long one, the zeros around its value are parts of their own."""
+    value = ones & Field(high, low).mask
+    top, end = value.bit_length() - 1, (value & -value).bit_length() - 1
+    if not value or high - low < SHORT:
+        top, end = high, low
+    if top < high:
+        yield high, top + 1
+    yield top, end
+    if low < end:
+        yield end - 1, low
+
+
+SHORT = 8
+"""Fixed bits up to so many in a row are one value."""
 
 
 def _runs(mask: int) -> Iterator[tuple[int, int]]:
@@ -117,71 +145,67 @@ class Example(NamedTuple):
     text: str
     after: dict[str, str]
 
+    def __str__(self) -> str:
+        """`vreg2 = 1.5, vreg3 = 2.25:  v.add.f32 vreg1, vreg2, vreg3  gives vreg1 = 3.75`."""
+        before, after = (
+            ", ".join(f"{name} = {value}" for name, value in side.items()) for side in (self.before, self.after)
+        )
+        return f"{f'{before}:  ' if before else ''}{self.text}{f'  gives {after}' if after else ''}"
+
 
 def example(instruction: Instruction, text: str) -> Example:
     """One of an instruction's examples with registers chosen for its operands."""
     before, _, after = text.partition("|")
-    given = dict(item.split("=", 1) for item in before.split())
-    results = dict(item.split("=", 1) for item in after.split())
+    given, results = _pairs(before), _pairs(after)
     form = instruction.forms[0]
-    values = tuple(_chosen(kind, index, given) for index, kind in enumerate(instruction.kinds))
+    values = tuple(_chosen(kind, index, form, given) for index, kind in enumerate(instruction.kinds))
     word = form.encode(values, (False,) * len(instruction.suffixes))
-    names = {kind.name: _name(value) for kind, value in zip(instruction.kinds, values, strict=True)}
-    shown = {kind.name for kind in instruction.kinds if isinstance(kind, Number | Waits | NamedKind) or form.immediate and _is_number(kind)}
+    names: dict[str, str] = {}
+    for kind, value in zip(instruction.kinds, values, strict=True):
+        if isinstance(value, Register) and not isinstance(kind, NamedKind):
+            names[kind.name] = register_text(value)
+    inside = {kind.name for kind in instruction.kinds} - set(names)
     return Example(
-        {names.get(name, name): value for name, value in given.items() if name not in shown},
+        {names.get(name, name): value for name, value in given.items() if name not in inside},
         form.text(word),
-        {names.get(name, name): value for name, value in results.items()},
+        {names.get(name, _RESULTS.get(name, name)): value for name, value in results.items()},
     )
 
 
-def _is_number(kind: Kind) -> bool:
-    return isinstance(kind, Source) and kind.flags.last
+_RESULTS = {"next": "words skipped", "split": "lanes that branch", "stop": "the warp's next step"}
+"""What examples call results that are no registers."""
 
 
-def _chosen(kind: Kind, index: int, given: dict[str, str]) -> Value:
-    """A value for an operand: the example's where it is part of the text, else registers numbered by position."""
+def _pairs(text: str) -> dict[str, str]:
+    """`a=1 b=2` as a dictionary; a comma and a space do not part."""
+    pairs = [pair.partition("=") for pair in re.split(r"(?<!,)\s+", text.strip()) if pair]
+    return {name: value for name, _, value in pairs}
+
+
+def _chosen(kind: Kind, index: int, form: Form, given: dict[str, str]) -> Value:
+    """A value for an operand: the example's if it is part of the text, else registers numbered by position."""
     text = given.get(kind.name, "0")
     match kind:
         case NamedKind():
-            return Register("s", kind.names[text if text in kind.names else next(iter(kind.names))][0], kind.words)
+            number, words = kind.names.get(text) or next(iter(kind.names.values()))
+            return Register("s", number, words)
         case Target():
-            return int(text, 0) & 0xFFFFF
+            return int(text, 0) - 1 & 0xFFFFF
         case Number():
             return int(text, 0)
         case AddressKind():
-            base = Register(kind.base_bank, 8, kind.base_words)
-            return Address(0, Register(kind.index_bank, 4) if kind.index_bank else None, 2 if kind.index_bank else 0, base)
+            index_register = Register(kind.index_bank, 3 if kind.index_bank == "v" else 12) if kind.index_bank else None
+            return Address(0, index_register, 2 if index_register else 0, Register(kind.base_bank, 8, kind.base_words))
         case Waits():
-            return tuple(counter(part, _Nothing()) for part in re.findall(r"\w+(?:\(\d+\))?", text))
-        case RegisterKind():
-            return _register(kind.bank, index, kind.words)
-        case Source() if kind.flags.last and kind.field not in operands.SOURCES[:1] and kind.usual == "v" and _only_immediate(kind):
-            return int(text, 0)
-        case Source():
-            return _register(kind.usual, index, kind.words)
+            return tuple((name, int(count or 0)) for name, count in re.findall(r"(\w+)(?:\((\d+)\))?", text))
+        case Source() if form.immediate and kind.flags.last:
+            return int(text, 0) & 0xFFFFFFFF if text.lstrip("-").isalnum() else float_bits(float(text))
+        case Source() | RegisterKind():
+            bank = kind.usual if isinstance(kind, Source) else kind.bank
+            number = (index + 1) * (1 if kind.words == 1 else 4) + (16 if bank == "s" else 0)
+            return Register(bank, number, kind.words)
         case _:
-            raise TypeError(f"no example value for {type(kind).__name__}")
-
-
-def _only_immediate(kind: Source) -> bool:
-    return kind.flags.either is False
-
-
-class _Nothing:
-    """A context in which no name has a value."""
-
-    def lookup(self, name: str) -> Value:
-        raise ValueError(f"{name} has no value in an example")
-
-
-def _register(bank: str, index: int, words: int) -> Register:
-    number = index + 1 if words == 1 else 4 * (index + 1)
-    return Register(bank, number + (20 if bank == "s" else 0) // words * words, words)
-
-
-def _name(value: Value) -> str:
-    return register_text(value) if isinstance(value, Register) else "memory" if isinstance(value, Address) else ""
+            raise TypeError(f"no example value for a {type(kind).__name__}")
 
 
 # ---- finding ---------------------------------------------------------------------------------------------------------
@@ -199,3 +223,17 @@ def find(mnemonic: str) -> list[Instruction]:
             hint = f"did you mean {' or '.join(near)}?" if near else "`m890 isa --list` shows them all"
         raise ValueError(f"no instruction is called '{mnemonic}': {hint}")
     return list(dict.fromkeys(form.instruction for form, _ in found))
+
+
+def usage(instruction: Instruction) -> str:
+    """The text form with optional suffixes in brackets: `v.add.f32[.ftz][.sat] d, a, b`."""
+    name, _, rest = instruction.pattern.partition(" ")
+    suffixes = {suffix.name: suffix.text for suffix in instruction.suffixes}
+    name = re.sub(r"\{(\w+)\}", lambda match: f"[{suffixes[match[1]]}]", name)
+    rest = re.sub(r"\{(\w+):[^}]+\}", lambda match: match[1], rest)
+    return f"{name} {rest}".rstrip()
+
+
+def operands_of(instruction: Instruction) -> list[tuple[str, str, str]]:
+    """Name, role and what may stand there, of each operand."""
+    return [(kind.name, kind.role, kind.summary()) for kind in instruction.kinds]

@@ -16,7 +16,7 @@ from ..emulator.faults import LaunchError, Timeout
 from ..emulator.launch import Limits, dim3
 from ..isa.program import Kernel, Parameter
 from ..isa.spec import Decoded
-from .arrays import Array, Element, Shape, device_layout, from_device, save, to_device
+from .arrays import Array, Element, Shape, check_target, device_layout, from_device, save, to_device
 from .exits import InputError
 from .initial import content
 from .launchfile import ArgumentValue, BufferSpec, CheckSpec, Job, LaunchSpec
@@ -57,7 +57,7 @@ class Launched:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A comparison: how many elements differ, the largest error, and the first difference as (index, found, expected)."""
+    """A comparison: how many elements differ, the largest error, the first difference as (index, found, expected)."""
 
     buffer: str
     passed: bool
@@ -98,7 +98,13 @@ class Outcome:
             first = check.pop("first")
             check["first"] = first and dict(zip(("index", "found", "expected"), first, strict=True))
         launches = [asdict(launch) for launch in self.launches]
-        return {"profile": self.profile, "passed": self.passed, "launches": launches, "checks": checks, "saved": self.saved}
+        return {
+            "profile": self.profile,
+            "passed": self.passed,
+            "launches": launches,
+            "checks": checks,
+            "saved": self.saved,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +123,19 @@ class Held:
 class Runner:
     """One run of a job. `outcome` says how far it came, also after an error."""
 
-    def __init__(self, job: Job, options: Options) -> None:
+    def __init__(self, job: Job, options: Options, outcome: Outcome | None = None) -> None:
         """Make the chip and load every object. Raises JobError, InputError and what loading raises."""
         self.job, self.options = job, options
+        self.outcome = Outcome() if outcome is None else outcome
+        for path in job.saves.values():
+            check_target(path)
         try:
             profile = find_profile(job.profile, job.folder)
         except ValueError as error:
             raise error if isinstance(error, InputError) else JobError("profile", str(error)) from None
         timing: dict[str, Any] = {} if job.timing == "eager" else {"timing": job.timing}
-        self.chip = Chip(profile, poison=options.poison, **timing)
-        self.outcome = Outcome(profile.name)
+        self.chip = Chip(profile, poison=options.poison or None, **timing)
+        self.outcome.profile = profile.name
         self.modules: dict[Path, LoadedModule] = {}
         self.held: dict[str, Held] = {}
         self.kernels: list[LoadedKernel] = []
@@ -166,7 +175,7 @@ class Runner:
         buffer = self.chip.empty(stored, dtype, name=spec.name)
         if array is not None:
             buffer.copy_from_host(to_device(array, kind))
-        elif self.options.poison:
+        elif self.chip.mode.poison:
             buffer.view()[...] = np.zeros((), dtype)
         return Held(buffer, kind, shape)
 
@@ -227,11 +236,15 @@ def check_arguments(kernel: Kernel, launch: LaunchSpec, buffers: Mapping[str, Bu
     params = {parameter.name: parameter for parameter in kernel.params}
     for name in launch.args:
         if name not in params:
-            raise JobError(launch.where, f"kernel '{kernel.name}' has no parameter '{name}': {nearest_of(name, params)}")
+            raise JobError(
+                launch.where, f"kernel '{kernel.name}' has no parameter '{name}': {nearest_of(name, params)}"
+            )
     missing = [parameter for parameter in kernel.params if parameter.name not in launch.args]
     if missing:
         listed = ", ".join(f"{parameter.name} ({_takes(parameter)})" for parameter in missing)
-        raise JobError(launch.where, f"kernel '{kernel.name}' lacks {len(missing)} of {len(params)} arguments: {listed}")
+        raise JobError(
+            launch.where, f"kernel '{kernel.name}' lacks {len(missing)} of {len(params)} arguments: {listed}"
+        )
     for name, value in launch.args.items():
         problem = _problem(params[name], value, buffers)
         if problem:

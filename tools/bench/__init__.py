@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 import click
@@ -44,14 +45,13 @@ def main(only: Sequence[str] = (), json_path: str | None = None, *, repeat: int 
         try:
             with one_core():
                 result = ENTRIES[name](name, repeat)
+            results.append(result)
+            click.echo(table.line(result, width), err=to_stderr)
+            if name in kernels.USES_BLAS and (harder := _with_avx512(name, repeat)):
+                click.echo(table.line(replace(harder, name=f"  {HARD}"), width), err=to_stderr)
         except Exception as error:
             failed += 1
             complain(f"{name}: {error or type(error).__name__}")
-            continue
-        results.append(result)
-        click.echo(table.line(result, width), err=to_stderr)
-        if name in kernels.USES_BLAS and (harder := _with_avx512(name, repeat)):
-            click.echo(f"  under {CORE_TYPE}={HARD}: {table.line(harder, 0).strip()}", err=to_stderr)
     if json_path is not None:
         with atomic(json_path) as file:
             file.write(json.dumps([result.as_json() for result in results], indent=2).encode() + b"\n")
@@ -72,7 +72,8 @@ def _with_avx512(name: str, repeat: int | None) -> Result | None:
     if CORE_TYPE in os.environ or not llvm.get_host_cpu_features().get("avx512f"):
         return None
     code = f"from {__package__} import main; main([{name!r}], '-', repeat={repeat!r})"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, CORE_TYPE: HARD}, check=False, stdout=subprocess.PIPE, text=True
-    )
-    return Result(**json.loads(done.stdout)[0]) if done.returncode == 0 else None
+    environment = {**os.environ, CORE_TYPE: HARD}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"under {CORE_TYPE}={HARD}: {done.stderr.strip()}")
+    return Result(**json.loads(done.stdout)[0])

@@ -77,8 +77,13 @@ def _agree(name: str, good: bool) -> None:
 def _result(name: str, times: list[float], executed: int, operations: int) -> Result:
     seconds, numpy_seconds = times
     return Result(
-        name, seconds, numpy_seconds, ratio=numpy_seconds / seconds, unit_ns=seconds / executed * 1e9,
-        gflops=operations / seconds / 1e9, threads=1,
+        name,
+        seconds,
+        numpy_seconds,
+        ratio=numpy_seconds / seconds,
+        unit_ns=seconds / executed * 1e9,
+        gflops=operations / seconds / 1e9,
+        threads=1,
     )
 
 

@@ -65,13 +65,19 @@ def warm_run(name: str, repeat: int | None) -> Result:
 
 def _run_saxpy(cache: str) -> None:
     """Run the saxpy launch file in a process of its own, in a folder that is thrown away."""
-    command = [sys.executable, "-c", RUN.format(package=__package__.rpartition(".")[0]), "run", str(path("saxpy", ".toml"))]
+    code, file = RUN.format(package=__package__.rpartition(".")[0]), str(path("saxpy", ".toml"))
+    environment = {**os.environ, "M890_CACHE_DIR": cache}
     with TemporaryDirectory(prefix="m890-bench-") as here:
         done = subprocess.run(
-            command, cwd=here, env={**os.environ, "M890_CACHE_DIR": cache}, check=False, capture_output=True, text=True
+            [sys.executable, "-c", code, "run", file],
+            cwd=here,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
         )
     if done.returncode:
-        raise RuntimeError(f"`m890 run {command[-1]}` ended with {done.returncode}: {(done.stderr.strip() or '-').splitlines()[-1]}")
+        raise RuntimeError(f"`m890 run {file}` ended with exit code {done.returncode}:\n{done.stderr.strip()}")
 
 
 ENTRIES: dict[str, Callable[[str, int | None], Result]] = {

@@ -7,27 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..help import Verb
+
 if TYPE_CHECKING:
     from ...isa.diagnostics import Diagnostic
     from ...isa.program import Module
 
 
-@click.command("asm")
+EXAMPLES = r"""
+m890 asm saxpy.s -o saxpy.hgbin
+m890 asm gemm.s -I include -D TILE=32 -D UNROLL -o gemm32.hgbin
+m890 asm kernel.s -o - --json 2>/dev/null > kernel.hgbin
+"""
+
+
+@click.command("asm", cls=Verb, examples=EXAMPLES)
 @click.argument("file", type=click.Path())
 @click.option("-o", "--output", metavar="OUT", help="The object file; by default FILE's name with .hgbin, here.")
 @click.option("-I", "include", multiple=True, metavar="DIR", help="Look for .include files here, too.")
-@click.option("-D", "defines", multiple=True, metavar="NAME[=VALUE]", help="Define a symbol, as .equ does; 1 without VALUE.")
+@click.option(
+    "-D", "defines", multiple=True, metavar="NAME[=VALUE]", help="Define a symbol, as .equ does; 1 without VALUE."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print kernels, or errors and warnings, as JSON.")
 def command(file: str, output: str | None, include: tuple[str, ...], defines: tuple[str, ...], as_json: bool) -> None:
     """Assemble FILE into an object file. `-` as FILE reads stdin, as OUT writes stdout.
 
     All errors are reported at once, with line, caret and hint; warnings do not keep the object from being written.
-
-    \b
-    Examples:
-      m890 asm saxpy.s -o saxpy.hgbin
-      m890 asm gemm.s -I include -D TILE=32 -D UNROLL -o gemm32.hgbin
-      m890 asm kernel.s -o - --json 2>/dev/null > kernel.hgbin
     """
     from ...isa.diagnostics import AssemblyError
     from ...isa.objectfile import write
@@ -61,11 +66,16 @@ def command(file: str, output: str | None, include: tuple[str, ...], defines: tu
     elif target != "-":
         for kernel in module.kernels.values():
             tsm = f", {kernel.tsm:,} bytes of TSM" if kernel.tsm else ""
-            say(f"{target}: {kernel.name}: {len(kernel.words):,} words, {kernel.vregs} vregs, {kernel.sregs} sregs{tsm}")
+            say(
+                f"{target}: {kernel.name}: {len(kernel.words):,} words, {kernel.vregs} vregs, {kernel.sregs} sregs{tsm}"
+            )
 
 
 def describe(module: Module) -> dict[str, Any]:
     """What a launch must know of a module."""
     names = ("name", "vregs", "sregs", "tsm", "private", "maxntid", "params")
-    kernels = [{"words": len(kernel.words), **{name: getattr(kernel, name) for name in names}} for kernel in module.kernels.values()]
+    kernels = [
+        {"words": len(kernel.words), **{name: getattr(kernel, name) for name in names}}
+        for kernel in module.kernels.values()
+    ]
     return {"arch": module.arch, "kernels": kernels, "data_bytes": len(module.data)}

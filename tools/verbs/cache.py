@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import click
 
+from ..help import Verb
 
-@click.command("cache")
+EXAMPLES = r"""
+m890 cache
+m890 cache --clear
+"""
+
+
+@click.command("cache", cls=Verb, examples=EXAMPLES)
 @click.option("--clear", is_flag=True, help="Remove everything.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(clear: bool, as_json: bool) -> None:
@@ -13,11 +20,6 @@ def command(clear: bool, as_json: bool) -> None:
 
     It is never stale: an object's name is a hash of all that it depends on. It lies in $M890_CACHE_DIR, by default
     $XDG_CACHE_HOME/m890 or ~/.cache/m890, and clearing it costs a second or so when the next kernel runs.
-
-    \b
-    Examples:
-      m890 cache
-      m890 cache --clear
     """
     from ...emulator.cache import ObjectCache, folder
     from ..output import say, say_json

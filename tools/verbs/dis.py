@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import click
 
+from ..help import Verb
 
-@click.command("dis")
+EXAMPLES = r"""
+m890 dis saxpy.hgbin
+m890 dis saxpy.hgbin --addresses --bytes --annotate
+m890 dis saxpy.hgbin --no-lines | m890 asm - -o copy.hgbin
+"""
+
+
+@click.command("dis", cls=Verb, examples=EXAMPLES)
 @click.argument("file", type=click.Path())
 @click.option("--addresses", is_flag=True, help="Print each word's address in its kernel.")
-@click.option("--bytes", "words", is_flag=True, help="Print each word's bytes; with --addresses as in the vendor's listings.")
+@click.option(
+    "--bytes", "words", is_flag=True, help="Print each word's bytes; with --addresses as in the vendor's listings."
+)
 @click.option("--lines/--no-lines", default=True, help="Say which source lines words come from (default: yes).")
 @click.option("--annotate", is_flag=True, help="Add offsets in bytes, branch targets and parameters as comments.")
 @click.option("--kernel", metavar="NAME", help="Only this kernel.")
 def command(file: str, addresses: bool, words: bool, lines: bool, annotate: bool, kernel: str | None) -> None:
-    """Disassemble FILE, an object; a source is assembled first. The text assembles back to the same bytes.
-
-    \b
-    Examples:
-      m890 dis saxpy.hgbin
-      m890 dis saxpy.hgbin --addresses --bytes --annotate
-      m890 dis saxpy.hgbin --no-lines | m890 asm - -o copy.hgbin
-    """
+    """Disassemble FILE, an object; a source is assembled first. The text assembles back to the same bytes."""
     from ...isa.disassembler import disassemble
     from ..loading import load_module, nearest_of
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from ..help import Verb
+
 if TYPE_CHECKING:
     from ...emulator.profiles import Fact, Profile
 
@@ -17,7 +19,15 @@ SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 BINARY = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
-@click.command("info")
+EXAMPLES = r"""
+m890 info
+m890 info M890
+m890 info M890 mine.toml
+m890 info 810E --json
+"""
+
+
+@click.command("info", cls=Verb, examples=EXAMPLES)
 @click.argument("profiles", nargs=-1, metavar="[M890|810E|FILE.toml]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers in their units as JSON.")
 def command(profiles: tuple[str, ...], as_json: bool) -> None:
@@ -25,13 +35,6 @@ def command(profiles: tuple[str, ...], as_json: bool) -> None:
 
     Tags: `published` by the vendor or in print, `measured` by someone with the card, `defined` by this project because
     nothing public says it. A profile of your own is a TOML file: base = "M890" and entries to override.
-
-    \b
-    Examples:
-      m890 info
-      m890 info M890
-      m890 info M890 mine.toml
-      m890 info 810E --json
     """
     from ...emulator.profiles import PROFILES
     from ..loading import find_profile
@@ -114,5 +117,11 @@ def _number(value: int | float, unit: str) -> str:
         for size, prefix in SI:
             if value >= size:
                 return f"{value / size:.4g} {prefix}{unit}"
-    text = f"{value:,}" if isinstance(value, int) and value >= 10_000 else f"{value:g}" if isinstance(value, float) else str(value)
+    text = (
+        f"{value:,}"
+        if isinstance(value, int) and value >= 10_000
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
     return f"{text} {unit}".rstrip()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..exits import Code, InputError
+from ..help import Verb
 
 if TYPE_CHECKING:
     from ..launchfile import ArgumentValue, Job
@@ -15,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Extents(click.ParamType):
-    """`4` or `4x2x1` (commas will do as well)."""
+    """`4`, `4,2` or `4,2,1`; `x` will do for a comma."""
 
-    name = "X[xY[xZ]]"
+    name = "extents"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """The extents as whole numbers."""
         if isinstance(value, tuple):
             return value
-        parts = value.replace(",", "x").split("x")
+        parts = value.replace("x", ",").split(",")
         if not 1 <= len(parts) <= 3 or not all(part.strip().isdecimal() and int(part) for part in parts):
-            self.fail(f"'{value}' is no extent: write 4, 4x2 or 4x2x1", param, ctx)
+            self.fail(f"'{value}' is no extent: write 4, or 4,2 or 4,2,1", param, ctx)
         return tuple(int(part) for part in parts)
 
 
@@ -45,76 +48,106 @@ class Named(click.ParamType):
         return name, rest
 
 
-@click.command("run")
+VALUES = """
+n=1000  a=-1.5  m=0xff     a number
+w=1,2,3                    the numbers of an array parameter
+x=x.npy  x=npy:x.npy       a buffer with the content of a file
+x=npy:x.npy:bf16           the same, for bytes without a type
+x=safetensors:m.st:w1      a tensor of a safetensors file
+x=zeros:f32:1000           a buffer of zeros; shapes are 1000 or 32x32
+x=full:1.5:f32:32x32       every element is 1.5
+x=arange:s32:1000          0, 1, 2, ...
+x=rand:7:f32:1000          random from seed 7: floats in [-1, 1), any integer
+z=x                        the buffer of argument x once more
+"""
+EXAMPLES = r"""
+m890 run saxpy.s --grid 4 --block 256 --arg n=1000 --arg a=2.0 \
+         --arg x=x.npy --arg y=zeros:f32:1000 --out y=y.npy
+m890 run gemm.hgbin --kernel gemm --grid 8,8 --block 16,16 --tsm 4096 ... --json
+m890 run gemm.toml --timing late --limit 1000000
+"""
+
+
+@click.command("run", cls=Verb, examples=EXAMPLES, sections={"Values of --arg": VALUES})
 @click.argument("file", type=click.Path(), metavar="FILE|LAUNCH.toml")
 @click.option("--kernel", metavar="NAME", help="The kernel, if FILE has several; of a launch file, only its launches.")
-@click.option("--grid", type=Extents(), help="Blocks of the grid.")
-@click.option("--block", type=Extents(), help="Threads of a block.")
+@click.option("--grid", type=Extents(), metavar="X[,Y[,Z]]", help="Blocks of the grid.")
+@click.option("--block", type=Extents(), metavar="X[,Y[,Z]]", help="Threads of a block.")
 @click.option("--tsm", type=click.IntRange(0), metavar="BYTES", help="Bytes of TSM beyond the kernel's own.")
-@click.option("--arg", "args", type=Named("NAME=VALUE"), multiple=True, help="An argument; see below.")
-@click.option("--out", "outs", type=Named("NAME=FILE"), multiple=True, help="Save a buffer as .npy or .safetensors after the run.")
+@click.option("--arg", "args", type=Named("NAME=VALUE"), multiple=True, help="An argument; its forms are listed below.")
+@click.option(
+    "--out", "outs", type=Named("NAME=FILE"), multiple=True, help="Save a buffer as .npy or .safetensors after the run."
+)
 @click.option("--chip", metavar="NAME|FILE.toml", help="M890 (default), 810E, or a profile of your own.")
 @click.option("--chips", type=click.IntRange(1), help="Number of chips (this version: 1).")
-@click.option("--timing", type=click.Choice(["eager", "late"]), help="When outstanding loads and stores complete: at once, or as late as they may.")
+@click.option(
+    "--timing",
+    type=click.Choice(["eager", "late"]),
+    help="When outstanding loads and stores complete: at once, or as late as they may.",
+)
 @click.option("--poison", is_flag=True, help="Fill registers, TSM and new memory with 0x7fff7fff.")
 @click.option("--limit", type=click.IntRange(1), metavar="COUNT", help="Give up a launch after so many instructions.")
-@click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time.")
+@click.option(
+    "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time."
+)
 @click.option("--quantum", type=click.IntRange(1), help="Instructions between two meetings of chips; no effect on one.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the schedule; no effect on one chip.")
 @click.option("--threads", type=click.IntRange(1), help="Host threads; no effect on one chip.")
 @click.option("-I", "include", multiple=True, metavar="DIR", help="Look for .include files here, too.")
 @click.option("-D", "defines", multiple=True, metavar="NAME=VALUE", help="Define a symbol for the assembler.")
-@click.option("--fidelity", is_flag=True, help="List the instructions whose meaning this project defines, for want of a publication.")
+@click.option(
+    "--fidelity",
+    is_flag=True,
+    help="List the instructions whose meaning this project defines, for want of a publication.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     """Run a kernel, or everything a launch file asks for.
 
-    FILE is a source, which is assembled first, or an object. --arg gives each of its parameters a value:
-
-    \b
-      n=1000  a=-1.5  m=0xff     a number
-      w=1,2,3                    the numbers of an array parameter
-      x=x.npy  x=npy:x.npy       a buffer with the content of a file
-      x=npy:x.npy:bf16           the same, for nameless bytes (see below)
-      x=safetensors:m.st:w1      a tensor of a safetensors file
-      x=zeros:f32:1000           a buffer of zeros; shapes are 1000 or 32x32
-      x=full:1.5:f32:32x32       every element is 1.5
-      x=arange:s32:1000          0, 1, 2, ...
-      x=rand:7:f32:1000          random from seed 7: floats in [-1, 1), any integer
-      z=x                        the buffer of argument x once more
+    FILE is a source, which is assembled first, or an object. --arg gives each of its parameters a value;
+    the forms are listed below.
 
     Types are u8 to u64, s8 to s64, f16, f32, f64, bf16, e4m3, e5m2, e2m1 (two to a byte) and e8m0. bf16 and narrower
-    keep their type in .safetensors; in .npy they are saved as a record with one field named by the type, which reads
-    back as it was. np.save of an ml_dtypes array loses the type; name it as above, or save e5m2 otherwise.
+    keep their type in .safetensors; in .npy they are saved as a record with one field that is named by the type, which
+    reads back as it was. np.save of an ml_dtypes array loses the type: name it, x=npy:x.npy:bf16.
 
     In a launch file, flags override keys of the same name, and --arg an argument or its buffer's content. Paths
     in a launch file are relative to it; where [save] and --out write is relative to the current folder.
-
-    \b
-    Examples:
-      m890 run saxpy.s --grid 4 --block 256 --arg n=1000 --arg a=2.0 \\
-               --arg x=x.npy --arg y=zeros:f32:1000 --out y=y.npy
-      m890 run gemm.hgbin --kernel gemm --grid 8x8 --block 16x16 --tsm 4096 ... --json
-      m890 run gemm.toml --timing late --limit 1000000
     """
-    from ..runner import JobError, Runner
+    from ..output import note
+    from ..runner import Outcome, Runner
 
     is_launch_file = file.endswith(".toml")
-    job = _job(file, is_launch_file, flags)
-    runner = None
+    outcome = Outcome()
     try:
-        runner = Runner(job, _options(flags))
-        _check_saves(job)
-        outcome = runner.run()
-    except JobError as error:
-        raise (InputError(f"{file}: {error}") if is_launch_file else click.UsageError(str(error))) from None
+        with _mistakes(file, is_launch_file):
+            job = _job(file, is_launch_file, flags)
+            runner = Runner(job, _options(flags), outcome)
+            runner.run()
+    except click.UsageError:
+        raise
     except Exception as error:
-        if as_json and runner is not None:
-            _print_failure(runner.outcome, error)
+        if as_json:
+            _print_failure(outcome, error)
         raise
     _print(outcome, runner.fidelity() if fidelity else None, as_json)
+    for name, path in outcome.saved.items():
+        note(f"saved {name} to {path}")
     if not outcome.passed:
         raise SystemExit(Code.FAILED)
+
+
+@contextmanager
+def _mistakes(file: str, is_launch_file: bool) -> Generator[None, None, None]:
+    """A launch that does not fit its kernel is a bad launch file, or bad usage if flags asked for it."""
+    from ..runner import JobError
+
+    try:
+        yield
+    except JobError as error:
+        if is_launch_file:
+            raise InputError(f"{file}: {error}") from None
+        raise click.UsageError(str(error)) from None
 
 
 def _options(flags: dict[str, Any]) -> Any:
@@ -200,7 +233,9 @@ def _value(name: str, text: str, job: Job) -> ArgumentValue:
         numbers = [number(part.strip()) for part in text.split(",")]
     except ValueError:
         forms = ", ".join(FORMS.values())
-        raise click.UsageError(f"--arg {name}: '{text}' is neither a number nor a buffer: write a number, FILE.npy or one of {forms}") from None
+        raise click.UsageError(
+            f"--arg {name}: '{text}' is neither a number nor a buffer: write a number, FILE.npy or one of {forms}"
+        ) from None
     return numbers[0] if len(numbers) == 1 else numbers
 
 
@@ -213,20 +248,13 @@ def _put_saves(job: Job, outs: dict[str, str]) -> None:
     job.saves.update(outs)
 
 
-def _check_saves(job: Job) -> None:
-    from ..arrays import check_target
-
-    for path in job.saves.values():
-        check_target(path)
-
-
 # ---- the result ------------------------------------------------------------------------------------------------------
 
 
 def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from ..output import note, say, say_json, style
+    from ..output import say, say_json, style
 
     if as_json:
         result = outcome.as_dict()
@@ -235,21 +263,29 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool) -> None
         say_json(result)
         return
     for launch in outcome.launches:
-        grid, block = ("x".join(str(extent) for extent in extents) for extents in (_short(launch.grid), _short(launch.block)))
-        say(f"{launch.kernel}  grid {grid}  block {block}  {launch.instructions:,} instructions  {launch.seconds:.3f} s")
+        grid, block = (
+            "x".join(str(extent) for extent in extents) for extents in (_short(launch.grid), _short(launch.block))
+        )
+        say(
+            f"{launch.kernel}  grid {grid}  block {block}  {launch.instructions:,} instructions  {launch.seconds:.3f} s"
+        )
     for check in outcome.checks:
         verdict = style("PASS", fg="green", bold=True) if check.passed else style("FAIL", fg="red", bold=True)
         text = f"check {check.buffer}  {verdict}  {check.elements:,} elements, max abs error {check.max_abs_error:g}"
         if check.first:
             index, found, expected = check.first
-            text += f", {check.differing:,} differ, first [{', '.join(map(str, index))}]: {found!r}, expected {expected!r}"
+            text += (
+                f", {check.differing:,} differ, first [{', '.join(map(str, index))}]: {found!r}, expected {expected!r}"
+            )
         say(text)
     if relied is not None:
-        say(f"{len(relied)} instructions in use whose meaning is defined by this project:" if relied else "every instruction in use is published or measured")
+        say(
+            f"{len(relied)} instructions in use whose meaning is defined by this project:"
+            if relied
+            else "every instruction in use is published or measured"
+        )
         for one in relied:
             say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'no source'}")
-    for name, path in outcome.saved.items():
-        note(f"saved {name} to {path}")
 
 
 def _short(extents: tuple[int, ...]) -> tuple[int, ...]:
@@ -268,8 +304,10 @@ def _print_failure(outcome: Outcome, error: Exception) -> None:
     if code is Code.BUG:
         return
     fields = {name: value for name, value in vars(error).items() if not name.startswith("_")}
-    say_json({
-        **outcome.as_dict(),
-        "passed": False,
-        "error": {"kind": type(error).__name__, "exit_code": int(code), "text": message_of(error), **fields},
-    })
+    say_json(
+        {
+            **outcome.as_dict(),
+            "passed": False,
+            "error": {"kind": type(error).__name__, "exit_code": int(code), "text": message_of(error), **fields},
+        }
+    )

@@ -1,0 +1,61 @@
+"""Whatever a kernel's words are, the host is safe: a run ends well, or in one of the emulator's own errors."""
+
+import random
+
+import numpy as np
+import pytest
+
+import m890
+from m890.isa import ISA
+from m890.isa.program import Kernel, Module, lay_out
+
+FORMS = list(ISA.forms())
+PARAMS = lay_out([("x", "ptr", 1), ("n", "u32", 1)])
+LIMITS = m890.Limits(instructions=20_000, seconds=5)
+
+
+def random_words(seed: int, count: int) -> np.ndarray:
+    """Valid words with every operand at random, a few random bit patterns among them."""
+    chance = random.Random(seed)
+    words = [chance.choice(FORMS).sample(chance) for _ in range(count)]
+    for place in chance.sample(range(count), count // 40):
+        words[place] = chance.getrandbits(64)
+    return np.array(words, np.uint64)
+
+
+def attempt(chip: m890.Chip, words: np.ndarray, buffer: m890.Buffer) -> str:
+    """How the launch ended."""
+    kernel = Kernel("k", words, vregs=256, sregs=192, tsm=1024, params=PARAMS)
+    loaded = chip.load(Module("ppu0015", {"k": kernel}))["k"]
+    try:
+        loaded.launch((2, 1, 1), (48, 1, 1), (buffer, 7), limits=LIMITS)
+    except m890.M890Error as error:
+        assert str(error)
+        return type(error).__name__
+    return "end"
+
+
+@pytest.mark.parametrize("timing", ["eager", "late"])
+def test_random_words_end_in_a_result_or_a_clear_error(timing: str) -> None:
+    chip = m890.Chip(timing=timing)
+    buffer = chip.empty(1024)
+    endings = {attempt(chip, random_words(seed, 60), buffer) for seed in range(60)}
+    assert "Fault" in endings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("timing", ["eager", "late"])
+def test_many_random_words(timing: str) -> None:
+    chip = m890.Chip(timing=timing)
+    buffer = chip.empty(1024)
+    endings = {attempt(chip, random_words(seed, 200), buffer) for seed in range(1500)}
+    assert {"Fault", "Timeout"} <= endings
+
+
+def test_same_words_same_end() -> None:
+    chips = [m890.Chip(), m890.Chip()]
+    buffers = [chip.to_device(np.arange(1024, dtype=np.uint32)) for chip in chips]
+    for seed in range(20):
+        words = random_words(seed, 40)
+        assert attempt(chips[0], words, buffers[0]) == attempt(chips[1], words, buffers[1])
+        np.testing.assert_array_equal(buffers[0].view(), buffers[1].view())
