@@ -54,8 +54,7 @@ def _pointer(where: str, value: Any, chip: int) -> int:
 
 
 def _number(where: str, kind: str, value: Any) -> Any:
-    number = np.isscalar(value) or isinstance(value, np.ndarray | np.generic)
-    if isinstance(value, str | bytes) or not number:
+    if not _is_number(value):
         raise LaunchError(f"{where} is of type {kind} and takes a number, not {type(value).__name__}")
     if np.ndim(value) != 0:
         raise LaunchError(f"{where} is of type {kind} and takes one number, not an array of shape {np.shape(value)}")
@@ -69,6 +68,12 @@ def _number(where: str, kind: str, value: Any) -> Any:
             raise LaunchError(f"{where} is of type {kind}; {value} is outside {low} to {high}")
         return int(value)
     return value
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str | bytes | memoryview | complex | np.complexfloating):
+        return False
+    return bool(np.isscalar(value)) or isinstance(value, np.ndarray | np.generic)
 
 
 def _bf16(value: float) -> int:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
+from .fingerprint import unchanged
+
 _MAGIC = b"m890obj1"
 
 
@@ -61,8 +63,11 @@ class ObjectCache:
         return self._add(key, body)
 
     def save(self, key: str, data: bytes) -> int:
-        """Keep an object and return its entry's address."""
-        if self.usable:
+        """Keep an object and return its entry's address.
+
+        It is not kept on disk if the compiler's sources have changed since this process read them.
+        """
+        if self.usable and unchanged():
             with suppress(OSError):
                 handle, partial = tempfile.mkstemp(dir=self.path, prefix="partial-")
                 with os.fdopen(handle, "wb") as file:

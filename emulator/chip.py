@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -163,8 +164,8 @@ class LoadedKernel:
             )
         ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data)
         plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
-        plan.start(memory, ranges, chip.clocks, chip.mode)
         chip.launches += 1
+        plan.start(memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
         return run(plan, limits or chip.limits, chip.progress)
 
     def plan(self, shape: Shape) -> Plan:

@@ -7,8 +7,9 @@ when `run` returns: at the end of the quota, when all is done, and for what a st
 from __future__ import annotations
 
 from ..isa.effects import Stop
-from ..isa.operands import CLOCKS, UNIFORM_SPECIALS
-from .paths import drop_lanes, park, reach, rotate, run_lowest, runnable, wake_all
+from ..isa.lanes import LANES
+from ..isa.operands import CLOCKS, LAST_SREG, UNIFORM_SPECIALS
+from .paths import drop_lanes, park, reach, rotate, run_lowest, runnable, waits_elsewhere, wake_all
 from .primitives import (
     block_at,
     call,
@@ -17,9 +18,11 @@ from .primitives import (
     queue_at,
     range_at,
     read32,
+    read64,
     record_at,
     warp_at,
     write32,
+    write64,
     write_row,
 )
 from .state import (
@@ -33,11 +36,14 @@ from .state import (
     QUEUE_BYTES,
     QUEUES_BYTES,
     RANGE,
+    READ,
     READY,
     RECORD,
     ROW,
+    SCALAR_ROWS,
     STOP,
     WARP,
+    WRITE,
     offset_of,
     scalar_row,
 )
@@ -48,6 +54,8 @@ GO_ON, EXPIRED, BLOCKED, FINISHED = 200, 201, 202, 203
 """What became of a warp or block."""
 
 RECORD_SIZE, BLOCK_SIZE, RANGE_SIZE = RECORD.itemsize, BLOCK.itemsize, RANGE.itemsize
+QUANTUM = 4096
+"""Instructions of a chip between two ticks of %globaltimer."""
 ADDRESS, HOST, SCRATCH = offset_of(WARP, "address"), offset_of(WARP, "host"), offset_of(WARP, "scratch")
 CLOCK_ROW, TIME_ROW = scalar_row(CLOCKS["%clock64"][0]), scalar_row(CLOCKS["%globaltimer"][0])
 BLKID_ROW, CUID_ROW = scalar_row(UNIFORM_SPECIALS["%blkid.x"][0]), scalar_row(UNIFORM_SPECIALS["%cuid"][0])
@@ -55,9 +63,10 @@ STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
 ACCESS, STOP_EVENTS = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS)
-OUT_OF_RANGE, MISALIGNED, PEER, READ_DENIED, WRITE_DENIED = 11, 12, 17, 20, 21
+OUT_OF_RANGE, MISALIGNED, READ_DENIED, WRITE_DENIED = 11, 12, 20, 21
 TSM_OUT_OF_RANGE, TSM_MISALIGNED = 9, 10
-READ, WRITE = 1, 2
+BARRIER_PARAMETER = 2
+"""Published exception codes."""
 
 
 def run(launch_address: int) -> int:
@@ -164,7 +173,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
     warp.resolve, warp.resolve_tsm = launch.resolve, launch.resolve_tsm
     warp.state, warp.paths, warp.spin, warp.rotated = READY, 0, 0, 0
-    threads = least(32, launch.block_threads - 32 * index)
+    threads = least(LANES, launch.block_threads - LANES * index)
     lanes = (1 << threads) - 1
     warp.lanes = lanes
     warp.live = lanes
@@ -174,8 +183,8 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
         queue.head, queue.count = 0, 0
     if launch.poison:
         for row in range(launch.poison_rows):
-            write_row(base + HEADER + ROW * (256 + row), POISON)
-        for row in range(192):
+            write_row(base + HEADER + ROW * (SCALAR_ROWS + row), POISON)
+        for row in range(LAST_SREG + 1):
             write_row(base + HEADER + ROW * row, POISON)
     if block.ready == 0:
         for row in range(launch.template_count):
@@ -318,9 +327,7 @@ def least(a: int, b: int) -> int:
 
 def write_clock(clock: int, count: int) -> None:
     """Count instructions of a compute unit."""
-    total = (read32(clock) | read32(clock + 4) << 32) + count
-    write32(clock, total & 0xFFFFFFFF)
-    write32(clock + 4, total >> 32)
+    write64(clock, read64(clock) + count)
 
 
 def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, count: int) -> int:
@@ -340,6 +347,9 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
         warp.paths = 0
         return finished(launch_address, base)
     if code == BARRIER:
+        if waits_elsewhere(base):
+            warp.fault, warp.fault_lanes, warp.fault_pc, warp.pc = BARRIER_PARAMETER, warp.lanes, pc, pc
+            return STOP_FAULT
         park(base, 1)
         if runnable(base):
             run_lowest(base)
@@ -353,8 +363,8 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
         call(launch.wait if code == WAIT else launch.access, base, pc)
         return GO_ON
     if code == CLOCK:
-        now = (read32(clock) | read32(clock + 4) << 32) + count - 1
-        time = launch.globaltime
+        now = read64(clock) + count - 1
+        time = (launch.globaltime + launch.executed) // QUANTUM * QUANTUM
         write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
         write_row(base + CLOCK_ROW + ROW, now >> 32)
         write_row(base + TIME_ROW, time & 0xFFFFFFFF)
@@ -400,11 +410,11 @@ def resolve(base: int, record_address: int, request: int, mask: int) -> int:
     """
     size, store = request & 0xFF, request >> 8
     first = True
-    for lane in range(32):
+    for lane in range(LANES):
         if mask >> lane & 1 == 0:
             write64(base + HOST + 8 * lane, base + SCRATCH)
             continue
-        address = read64_at(base + ADDRESS + 8 * lane)
+        address = read64(base + ADDRESS + 8 * lane)
         found = find_range(base, address, size)
         code = check_access(found, address, size, store)
         if code != 0:
@@ -452,9 +462,9 @@ def check_access(found: int, address: int, size: int, store: int) -> int:
 def fault(base: int, record_address: int, code: int, request: int, mask: int) -> int:
     """Record a fault of the lanes that have this code, nothing having changed."""
     size, store, lanes = request & 0xFF, request >> 8, 0
-    for lane in range(32):
+    for lane in range(LANES):
         if mask >> lane & 1:
-            address = read64_at(base + ADDRESS + 8 * lane)
+            address = read64(base + ADDRESS + 8 * lane)
             if check_access(find_range(base, address, size), address, size, store) == code:
                 lanes |= 1 << lane
     warp = warp_at(base)
@@ -467,11 +477,11 @@ def resolve_tsm(base: int, record_address: int, request: int, mask: int) -> int:
     size = request & 0xFF
     warp = warp_at(base)
     code, lanes = 0, 0
-    for lane in range(32):
+    for lane in range(LANES):
         if mask >> lane & 1 == 0:
             write64(base + HOST + 8 * lane, base + SCRATCH)
             continue
-        offset = read64_at(base + ADDRESS + 8 * lane)
+        offset = read64(base + ADDRESS + 8 * lane)
         bad = TSM_MISALIGNED if offset & (size - 1) else 0
         bad = bad if offset >= 0 and offset <= warp.tsm_size - size else TSM_OUT_OF_RANGE
         if bad != 0 and code == 0:
@@ -483,17 +493,6 @@ def resolve_tsm(base: int, record_address: int, request: int, mask: int) -> int:
         warp.fault, warp.fault_lanes, warp.fault_pc = code, lanes, record_address
         return STOP_FAULT
     return 0
-
-
-def read64_at(address: int) -> int:
-    """The signed 64-bit word at an address."""
-    return read32(address) | read32(address + 4) << 32
-
-
-def write64(address: int, value: int) -> None:
-    """Put a 64-bit word at an address."""
-    write32(address, value & 0xFFFFFFFF)
-    write32(address + 4, value >> 32 & 0xFFFFFFFF)
 
 
 def fail(base: int, record_address: int) -> int:

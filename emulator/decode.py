@@ -198,7 +198,8 @@ def _target(program: Program, index: int, distance: int) -> int:
 
 def _counters(value: Value) -> int:
     """s.wait's counters as the word has them: the set at bit 46, the counts in their fields."""
-    assert isinstance(value, tuple) and not isinstance(value, Register | Address)
+    assert isinstance(value, tuple)
+    assert not isinstance(value, Register | Address)
     bits = 0
     for name, count in value:
         if name in COUNTERS:

@@ -33,8 +33,20 @@ def environment() -> str:
     """Everything outside a function's own source that its machine code depends on."""
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numba", "llvmlite", "numpy")]
     features = llvm.get_host_cpu_features().flatten()
-    sources = [hashlib.sha256((_HERE / name).read_bytes()).hexdigest() for name in LOWERING]
-    return "\n".join([sys.version, *versions, llvm.get_host_cpu_name(), features, *sources])
+    return "\n".join([sys.version, *versions, llvm.get_host_cpu_name(), features, _AT_IMPORT])
+
+
+def sources() -> str:
+    """A hash of the files that turn functions into machine code, as they are on disk now."""
+    return hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in LOWERING)).hexdigest()
+
+
+_AT_IMPORT = sources()
+
+
+def unchanged() -> bool:
+    """Whether those files are what they were when this process started: what it compiles may be kept only then."""
+    return sources() == _AT_IMPORT
 
 
 def fingerprint(*parts: Any) -> str:
@@ -68,7 +80,7 @@ def _add_function(digest: Any, function: FunctionType, seen: set[int]) -> None:
     if id(function) in seen:
         return
     seen.add(id(function))
-    _add_code(digest, function.__code__, seen)
+    _add_code(digest, function.__code__, seen, function.__doc__)
     _add(digest, function.__defaults__ or (), seen)
     for cell in function.__closure__ or ():
         _add(digest, cell.cell_contents, seen)
@@ -81,13 +93,13 @@ def _add_function(digest: Any, function: FunctionType, seen: set[int]) -> None:
             _add(digest, value, seen)
 
 
-def _add_code(digest: Any, code: CodeType, seen: set[int]) -> None:
+def _add_code(digest: Any, code: CodeType, seen: set[int], docstring: str | None = None) -> None:
     digest.update(code.co_code)
     digest.update(repr((code.co_names, code.co_varnames, code.co_argcount)).encode())
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             _add_code(digest, constant, seen)
-        elif not (isinstance(constant, str) and constant == (code.co_consts[0] if code.co_consts else None)):
+        elif docstring is None or constant != docstring:
             digest.update(f"{constant!r};".encode())
 
 

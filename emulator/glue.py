@@ -168,7 +168,7 @@ class _Glue:
         if not results:
             self.builder.ret(self.following())
             return
-        several = isinstance(ty, types.BaseTuple) and len(results) > 1
+        several = len(results) > 1
         types_: list[Any] = list(ty) if several else [ty]
         values = cgutils.unpack_tuple(self.builder, value, len(results)) if several else [value]
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")

@@ -56,7 +56,7 @@ def lanes_of(instruction: Instruction, kind: Kind) -> int:
     if isinstance(kind, Source):
         return LANES if kind.flags.either else 1
     if isinstance(kind, RegisterKind):
-        return LANES if kind.bank == "v" or (kind.name == "a" and type(kind).__name__ == "NamedKind") else 1
+        return LANES if kind.per_lane else 1
     return 1
 
 
@@ -97,9 +97,11 @@ def key_of(recipe: Recipe) -> str:
         (
             kind.name,
             type(kind).__name__,
+            kind.role,
             getattr(kind, "bank", ""),
             getattr(kind, "words", 1),
             lanes_of(instruction, kind),
+            (kind.index_bank, kind.base_bank, kind.base_words) if isinstance(kind, AddressKind) else (),
         )
         for kind in instruction.kinds
     ]
@@ -111,6 +113,7 @@ def key_of(recipe: Recipe) -> str:
         bindings,
         instruction.results,
         shape,
+        instruction.lanes,
         instruction.access or (),
         instruction.all_lanes,
         recipe[1:],

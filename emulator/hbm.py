@@ -19,16 +19,13 @@ import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
+from .state import POISON, READ, WRITE
 
 WINDOW_BITS = 38
 """log2 of the size of one chip's window of guest addresses."""
 GUARD = 256
 """Bytes between two allocations that belong to neither."""
-POISON = 0x7FFF7FFF
-"""What a word holds before anything wrote it, where poison is asked for; no valid number and no valid address."""
 
-READ, WRITE, EXECUTE = 1, 2, 4
-"""Flags of a range."""
 RANGE = np.dtype([("lo", "<u8"), ("hi", "<u8"), ("delta", "<u8"), ("flags", "<u4")], align=True)
 """Guest addresses [lo, hi) that may be accessed as `flags` say; host address = guest + delta modulo 2**64."""
 

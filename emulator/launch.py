@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,20 +12,20 @@ import numpy as np
 
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
-from ..isa.operands import LANE_SPECIALS, ONE, UNIFORM_SPECIALS, ZERO
-from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
+from ..isa.operands import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
+from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, Kernel
 from . import arguments, core, report
 from .decode import Program
 from .engine import Engine
-from .faults import Deadlock, LaunchError, Timeout
+from .faults import Deadlock, Dim3, LaunchError, Timeout
 from .handlers import FAST, ISSUE
 from .hbm import Hbm
 from .livelock import STEP, Watch
 from .observe import Observer
 from .profiles import Profile
-from .state import BLOCK, EVENT, LAUNCH, QUEUES_BYTES, RANGE, ROW, WARP, scalar_row
+from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, ROW, WARP, WRITE, scalar_row
 
-Dim3 = tuple[int, int, int]
+_GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 POLL_SECONDS = 0.02
 """How often, roughly, Python looks for Ctrl-C, limits and progress."""
 
@@ -56,6 +57,8 @@ class Mode:
     late: bool = False
     poison: bool = False
     observers: tuple[Observer, ...] = ()
+    grid: int = 0
+    """The launch's number on its chip, %gridid."""
 
     @property
     def build(self) -> str:
@@ -68,8 +71,8 @@ EVENTS = 4096
 
 
 def aligned_bytes(size: int, align: int = 64) -> np.ndarray:
-    """Uncommitted, uncleared bytes at an aligned address."""
-    raw = np.empty(size + align, np.uint8)
+    """Zeroed bytes at an aligned address; the host commits a page when it is touched."""
+    raw = np.zeros(size + align, np.uint8)
     start = -raw.ctypes.data % align
     return raw[start : start + size]
 
@@ -182,10 +185,12 @@ class Plan:
         self.blocks["tsm"] = self.tsm_bytes.ctypes.data + np.arange(self.slots) * tsm_stride
         self.queues = np.empty(self.slots * shape.warps * QUEUES_BYTES if program.build != FAST else 0, np.uint8)
         self._template(program)
+        self._entry(program.kernel)
         self._launch_struct(schedule)
 
     def _template(self, program: Program) -> None:
-        shape, kernel = self.shape, program.kernel
+        """Rows that a warp slot keeps for all its blocks: special registers, thread ids, the program's constants."""
+        shape = self.shape
         uniform = {
             "%ntid.x": shape.block[0],
             "%ntid.y": shape.block[1],
@@ -193,50 +198,46 @@ class Plan:
             "%nblkid.x": shape.grid[0],
             "%nblkid.y": shape.grid[1],
             "%nblkid.z": shape.grid[2],
+            "%warpid": np.arange(shape.warps, dtype=np.uint32)[:, None],
             "%nwarpid": shape.warps,
             "%ncuid": self.profile.compute_units,
             "%chip": self.chip,
             "%nchips": self.chips,
             "%tsmsize": self.tsm,
         }
-        offsets = [scalar_row(UNIFORM_SPECIALS[name][0]) for name in uniform]
-        offsets += [
-            scalar_row(UNIFORM_SPECIALS["%warpid"][0]),
-            scalar_row(UNIFORM_SPECIALS["%gridid"][0]),
-            scalar_row(UNIFORM_SPECIALS["%gridid"][0] + 1),
-        ]
-        offsets += [scalar_row(ZERO), scalar_row(ONE), scalar_row(0xF1), scalar_row(0xF2)]
-        offsets += [scalar_row(number) for number, _ in LANE_SPECIALS.values()]
-        first_constant = program.warp_bytes - ROW * (len(program.constants) + 1)
-        offsets += [first_constant + ROW * n for n in range(len(program.constants))]
-        rows = np.zeros((shape.warps, len(offsets), LANES), np.uint32)
-        rows[:, : len(uniform)] = np.array(list(uniform.values()), np.uint32)[None, :, None]
-        rows[:, len(uniform)] = np.arange(shape.warps, dtype=np.uint32)[:, None]
-        start = len(uniform) + 3
-        rows[:, start + 1] = 1
-        lanes = lane_specials(shape)
-        rows[:, start + 4 : start + 4 + len(lanes)] = lanes.transpose(1, 0, 2)
-        if len(program.constants):
-            rows[:, -len(program.constants) :] = program.constants[None]
-        self.template_rows, self.template = np.array(offsets, np.int32), rows
-        ids = np.array([_packed_id(32 * warp, shape.block) for warp in range(shape.warps)], np.uint32)
-        dims = shape.block[0] | shape.block[1] << 12 | (shape.block[2] & 0xFF) << 24
-        fixed = [(0, 0), (1, 0), (2, kernel.private), (4, KM_BASE & 0xFFFFFFFF), (5, KM_BASE >> 32), (37, dims)]
-        preload = sorted(
-            {
-                sreg + word
-                for p in kernel.params
-                if p.sreg is not None
-                for sreg in [p.sreg]
-                for word in range(2 if p.size == 8 else 1)
-            }
-        )
-        numbers = [sreg for sreg, _ in fixed] + [36] + preload
-        self.entry_rows = np.array([scalar_row(sreg) for sreg in numbers], np.int32)
-        self.entry = np.zeros((shape.warps, len(numbers)), np.uint32)
-        self.entry[:, : len(fixed)] = [value for _, value in fixed]
-        self.entry[:, len(fixed)] = ids
-        self.preload = {sreg: len(fixed) + 1 + n for n, sreg in enumerate(preload)}
+        rows: dict[int, Any] = {scalar_row(UNIFORM_SPECIALS[name][0]): value for name, value in uniform.items()}
+        rows |= {scalar_row(number): value for number, value in ((ZERO, 0), (ONE, 1), (VCC, 0), (SCC, 0))}
+        numbers = (number for number, _ in LANE_SPECIALS.values())
+        rows |= {scalar_row(number): values for number, values in zip(numbers, lane_specials(shape), strict=True)}
+        first = program.warp_bytes - ROW * (len(program.constants) + 1)
+        rows |= {first + ROW * n: constant for n, constant in enumerate(program.constants)}
+        self.template_rows = np.array(list(rows), np.int32)
+        self.template = np.zeros((shape.warps, len(rows), LANES), np.uint32)
+        for place, value in enumerate(rows.values()):
+            self.template[:, place] = value
+
+    def _entry(self, kernel: Kernel) -> None:
+        """Scalar registers set at every block's entry: what machine.md section 2 names, and the arguments."""
+        dims = self.shape.block[0] | self.shape.block[1] << 12 | (self.shape.block[2] & 0xFF) << 24
+        ids = np.array([_packed_id(LANES * warp, self.shape.block) for warp in range(self.shape.warps)], np.uint32)
+        values: dict[int, Any] = {
+            0: 0,
+            1: 0,
+            2: kernel.private,
+            4: KM_BASE & 0xFFFFFFFF,
+            5: KM_BASE >> 32,
+            36: ids,
+            37: dims,
+        }
+        values |= dict.fromkeys(_GRIDID, 0)
+        for parameter in kernel.params:
+            if parameter.sreg is not None:
+                values |= dict.fromkeys(range(parameter.sreg, parameter.sreg + (2 if parameter.size == 8 else 1)), 0)
+        self.entry_rows = np.array([scalar_row(number) for number in values], np.int32)
+        self.entry = np.zeros((self.shape.warps, len(values)), np.uint32)
+        for place, value in enumerate(values.values()):
+            self.entry[:, place] = value
+        self.entry_place = {number: place for place, number in enumerate(values)}
 
     def _launch_struct(self, schedule: Schedule) -> None:
         values: dict[str, int] = {
@@ -281,13 +282,15 @@ class Plan:
     def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, mode: Mode) -> None:
         """Reset to the start of a launch with these arguments, memory ranges and clocks."""
         for sreg, value in arguments.preloaded(self.program.kernel, memory):
-            self.entry[:, self.preload[sreg]] = value
+            self.entry[:, self.entry_place[sreg]] = value
+        for place, number in enumerate(_GRIDID):
+            self.entry[:, self.entry_place[number]] = mode.grid >> 32 * place & 0xFFFFFFFF
         self.resident[:] = 0
         self.free[:] = np.arange(self.slots, dtype=np.int32)[::-1]
         for name in ("next_block", "finished", "ring_head", "ring_count", "idle", "executed", "quota", "event_count"):
             self.launch[name] = 0
         self.launch["free_count"] = self.slots
-        self.launch["clocks"] = clocks.ctypes.data
+        self.launch["clocks"], self.launch["globaltime"] = clocks.ctypes.data, int(clocks.sum())
         self.launch["ranges"], self.launch["range_count"] = ranges.ctypes.data, len(ranges)
         self.launch["poison"], self.launch["late"] = mode.poison, mode.late
         self.observers = mode.observers
@@ -301,9 +304,9 @@ class Plan:
     def detail(self, code: int, addresses: dict[int, int], size: int) -> str:
         """What is wrong with the first of some faulting addresses."""
         lane, address = next(iter(addresses.items()))
-        if code in (9, 10):
+        if code in (core.TSM_OUT_OF_RANGE, core.TSM_MISALIGNED):
             return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {self.tsm} bytes"
-        if code == 12:
+        if code == core.MISALIGNED:
             return f"lane {lane}: {address:#x} is not a multiple of {size}"
         return f"lane {lane}: {size} bytes at {address:#x}: {self.hbm.describe(address, size)}"
 
@@ -350,8 +353,18 @@ def _packed_id(thread: int, block: Dim3) -> int:
     return thread % x | (thread // x % y) << 12 | (thread // (x * y) & 0xFF) << 24
 
 
+def check_host() -> None:
+    """Refuse a host that flushes subnormals: some library has switched its floating point to an inexact mode."""
+    tiny = math.ulp(0.0)
+    if tiny * 1.0 == 0.0:
+        raise RuntimeError(
+            "this process flushes subnormal numbers to zero, so results would differ: a library built with -ffast-math"
+        )
+
+
 def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None = None) -> int:
     """Run a started plan to its end: instructions executed. Raises Fault, Timeout, Deadlock."""
+    check_host()
     started = time.monotonic()
     launch, step, watch = plan.launch, 1 << 20, Watch(plan)
     address = launch.ctypes.data
@@ -412,7 +425,11 @@ def _give_up(plan: Plan, limit: Literal["instructions", "seconds"], value: float
 def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.ndarray) -> np.ndarray:
     """Code, data and KM of a launch before the chip's HBM allocations, sorted by address, as RANGE."""
     rows: list[tuple[int, int, int, int]] = []
-    for base, content, flags in ((CODE_BASE, code, 1 | 4), (DATA_BASE, data, 1 | 2), (KM_BASE, km, 1)):
+    for base, content, flags in (
+        (CODE_BASE, code, READ | EXECUTE),
+        (DATA_BASE, data, READ | WRITE),
+        (KM_BASE, km, READ),
+    ):
         if content.nbytes:
             rows.append((base, base + content.nbytes, content.ctypes.data - base, flags))
     table = np.zeros(len(rows) + len(hbm), RANGE)

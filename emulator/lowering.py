@@ -28,6 +28,7 @@ from .state import struct_types
 Value: TypeAlias = Any
 Builder: TypeAlias = Any
 """An llvmlite value and an IR builder: llvmlite has no types, and those inferred from its source are wrong."""
+_infer_global: Any = infer_global  # its inferred result, None or a decorator, fits neither use
 
 I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 ELEMENTS: dict[str, ir.Type] = {
@@ -149,7 +150,7 @@ def joined(a: Any, b: Any) -> LaneVector | None:
 
 
 def _binary(python: Any, emit: Callable[..., Any], *, compares: bool = False) -> None:
-    @infer_global(python)
+    @_infer_global(python)
     class Template(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
             if len(args) != 2 or kws:
@@ -219,7 +220,7 @@ for _python, _op in (
 
 
 def _unary(python: Any, emit: Callable[..., Any]) -> None:
-    @infer_global(python)
+    @_infer_global(python)
     class Template(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
             return signature(args[0], *args) if len(args) == 1 and isinstance(args[0], LaneVector) else None
@@ -247,19 +248,9 @@ def primitive(function: Any, result: Callable[..., Any]) -> Callable[[Callable[.
         PRIMITIVES.add(function)
         count = result.__code__.co_argcount
 
-        # numba reads the typer's parameter names, hence one function per arity.
-        def typer_of(context: Any) -> Any:
-            if count == 0:
-                return lambda: result()
-            if count == 1:
-                return lambda a: result(a)
-            if count == 2:
-                return lambda a, b: result(a, b)
-            if count == 3:
-                return lambda a, b, c: result(a, b, c)
-            return lambda a, b, c, d: result(a, b, c, d)
-
-        type_callable(function)(typer_of)
+        @type_callable(function)
+        def typer(context: Any) -> Any:
+            return result
 
         @lower_builtin(function, *[types.Any] * count)
         def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -323,6 +314,15 @@ def _trailing_zeros(builder: Any, sig: Any, a: Any) -> Any:
     return vector_intrinsic(builder, "llvm.cttz", a, extra=[ir.Constant(I1, 0)])
 
 
+def _one_argument(name: str, extra: list[ir.Value]) -> Callable[..., Any]:
+    return lambda builder, sig, a: vector_intrinsic(builder, name, a, extra=extra)
+
+
+primitive(numerics.count_ones, lambda a: a)(_one_argument("llvm.ctpop", []))
+primitive(numerics.leading_zeros, lambda a: a)(_one_argument("llvm.ctlz", [ir.Constant(I1, 0)]))
+primitive(numerics.reverse_bits, lambda a: a)(_one_argument("llvm.bitreverse", []))
+
+
 def _shift_type(a: Any, count: Any) -> Any:
     return LaneVector(a.dtype, max(a.lanes, getattr(count, "lanes", 1)))
 
@@ -343,9 +343,7 @@ primitive(numerics.shift_left, _shift_type)(_shift_by(lambda ty: "shl"))
 primitive(numerics.shift_right, _shift_type)(_shift_by(lambda ty: "ashr" if ty.dtype.kind == "i" else "lshr"))
 
 
-def vector_intrinsic(
-    builder: Builder, name: str, *values: Value, extra: list[Value] | None = None
-) -> Value:
+def vector_intrinsic(builder: Builder, name: str, *values: Value, extra: list[Value] | None = None) -> Value:
     """Call the LLVM intrinsic `name` overloaded on the vector type of its operands."""
     vector = values[0].type
     suffix = {I32: "i32", I64: "i64", ir.FloatType(): "f32", ir.DoubleType(): "f64"}[vector.element]
@@ -505,6 +503,12 @@ def _write_row(builder: Any, sig: Any, address: Any, value: Any) -> Any:
 def _write32(builder: Any, sig: Any, address: Any, value: Any) -> Any:
     value = value if value.type == I32 else builder.trunc(value, I32)
     builder.store(value, _pointer(builder, address, I32), align=4)
+    return ir.Constant(I8.as_pointer(), None)
+
+
+@primitive(primitives.write64, lambda address, value: types.none)
+def _write64(builder: Any, sig: Any, address: Any, value: Any) -> Any:
+    builder.store(value, _pointer(builder, address, I64), align=8)
     return ir.Constant(I8.as_pointer(), None)
 
 

@@ -58,8 +58,7 @@ class Event:
     @property
     def lanes(self) -> tuple[int, ...]:
         """The lanes that executed it."""
-        mask = int(self.raw["emsk"])
-        return tuple(lane for lane in range(LANES) if mask >> lane & 1)
+        return lanes_in(int(self.raw["emsk"]))
 
     @property
     def decoded(self) -> Decoded | None:
@@ -94,6 +93,11 @@ class Event:
         if found is None:
             return ()
         return tuple(operand_registers(found.form.instruction, found.values, role))
+
+
+def lanes_in(mask: int) -> tuple[int, ...]:
+    """The lanes of a mask."""
+    return tuple(lane for lane in range(LANES) if mask >> lane & 1)
 
 
 def operand_registers(instruction: Instruction, values: tuple[Value, ...], role: str) -> Iterator[Register]:

@@ -8,7 +8,8 @@ destination holds poison. Under `eager` it completes at once. The core calls the
 from __future__ import annotations
 
 from ..isa.addresses import COUNTERS
-from .core import least, read64_at, write64
+from ..isa.lanes import LANES
+from .core import ADDRESS, HOST, RECORD_SIZE, least
 from .primitives import (
     call,
     event_at,
@@ -17,9 +18,11 @@ from .primitives import (
     pending_at,
     queue_at,
     read32,
+    read64,
     record_at,
     warp_at,
     write32,
+    write64,
     write_row,
 )
 from .state import (
@@ -32,27 +35,23 @@ from .state import (
     POISON,
     QUEUE,
     QUEUE_BYTES,
-    RECORD,
     ROW,
-    WARP,
     offset_of,
 )
 
-COUNTER_NAMES = tuple(COUNTERS)
-"""Queues of a warp, in this order."""
 BITS = tuple(bit for bit, _ in COUNTERS.values())
+STORES_FIRST = tuple(sorted(range(COUNTER_COUNT), key=lambda n: "ld" in list(COUNTERS)[n]))
 PLACES = tuple(place.low for _, place in COUNTERS.values())
+"""Bit and count field of each counter in a wait's value; a warp's queues are in the same order."""
 INFO_SIZE, PENDING_SIZE, QUEUE_SIZE, EVENT_SIZE = INFO.itemsize, PENDING.itemsize, QUEUE.itemsize, EVENT.itemsize
-HOST, ADDRESS = offset_of(WARP, "host"), offset_of(WARP, "address")
 KEPT_HOST, KEPT_ADDRESS = offset_of(PENDING, "host"), offset_of(PENDING, "address")
 EVENT_ADDRESS = offset_of(EVENT, "address")
-RECORD_BYTES = RECORD.itemsize
 
 
 def info_of(base: int, record_address: int) -> int:
     """The INFO of a record."""
     launch = launch_at(warp_at(base).launch)
-    return launch.infos + (record_address - launch.program) // RECORD_BYTES * INFO_SIZE
+    return launch.infos + (record_address - launch.program) // RECORD_SIZE * INFO_SIZE
 
 
 def access(base: int, record_address: int) -> int:
@@ -94,21 +93,21 @@ def keep(base: int, place: int, record_address: int) -> None:
     entry.record, entry.sequence = record_address, launch.sequence
     entry.mask = 1 if info.scalar else read32(base + EMSK_ROW)
     low, high = 1 << 62, 0
-    for lane in range(32):
-        address = read64_at(base + ADDRESS + 8 * lane)
-        write64(place + KEPT_HOST + 8 * lane, read64_at(base + HOST + 8 * lane))
+    for lane in range(LANES):
+        address = read64(base + ADDRESS + 8 * lane)
+        write64(place + KEPT_HOST + 8 * lane, read64(base + HOST + 8 * lane))
         write64(place + KEPT_ADDRESS + 8 * lane, address)
         if entry.mask >> lane & 1:
-            low = least(low, address)
-            high = -least(-high, -(address + info.size))
+            end = address + info.size
+            low, high = least(low, address), end if end > high else high
     entry.low, entry.high = low, high
 
 
 def restore(base: int, place: int) -> None:
     """Put the addresses of a PENDING back into the warp."""
-    for lane in range(32):
-        write64(base + HOST + 8 * lane, read64_at(place + KEPT_HOST + 8 * lane))
-        write64(base + ADDRESS + 8 * lane, read64_at(place + KEPT_ADDRESS + 8 * lane))
+    for lane in range(LANES):
+        write64(base + HOST + 8 * lane, read64(place + KEPT_HOST + 8 * lane))
+        write64(base + ADDRESS + 8 * lane, read64(place + KEPT_ADDRESS + 8 * lane))
 
 
 def poison(base: int, record_address: int) -> None:
@@ -120,7 +119,7 @@ def poison(base: int, record_address: int) -> None:
         if info.scalar:
             write_row(row, POISON & warp_at(base).lanes if row == base + EMSK_ROW else POISON)
         else:
-            for lane in range(32):
+            for lane in range(LANES):
                 if mask >> lane & 1:
                     write32(row + 4 * lane, POISON)
 
@@ -166,11 +165,11 @@ def settle_conflicts(base: int, place: int) -> None:
 def overlap(a_place: int, a_size: int, b_place: int, b_size: int) -> bool:
     """Whether some active lane of one touches a byte of some active lane of the other."""
     a, b = pending_at(a_place), pending_at(b_place)
-    for left in range(32):
+    for left in range(LANES):
         if a.mask >> left & 1:
-            first = read64_at(a_place + KEPT_ADDRESS + 8 * left)
-            for right in range(32):
-                second = read64_at(b_place + KEPT_ADDRESS + 8 * right)
+            first = read64(a_place + KEPT_ADDRESS + 8 * left)
+            for right in range(LANES):
+                second = read64(b_place + KEPT_ADDRESS + 8 * right)
                 if b.mask >> right & 1 and first < second + b_size and second < first + a_size:
                     return True
     return False
@@ -190,21 +189,14 @@ def wait(base: int, record_address: int) -> int:
 
 
 def finish(base: int, record_address: int) -> int:
-    """Complete all a warp has outstanding, in the order of issue."""
-    if warp_at(base).queues == 0:
+    """Complete all a warp has outstanding, stores first: one whose source is still being loaded stores poison."""
+    queues = warp_at(base).queues
+    if queues == 0:
         return 0
-    while True:
-        oldest, sequence = -1, 1 << 62
-        for counter in range(COUNTER_COUNT):
-            queue_address = warp_at(base).queues + counter * QUEUE_BYTES
-            queue = queue_at(queue_address)
-            if queue.count > 0:
-                entry = pending_at(queue_address + QUEUE_SIZE + queue.head * PENDING_SIZE)
-                if entry.sequence < sequence:
-                    oldest, sequence = counter, entry.sequence
-        if oldest < 0:
-            return 0
-        complete_oldest(base, oldest)
+    for counter in STORES_FIRST:
+        while queue_at(queues + counter * QUEUE_BYTES).count > 0:
+            complete_oldest(base, counter)
+    return 0
 
 
 def emit(base: int, record_address: int) -> int:
@@ -214,11 +206,11 @@ def emit(base: int, record_address: int) -> int:
     place = launch.events + launch.event_count * EVENT_SIZE
     event = event_at(place)
     size = info_at(info_of(base, record_address)).size
-    event.pc = (record_address - launch.program) // RECORD_BYTES * 8
+    event.pc = (record_address - launch.program) // RECORD_SIZE * 8
     event.block, event.cu, event.warp = launch.event_block, launch.event_cu, warp.index
     event.emsk, event.size, event.stop = launch.event_emsk, size, launch.event_stop
     if size > 0:
-        for lane in range(32):
-            write64(place + EVENT_ADDRESS + 8 * lane, read64_at(base + ADDRESS + 8 * lane))
+        for lane in range(LANES):
+            write64(place + EVENT_ADDRESS + 8 * lane, read64(base + ADDRESS + 8 * lane))
     launch.event_count += 1
     return 0

@@ -141,6 +141,15 @@ def drop_lanes(base: int) -> bool:
     return False
 
 
+def waits_elsewhere(base: int) -> bool:
+    """Whether lanes of the warp wait at another barrier than the one that ends at the warp's pc."""
+    warp = warp_at(base)
+    for place in range(warp.paths):
+        if warp.path_waits[place] != 0 and warp.path_pc[place] != warp.pc:
+            return True
+    return False
+
+
 def wake_all(base: int) -> None:
     """The barrier is open: every path that waited can run again."""
     warp = warp_at(base)

@@ -33,6 +33,11 @@ def write32(address: int, value: int) -> None:
     raise TypeError("only compiled code writes raw memory")
 
 
+def write64(address: int, value: int) -> None:
+    """Put a 64-bit value at an address."""
+    raise TypeError("only compiled code writes raw memory")
+
+
 def copy(target: int, source: int, count: int) -> None:
     """Copy `count` bytes."""
     raise TypeError("only compiled code copies raw memory")

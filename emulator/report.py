@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..isa.lanes import LANES
-from ..isa.operands import Address, Register, register_text
+from ..isa.operands import EMSK, Address, Register, register_text
 from ..isa.program import Line
 from ..isa.spec import Decoded
 from .faults import TRAP, Fault, Source, WarpPlace
-from .observe import Batch
-from .state import AT_BARRIER, ENDED, SCALAR_ROWS
+from .observe import Batch, lanes_in
+from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS
 
 if TYPE_CHECKING:
     from .launch import Plan
 
 _HINTS = {
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
+    2: "let all lanes of a warp meet before the barrier, at one s.blksyn",
     10: "a lane's TSM offset must be a multiple of the bytes it moves",
     11: "compare the index with the array's length before the access (v.cmp, s.lop.emsk)",
     12: "a lane's address must be a multiple of the bytes it moves",
@@ -47,16 +49,11 @@ def _text(line: Line) -> str:
     return ""
 
 
-def lanes_in(mask: int) -> tuple[int, ...]:
-    """The lanes of a mask."""
-    return tuple(lane for lane in range(LANES) if mask >> lane & 1)
-
-
 def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
     """The exception for a warp that stopped with a fault."""
     warp, rows, block = plan.warp(slot, index), plan.rows(slot, index), plan.blocks[slot]
     offset = plan.program.offset_of(int(warp["pc"] if trap else warp["fault_pc"]))
-    mask = int(rows[0xF0, 0] if trap else warp["fault_lanes"])
+    mask = int(rows[EMSK, 0] if trap else warp["fault_lanes"])
     code = TRAP if trap else int(warp["fault"])
     lanes = lanes_in(mask)
     found = plan.program.decoded[offset // 8] if offset // 8 < len(plan.program.decoded) else None
@@ -81,8 +78,19 @@ def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
         operands=_operands(found, rows) if isinstance(found, Decoded) else {},
         addresses=addresses,
         detail=plan.detail(code, addresses, access.size if access else 1) if addresses else _detail(plan, offset, code),
-        hint=_HINTS.get(code, ""),
+        hint=_hint(code, found, rows, lanes),
     )
+
+
+def _hint(code: int, found: object, rows: np.ndarray, lanes: tuple[int, ...]) -> str:
+    """What to do about a fault; poison in an address says that the address was not there yet."""
+    if isinstance(found, Decoded) and found.form.instruction.access:
+        for address in (value for value in found.values if isinstance(value, Address)):
+            for name, value in _values([address.index, address.base], rows).items():
+                words = value if isinstance(value, int) else value[lanes[0]] if lanes else 0
+                if POISON in (words & 0xFFFFFFFF, words >> 32):
+                    return f"{name} holds poison: nothing has written it yet, or an s.wait for its load is missing"
+    return _HINTS.get(code, "")
 
 
 def _instruction(plan: Plan, offset: int) -> str:
@@ -108,8 +116,15 @@ def _operands(found: Decoded, rows: np.ndarray) -> dict[str, int | list[int]]:
             registers.append(value)
         elif isinstance(value, Address):
             registers += [register for register in (value.index, value.base) if register]
+    return _values(registers, rows)
+
+
+def _values(registers: Sequence[Register | None], rows: np.ndarray) -> dict[str, int | list[int]]:
+    """The bits of registers by their text: one number for a scalar, one per lane for a vector register."""
     values: dict[str, int | list[int]] = {}
     for register in registers:
+        if register is None:
+            continue
         name = register_text(Register(register.bank, register.number, register.count))
         first = register.number + (SCALAR_ROWS if register.bank == "v" else 0)
         words = rows[first : first + min(register.count, 2)].astype(np.uint64)

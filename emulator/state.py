@@ -78,6 +78,8 @@ RECORD = _struct(
 )
 
 RANGE = np.dtype([("lo", "i8"), ("hi", "i8"), ("delta", "i8"), ("flags", "i8")])
+READ, WRITE, EXECUTE = 1, 2, 4
+"""Flags of a RANGE."""
 
 BLOCK = _struct(
     192,

@@ -200,7 +200,8 @@ class Waits(Kind):
         return good
 
     def format(self, value: Value) -> str:
-        assert isinstance(value, tuple) and not isinstance(value, Register | Address)
+        assert isinstance(value, tuple)
+        assert not isinstance(value, Register | Address)
         return ", ".join(name if name in FUNCTIONS else f"{name}({count})" for name, count in value)
 
     def sample(self, random: Random, immediate: bool) -> Value:

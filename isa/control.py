@@ -65,7 +65,7 @@ def simt_exit() -> Stop:
     return Stop.EXIT_LANES
 
 
-@insn("s.exit", opcode=0x021, tag="published", source="chip.md 4", ex="| stop=EXIT_WARP")
+@insn("s.exit", opcode=0x021, tag="published", source="listings", ex="| stop=EXIT_WARP")
 def s_exit() -> Stop:
     """The warp ends, whatever its lanes do."""
     return Stop.EXIT_WARP
@@ -102,13 +102,13 @@ def s_wait() -> Stop:
     return Stop.WAIT
 
 
-@insn("s.blksyn", opcode=0x030, tag="published", source="chip.md 4", ex="| stop=BARRIER")
+@insn("s.blksyn", opcode=0x030, tag="published", source="listings", ex="| stop=BARRIER")
 def s_blksyn() -> Stop:
     """Wait until every live lane of the block has come here. Outstanding operations stay outstanding."""
     return Stop.BARRIER
 
 
-@insn("s.blksyn.defer", opcode=0x031, tag="published", source="chip.md 4; meaning defined", ex="| stop=BARRIER")
+@insn("s.blksyn.defer", opcode=0x031, tag="published", source="listings; meaning defined", ex="| stop=BARRIER")
 def s_blksyn_defer() -> Stop:
     """The same as s.blksyn (what `defer` adds is not published)."""
     return Stop.BARRIER
@@ -127,7 +127,7 @@ _FENCES = {
 
 for _name, (_opcode, _tag, _completes) in _FENCES.items():
 
-    @insn(_name, opcode=_opcode, tag=_tag, source="chip.md 4; completion defined", ex="| stop=WAIT",
+    @insn(_name, opcode=_opcode, tag=_tag, source="listings; completion defined", ex="| stop=WAIT",
           completes=_completes)
     def fence(completes: int) -> Stop:
         """Before the warp goes on, its outstanding operations of this unit complete and are seen by the named scope."""

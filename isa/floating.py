@@ -32,7 +32,7 @@ from .spec import Item, insn
 
 
 def _known(published: bool) -> dict[str, Any]:
-    return {"tag": "published", "source": "chip.md 4"} if published else {"tag": "defined", "source": "semantics TIX"}
+    return {"tag": "published", "source": "listings"} if published else {"tag": "defined", "source": "semantics TIX"}
 
 
 def _arithmetic(suffix: str, rounding: int) -> None:

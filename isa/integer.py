@@ -23,7 +23,7 @@ from .operands import Field
 from .spec import Item, insn
 
 TIX = ("defined", "semantics TIX")
-LISTED = ("published", "chip.md 4")
+LISTED = ("published", "listings")
 WORD = ("published", "BIN")
 BINARY, TERNARY = "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
 
@@ -254,7 +254,10 @@ def compare_forms(name: str, relation: int, type_code: int, item: type[Any], exa
     @insn(f"v.cmp.{name} {{d:sreg}}, {{a:vsrc}}, {{b:imm}}", opcode=0x2E0 + type_code,
           fixed={_RELATION: relation}, **common)
     def cmp(a: Item, b: Item, relation: int) -> Mask:
-        """d = the lanes where the relation holds, as a mask; lanes that are off give 0."""
+        """d = the lanes where the relation holds, as a mask; lanes that are off give 0.
+
+        Of floats: with a NaN, lt to ge are false and ltu to geu true; num and nan ask only whether there is one.
+        """
         return compare(a, b, relation)
 
 
@@ -266,14 +269,15 @@ for _type, (_item, _code) in _COMPARED.items():
 
         @insn(f"s.cmp.{_name} {{d:sreg}}, {{a:ssrc}}, {{b:ssrc}}",
               opcode=0x0C0 + 8 * (_code - 4) + list(INTEGER_RELATIONS).index(_relation),
-              tag="published" if _name == "eq.i32" else "defined", source="chip.md 4", Item=_item, relation=_outcomes,
+              tag="published" if _name == "eq.i32" else "defined",
+              source="listings" if _name == "eq.i32" else "slot of s.cmp.eq.i32", Item=_item, relation=_outcomes,
               ex=f"a=3 b=3 | d={-1 if _outcomes & 4 else 0}")
         def s_cmp(a: Item, b: Item, relation: int) -> Mask:
             """d = all ones if the relation holds, else 0: its `and` with emsk is a lane mask. d is mostly scc."""
             return compare(a, b, relation)
 
 
-@insn("v.csel.b32 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x290, tag="published", source="chip.md 4",
+@insn("v.csel.b32 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x290, tag="published", source="listings",
       ex=("a=1 b=2 c=0xffffffff | d=1", "a=1 b=2 c=0 | d=2"))
 def v_csel(a: B32, b: B32, c: Mask) -> B32:
     """d = a in the lanes whose bit of c is set, else b."""
@@ -290,7 +294,8 @@ def v_csel64(a: U64, b: U64, c: Mask) -> U64:
 for _bits, _item, _opcode in ((32, B32, 0x0BC), (64, U64, 0x0BD)):
 
     @insn(f"s.csel.b{_bits} {{d:sreg}}, {{a:ssrc}}, {{b:ssrc}}, {{c:ssrc}}", opcode=_opcode, Item=_item,
-          tag="published" if _bits == 32 else "defined", source="chip.md 4",
+          tag="published" if _bits == 32 else "defined",
+          source="listings" if _bits == 32 else "slot of s.csel.b32",
           ex=("a=1 b=2 c=4 | d=1", "a=1 b=2 c=0 | d=2"))
     def s_csel(a: Item, b: Item, c: U32) -> Item:
         """d = a if c is not zero, else b; c is scc or any scalar register."""
@@ -300,7 +305,7 @@ for _bits, _item, _opcode in ((32, B32, 0x0BC), (64, U64, 0x0BD)):
 # Carries: one bit a lane in a mask register.
 
 
-@insn("v.add.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x294, tag="published", source="chip.md 4",
+@insn("v.add.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x294, tag="published", source="listings",
       immediate=False, ex=("a=0xffffffff b=1 | d=0 co=0xffffffff", "a=1 b=1 | d=2 co=0"))
 def v_add_co(a: U32, b: U32) -> tuple[U32, Mask]:
     """d = a + b modulo 2**32; co = the lanes that carried."""
@@ -308,7 +313,7 @@ def v_add_co(a: U32, b: U32) -> tuple[U32, Mask]:
     return total, total < a
 
 
-@insn("v.add.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x295, tag="published", source="chip.md 4",
+@insn("v.add.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x295, tag="published", source="listings",
       ex=("a=1 b=1 ci=0xffffffff | d=3",))
 def v_add_ci(a: U32, b: U32, ci: Mask) -> U32:
     """d = a + b + the lane's bit of ci, modulo 2**32."""

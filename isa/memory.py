@@ -1,7 +1,8 @@
 """Loads and stores: HBM (vmem), thread-block shared memory (tsm), scalar loads (smem).
 
 Opcode 0x324 and 0x334 with their type codes are published; bits 4:1 hold the type, bit 0 the cache policy
-`.kp1`. A lane's address must be a multiple of the bytes it moves. An access is outstanding until s.wait.
+`.kp1`. vmem and tsm access an address in each active lane, smem one for the warp, whatever emsk is. An
+address must be a multiple of the bytes moved there. An access is outstanding until s.wait.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _PUBLISHED = {
 
 def _known(name: str, at: str, width: Width) -> dict[str, Any]:
     if at != "vmem64" and width.name in _PUBLISHED[name]:
-        return {"tag": "published", "source": "chip.md 4"}
+        return {"tag": "published", "source": "listings"}
     return {"tag": "defined", "source": "slots of the published forms"}
 
 
@@ -40,7 +41,7 @@ def _register(
               ex=f"memory={width.example_bytes} | d={width.example}",
               access=Access(space, counters[0], width.size, False), **common, **_known(f"{unit}.ld", at, width))
         def ld(at: Any, width: Any) -> Item:
-            """d = what each active lane's address holds; b8 and b16 are zero-extended, s8 and s16 sign-extended."""
+            """d = what the address holds; b8 and b16 are zero-extended, s8 and s16 sign-extended."""
             return load(at, width)
 
         if not width.signed:
@@ -49,7 +50,7 @@ def _register(
                   ex=f"a={width.example} | memory={width.example_bytes}",
                   access=Access(space, counters[1], width.size, True), **common, **_known(f"{unit}.st", at, width))
             def st(at: Any, a: Item, width: Any) -> None:
-                """Each active lane's address = a; b8 and b16 store the low bits. The highest lane wins an address."""
+                """Memory at the address = a; b8 and b16 store the low bits. The highest lane at an address wins."""
                 store(at, a, width)
 
 

@@ -36,7 +36,7 @@ def v_mov_alllane(a: B32) -> B32:
     return a
 
 
-@insn("s.mov.b32 {d:sreg}, {a:ssrc}", opcode=0x0B8, tag="published", source="chip.md 4",
+@insn("s.mov.b32 {d:sreg}, {a:ssrc}", opcode=0x0B8, tag="published", source="listings",
       ex="a=0xffffffff | d=0xffffffff")
 def s_mov(a: B32) -> B32:
     """d = a; a may be an immediate or a uniform special register such as %blkid.x."""
@@ -56,7 +56,7 @@ def s_mov_clock(a: U64) -> U64:
     return a
 
 
-@insn("v.mov.v2s {d:sreg}, {a:vreg?}, {lane:lane}", opcode=0x150, tag="published", source="chip.md 4",
+@insn("v.mov.v2s {d:sreg}, {a:vreg?}, {lane:lane}", opcode=0x150, tag="published", source="listings",
       ex="a=7 lane=3 | d=7")
 def v_mov_v2s(a: B32, lane: U32, emsk: U32) -> B32:
     """d = lane `lane` of a; 0x20 means the first active lane (lane 0 if none is active)."""
@@ -64,7 +64,7 @@ def v_mov_v2s(a: B32, lane: U32, emsk: U32) -> B32:
     return broadcast(a, where(lane == 0x20, first, lane))
 
 
-@insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, tag="defined", source="name chip.md 4",
+@insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, tag="defined", source="name from listings",
       immediate=False, ex=("a=7 lane=1 d=0,0,0 | d=0,7,0",), all_lanes=True)
 def v_mov_s2v(d: B32, a: B32, lane: U32, emsk: U32, laneid: U32) -> B32:
     """Lane `lane` of d = a, whether it is active or not; 0x20 means the first active lane. Other lanes stay."""

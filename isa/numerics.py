@@ -64,6 +64,26 @@ def trailing_zeros(a: U32) -> U32:
     return cast(Any, np.where(low == 0, 32, exponent).astype(np.uint32))
 
 
+def count_ones(a: T) -> T:
+    """How many bits are set."""
+    return cast(Any, np.bitwise_count(np.asarray(a)).astype(np.asarray(a).dtype))
+
+
+def leading_zeros(a: T) -> T:
+    """How many zero bits stand above the highest set bit; the width for 0."""
+    bits = np.asarray(a)
+    for step in (1, 2, 4, 8, 16, 32)[: bits.dtype.itemsize.bit_length() + 3]:
+        bits = bits | bits >> np.array(step, bits.dtype)
+    return count_ones(cast(Any, ~bits))
+
+
+def reverse_bits(a: T) -> T:
+    """The bits in the opposite order."""
+    number = np.asarray(a)
+    bits = np.unpackbits(number[:, None].view(np.uint8), axis=1, bitorder="little")
+    return cast(Any, np.packbits(bits, axis=1, bitorder="big")[:, ::-1].copy().view(number.dtype)[:, 0])
+
+
 def shift_left(a: T, count: U32) -> T:
     """a moved up by `count` bits; 0 where count is the width or more (published)."""
     kind = np.asarray(a).dtype

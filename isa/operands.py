@@ -282,6 +282,7 @@ class RegisterKind(Kind):
     def __init__(self, name: str, bank: str, words: int, field: Field, *, written: bool):
         self.name, self.bank, self.words, self.field = name, bank, words, field
         self.role = "destination" if written else "source"
+        self.per_lane = bank == "v"
         self.allowed = numbers_of(bank, words, written=written)
 
     def bits(self, immediate: bool) -> int:
@@ -312,11 +313,12 @@ class RegisterKind(Kind):
 
 
 class NamedKind(RegisterKind):
-    """Only the special registers of one table, such as the clocks."""
+    """Only the special registers of one table: the clocks, or those with one value per lane."""
 
     def __init__(self, name: str, names: Mapping[str, tuple[int, int]], words: int, field: Field):
         super().__init__(name, "s", words, field, written=False)
         self.names = names
+        self.per_lane = names is LANE_SPECIALS
         self.allowed = _allowed({number for number, _ in names.values()})
 
     def encode(self, value: Value, immediate: bool) -> int:

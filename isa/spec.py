@@ -324,6 +324,7 @@ def insn(
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
         kinds_of, results = _annotations(body, Item)
+        _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
         kinds = _operand_kinds(pattern, kinds_of, results, immediate and access is None)
@@ -386,6 +387,26 @@ def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
     return tuple(made)
 
 
+def _check_pattern(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]) -> None:
+    """Refuse a pattern with unknown parts, and one whose operands are not those of the body."""
+    mnemonic, _, rest = pattern.partition(" ")
+    for name in _SUFFIX.findall(mnemonic):
+        if name not in SUFFIXES:
+            raise TypeError(f"{pattern}: no suffix is called {name}; there are {', '.join(SUFFIXES)}")
+    written = 0
+    for name, text in _PLACE.findall(rest):
+        kind = text.split("@", maxsplit=1)[0]
+        if kind not in _KINDS:
+            raise TypeError(f"{pattern}: no operand kind is called {kind}; there are {', '.join(_KINDS)}")
+        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints)
+        written += is_result
+        if not is_result and name not in hints and kind not in _READ_ELSEWHERE:
+            raise TypeError(f"{pattern}: the body does not read {name}")
+    returned = sum(isinstance(kind, LaneKind) for kind in results)
+    if written != returned:
+        raise TypeError(f"{pattern}: {written} operands are written, the body returns {returned} lane values")
+
+
 def _words(hint: Any) -> int:
     return getattr(hint, "words", 1)
 
@@ -429,6 +450,11 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
 }
 
 
+_KINDS = ("vreg", "sreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
+_READ_ELSEWHERE = ("target", "waits")
+"""Operands that the schedule may read instead of the body."""
+
+
 def _bindings(
     pattern: str, hints: dict[str, Any], kinds: tuple[Kind, ...], statics: dict[str, Any]
 ) -> tuple[Binding, ...]:
@@ -443,9 +469,6 @@ def _bindings(
             bindings.append(Binding(name, hint, None, None))
         else:
             raise TypeError(f"{pattern}: the body's parameter {name} is no operand, implicit register or static value")
-    unread = {kind.name for kind in kinds if kind.role == "source"} - set(hints)
-    if unread - {"target", "counters", "hint"}:
-        raise TypeError(f"{pattern}: the body does not read {sorted(unread)}")
     if set(statics) - set(hints):
         raise TypeError(f"{pattern}: the body has no parameters {sorted(set(statics) - set(hints))}")
     return tuple(bindings)

@@ -7,37 +7,8 @@ chip.load("saxpy.hgbin")["saxpy"][grid, block](n, 2.0, x, y)
 x.copy_to_host()
 """
 
-from .emulator.buffers import Buffer
-from .emulator.chip import Chip, LoadedKernel, LoadedModule
-from .emulator.faults import Deadlock, Fault, LaunchError, M890Error, MemoryLimit, Timeout
-from .emulator.launch import Limits, Schedule
-from .emulator.profiles import PROFILES, Profile, profile
-from .isa import ISA
-from .isa.assembler import AssemblyError, assemble
-from .isa.objectfile import ObjectError
-from .isa.program import Kernel, Module
+import lazy_loader
 
+# The public names are in __init__.pyi; a module is imported when a name of it is first used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = "0.1.0"
-__all__ = [
-    "ISA",
-    "PROFILES",
-    "AssemblyError",
-    "Buffer",
-    "Chip",
-    "Deadlock",
-    "Fault",
-    "Kernel",
-    "LaunchError",
-    "Limits",
-    "LoadedKernel",
-    "LoadedModule",
-    "M890Error",
-    "MemoryLimit",
-    "Module",
-    "ObjectError",
-    "Profile",
-    "Schedule",
-    "Timeout",
-    "assemble",
-    "profile",
-]

@@ -12,8 +12,10 @@ from .binary32 import F32, f32, fma
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
-USUAL_GRID = 128
+USUAL_GRID = 64
 """Blocks of the x4 kernel for a large n: its threads loop, and a block more than that only costs a start."""
+ELEMENTS = 16
+"""What a thread of the x4 kernel does at a time."""
 
 
 def reference(a: float, x: npt.ArrayLike, y: npt.ArrayLike) -> F32:
@@ -33,13 +35,15 @@ def launch(
 ) -> F32:
     """a * x + y on the chip, for one-dimensional x and y of the same length.
 
-    `grid` applies to the x4 kernel, which works with any; the plain one needs a thread per element.
+    The x4 kernel works with any `grid`, and a block of a multiple of 32 threads; the plain one needs a thread per
+    element, so that its grid follows from the block.
     """
     x, y = f32(x), f32(y)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"x and y are one-dimensional and of one length, not {x.shape} and {y.shape}")
-    threads = -(-len(x) // 4) if x4 else len(x)
-    blocks = max(1, -(-threads // block))
+    if x4 and block % 32:
+        raise ValueError(f"a block of the x4 kernel is a multiple of 32 threads, not {block}")
+    blocks = max(1, -(-len(x) // ((ELEMENTS if x4 else 1) * block)))
     if x4:
         blocks = grid or min(blocks, USUAL_GRID)
     with chip.to_device(x) as device_x, chip.to_device(y) as device_y:

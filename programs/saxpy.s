@@ -1,7 +1,7 @@
 // y = a * x + y over n floats: the smallest kernel worth reading, in two versions.
 //
 //   saxpy       one element per thread; begins the way the vendor's compiler begins its kernels
-//   saxpy_x4    four elements per load and store, and a loop, so that any grid covers any n
+//   saxpy_x4    four elements per load and store, many loads under way at once, and a loop: any grid covers any n
 //
 // Both keep lanes beyond the end of the arrays out of the way in mask style: a compare gives one bit per lane,
 // s.lop.emsk combines it into the execution mask, and s.or.b32 restores the mask behind the region.
@@ -45,11 +45,16 @@ saxpy:  v.tid.init      i, sreg[36:37]                  // the packed thread id 
 
 // ---- four elements per access ----------------------------------------------------------------------------------
 //
-// Elements 4i to 4i+3 are group i. Each thread does groups i, i + threads, i + 2 * threads, ...: one launch shape
-// serves every n, and a warp that lives long costs less than many that start. If n is no multiple of 4, the last
-// group is ragged: the one lane whose turn it would be does its one to three elements singly.
+// Elements 4i to 4i+3 are group i. A warp takes a stretch of PIECES pieces of 32 groups, one group per lane and piece,
+// starts all loads of the stretch, waits once, and goes on to the stretch `step` groups further. So one launch shape
+// serves every n, and what a warp touches lies together: 2 KiB of each array.
 //
-// x and y must be multiples of 16 (every allocation is), the grid one-dimensional, with fewer than 2^31 threads.
+// The last stretches do not reach from end to end: lanes leave the loop over stretches when their part of one is not
+// whole, do what is there of it piece by piece, and if n is no multiple of 4, the lane whose turn it is does the last
+// one to three elements singly.
+//
+// x and y must be multiples of 16 (every allocation is); grid and block one-dimensional, the block a multiple of 32,
+// the grid of fewer than 2^29 threads.
 
         .kernel saxpy_x4
         .param  u32 n
@@ -57,50 +62,85 @@ saxpy:  v.tid.init      i, sreg[36:37]                  // the packed thread id 
         .param  ptr x
         .param  ptr y
 
-        .reg    i       = vreg0                 // the lane's group
-        .reg    xs      = vreg[4:7]
-        .reg    ys      = vreg[8:11]
-        .reg    results = vreg[12:15]
+        .equ    PIECES, 4
+        .equ    PIECE, 32                       // groups
+        .equ    BYTES, 16 * PIECE               // of a piece in memory
+
+        .reg    i       = vreg0                 // the lane's group in the first piece of its stretch
+        .reg    xs      = vreg[16:31]           // xs[4 * piece + place]
+        .reg    ys      = vreg[32:47]
+        .reg    results = vreg[48:63]
         .reg    first   = sreg38
-        .reg    threads = sreg39                // of the whole grid
+        .reg    step    = sreg39                // groups in a stretch of every warp of the grid
         .reg    groups  = sreg40                // whole groups: n / 4
         .reg    ragged  = sreg41                // elements behind them: n % 4
-        .reg    inside  = sreg42
-        .reg    entry   = sreg43                // the lanes the warp began with
-        .reg    off     = sreg44                // what s.lop.emsk switched off; entry restores all at once
+        .reg    whole   = sreg42                // stretches of a lane that begin below this are whole
+        .reg    inside  = sreg43
+        .reg    entry   = sreg44                // the lanes the warp began with
+        .reg    off     = sreg45                // what s.lop.emsk switched off; entry restores all at once
+
+        .macro  load piece
+        vmem.ld.b32x4   xs[4*\piece:4*\piece+3], [bytes(BYTES * \piece) + i * 0x10] @x
+        vmem.ld.b32x4   ys[4*\piece:4*\piece+3], [bytes(BYTES * \piece) + i * 0x10] @y
+        .endm
+
+        .macro  multiply_and_store piece
+        .equ    E, 4 * \piece
+        .rept   4
+        v.fma.f32.rtte  results[E], xs[E], a, ys[E]
+        .equ    E, E + 1
+        .endr
+        vmem.st.b32x4   results[4*\piece:4*\piece+3], [bytes(BYTES * \piece) + i * 0x10] @y
+        .endm
 
 saxpy_x4:
-        v.tid.init      i, sreg[36:37]
-        v.and.b32       i, i, 0xfff
         s.mov.b32       first, %blkid.x
-        s.mull.i32      first, first, %ntid.x
+        s.mull.i32      first, first, %nwarpid
+        s.add.i32       first, first, %warpid           // the warp's number in the grid,
+        s.mull.i32      first, first, PIECES * PIECE    // and its first group
+        v.mov.b32       i, %laneid
         v.add.i32       i, i, first
-        s.mov.b32       threads, %nblkid.x
-        s.mull.i32      threads, threads, %ntid.x
+        s.mov.b32       step, %nblkid.x
+        s.mull.i32      step, step, %nwarpid
+        s.mull.i32      step, step, PIECES * PIECE
         s.shrl.b32      groups, n, 2
         s.and.b32       ragged, n, 3
+        s.max.u32       whole, groups, (PIECES - 1) * PIECE
+        s.sub.i32       whole, whole, (PIECES - 1) * PIECE
         s.mov.b32       entry, emsk
 
-        // A lane whose group lies behind the last whole one is switched off and stays off, since i only grows;
-        // its i stays at the first group it did not do. The loop ends when no lane is left.
+        // A lane whose stretch is not whole is switched off and stays off, since i only grows; its i stays there. The
+        // loop ends when no lane is left.
         //
         // A store may read its registers as late as it likes, up to the wait that covers it. With registers of their
-        // own for the results, the store of one round goes on beside the loads of the next.
-loop:   v.cmp.lt.u32    inside, i, groups
+        // own for the results, the stores of one round go on beside the loads of the next.
+loop:   v.cmp.lt.u32    inside, i, whole
         s.lop.emsk      off, inside # 0x8
-        s.cbr.az        emsk, rest
-        vmem.ld.b32x4   xs, [0x0 + i * 0x10] @x
-        vmem.ld.b32x4   ys, [0x0 + i * 0x10] @y
+        s.cbr.az        emsk, parts
+        load            0
+        load            1
+        load            2
+        load            3
         s.wait          vldcnt(0), vstcnt(0)
-        v.fma.f32.rtte  results[0], xs[0], a, ys[0]
-        v.fma.f32.rtte  results[1], xs[1], a, ys[1]
-        v.fma.f32.rtte  results[2], xs[2], a, ys[2]
-        v.fma.f32.rtte  results[3], xs[3], a, ys[3]
-        vmem.st.b32x4   results, [0x0 + i * 0x10] @y
-        v.add.i32       i, i, threads
+        multiply_and_store 0
+        multiply_and_store 1
+        multiply_and_store 2
+        multiply_and_store 3
+        v.add.i32       i, i, step
         s.cbr           loop
 
-        // Of all lanes of the grid, exactly one stopped at group n / 4.
+        // What there is of the stretch, in the same style: fewer than PIECES pieces, so no lane leaves its stretch.
+parts:  s.mov.b32       emsk, entry
+part:   v.cmp.lt.u32    inside, i, groups
+        s.lop.emsk      off, inside # 0x8
+        s.cbr.az        emsk, rest
+        load            0
+        s.wait          vldcnt(0), vstcnt(0)
+        multiply_and_store 0
+        v.add.i32       i, i, PIECE
+        s.cbr           part
+
+        // Of all lanes of the grid, exactly one has stopped at group n / 4.
 rest:   s.mov.b32       emsk, entry
         v.cmp.eq.u32    inside, i, groups
         s.lop.emsk      off, inside # 0x8

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from m890.isa import objectfile
 from m890.isa.program import Kernel, Line, Module, lay_out
 

@@ -15,8 +15,7 @@ import numpy as np
 from m890.emulator.decode import decode
 from m890.emulator.engine import engine
 from m890.emulator.handlers import FAST, ISSUE
-from m890.emulator.hbm import EXECUTE, READ, WRITE
-from m890.emulator.state import HEADER, LAUNCH, RANGE, RECORD, ROW, SCALAR_ROWS, STOP, WARP
+from m890.emulator.state import HEADER, LAUNCH, RANGE, READ, RECORD, ROW, SCALAR_ROWS, STOP, WARP, WRITE
 from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.effects import Emsk, Next, Split, Stop
@@ -273,7 +272,7 @@ def inputs_of(one: One, rows: np.ndarray, path: int = ALL) -> dict[str, Any]:
 def _reads_lanes(kind: Any) -> bool:
     if isinstance(kind, Source):
         return kind.flags.either
-    return isinstance(kind, RegisterKind) and (kind.bank == "v" or isinstance(kind, NamedKind) and kind.words == 1)
+    return isinstance(kind, RegisterKind) and (kind.bank == "v" or (isinstance(kind, NamedKind) and kind.words == 1))
 
 
 def _target(one: One) -> int:
@@ -350,7 +349,13 @@ def register_of(name: str, one: One) -> tuple[int, int]:
 
 
 def check(
-    text: str, *, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None, path: int = ALL, reached: int = 1, **registers: Any
+    text: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    path: int = ALL,
+    reached: int = 1,
+    **registers: Any,
 ) -> None:
     """Run one instruction: destination registers must hold the values given, all others are set before it.
 
@@ -395,14 +400,41 @@ def assert_rows(found: np.ndarray, expected: np.ndarray, text: str, before: np.n
         lanes = np.flatnonzero(found[row] != expected[row])
         lane = int(lanes[0])
         name = f"vreg{row - SCALAR_ROWS}" if row >= SCALAR_ROWS else f"sreg{row} ({row:#x})"
-        lines.append(f"  {name} lane {lane}: {found[row, lane]:#010x}, expected {expected[row, lane]:#010x} ({len(lanes)} lanes)")
+        lines.append(
+            f"  {name} lane {lane}: {found[row, lane]:#010x}, expected {expected[row, lane]:#010x} ({len(lanes)} lanes)"
+        )
         if before is not None:
-            near = [f"{n:#x}: {before[n, lane]:#x}" for n in np.flatnonzero((before[:, lane] != 0)) if 256 <= n < 276 or n < 12]
+            near = [
+                f"{n:#x}: {before[n, lane]:#x}"
+                for n in np.flatnonzero(before[:, lane] != 0)
+                if 256 <= n < 276 or n < 12
+            ]
             lines.append("    rows before: " + ", ".join(near))
     raise AssertionError("\n".join(lines))
 
 
 __all__ = [
-    "ALL", "AFTER", "EXECUTE", "FAST", "ISSUE", "READ", "WRITE", "Bench", "One", "Step", "assert_rows", "bench", "bits", "bits_of", "check",
-    "float_bits", "inputs_of", "lane_mask", "predict", "put", "row_of", "stop", "word_of", "words_of",
+    "AFTER",
+    "ALL",
+    "FAST",
+    "ISSUE",
+    "READ",
+    "WRITE",
+    "Bench",
+    "One",
+    "Step",
+    "assert_rows",
+    "bench",
+    "bits",
+    "bits_of",
+    "check",
+    "float_bits",
+    "inputs_of",
+    "lane_mask",
+    "predict",
+    "put",
+    "row_of",
+    "stop",
+    "word_of",
+    "words_of",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from m890.isa import ISA
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
 from m890.isa.program import DATA_BASE, Kernel, Line, Module, Parameter

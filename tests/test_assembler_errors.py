@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from m890.isa import ISA, encoding
 from m890.isa.assembler import AssemblyError, assemble
 

@@ -5,6 +5,7 @@ import os
 
 import click
 import pytest
+
 from m890.tools import bench
 from m890.tools.bench.measure import Result, medians, one_core
 from m890.tools.bench.table import duration, heading, line

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+
 from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.builder import BuildError, KernelBuilder, build_module

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.disassembler import disassemble

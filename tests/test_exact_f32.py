@@ -1,6 +1,6 @@
 """Arithmetic against exact numbers: rationals rounded once for floats, Python integers for integers.
 
-The oracle is written from IEEE-754 and chip.md section 5 alone and shares nothing with isa/numerics.
+The oracle is written from IEEE-754 and the published numeric rules alone and shares nothing with isa/numerics.
 """
 
 import operator
@@ -41,7 +41,9 @@ def value_of(bits: int) -> Fraction:
     """The number that finite bits stand for."""
     exponent, fraction = bits >> 23 & 0xFF, bits & 0x7FFFFF
     scale = max(exponent, 1) - 150
-    magnitude = (fraction | (1 << 23 if exponent else 0)) * (Fraction(1 << scale) if scale >= 0 else Fraction(1, 1 << -scale))
+    magnitude = (fraction | (1 << 23 if exponent else 0)) * (
+        Fraction(1 << scale) if scale >= 0 else Fraction(1, 1 << -scale)
+    )
     return -magnitude if negative(bits) else magnitude
 
 
@@ -146,7 +148,7 @@ def instance(text: str) -> One:
 
 
 def results(text: str, columns: Sequence[Sequence[int]]) -> list[int]:
-    """The first destination's bits for columns of source bits, 32 cases a step. Registers are vreg0, 4, 8 ... in turn."""
+    """The first destination's bits for columns of source bits, 32 cases a step; sources are vreg0, 4, 8 in turn."""
     b, one = bench(), instance(text)
     b.path(0xFFFFFFFF)
     b.specials()
@@ -162,12 +164,12 @@ def results(text: str, columns: Sequence[Sequence[int]]) -> list[int]:
             b.rows[257 + 4 * place] = (part >> np.uint64(32)).astype(np.uint32)
         assert one.run() == 1
         destination = one.decoded.values[0]
-        if destination.bank == "s":  # type: ignore
-            mask = int(b.rows[destination.number, 0])  # type: ignore
+        if destination.bank == "s":
+            mask = int(b.rows[destination.number, 0])
             found += [mask >> lane & 1 for lane in range(LANES)]
             continue
-        low = b.rows[256 + destination.number].astype(np.uint64)  # type: ignore
-        high = b.rows[257 + destination.number].astype(np.uint64) if destination.count == 2 else np.uint64(0)  # type: ignore
+        low = b.rows[256 + destination.number].astype(np.uint64)
+        high = b.rows[257 + destination.number].astype(np.uint64) if destination.count == 2 else np.uint64(0)
         found += (low | high << np.uint64(32)).tolist()
     return found[:count]
 
@@ -181,8 +183,9 @@ def same(text: str, columns: Sequence[Sequence[int]], expected: Callable[..., in
 
 # Values that are hard to round.
 
-SPECIAL = [0, 1, 2, 0x7FFFFF, 0x800000, 0x800001, 0x33800000, 0x34000000, 0x3EFFFFFF, 0x3F000000, 0x3F000001, 0x3F7FFFFF,
-           0x3F800000, 0x3F800001, 0x3FC00000, 0x40200000, 0x4B7FFFFF, 0x4B800000, 0x7EFFFFFF, 0x7F000000, 0x7F7FFFFE, 0x7F7FFFFF,
+SPECIAL = [0, 1, 2, 0x7FFFFF, 0x800000, 0x800001, 0x33800000, 0x34000000, 0x3EFFFFFF, 0x3F000000, 0x3F000001,
+           0x3F7FFFFF, 0x3F800000, 0x3F800001, 0x3FC00000, 0x40200000, 0x4B7FFFFF, 0x4B800000, 0x7EFFFFFF, 0x7F000000,
+           0x7F7FFFFE, 0x7F7FFFFF,
            INFINITY, 0x7F800001, 0x7FC00000, 0x7FFFFFFF]  # fmt: skip
 SPECIAL = SPECIAL + [bits | 0x80000000 for bits in SPECIAL]
 
@@ -193,7 +196,9 @@ def hard_pairs(random: np.random.Generator, count: int) -> list[tuple[int, int]]
     for _ in range(count):
         a = float_of(random, 1, 254)
         ulp = max((a >> 23 & 0xFF) - 24, 0)
-        half = (ulp << 23 | 0x400000 * int(random.integers(0, 2)) | int(random.integers(0, 2))) ^ int(random.integers(0, 2)) << 31
+        half = (ulp << 23 | 0x400000 * int(random.integers(0, 2)) | int(random.integers(0, 2))) ^ int(
+            random.integers(0, 2)
+        ) << 31
         found.append((a, half))  # half an ulp, and next to it
         found.append((a, (a ^ 0x80000000) + int(random.integers(-3, 4)) & 0xFFFFFFFF))  # cancellation
         found.append((float_of(random, 250, 254), float_of(random, 250, 254)))  # overflow of a sum
@@ -238,13 +243,20 @@ BINARY = {"add": exact_add, "sub": exact_sub, "mul": exact_mul}
 @pytest.mark.parametrize("name", BINARY)
 def test_binary(name: str, rounding: str) -> None:
     suffix = "" if rounding == "rtte" else f".{rounding}"
-    same(f"v.{name}.f32{suffix} vreg12, vreg0, vreg4", list(zip(*pairs(), strict=True)), lambda a, b: BINARY[name](a, b, rounding))
+    same(
+        f"v.{name}.f32{suffix} vreg12, vreg0, vreg4",
+        list(zip(*pairs(), strict=True)),
+        lambda a, b: BINARY[name](a, b, rounding),
+    )
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_fma(rounding: str) -> None:
-    same(f"v.fma.f32.{rounding} vreg12, vreg0, vreg4, vreg8", list(zip(*triples(), strict=True)),
-         lambda a, b, c: exact_fma(a, b, c, rounding))  # fmt: skip
+    same(
+        f"v.fma.f32.{rounding} vreg12, vreg0, vreg4, vreg8",
+        list(zip(*triples(), strict=True)),
+        lambda a, b, c: exact_fma(a, b, c, rounding),
+    )
 
 
 @pytest.mark.parametrize("rounding", ["rtte", "rtz", "rtn"])
@@ -262,19 +274,28 @@ def test_suffixes(suffix: str, rounding: str) -> None:
     middle = "" if rounding == "rtte" else f".{rounding}"
     for name, function in BINARY.items():
         same(f"v.{name}.f32{middle}{suffix} vreg12, vreg0, vreg4", columns, lambda a, b, f=function: around(f, a, b))
-    same(f"v.fma.f32.{rounding}{suffix} vreg12, vreg0, vreg4, vreg8", list(zip(*triples()[::3], strict=True)),
-         lambda a, b, c: around(exact_fma, a, b, c))  # fmt: skip
+    same(
+        f"v.fma.f32.{rounding}{suffix} vreg12, vreg0, vreg4, vreg8",
+        list(zip(*triples()[::3], strict=True)),
+        lambda a, b, c: around(exact_fma, a, b, c),
+    )
 
 
 PATTERN = st.one_of(st.sampled_from(SPECIAL), st.integers(0, 0xFFFFFFFF))
 
 
-@given(a=PATTERN, b=PATTERN, c=PATTERN, delta=st.integers(-2, 2), rounding=st.sampled_from(ROUNDINGS), near=st.booleans())
+@given(
+    a=PATTERN, b=PATTERN, c=PATTERN, delta=st.integers(-2, 2), rounding=st.sampled_from(ROUNDINGS), near=st.booleans()
+)
 @settings(max_examples=300, deadline=None)
 def test_fma_of_anything(a: int, b: int, c: int, delta: int, rounding: str, near: bool) -> None:
     """Free values; `near` makes c the negated product or next to it."""
     c = (exact_mul(a, b, "rtte") ^ 0x80000000) + delta & 0xFFFFFFFF if near else c
-    same(f"v.fma.f32.{rounding} vreg12, vreg0, vreg4, vreg8", [[a], [b], [c]], lambda a, b, c: exact_fma(a, b, c, rounding))
+    same(
+        f"v.fma.f32.{rounding} vreg12, vreg0, vreg4, vreg8",
+        [[a], [b], [c]],
+        lambda a, b, c: exact_fma(a, b, c, rounding),
+    )
 
 
 def test_signs_of_exact_zeros() -> None:
@@ -304,8 +325,13 @@ def test_min_max(name: str, suffix: str) -> None:
 
 
 RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
-    "lt": operator.lt, "eq": operator.eq, "le": operator.le, "gt": operator.gt, "ne": operator.ne, "ge": operator.ge,
-}  # fmt: skip
+    "lt": operator.lt,
+    "eq": operator.eq,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ne": operator.ne,
+    "ge": operator.ge,
+}
 
 
 def test_compares() -> None:
@@ -353,8 +379,11 @@ def integers(random: np.random.Generator) -> list[int]:
 @pytest.mark.parametrize("name", ["i32", "u32"])
 def test_integer_to_float(name: str, rounding: str) -> None:
     signed = name == "i32"
-    same(f"v.cnvt.f32.{name}.{rounding} vreg12, vreg0", [integers(np.random.default_rng(5))],
-         lambda a: rounded(Fraction(a - (a >> 31 << 32) if signed else a), rounding, 0))  # fmt: skip
+    same(
+        f"v.cnvt.f32.{name}.{rounding} vreg12, vreg0",
+        [integers(np.random.default_rng(5))],
+        lambda a: rounded(Fraction(a - (a >> 31 << 32) if signed else a), rounding, 0),
+    )
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
@@ -381,7 +410,22 @@ def test_float_to_integer(name: str, low: int, high: int, rounding: str) -> None
 
 # Integers, against Python's.
 
-WORDS = [0, 1, 2, 3, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFE, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xDEADBEEF, 0xFFFFFFFE, 0xFFFFFFFF]
+WORDS = [
+    0,
+    1,
+    2,
+    3,
+    0x7FFF,
+    0xFFFF,
+    0x10000,
+    0x7FFFFFFE,
+    0x7FFFFFFF,
+    0x80000000,
+    0x80000001,
+    0xDEADBEEF,
+    0xFFFFFFFE,
+    0xFFFFFFFF,
+]
 COUNTS = [0, 1, 7, 8, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256, 257, 0x1FF, 0x2020, 0x80000000, 0xFFFFFFFF]
 M32, M64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 
@@ -415,7 +459,9 @@ def bfi(a: int, b: int, c: int) -> int:
 
 
 def lop3(lut: int) -> Callable[..., int]:
-    return lambda a, b, c: sum((lut >> (4 * (a >> n & 1) + 2 * (b >> n & 1) + (c >> n & 1)) & 1) << n for n in range(32))
+    return lambda a, b, c: sum(
+        (lut >> (4 * (a >> n & 1) + 2 * (b >> n & 1) + (c >> n & 1)) & 1) << n for n in range(32)
+    )
 
 
 TWO: dict[str, Callable[[int, int], int]] = {
@@ -520,11 +566,17 @@ def test_integer_compares() -> None:
     wide_a, wide_b = grid(wide[::5], wide[::7])
     for relation, function in RELATIONS.items():
         for name, first, second, view in (
-            ("u32", a, b, int), ("i32", a, b, s32), ("u64", wide_a, wide_b, int), ("i64", wide_a, wide_b, s64),
+            ("u32", a, b, int),
+            ("i32", a, b, s32),
+            ("u64", wide_a, wide_b, int),
+            ("i64", wide_a, wide_b, s64),
         ):
             sources = "vreg0, vreg4" if name.endswith("32") else "vreg[0:1], vreg[4:5]"
-            same(f"v.cmp.{relation}.{name} sreg20, {sources}", [first, second],
-                 lambda a, b, f=function, v=view: int(f(v(a), v(b))))  # fmt: skip
+            same(
+                f"v.cmp.{relation}.{name} sreg20, {sources}",
+                [first, second],
+                lambda a, b, f=function, v=view: int(f(v(a), v(b))),
+            )
 
 
 def test_carries_make_long_sums() -> None:
@@ -539,8 +591,11 @@ def test_carries_make_long_sums() -> None:
         given = b.rows[256:262].astype(object)
         x = given[0] + (given[1] << 32) + (given[2] << 64)
         y = given[3] + (given[4] << 32) + (given[5] << 64)
-        for text in ("v.add.co.u32 vreg8, sreg20, vreg0, vreg3", "v.add.ci.co.u32 vreg9, sreg20, vreg1, vreg4",
-                     "v.add.ci.u32 vreg10, vreg2, vreg5, sreg20"):  # fmt: skip
+        for text in (
+            "v.add.co.u32 vreg8, sreg20, vreg0, vreg3",
+            "v.add.ci.co.u32 vreg9, sreg20, vreg1, vreg4",
+            "v.add.ci.u32 vreg10, vreg2, vreg5, sreg20",
+        ):
             assert instance(text).run() == 1
         total = sum(b.rows[264 + n].astype(object) << 32 * n for n in range(3))
         assert (total == (x + y) % (1 << 96)).all()
@@ -552,10 +607,20 @@ def test_carries_make_long_sums() -> None:
 
 def test_select() -> None:
     mask = 0xA5A50FF0
-    check("v.csel.b32 vreg3, vreg1, vreg2, sreg5", vreg1=list(range(32)), vreg2=list(range(100, 132)), sreg5=mask,
-          vreg3=[lane if mask >> lane & 1 else 100 + lane for lane in range(32)])  # fmt: skip
-    check("v.csel.b64 vreg[6:7], vreg[2:3], vreg[4:5], vcc", vreg2=1 << 40, vreg4=5, before={"vcc": 0xF},
-          vreg6=[1 << 40 if lane < 4 else 5 for lane in range(32)])  # fmt: skip
+    check(
+        "v.csel.b32 vreg3, vreg1, vreg2, sreg5",
+        vreg1=list(range(32)),
+        vreg2=list(range(100, 132)),
+        sreg5=mask,
+        vreg3=[lane if mask >> lane & 1 else 100 + lane for lane in range(32)],
+    )
+    check(
+        "v.csel.b64 vreg[6:7], vreg[2:3], vreg[4:5], vcc",
+        vreg2=1 << 40,
+        vreg4=5,
+        before={"vcc": 0xF},
+        vreg6=[1 << 40 if lane < 4 else 5 for lane in range(32)],
+    )
     for number, chosen in ((0, 2), (1, 1), (0x80000000, 1)):
         check("s.csel.b32 sreg3, sreg4, sreg5, scc", sreg4=1, sreg5=2, scc=number, sreg3=chosen)
 

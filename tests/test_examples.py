@@ -278,7 +278,9 @@ def test_example_is_complete(instruction: Any) -> None:
         told |= set(example.after)
     results = {kind.name for kind in instruction.kinds if kind.role == "destination"}
     for result in instruction.results:
-        results |= {Emsk: {"emsk"}, Next: {"next"}, Split: {"split", "next"} & told or {"split"}, Stop: {"stop"}}.get(result, set())
+        results |= {Emsk: {"emsk"}, Next: {"next"}, Split: {"split", "next"} & told or {"split"}, Stop: {"stop"}}.get(
+            result, set()
+        )
     assert not results - told, "no example says what becomes of these"
 
 

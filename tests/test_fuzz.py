@@ -30,8 +30,7 @@ def attempt(chip: m890.Chip, words: np.ndarray, buffer: m890.Buffer) -> str:
     try:
         loaded.launch((2, 1, 1), (48, 1, 1), (buffer, 7), limits=LIMITS)
     except m890.M890Error as error:
-        assert str(error)
-        return type(error).__name__
+        return type(error).__name__ if str(error) else "no text"
     return "end"
 
 
@@ -41,6 +40,7 @@ def test_random_words_end_in_a_result_or_a_clear_error(timing: str) -> None:
     buffer = chip.empty(1024)
     endings = {attempt(chip, random_words(seed, 60), buffer) for seed in range(60)}
     assert "Fault" in endings
+    assert "no text" not in endings
 
 
 @pytest.mark.slow

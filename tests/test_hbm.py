@@ -15,10 +15,7 @@ from m890.emulator.buffers import Buffer
 from m890.emulator.faults import M890Error, MemoryLimit
 from m890.emulator.hbm import (
     GUARD,
-    POISON,
     RANGE,
-    READ,
-    WRITE,
     Allocation,
     FreeRanges,
     Hbm,
@@ -27,6 +24,7 @@ from m890.emulator.hbm import (
     window_base,
 )
 from m890.emulator.profiles import PROFILES
+from m890.emulator.state import POISON, READ, WRITE
 
 SIZE = 1 << 16
 

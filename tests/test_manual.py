@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.operands import NAMED_SCALARS

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from object_samples import GOOD, plain, sample
+
 from m890.isa import descriptor, elf, objectfile
 from m890.isa.objectfile import ObjectError
 from m890.isa.program import CODE_BASE, DATA_BASE, SCALAR_TYPES, Kernel, Line, Module, Parameter, lay_out
-from object_samples import GOOD, plain, sample
 
 MAX_LINE = (1 << 32) - 1
 

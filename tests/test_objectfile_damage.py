@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from object_samples import GOOD, plain
+
 from m890.isa import binary, descriptor, dwarf, elf, objectfile
 from m890.isa.objectfile import ObjectError
 from m890.isa.program import CODE_BASE, Kernel, Line, Module, lay_out
-from object_samples import GOOD, plain
 
 # Damaged files
 

@@ -1,4 +1,4 @@
-"""Chip profiles: numbers as chip.md states them, tags and sources on all, user profiles from TOML."""
+"""Chip profiles: numbers as published, tags and sources on all, user profiles from TOML."""
 
 import copy
 import pickle

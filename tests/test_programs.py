@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from m890 import Chip, Fault, Schedule, programs
 from m890.isa.assembler import assemble
 from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
 from m890.programs import sum as total
 from m890.programs.binary32 import bits, canonical, fma
-
-from m890 import Chip, Fault, Schedule, programs
 
 EXAMPLES = 40
 MANY = 400
@@ -105,18 +105,18 @@ def test_saxpy(chip, n, kind, seed, block):
 
 
 @examples()
-@given(n=st.integers(0, 5000), kind=kinds, seed=seeds, block=flat_blocks, grid=st.integers(1, 9) | st.none())
+@given(n=st.integers(0, 5000), kind=kinds, seed=seeds, block=warps, grid=st.integers(1, 9) | st.none())
 @example(n=0, kind="normal", seed=0, block=256, grid=None)
-@example(n=3, kind="bits", seed=1, block=1, grid=1)
-@example(n=4, kind="bits", seed=2, block=33, grid=5)
-@example(n=127, kind="bits", seed=3, block=32, grid=1)
+@example(n=3, kind="bits", seed=1, block=32, grid=1)
+@example(n=512, kind="bits", seed=2, block=32, grid=5)
+@example(n=2047, kind="bits", seed=3, block=32, grid=1)
 def test_saxpy_x4(chip, n, kind, seed, block, grid):
     check_saxpy(chip, n, kind, seed, block, grid, True)
 
 
 def test_saxpy_x4_at_every_ragged_end():
     chip = Chip(timing="late")
-    for n in range(132):
+    for n in range(0, 1100, 5):
         check_saxpy(chip, n, "mixture", n, 32, 1, True)
 
 
@@ -261,6 +261,7 @@ def test_both_styles_of_divergence_appear():
     ("launch", "arguments"),
     [
         (saxpy.launch, (1.0, np.zeros(3), np.zeros(4))),
+        (lambda *arrays: saxpy.launch(*arrays, block=33), (1.0, np.zeros(3), np.zeros(3))),
         (total.launch, (np.zeros((2, 2)),)),
         (transpose.launch, (np.zeros(4),)),
         (transpose.launch, (np.zeros((2, 2), np.float64),)),
@@ -301,7 +302,7 @@ def test_every_wait_is_needed(name, place, line, monkeypatch):
     chip, random = Chip(timing="late"), np.random.default_rng(place)
     module = assemble(without_wait(name, line), name)
     monkeypatch.setattr(f"m890.programs.{name}.load", lambda chip, name: chip.load(module))
-    x = floats(random, 3 * 4 * 64 + 3, "normal")
+    x = floats(random, 2 * 16 * 64 + 303, "normal")
     square = floats(random, (70, 70), "normal")
 
     def run():
@@ -373,7 +374,7 @@ def test_fma_rounds_once(words, kind, seed):
 )
 def test_long_vectors(mode, n, kind, seed, block, grid, x4):
     chip, x = Chip(**MODES[mode]), floats(np.random.default_rng(seed), n, kind)
-    check_saxpy(chip, n, kind, seed, block, grid, x4)
+    check_saxpy(chip, n, kind, seed, -(-block // 32) * 32 if x4 else block, grid, x4)
     same_bits(total.launch(chip, x, block=block, grid=grid), total.reference(x, block=block, grid=grid))
 
 

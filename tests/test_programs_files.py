@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+from m890 import programs
 from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
 from m890.programs import sum as total
 from m890.programs.binary32 import bits
 from m890.tools.cli import cli
 from m890.tools.initial import content
 from m890.tools.launchfile import Job, read
-
-from m890 import programs
 
 MOST_BYTES = 50_000
 SIGNAL = programs.path("saxpy").parent / "data" / "signal.npy"

@@ -6,6 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
+
 from m890.isa import ISA, DecodeError, Form
 from m890.isa.assembler import assemble
 
@@ -28,7 +29,7 @@ PUBLISHED = {
     0xCD0100E000040108: "vmem.st.b32x4 vreg[4:7], [0x0 + vreg3 * 0x10] @sreg[8:9]",
     0x5004002000000000: "v.mov.b32 vreg16, 0x0",
 }
-"""The table of chip.md section 2."""
+"""Published words beside their text (BIN, DG)."""
 
 FORMS = list(ISA.forms())
 PLACES = {id(form): place for place, form in enumerate(FORMS)}

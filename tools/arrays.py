@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -122,11 +122,12 @@ def read_npy(path: Path, wanted: Element | None = None) -> tuple[Array, Element]
     """
     _check_npy_type(path, wanted)
     try:
-        loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        content: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise InputError(f"{path}: not an array in .npy format: {error}") from None
-    if not isinstance(loaded, np.ndarray):
+    if not isinstance(content, np.ndarray):
         raise InputError(f"{path}: an .npz archive; save one array with np.save")
+    loaded = cast("Array", content)
     if loaded.dtype.names and len(loaded.dtype.names) == 1 and loaded.dtype.names[0] in _BY_NUMPY:
         kind = _BY_NUMPY[loaded.dtype.names[0]]
         if loaded.dtype.itemsize == kind.dtype.itemsize:
@@ -175,7 +176,7 @@ def read_safetensors(path: Path, name: str) -> tuple[Array, Element]:
             raise InputError(f"{path}: not a safetensors file: its header is no JSON object") from None
     if name not in tensors:
         near = get_close_matches(name, tensors, n=1)
-        listed = ", ".join(list(tensors)[:8]) + (", ..." if len(tensors) > 8 else "")
+        listed = ", ".join(sorted(tensors)[:8]) + (", ..." if len(tensors) > 8 else "")
         raise InputError(
             f"{path}: has no tensor '{name}': " + (f"did you mean '{near[0]}'?" if near else f"it has {listed}")
         )

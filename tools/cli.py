@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -62,6 +61,8 @@ class Verbs(click.Group):
 def print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Print the version and end."""
     if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
         click.echo(f"m890 {version('m890')}")
         ctx.exit()
 

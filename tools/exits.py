@@ -95,6 +95,8 @@ def message_of(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     if isinstance(error, MemoryError):
         return "this host has no memory left: use fewer or smaller buffers"
+    if type(error).__name__ == "Timeout":
+        return f"{error}\n  hint: if it only needs longer, raise --limit or --time-limit"
     return str(error)
 
 

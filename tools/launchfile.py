@@ -37,7 +37,7 @@ class BufferSpec:
 
 @dataclass(slots=True)
 class LaunchSpec:
-    """One `[[launch]]`; `where` is how errors call it. `kernel` is None for the only one of the object."""
+    """One `[[launch]]`; `where` is its place in the file. `kernel` is None for the only one of the object."""
 
     object: Path
     kernel: str | None
@@ -144,7 +144,7 @@ def _launch(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> Laun
         block=table.extents("block"),
         tsm=table.whole("tsm", 0),
         args=args,
-        where=table.name,
+        where=table.where,
     )
     table.finish()
     return spec
@@ -183,6 +183,12 @@ class _Table:
     def name(self) -> str:
         """`launch[0].args`."""
         return _name(self.keys)
+
+    @property
+    def where(self) -> str:
+        """`gemm.toml:12: launch[0]`."""
+        line = _line_of(self.source, self.keys)
+        return f"{self.path}{f':{line}' if line else ''}: {self.name}"
 
     def left(self) -> list[str]:
         """Keys not yet taken."""
@@ -287,7 +293,7 @@ class _Table:
         numbers = cast("list[object]", value) if isinstance(value, list) else [value]
         if any(type(part) not in (int, float) for part in numbers):
             self.fail(key, f"a number, a list of numbers or the name of a buffer belongs here, not {value!r}")
-        return value
+        return cast("ArgumentValue", value)
 
     def table(self, key: str) -> _Table:
         """A table inside this one; empty if it is not there."""

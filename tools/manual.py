@@ -401,10 +401,11 @@ def manual() -> str:
     chapters = front()
     contents = [text.splitlines()[0].removeprefix("## ") for text in chapters] + headings + ["Index"]
     links = [f"- [{heading}](#{anchor(heading)})" for heading in contents]
+    count = f"{len(list(ISA))} instructions in {len(entries(ISA))} entries"
     opening = (
         "# The instruction set\n\n<!-- Made from the table by `make docs`. Do not edit. -->\n\n"
-        f"{len(list(ISA))} instructions in {len(entries(ISA))} entries, made from the instruction table in `isa/`: what it\n"
-        "says is what the assembler, the disassembler and the emulator do."
+        f"{count}, made from the instruction table in `isa/`. What it says is what the\n"
+        "assembler, the disassembler and the emulator do."
     )
     return "\n\n".join([opening, "\n".join(links), *chapters, *map(chapter, FAMILIES), index()]) + "\n"
 

@@ -230,7 +230,8 @@ def registers() -> str:
 
 A warp has {LANES} lanes. `vreg0` to `vreg255` hold 32 bits for each lane, `sreg0` to `sreg{LAST_SREG}` 32 bits for
 the warp. A kernel has as many as its descriptor says (the assembler counts; it gives {_either(SREG_COUNTS)} sregs). A
-register beyond is exception 5 or 6, a misaligned range exception 7 or 8. Values of 64 bits are in a pair, low word first. A mask of lanes is in one sreg, bit L for lane L. Registers are not cleared at entry.
+register beyond is exception 5 or 6, a misaligned range exception 7 or 8. Values of 64 bits are in a pair, low word
+first. A mask of lanes is in one sreg, bit L for lane L. Registers are not cleared at entry.
 
 Named scalar registers, with their numbers in the word:
 

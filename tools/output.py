@@ -39,7 +39,21 @@ def say(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """Print a result as JSON to stdout."""
-    say(json.dumps(_plain(value), indent=2, allow_nan=False))
+    say(_json(_plain(value), ""))
+
+
+def _json(value: Any, margin: str) -> str:
+    """JSON with a line for each entry, but lists of plain values on one."""
+    inside = margin + "  "
+    if isinstance(value, dict) and value:
+        entries = [
+            f"{inside}{json.dumps(key)}: {_json(item, inside)}" for key, item in cast("dict[str, Any]", value).items()
+        ]
+        return "{\n" + ",\n".join(entries) + f"\n{margin}}}"
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in cast("list[Any]", value)):
+        entries = [f"{inside}{_json(item, inside)}" for item in cast("list[Any]", value)]
+        return "[\n" + ",\n".join(entries) + f"\n{margin}]"
+    return json.dumps(value, allow_nan=False)
 
 
 def complain(text: str, *, label: str = "error") -> None:

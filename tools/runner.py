@@ -14,6 +14,7 @@ from ..emulator.buffers import Buffer
 from ..emulator.chip import Chip, LoadedKernel, LoadedModule
 from ..emulator.faults import LaunchError, Timeout
 from ..emulator.launch import Limits, dim3
+from ..emulator.state import POISON
 from ..isa.program import Kernel, Parameter
 from ..isa.spec import Decoded
 from .arrays import Array, Element, Shape, check_target, device_layout, from_device, save, to_device
@@ -57,13 +58,17 @@ class Launched:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A comparison: how many elements differ, the largest error, the first difference as (index, found, expected)."""
+    """A comparison: how many elements differ, the largest error, the first difference as (index, found, expected).
+
+    `poison` is how many of those that differ hold poison, where the chip poisons.
+    """
 
     buffer: str
     passed: bool
     elements: int
     differing: int
     max_abs_error: float
+    poison: int
     first: tuple[tuple[int, ...], Any, Any] | None = None
 
 
@@ -189,6 +194,10 @@ class Runner:
             count = kernel.launch(grid, block, values, tsm=launch.tsm, limits=self._limits())
         except LaunchError as error:
             raise JobError(launch.where, str(error)) from None
+        except Timeout as error:
+            if error.limit == "seconds" and self.options.seconds is not None:
+                error.value = self.options.seconds
+            raise
         finally:
             progress.clear()
         seconds = time.perf_counter() - started
@@ -210,7 +219,9 @@ class Runner:
         held = self.held[check.buffer]
         kind = None if check.expect.path is not None or check.expect.type is not None else held.kind
         expected, _, shape = content(check.expect, kind, held.shape)
-        return compare(held.array(), np.zeros(shape) if expected is None else expected, check)
+        return compare(
+            held.array(), np.zeros(shape) if expected is None else expected, check, poison=self.chip.mode.poison
+        )
 
     def fidelity(self) -> list[Relied]:
         """Every instruction of the launched kernels that is this project's definition."""
@@ -272,7 +283,7 @@ def _problem(parameter: Parameter, value: ArgumentValue, buffers: Mapping[str, B
 # ---- checks ----------------------------------------------------------------------------------------------------------
 
 
-def compare(found: Array, expected: Array, check: CheckSpec) -> Checked:
+def compare(found: Array, expected: Array, check: CheckSpec, *, poison: bool = False) -> Checked:
     """Compare element by element: equal, or within atol + rtol * |expected|; NaN equals NaN if `nan_equal`."""
     a, b = _comparable(found), _comparable(expected)
     with np.errstate(all="ignore"):
@@ -287,7 +298,16 @@ def compare(found: Array, expected: Array, check: CheckSpec) -> Checked:
     if differing:
         index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         first = (tuple(int(extent) for extent in index), a[index].item(), b[index].item())
-    return Checked(check.buffer, not differing, a.size, differing, _largest_error(a, b), first)
+    poisoned = int(np.count_nonzero(wrong & _poisoned(found))) if poison and differing else 0
+    return Checked(check.buffer, not differing, a.size, differing, _largest_error(a, b), poisoned, first)
+
+
+def _poisoned(array: Array) -> Array:
+    """Which elements hold poison; of a byte that cannot be said."""
+    if array.dtype.itemsize == 1:
+        return np.zeros(array.shape, bool)
+    pattern = np.full(1, POISON, np.uint32).repeat(2).view(f"u{array.dtype.itemsize}")[0]
+    return np.ascontiguousarray(array).view(pattern.dtype) == pattern
 
 
 def _comparable(array: Array) -> Array:

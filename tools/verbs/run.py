@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,6 @@ from ..exits import Code, InputError
 from ..help import Verb
 
 if TYPE_CHECKING:
-    from ..launchfile import ArgumentValue, Job
     from ..runner import Outcome, Relied
 
 
@@ -114,15 +112,15 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     In a launch file, flags override keys of the same name, and --arg an argument or its buffer's content. Paths
     in a launch file are relative to it; where [save] and --out write is relative to the current folder.
     """
+    from ..flags import is_launch_file, job_of, options_of
     from ..output import note
     from ..runner import Outcome, Runner
 
-    is_launch_file = file.endswith(".toml")
     outcome = Outcome()
     try:
-        with _mistakes(file, is_launch_file):
-            job = _job(file, is_launch_file, flags)
-            runner = Runner(job, _options(flags), outcome)
+        with _mistakes(is_launch_file(file)):
+            job = job_of(file, flags)
+            runner = Runner(job, options_of(flags), outcome)
             runner.run()
     except click.UsageError:
         raise
@@ -138,114 +136,16 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
 
 
 @contextmanager
-def _mistakes(file: str, is_launch_file: bool) -> Generator[None, None, None]:
+def _mistakes(in_file: bool) -> Generator[None, None, None]:
     """A launch that does not fit its kernel is a bad launch file, or bad usage if flags asked for it."""
     from ..runner import JobError
 
     try:
         yield
     except JobError as error:
-        if is_launch_file:
-            raise InputError(f"{file}: {error}") from None
+        if in_file:
+            raise InputError(str(error)) from None
         raise click.UsageError(str(error)) from None
-
-
-def _options(flags: dict[str, Any]) -> Any:
-    from ..loading import parse_define
-    from ..runner import Options
-
-    try:
-        defines = dict(parse_define(text) for text in flags["defines"])
-    except ValueError as error:
-        raise click.UsageError(f"-D {error}") from None
-    return Options(flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines)
-
-
-def _job(file: str, is_launch_file: bool, flags: dict[str, Any]) -> Job:
-    """The job of a launch file with flags put in, or of flags alone."""
-    from ..launchfile import Job, LaunchSpec, one_chip, read
-
-    if is_launch_file:
-        job = read(Path(file))
-        if flags["kernel"]:
-            job.launches = [launch for launch in job.launches if launch.kernel in (flags["kernel"], None)]
-            if not job.launches:
-                raise click.UsageError(f"{file} launches no kernel '{flags['kernel']}'")
-    else:
-        missing = [f"--{name}" for name in ("grid", "block") if not flags[name]]
-        if missing:
-            raise click.UsageError(f"{' and '.join(missing)} missing: how many blocks, how many threads each?")
-        launch = LaunchSpec(Path(file), flags["kernel"], flags["grid"], flags["block"], 0, {}, "")
-        job = Job(launches=[launch])
-    if flags["chips"] and flags["chips"] > 1:
-        raise click.UsageError(one_chip(flags["chips"]))
-    if flags["chip"]:
-        job.profile, job.folder = flags["chip"], Path()
-    for name in ("chips", "quantum", "timing", "seed"):
-        if flags[name] is not None:
-            setattr(job, name, flags[name])
-    for launch in job.launches:
-        launch.grid, launch.block = flags["grid"] or launch.grid, flags["block"] or launch.block
-        launch.tsm = launch.tsm if flags["tsm"] is None else flags["tsm"]
-        if launch.kernel is None:
-            launch.kernel = flags["kernel"]
-    _put_arguments(job, dict(flags["args"]), file)
-    _put_saves(job, dict(flags["outs"]))
-    return job
-
-
-def _put_arguments(job: Job, args: dict[str, str], file: str) -> None:
-    from dataclasses import replace
-
-    from ..initial import looks_like_init, parse
-    from ..launchfile import BufferSpec
-
-    for name, text in args.items():
-        if not looks_like_init(text):
-            continue
-        try:
-            init = parse(text, Path())
-        except ValueError as error:
-            raise click.UsageError(f"--arg {name}: {error}") from None
-        buffers = {launch.args[name] for launch in job.launches if isinstance(launch.args.get(name), str)}
-        for buffer in buffers or {name}:
-            known = job.buffers.get(str(buffer))
-            given = init.path is not None or init.type is not None
-            spec = BufferSpec(name, init) if known is None or given else replace(known, init=init)
-            job.buffers[str(buffer)] = replace(spec, name=str(buffer))
-        for launch in job.launches:
-            if name not in launch.args or not isinstance(launch.args[name], str):
-                launch.args[name] = name
-    for name, text in args.items():
-        if not looks_like_init(text):
-            value = _value(name, text, job)
-            for launch in job.launches:
-                launch.args[name] = value
-
-
-def _value(name: str, text: str, job: Job) -> ArgumentValue:
-    """A number, several, or the name of a buffer."""
-    from ..initial import FORMS, number
-
-    if text in job.buffers:
-        return text
-    try:
-        numbers = [number(part.strip()) for part in text.split(",")]
-    except ValueError:
-        forms = ", ".join(FORMS.values())
-        raise click.UsageError(
-            f"--arg {name}: '{text}' is neither a number nor a buffer: write a number, FILE.npy or one of {forms}"
-        ) from None
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
-def _put_saves(job: Job, outs: dict[str, str]) -> None:
-    from ..loading import nearest_of
-
-    for name in outs:
-        if name not in job.buffers:
-            raise click.UsageError(f"--out {name}: no buffer is called '{name}': {nearest_of(name, job.buffers)}")
-    job.saves.update(outs)
 
 
 # ---- the result ------------------------------------------------------------------------------------------------------
@@ -274,9 +174,10 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool) -> None
         text = f"check {check.buffer}  {verdict}  {check.elements:,} elements, max abs error {check.max_abs_error:g}"
         if check.first:
             index, found, expected = check.first
-            text += (
-                f", {check.differing:,} differ, first [{', '.join(map(str, index))}]: {found!r}, expected {expected!r}"
-            )
+            place = ", ".join(str(extent) for extent in index)
+            text += f", {check.differing:,} differ, first [{place}]: {found!r}, expected {expected!r}"
+        if check.poison:
+            text += f"\n  {check.poison:,} hold poison: memory nothing wrote, or a register read before its s.wait"
         say(text)
     if relied is not None:
         say(

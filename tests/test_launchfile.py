@@ -1,0 +1,445 @@
+"""Launch files: what they may say, what they do, and what is said about mistakes in them."""
+
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from m890.tools import initial
+from m890.tools.arrays import (
+    ELEMENTS,
+    Element,
+    device_layout,
+    element,
+    from_device,
+    parse_shape,
+    read_npy,
+    read_safetensors,
+    save,
+    to_device,
+)
+from m890.tools.cli import cli
+from m890.tools.exits import InputError
+from m890.tools.launchfile import CheckSpec, Job, read
+from m890.tools.runner import compare
+
+COPY = """\
+        .arch   ppu0015
+        .kernel copy
+        .param  u32 n
+        .param  ptr x
+        .param  ptr y
+        v.tid.init      vreg0, sreg[36:37]
+        v.and.b32       vreg0, vreg0, 0xfff
+        s.mov.b32       sreg20, %blkid.x
+        s.mull.i32      sreg20, sreg20, %ntid.x
+        v.add.i32       vreg0, vreg0, sreg20
+        v.cmp.lt.u32    sreg21, vreg0, n
+        s.lop.emsk      sreg22, sreg21 # 0x8
+        vmem.ld.b8      vreg1, [0x0 + vreg0 * 0x1] @x
+        s.wait          vldcnt(0)
+        vmem.st.b8      vreg1, [0x0 + vreg0 * 0x1] @y
+        s.or.b32        emsk, emsk, sreg22
+        simt.exit
+"""
+WHOLE = """\
+profile = "M890"
+chips = 1
+quantum = 4096
+timing = "eager"
+seed = 0
+
+[buffers.x]
+type = "f32"
+shape = [16, 4]
+init = "rand:7"
+chip = 0
+
+[buffers.y]
+type = "f32"
+shape = [16, 4]
+
+[[launch]]
+object = "copy.s"
+kernel = "copy"
+grid = [1]
+block = [256]
+tsm = 0
+chips = "all"
+args = { n = 256, x = "x", y = "y" }
+
+[[check]]
+buffer = "y"
+expect = "rand:7"
+rtol = 0
+atol = 0
+nan_equal = true
+
+[save]
+y = "y.npy"
+"""
+SHORT = """\
+[buffers.x]
+init = "arange:u8:100"
+[buffers.y]
+type = "u8"
+shape = [100]
+[[launch]]
+object = "copy.s"
+grid = 1
+block = 100
+[launch.args]
+n = 100
+x = "x"
+y = "y"
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder, and copy.s in `job` below it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "copy.s").write_text(COPY)
+    return tmp_path
+
+
+def run(text: str, *flags: str, code: int = 0) -> Result:
+    """Run a launch file with this text."""
+    Path("job/job.toml").write_text(text)
+    result = CliRunner().invoke(cli, ["run", "job/job.toml", *flags])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def test_every_key_of_a_launch_file():
+    result = run(WHOLE)
+    assert "check y  PASS  64 elements, max abs error 0\n" in result.stdout
+    assert np.array_equal(np.load("y.npy"), initial.random(7, ELEMENTS["f32"], (16, 4)))
+
+
+def test_defaults_and_short_forms():
+    run(SHORT, "--out", "y=y.npy")
+    assert np.load("y.npy").tolist() == list(range(100))
+    job = read(Path("job/job.toml"))
+    assert (job.profile, job.timing, job.quantum) == (Job().profile, Job().timing, Job().quantum)
+    (launch,) = job.launches
+    assert (launch.object, launch.kernel, launch.grid, launch.tsm) == (Path("job/copy.s"), None, (1,), 0)
+    assert launch.where == "job/job.toml:6: launch[0]"
+
+
+def test_late_timing_and_poison_give_the_same():
+    run(WHOLE, "--timing", "late")
+    run(WHOLE.replace('"eager"', '"late"'), "--poison")
+    run(WHOLE, "--poison")
+
+
+def test_launches_run_in_order():
+    second = SHORT.partition("[[launch]]")[2].replace('x = "x"', 'x = "y"').replace('y = "y"', 'y = "z"')
+    text = (
+        SHORT
+        + "[[launch]]\n"
+        + second
+        + '[buffers.z]\ntype = "u8"\nshape = [100]\n[[check]]\nbuffer = "z"\nexpect = "arange"\n'
+    )
+    result = json.loads(run(text, "--json").stdout)
+    assert [launch["kernel"] for launch in result["launches"]] == ["copy", "copy"]
+    assert result["checks"][0]["passed"]
+
+
+def test_flags_override_the_file():
+    run(SHORT, "--arg", "x=full:9", "--arg", "n=10", "--out", "y=y.npy")
+    assert np.load("y.npy").tolist() == [9] * 10 + [0] * 90
+    run(SHORT, "--arg", "x=full:9:u8:50", "--arg", "n=50", "--out", "x=y.npy")
+    assert np.load("y.npy").shape == (50,)
+    np.save("x.npy", np.full(100, 3, np.uint8))
+    run(SHORT, "--arg", "x=x.npy", "--arg", "y=x", "--out", "x=y.npy")
+    assert np.load("y.npy").tolist() == [3] * 100
+    assert "is for ppu0015, but 810E is ppu001: run it with --chip M890" in run(SHORT, "--chip", "810E", code=3).stderr
+    assert (
+        "launches no kernel 'other'"
+        in run(SHORT.replace("grid", 'kernel = "copy"\ngrid'), "--kernel", "other", code=2).stderr
+    )
+
+
+def test_a_failed_check_is_exit_code_1_and_still_saves():
+    result = run(WHOLE.replace('expect = "rand:7"', 'expect = "rand:8"'), "--json", code=1)
+    (check,) = json.loads(result.stdout)["checks"]
+    assert not check["passed"]
+    assert check["differing"] == 64
+    assert check["first"]["index"] == [0, 0]
+    assert Path("y.npy").exists()
+    text = run(WHOLE.replace('expect = "rand:7"', 'expect = "zeros"'), code=1).stdout
+    assert re.search(
+        r"check y  FAIL  64 elements, max abs error 0\.9\d+, 64 differ, first \[0, 0\]: -?0\.\d+, expected 0", text
+    )
+
+
+def test_a_failed_check_names_poison():
+    source = COPY.replace("        s.wait          vldcnt(0)\n", "").replace(
+        "vmem.st.b8      vreg1", "v.mov.b32 vreg2, vreg1\nvmem.st.b32 vreg2"
+    )
+    Path("job/copy.s").write_text(source.replace("vreg0 * 0x1", "vreg0 * 0x4").replace("vmem.ld.b8", "vmem.ld.b32"))
+    text = WHOLE.replace("n = 256", "n = 64")
+    run(text)
+    assert (
+        "64 hold poison: memory nothing wrote, or a register read before its s.wait"
+        in run(text, "--timing", "late", code=1).stdout
+    )
+
+
+MISTAKES = [
+    ('profile = "M890"', 'profil = "M890"', r":1: profil: unknown key: did you mean 'profile'\?"),
+    ('profile = "M890"', 'profile = "M8900"', "did you mean 'M890'"),
+    ("chips = 1", "chips = 2", ":2: chips: 2 chips: this version runs one chip, pods come with the pod version"),
+    ("chips = 1", "chips = 0", ":2: chips: a whole number from 1 belongs here, not 0"),
+    ("quantum = 4096", "quantum = 1.5", ":3: quantum: a whole number from 1 belongs here, not 1.5"),
+    ('timing = "eager"', 'timing = "slow"', ":4: timing: 'eager' or 'late', not 'slow'"),
+    ("seed = 0", 'seed = "0"', ":5: seed: a whole number from 0 belongs here, not '0'"),
+    ('type = "f32"', 'type = "float"', ":8: buffers.x.type: there is no type 'float': one of u8, u16"),
+    ("shape = [16, 4]", "shape = [16, -4]", r":9: buffers.x.shape: whole numbers from 0 in \[...\] belong here"),
+    ("shape = [16, 4]\ninit", "init", ":7: buffers.x.shape: missing; 'rand:7' does not say it"),
+    ('init = "rand:7"', 'init = "random:7"', r":10: buffers.x.init: .*did you mean rand:SEED"),
+    ('init = "rand:7"', 'init = "rand:7:f32:10"', "'rand:7:f32:10' does not have the shape given beside it"),
+    ('init = "rand:7"', 'init = "npy:none.npy"', "job/none.npy: No such file"),
+    ('init = "rand:7"', "int = 7", r":10: buffers.x.int: unknown key: did you mean 'init'\?"),
+    ("chip = 0", "chip = 1", ":11: buffers.x.chip: this version runs one chip"),
+    ('object = "copy.s"', 'objekt = "copy.s"', r":17: launch\[0\].object: missing; is 'objekt' meant to be it\?"),
+    ('object = "copy.s"', 'object = "none.s"', "job/none.s: No such file"),
+    (
+        'kernel = "copy"',
+        'kernel = "coppy"',
+        r":17: launch\[0\]: job/copy.s has no kernel 'coppy': did you mean 'copy'\?",
+    ),
+    ("grid = [1]", "grid = []", r":20: launch\[0\].grid: 1 to 3 whole numbers from 1"),
+    ("grid = [1]", "grid = [1, 1, 1, 1]", r"launch\[0\].grid: 1 to 3 whole numbers"),
+    ("block = [256]", "block = [2048]", r":17: launch\[0\]: .*block x is 2048, M890 takes 1 to 1024"),
+    ("tsm = 0", "tsm = 300000", r":17: launch\[0\]: .*300000 bytes of TSM"),
+    ('chips = "all"', "chips = [1]", r'launch\[0\].chips: "all" or \[0\]'),
+    ("n = 256", "m = 256", r":17: launch\[0\]: kernel 'copy' has no parameter 'm': there is n, x, y"),
+    ("n = 256, ", "", r"lacks 1 of 3 arguments: n \(a number, u32\)"),
+    ("n = 256", "n = true", r":24: launch\[0\].args.n: a number, a list of numbers or the name of a buffer"),
+    ("n = 256", 'n = "x"', "argument 'n': takes a number, u32, not a buffer"),
+    ("n = 256", "n = -1", "-1 is outside 0 to 4294967295"),
+    ('y = "y" }', 'y = "why" }', r":24: launch\[0\].args.y: there is no buffer 'why': one of x, y"),
+    ('buffer = "y"', 'buffer = "z"', r":27: check\[0\].buffer: there is no buffer 'z'"),
+    ("rtol = 0", "rtol = -1", r":29: check\[0\].rtol: a number from 0 belongs here, not -1"),
+    ("nan_equal = true", "nan_equal = 1", r"check\[0\].nan_equal: true or false"),
+    ('y = "y.npy"', 'z = "y.npy"', r":34: save.z: there is no buffer 'z'"),
+    ('y = "y.npy"', 'y = "y.png"', "y.png: arrays are saved as .npy or .safetensors"),
+    ("[[launch]]", "[launch]", r":17: launch: \[\[launch\]\], with double brackets"),
+    ("[[launch]]", "[launch", "not a launch file in TOML: .*line 17"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), MISTAKES, ids=[wrong or right for right, wrong, _ in MISTAKES])
+def test_a_mistake_names_file_line_and_key(right: str, wrong: str, message: str):
+    assert right in WHOLE
+    result = run(WHOLE.replace(right, wrong, 1), code=3)
+    assert re.search(message, result.stderr), result.stderr
+    assert not result.stdout
+
+
+def test_an_empty_file_launches_nothing():
+    assert "nothing to launch: add [[launch]]" in run("", code=3).stderr
+
+
+# ---- files and types -------------------------------------------------------------------------------------------------
+
+NARROW = [kind for kind in ELEMENTS.values() if kind.narrow]
+
+
+def samples(kind: Element, shape: tuple[int, ...]) -> np.ndarray:
+    """An array with every bit pattern in it, as far as there is room."""
+    count = int(np.prod(shape))
+    if kind.packed:
+        return (np.arange(count) % 16).astype(np.uint8).view(kind.dtype).reshape(shape)
+    width = kind.dtype.itemsize
+    return np.resize(np.arange(1 << min(16, 8 * width)), count).astype(f"u{width}").view(kind.dtype).reshape(shape)
+
+
+@pytest.mark.parametrize("kind", ELEMENTS.values(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("suffix", ["npy", "safetensors"])
+def test_types_survive_files(kind: Element, suffix: str):
+    array = samples(kind, (5, 64))
+    path = Path(f"a.{suffix}")
+    save({"a": (str(path), array, kind)})
+    back, found = read_npy(path) if suffix == "npy" else read_safetensors(path, "a")
+    assert found is kind
+    assert back.dtype == kind.dtype
+    assert back.shape == array.shape
+    assert back.tobytes() == array.tobytes()
+
+
+def test_safetensors_files_are_those_of_the_library():
+    from safetensors.numpy import load_file, save_file
+
+    arrays = {"a": np.arange(6, dtype=np.float32), "b": np.ones((2, 3), np.int64)}
+    save_file(arrays, "theirs.safetensors")
+    for name, array in arrays.items():
+        assert np.array_equal(read_safetensors(Path("theirs.safetensors"), name)[0], array)
+    save(
+        {
+            name: ("ours.safetensors", array, ELEMENTS[kind])
+            for (name, array), kind in zip(arrays.items(), ("f32", "s64"), strict=True)
+        }
+    )
+    assert all(np.array_equal(array, arrays[name]) for name, array in load_file("ours.safetensors").items())
+    with pytest.raises(InputError, match="no tensor 'c': it has a, b"):
+        read_safetensors(Path("ours.safetensors"), "c")
+    content = Path("ours.safetensors").read_bytes()
+    for end in range(0, len(content), 7):
+        Path("cut.safetensors").write_bytes(content[:end])
+        with pytest.raises(InputError, match="cut"):
+            read_safetensors(Path("cut.safetensors"), "a")
+
+
+def test_what_numpy_saves_of_narrow_types_needs_a_name():
+    np.save("a.npy", np.arange(4).astype(ml_dtypes.bfloat16))
+    with pytest.raises(InputError, match=r"without a type.*npy:a\.npy:TYPE with TYPE one of bf16"):
+        read_npy(Path("a.npy"))
+    assert read_npy(Path("a.npy"), element("bf16"))[0].astype(float).tolist() == [0, 1, 2, 3]
+    with pytest.raises(InputError, match="2-byte values, which are no e4m3"):
+        read_npy(Path("a.npy"), element("e4m3"))
+    array, kind, _ = initial.content(initial.parse("npy:a.npy:bf16", Path()), None, None)
+    assert kind.name == "bf16"
+    assert array is not None
+    np.save("b.npy", np.arange(4).astype(ml_dtypes.float8_e5m2))
+    with pytest.raises(InputError, match="numpy cannot read back"):
+        read_npy(Path("b.npy"))
+
+
+def test_other_files_are_refused_or_converted():
+    np.save("a.npy", np.arange(4, dtype=">f4"))
+    assert read_npy(Path("a.npy"))[1].name == "f32"
+    np.save("a.npy", np.array([True, False]))
+    assert read_npy(Path("a.npy"))[0].tolist() == [1, 0]
+    np.save("a.npy", np.array([1j]))
+    with pytest.raises(InputError, match="complex128, which no kernel can use"):
+        read_npy(Path("a.npy"))
+    np.save("a.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(InputError, match=r"not an array in \.npy format"):
+        read_npy(Path("a.npy"))
+    np.savez("a.npz", a=np.arange(3))
+    Path("a.npz").rename("a.npy")
+    with pytest.raises(InputError, match=r"\.npz archive"):
+        read_npy(Path("a.npy"))
+    np.save("a.npy", np.zeros((2, 3), np.float64))
+    init = initial.parse("a.npy", Path())
+    with pytest.raises(InputError, match="holds f64, not f32; convert it"):
+        initial.content(init, element("f32"), None)
+    with pytest.raises(InputError, match=r"has shape \[2, 3\], not \[3, 2\]"):
+        initial.content(init, None, (3, 2))
+
+
+@pytest.mark.parametrize("kind", NARROW, ids=lambda kind: kind.name)
+def test_narrow_types_go_through_a_run(kind: Element):
+    array = samples(kind, (4, 8))
+    save({"x": ("job/x.npy", array, kind)})
+    text = SHORT.replace('"arange:u8:100"', '"npy:x.npy"').replace(
+        'type = "u8"\nshape = [100]', f'type = "{kind.name}"\nshape = [4, 8]'
+    )
+    check = '[[check]]\nbuffer = "y"\nexpect = "npy:x.npy"\n'
+    size = int(np.prod(device_layout(kind, (4, 8))[0])) * device_layout(kind, (4, 8))[1].itemsize
+    run(
+        text.replace("n = 100", f"n = {size}").replace("block = 100", f"block = {size}") + check,
+        "--out",
+        "y=y.safetensors",
+    )
+    back, found = read_safetensors(Path("y.safetensors"), "y")
+    assert found is kind
+    assert back.tobytes() == array.tobytes()
+
+
+def test_e2m1_is_packed_low_half_first():
+    array = np.array([[1, 2, 3, 15]], np.uint8).view(ml_dtypes.float4_e2m1fn)
+    assert to_device(array, element("e2m1")).tolist() == [[0x21, 0xF3]]
+    assert from_device(to_device(array, element("e2m1")), element("e2m1")).tobytes() == array.tobytes()
+    with pytest.raises(ValueError, match="last extent of the shape must be even"):
+        device_layout(element("e2m1"), (2, 3))
+
+
+# ---- init forms ------------------------------------------------------------------------------------------------------
+
+
+def test_forms_fill_buffers():
+    def made(text: str) -> list[float]:
+        array, _, shape = initial.content(initial.parse(text, Path()), None, None)
+        return [0] * int(np.prod(shape)) if array is None else array.astype(float).ravel().tolist()
+
+    assert made("zeros:f32:2x2") == [0, 0, 0, 0]
+    assert made("full:1.5:bf16:3") == [1.5, 1.5, 1.5]
+    assert made("full:0xff:u8:2") == [255, 255]
+    assert made("arange:s16:2x3") == [0, 1, 2, 3, 4, 5]
+    assert made("full:-inf:f16:1") == [-np.inf]
+    with pytest.raises(InputError, match="full:300:u8:1"):
+        made("full:300:u8:1")
+
+
+def test_random_numbers_never_change():
+    assert initial.random(7, element("f32"), (3,)).view(np.uint32).tolist() == [1048582404, 1061904282, 1057826476]
+    assert (
+        initial.random(7, element("u8"), (4,)).tolist()
+        == initial.random(7, element("u32"), (2, 2)).astype(np.uint8).ravel().tolist()
+    )
+    values = initial.random(1, element("f32"), (10000,))
+    assert values.min() >= -1
+    assert values.max() < 1
+    assert abs(values.mean()) < 0.03
+
+
+@given(st.sampled_from(list(ELEMENTS)), st.lists(st.integers(0, 9), min_size=1, max_size=3), st.integers(0, 2**64 - 1))
+def test_forms_read_back_what_they_say(kind: str, shape: list[int], seed: int):
+    extents = "x".join(map(str, shape))
+    assert parse_shape(extents) == tuple(shape)
+    array, found, made = initial.content(initial.parse(f"rand:{seed}:{kind}:{extents}", Path()), None, None)
+    assert found.name == kind
+    assert made == tuple(shape)
+    assert array is not None
+    assert array.dtype == found.dtype
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_form_or_a_value_error(text: str):
+    with suppress(ValueError):
+        assert initial.parse(text, Path()).text == text
+
+
+# ---- checks ----------------------------------------------------------------------------------------------------------
+
+
+def checked(found: object, expected: object, **options: object):
+    """Compare two lists."""
+    spec = CheckSpec("b", initial.parse("zeros", Path()), **options)  # pyright: ignore[reportArgumentType]
+    return compare(np.asarray(found), np.asarray(expected), spec)
+
+
+def test_checks_compare_values():
+    assert checked([1.0, -0.0, np.inf], [1.0, 0.0, np.inf]).passed
+    result = checked([[1.0, 2.0], [3.0, 4.5]], [[1.0, 2.0], [3.0, 4.0]])
+    assert (result.differing, result.max_abs_error, result.first) == (1, 0.5, ((1, 1), 4.5, 4.0))
+    assert checked([1.01], [1.0], rtol=0.02).passed
+    assert not checked([1.01], [1.0], rtol=0.001).passed
+    assert checked([1.01], [1.0], atol=0.02).passed
+    assert not checked([np.inf], [1e30], rtol=1.0, atol=1e30).passed
+    assert checked([2**63 + 1], [2**63]).max_abs_error == 1
+    assert not checked(np.array([2**63 + 1], np.uint64), np.array([2**63], np.uint64)).passed
+    assert checked(np.array([0], np.uint8), np.array([255], np.uint8)).max_abs_error == 255
+
+
+def test_checks_and_nan():
+    assert checked([np.nan, 1.0], [np.nan, 1.0]).passed
+    assert not checked([np.nan], [np.nan], nan_equal=False).passed
+    result = checked([np.nan, 1.0], [0.0, 1.0], rtol=1.0, atol=1.0)
+    assert not result.passed
+    assert np.isnan(result.max_abs_error)
+    bf16 = np.array([np.nan, 1, 2]).astype(ml_dtypes.bfloat16)
+    assert checked(bf16, bf16).passed
+    assert checked(bf16, [np.nan, 1.0, 3.0]).first == ((2,), 2.0, 3.0)

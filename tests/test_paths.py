@@ -1,0 +1,609 @@
+"""Divergence: SIMT branches against a plain interpreter that runs every lane by itself; masks, locks, barriers."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from one import ALL, bench, check, stop
+
+from m890.emulator.chip import Chip
+from m890.emulator.faults import Deadlock, Fault, Timeout
+from m890.emulator.launch import Limits, Schedule
+from m890.isa.effects import Stop
+
+M32 = 0xFFFFFFFF
+REGISTERS = 5
+NEVER = Schedule(spin_limit=1 << 30)
+"""Paths take turns only where they join or end."""
+USUAL = Schedule()
+TORN = pytest.mark.xfail(
+    strict=True,
+    raises=(AssertionError, Timeout),
+    reason="core.run_warp rotates between a compare and its branch: the other path changes the mask register",
+)
+
+# Programs: a statement is a tuple; registers 0 to 4 are data, loops count in registers of their own.
+
+OPERATIONS = {
+    "v.add.i32": lambda a, b: a + b & M32,
+    "v.xor.b32": lambda a, b: a ^ b,
+    "v.mull.i32": lambda a, b: a * b & M32,
+    "v.sub.i32": lambda a, b: a - b & M32,
+}
+RELATIONS = {"lt": lambda a, b: a < b, "eq": lambda a, b: a == b, "ge": lambda a, b: a >= b, "ne": lambda a, b: a != b}
+
+
+@dataclass
+class Set:
+    """register = operation(register, register or number)."""
+
+    operation: str
+    d: int
+    a: int
+    b: int
+    number: int | None
+
+
+@dataclass
+class If:
+    """Both sides may be empty."""
+
+    relation: str
+    a: int
+    bits: int
+    than: int
+    yes: list[Any]
+    no: list[Any]
+
+
+@dataclass
+class Loop:
+    """One to four turns, by a lane's register."""
+
+    a: int
+    body: list[Any]
+
+
+@dataclass
+class Leave:
+    """Leave the innermost loop where the relation holds (nothing outside of loops)."""
+
+    relation: str
+    a: int
+    bits: int
+    than: int
+
+
+@dataclass
+class End:
+    """The lane ends where the relation holds."""
+
+    relation: str
+    a: int
+    bits: int
+    than: int
+
+
+class Left(Exception):
+    pass
+
+
+class Ended(Exception):
+    pass
+
+
+def interpret(program: list[Any], registers: list[int], looping: bool = False) -> None:
+    """One lane, alone."""
+    for statement in program:
+        match statement:
+            case Set(operation, d, a, b, number):
+                registers[d] = OPERATIONS[operation](registers[a], registers[b] if number is None else number)
+            case If(relation, a, bits, than, yes, no):
+                interpret(yes if RELATIONS[relation](registers[a] & bits, than) else no, registers, looping)
+            case Loop(a, body):
+                try:
+                    for _ in range((registers[a] & 3) + 1):
+                        interpret(body, registers, True)
+                except Left:
+                    pass
+            case Leave(relation, a, bits, than):
+                if looping and RELATIONS[relation](registers[a] & bits, than):
+                    raise Left
+            case End(relation, a, bits, than):
+                if RELATIONS[relation](registers[a] & bits, than):
+                    raise Ended
+
+
+class Writer:
+    """The program as assembly text."""
+
+    def __init__(self, opposite: bool, blocks: int):
+        self.lines: list[str] = []
+        self.labels = self.masks = 0
+        self.opposite = opposite
+        self.stores = [
+            f"vmem.st.b32 vreg{10 + n}, [bytes({128 * blocks * n}) + vreg0 * 0x4] @out" for n in range(REGISTERS)
+        ]
+
+    def label(self) -> str:
+        self.labels += 1
+        return f"l{self.labels}"
+
+    def compare(self, relation: str, a: int, bits: int, than: int) -> str:
+        """A mask register that no other compare writes."""
+        self.masks += 1
+        mask = f"sreg{40 + self.masks % 140}"
+        self.lines += [f"v.and.b32 vreg9, vreg{10 + a}, {bits:#x}", f"v.cmp.{relation}.u32 {mask}, vreg9, {than}"]
+        return mask
+
+    def branch_if(self, holds: bool, relation: str, a: int, bits: int, than: int, target: str) -> None:
+        """Lanes for which the relation is as wanted go to target: by either form of the branch."""
+        if self.opposite:
+            flipped = {"lt": "ge", "ge": "lt", "eq": "ne", "ne": "eq"}[relation]
+            mask = self.compare(flipped, a, bits, than)
+            self.lines.append(f"simt.rcbr{'.n' if holds else ''} {mask}, {target}")
+        else:
+            mask = self.compare(relation, a, bits, than)
+            self.lines.append(f"simt.rcbr{'' if holds else '.n'} {mask}, {target}")
+
+    def write(self, program: list[Any], leave: str | None = None, depth: int = 0) -> None:
+        for statement in program:
+            match statement:
+                case Set(operation, d, a, b, number):
+                    self.lines.append(
+                        f"{operation} vreg{10 + d}, vreg{10 + a}, {f'vreg{10 + b}' if number is None else number}"
+                    )
+                case If(relation, a, bits, than, yes, no):
+                    other, end = self.label(), self.label()
+                    self.branch_if(False, relation, a, bits, than, other)
+                    self.write(yes, leave, depth)
+                    self.lines += [f"s.cbr {end}", f"{other}:"]
+                    self.write(no, leave, depth)
+                    self.lines.append(f"{end}:")
+                case Loop(a, body):
+                    counter, head, end = f"vreg{20 + depth}", self.label(), self.label()
+                    self.lines += [f"v.and.b32 {counter}, vreg{10 + a}, 3", f"{head}:"]
+                    self.write(body, end, depth + 1)
+                    self.masks += 1
+                    mask = f"sreg{40 + self.masks % 140}"
+                    self.lines += [f"v.sub.i32 {counter}, {counter}, 1", f"v.cmp.ge.i32 {mask}, {counter}, 0"]
+                    self.lines += [f"simt.rcbr {mask}, {head}", f"{end}:"]
+                case Leave(relation, a, bits, than):
+                    if leave:
+                        self.branch_if(True, relation, a, bits, than, leave)
+                case End(relation, a, bits, than):
+                    over = self.label()
+                    self.branch_if(False, relation, a, bits, than, over)
+                    self.lines += [*self.stores, "simt.exit", f"{over}:"]
+
+    def source(self, program: list[Any]) -> str:
+        self.write(program)
+        lines = [
+            ".arch ppu0015",
+            ".kernel paths",
+            ".param ptr in",
+            ".param ptr out",
+            ".vregs 32",
+            ".sregs 192",
+            "paths: v.mov.b32 vreg0, %tid.x",
+        ]
+        lines += [f"v.mull.i32 vreg1, vreg0, {REGISTERS}"]
+        for n in range(REGISTERS):
+            lines += [f"vmem.ld.b32 vreg{10 + n}, [{4 * n:#x} + vreg1 * 0x4] @in"]
+        return "\n".join([*lines, "s.wait vldcnt(0)", *self.lines, *self.stores, "simt.exit"])
+
+
+def expected(program: list[Any], values: np.ndarray) -> np.ndarray:
+    """What every lane's registers end as, (registers, lanes)."""
+    rows = []
+    for row in values.tolist():
+        registers = list(row)
+        with suppress(Ended):
+            interpret(program, registers)
+        rows.append(registers)
+    return np.array(rows, np.uint32).T
+
+
+def compare(program: list[Any], threads: int, seed: int, opposite: bool, schedule: Schedule, chip: Chip) -> None:
+    warps = -(-threads // 32)
+    values = np.random.default_rng(seed).integers(0, 1 << 32, (threads, REGISTERS), np.uint32)
+    source = Writer(opposite, warps).source(program)
+    chip.schedule = schedule
+    inputs, outputs = chip.to_device(values), chip.to_device(np.zeros((REGISTERS, 32 * warps), np.uint32))
+    chip.assemble(source)["paths"][1, threads](inputs, outputs)
+    found = outputs.copy_to_host()[:, :threads]
+    wanted = expected(program, values)
+    if not np.array_equal(found, wanted):
+        lanes = sorted({int(lane) for lane in np.nonzero(found != wanted)[1]})
+        raise AssertionError(f"lanes {lanes} differ: {found[:, lanes[0]]}, expected {wanted[:, lanes[0]]}\n{source}")
+
+
+CONDITION = (
+    st.sampled_from(list(RELATIONS)),
+    st.integers(0, REGISTERS - 1),
+    st.sampled_from([1, 3, 7, 0xF0]),
+    st.integers(0, 5),
+)
+REGISTER = st.integers(0, REGISTERS - 1)
+SIMPLE = st.one_of(
+    st.builds(
+        Set, st.sampled_from(list(OPERATIONS)), REGISTER, REGISTER, REGISTER, st.one_of(st.none(), st.integers(0, 1000))
+    ),
+    st.builds(Leave, *CONDITION),
+    st.builds(End, *CONDITION),
+)
+
+
+def blocks(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    body = st.lists(inner, max_size=3)
+    return st.one_of(st.builds(If, *CONDITION, body, body), st.builds(Loop, REGISTER, body))
+
+
+PROGRAMS = st.lists(st.recursive(SIMPLE, blocks, max_leaves=10), min_size=1, max_size=5)
+_chips: list[Chip] = []
+
+
+def shared_chip() -> Chip:
+    if not _chips:
+        _chips.append(Chip("M890", limits=Limits(instructions=300_000, seconds=20)))
+    return _chips[0]
+
+
+@given(program=PROGRAMS, threads=st.sampled_from([32, 1, 40, 64]), seed=st.integers(0, 99), opposite=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_programs(program: list[Any], threads: int, seed: int, opposite: bool) -> None:
+    """if, else, loops, breaks and early exits, nested: every lane ends as it would alone."""
+    compare(program, threads, seed, opposite, NEVER, shared_chip())
+
+
+@pytest.mark.slow
+@given(program=PROGRAMS, threads=st.sampled_from([32, 1, 40, 64]), seed=st.integers(0, 99), opposite=st.booleans())
+@settings(max_examples=3000, deadline=None)
+def test_many_programs(program: list[Any], threads: int, seed: int, opposite: bool) -> None:
+    compare(program, threads, seed, opposite, NEVER, shared_chip())
+
+
+def random_program(random: np.random.Generator, depth: int = 0) -> list[Any]:
+    """A program with much in it, of at most some thousand steps."""
+
+    def condition() -> tuple[str, int, int, int]:
+        return (
+            str(random.choice(list(RELATIONS))),
+            int(random.integers(REGISTERS)),
+            int(random.choice([1, 3, 7])),
+            int(random.integers(5)),
+        )
+
+    found: list[Any] = []
+    for _ in range(int(random.integers(1, 4))):
+        match int(random.integers(0, 8 if depth < 3 else 4)):
+            case 0 | 1 | 2:
+                number = None if random.random() < 0.5 else int(random.integers(1000))
+                registers = [int(n) for n in random.integers(0, REGISTERS, 3)]
+                found.append(Set(str(random.choice(list(OPERATIONS))), *registers, number))
+            case 3:
+                found.append((Leave if random.random() < 0.8 else End)(*condition()))
+            case 4 | 5:
+                found.append(If(*condition(), random_program(random, depth + 1), random_program(random, depth + 1)))
+            case _:
+                found.append(Loop(int(random.integers(REGISTERS)), random_program(random, depth + 1)))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_large_programs(seed: int) -> None:
+    """Deep nesting; and whichever way warps are sliced, the result is the same."""
+    program = random_program(np.random.default_rng(seed))
+    compare(program, 64, seed, bool(seed % 2), NEVER, shared_chip())
+    compare(
+        program, 64, seed, bool(seed % 2), Schedule(warp_slice=5, block_slice=17, spin_limit=1 << 30), shared_chip()
+    )
+
+
+@pytest.mark.parametrize("limit", [1, *[pytest.param(limit, marks=TORN) for limit in (2, 3, 5, 8, 13)], 50])
+def test_turns_do_not_change_results(limit: int) -> None:
+    """Paths take turns after any number of instructions: lanes that do not talk to each other cannot tell."""
+    for seed in range(12):
+        compare(
+            random_program(np.random.default_rng(100 + seed)),
+            32,
+            seed,
+            bool(seed % 2),
+            Schedule(spin_limit=limit),
+            shared_chip(),
+        )
+
+
+# Masks.
+
+
+@pytest.mark.parametrize("lut", range(16))
+def test_lop_emsk_truth_table(lut: int) -> None:
+    """New emsk is bit 2*emsk + s of the table, within the path; d is what was switched off."""
+    emsk, s = 0x00FF0F0C, 0x0F0F00FA
+    for path in (ALL, 0x00FFFFFE, 0x00FF0F0C):
+        new = sum((lut >> (2 * (emsk >> n & 1) + (s >> n & 1)) & 1) << n for n in range(32)) & path
+        check(
+            f"s.lop.emsk sreg14, sreg2 # {lut:#x}",
+            path=path,
+            before={"emsk": emsk, "sreg2": s},
+            after={"emsk": new, "sreg14": emsk & ~new},
+        )
+        check(
+            f"s.lop.emsk sreg2, sreg2 # {lut:#x}",
+            path=path,
+            before={"emsk": emsk, "sreg2": s},
+            after={"emsk": new, "sreg2": emsk & ~new},
+        )
+
+
+def test_emsk_as_a_destination_stays_within_the_path() -> None:
+    check("s.mov.b32 emsk, 0xffffffff", path=0xF0F0, before={"emsk": 0x10}, after={"emsk": 0xF0F0})
+    check("s.not.b32 emsk, emsk", path=0xFF, before={"emsk": 0x0F}, after={"emsk": 0xF0})
+    check(
+        "v.cmp.lt.u32 emsk, vreg1, 5", path=0xFF, before={"emsk": 0xFC, "vreg1": list(range(32))}, after={"emsk": 0x1C}
+    )
+
+
+@pytest.mark.parametrize("register", ["emsk", "scc", "vcc", "sreg9"])
+def test_cbr_tests_the_whole_register(register: str) -> None:
+    for value in (0, 1, 0x80000000, ALL):
+        check(f"s.cbr.az {register}, 5", before={register: value}, reached=1 if value else 6)
+        check(f"s.cbr.nz {register}, 5", before={register: value}, reached=6 if value else 1)
+    check("s.cbr 5", reached=6)
+    check("s.cbr 5", before={"emsk": 0}, reached=6)
+
+
+def test_rcbr_counts_active_lanes_only() -> None:
+    """A bit of a lane that is off does not matter; all of the path gone is a plain jump, some of it a split."""
+    for text, mask in (("simt.rcbr sreg9, 5", 0xF), ("simt.rcbr.n sreg9, 5", ALL ^ 0xF)):
+        for path, emsk, reached, taken in (
+            (ALL, 0xF, stop(Stop.SPLIT), 0xF),
+            (0xF, 0xF, 6, 0xF),
+            (ALL, 0xF0, 1, 0),
+            (ALL, 0, 1, 0),
+            (0xFF, 0xFF, stop(Stop.SPLIT), 0xF),
+            (0xFF, 0x81, stop(Stop.SPLIT), 1),
+        ):
+            check(text, path=path, before={"emsk": emsk, "sreg9": mask}, reached=reached)
+            assert int(bench().warp["taken"]) == taken
+
+
+# Whole kernels.
+
+
+def run(text: str, *arguments: Any, threads: int = 32, chip: Chip | None = None, schedule: Schedule = USUAL) -> None:
+    chip = chip or shared_chip()
+    chip.schedule = schedule
+    chip.assemble(".arch ppu0015\n" + text)["k"][1, threads](*arguments)
+
+
+def test_lanes_that_are_off_follow_the_fall_through() -> None:
+    """They are in the path that did not jump, and can be switched on there alone."""
+    out = shared_chip().to_device(np.zeros(32, np.uint32))
+    run(
+        """
+        .kernel k
+        .param ptr out
+k:      v.mov.b32 vreg0, %tid.x
+        v.mov.b32 vreg1, 0
+        s.mov.b32 emsk, 0xff
+        v.cmp.lt.u32 sreg20, vreg0, 4
+        simt.rcbr sreg20, away              // lanes 0 to 3; 8 to 31 are off
+        s.mov.b32 emsk, 0xffffffff          // 4 to 31
+        v.add.i32 vreg1, vreg1, 1
+        s.cbr join
+away:   s.mov.b32 emsk, 0xffffffff          // 0 to 3
+        v.add.i32 vreg1, vreg1, 2
+join:   v.add.i32 vreg1, vreg1, 16
+        vmem.st.b32 vreg1, [0x0 + vreg0 * 0x4] @out
+        simt.exit
+        """,
+        out,
+    )
+    assert out.copy_to_host().tolist() == [18] * 4 + [17] * 28
+
+
+def test_exit_with_lanes_off() -> None:
+    """simt.exit ends the active lanes; the path's others go on when they are switched on; with none it ends."""
+    out = shared_chip().to_device(np.zeros(32, np.uint32))
+    run(
+        """
+        .kernel k
+        .param ptr out
+k:      v.mov.b32 vreg0, %tid.x
+        s.mov.b32 emsk, 0xffff
+        simt.exit                           // lanes 0 to 15
+        s.mov.b32 emsk, 0xffffffff          // 16 to 31: the others are gone
+        vmem.st.b32 vreg0, [0x0 + vreg0 * 0x4] @out
+        s.mov.b32 emsk, 0
+        simt.exit
+        s.trap
+        """,
+        out,
+    )
+    assert out.copy_to_host().tolist() == [0] * 16 + list(range(16, 32))
+
+
+def test_s_exit_ends_all_paths() -> None:
+    out = shared_chip().to_device(np.zeros(32, np.uint32))
+    run(
+        """
+        .kernel k
+        .param ptr out
+k:      v.mov.b32 vreg0, %tid.x
+        v.cmp.lt.u32 sreg20, vreg0, 4
+        simt.rcbr sreg20, away
+        s.exit
+away:   vmem.st.b32 vreg0, [0x0 + vreg0 * 0x4] @out
+        s.trap
+        """,
+        out,
+    )
+    assert not out.copy_to_host().any()
+
+
+LOCK = """
+        .kernel k
+        .param ptr state                    // whose turn, the total, one word per lane: when it had its turn
+k:      v.mov.b32 vreg0, %tid.x
+        {nops}
+again:  vmem.ld.b32 vreg1, [0x0] @state
+        s.wait vldcnt(0)
+        v.cmp.{relation}.u32 sreg20, vreg1, vreg0
+        {branch} sreg20, again
+        vmem.ld.b32 vreg2, [0x4] @state     // the critical section of one lane
+        s.wait vldcnt(0)
+        vmem.st.b32 vreg2, [0x8 + vreg0 * 0x4] @state
+        v.add.i32 vreg2, vreg2, 1
+        vmem.st.b32 vreg2, [0x4] @state
+        v.add.i32 vreg1, vreg1, {step}
+        vmem.st.b32 vreg1, [0x0] @state
+        s.wait vstcnt(0)
+        {back}
+        simt.exit
+"""
+
+
+@pytest.mark.parametrize("limit", [1024, 64, 7, 1])
+@pytest.mark.parametrize(("relation", "branch"), [("eq", "simt.rcbr.n"), ("ne", "simt.rcbr")])
+@pytest.mark.parametrize("nops", range(4))
+def test_spin_lock_between_lanes(nops: int, relation: str, branch: str, limit: int) -> None:
+    """32 lanes wait for each other in turn, from the last to the first: those that wait run first, and give way."""
+    values = np.zeros(34, np.uint32)
+    values[0] = 31
+    buffer = shared_chip().to_device(values)
+    source = LOCK.format(nops="\n".join(["s.nop"] * nops), relation=relation, branch=branch, step=-1, back="")
+    run(source, buffer, schedule=Schedule(spin_limit=limit))
+    assert buffer.copy_to_host().tolist() == [M32, 32, *reversed(range(32))]
+
+
+@pytest.mark.parametrize(
+    ("limit", "nops"),
+    [pytest.param(1024, nops, marks=[TORN] if nops in (0, 4) else []) for nops in range(5)]
+    + [pytest.param(63, nops, marks=TORN) for nops in range(5)],
+)
+def test_lock_taken_many_times(limit: int, nops: int) -> None:
+    """Lanes come back to the lock while others wait in it: a mask register that two paths share stays right."""
+    back = """v.add.i32 vreg0, vreg0, 32            // the lane's next turn
+        v.cmp.lt.u32 sreg21, vreg0, 128
+        simt.rcbr sreg21, again"""
+    source = LOCK.format(nops="\n".join(["s.nop"] * nops), relation="ne", branch="simt.rcbr", step=1, back=back)
+    buffer = shared_chip().to_device(np.zeros(130, np.uint32))
+    run(source, buffer, schedule=Schedule(spin_limit=limit))
+    assert buffer.copy_to_host().tolist() == [128, 128, *range(128)]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=Timeout,
+    reason="paths.join starts the count of spin_limit anew: a loop with an if inside waits for ever",
+)
+def test_a_waiting_path_that_diverges_within_gives_way() -> None:
+    """The waiting loop has an if inside, so its paths join on every turn; the lane waited for must still run."""
+    chip = Chip("M890", limits=Limits(instructions=300_000))
+    flag = chip.to_device(np.zeros(1, np.uint32))
+    run(
+        """
+        .kernel k
+        .param ptr flag
+k:      v.mov.b32 vreg0, %tid.x
+        v.mov.b32 vreg3, 0
+        v.cmp.eq.u32 sreg20, vreg0, 5
+        simt.rcbr sreg20, setter
+again:  v.cmp.lt.u32 sreg21, vreg0, 16
+        simt.rcbr sreg21, over
+        v.add.i32 vreg3, vreg3, 1
+over:   vmem.ld.b32 vreg1, [0x0] @flag
+        s.wait vldcnt(0)
+        v.cmp.eq.u32 sreg22, vreg1, 0
+        simt.rcbr sreg22, again
+        simt.exit
+setter: vmem.st.b32 vreg0, [0x0] @flag
+        simt.exit
+        """,
+        flag,
+        chip=chip,
+    )
+    assert flag.copy_to_host().tolist() == [5]
+
+
+BARRIER = """
+        .kernel k
+        .param ptr out
+        .tsm 1024
+k:      v.mov.b32 vreg0, %tid.x
+        v.and.b32 vreg1, vreg0, 3
+again:  v.sub.i32 vreg1, vreg1, 1           // lanes come at different times
+        v.cmp.ge.i32 sreg20, vreg1, 0
+        simt.rcbr sreg20, again
+        v.cmp.ge.u32 sreg21, vreg0, {ends}
+        simt.rcbr.n sreg21, stays
+        simt.exit
+stays:  tsm.st.b32 vreg0, [0x0 + vreg0 * 0x4]
+        v.and.b32 vreg4, vreg0, 1
+        v.cmp.eq.u32 sreg22, vreg4, 0
+        simt.rcbr sreg22, even
+        v.mov.b32 vreg5, 1
+        s.cbr sync
+even:   v.mov.b32 vreg5, 2
+sync:   s.blksyn
+        v.sub.i32 vreg2, {last}, vreg0
+        tsm.ld.b32 vreg3, [0x0 + vreg2 * 0x4]
+        s.wait tsmcnt(0)
+        v.add.i32 vreg3, vreg3, vreg5
+        vmem.st.b32 vreg3, [0x0 + vreg0 * 0x4] @out
+        simt.exit
+"""
+
+
+@pytest.mark.parametrize("ends", [96, 77, 33])
+def test_barrier_with_divergent_paths(ends: int) -> None:
+    """Paths of one warp arrive one by one, some lanes have ended: nobody passes before all are there."""
+    out = shared_chip().to_device(np.zeros(96, np.uint32))
+    source = BARRIER.format(ends=ends, last="sreg23").replace(
+        "sync:   s.blksyn", f"sync:   s.mov.b32 sreg23, {ends - 1}\n        s.blksyn"
+    )
+    run(source, out, threads=96)
+    assert out.copy_to_host().tolist() == [ends - 1 - n + (1 if n % 2 else 2) if n < ends else 0 for n in range(96)]
+
+
+def test_barrier_that_one_lane_never_reaches() -> None:
+    """A deadlock is reported, not waited out."""
+    chip = Chip("M890", limits=Limits(instructions=20_000_000))
+    source = """
+        .kernel k
+k:      v.mov.b32 vreg0, %tid.x
+        v.cmp.eq.u32 sreg20, vreg0, 3
+        simt.rcbr sreg20, loop
+        s.blksyn
+        simt.exit
+loop:   s.cbr loop
+        """
+    with pytest.raises((Deadlock, Timeout)):
+        run(source, chip=chip)
+
+
+@pytest.mark.xfail(
+    reason="lanes of one warp at different barriers are fault 2 (machine.md 3): the core lets them pass",
+    strict=True,
+    raises=pytest.fail.Exception,
+)
+def test_lanes_at_different_barriers() -> None:
+    source = """
+        .kernel k
+k:      v.mov.b32 vreg0, %tid.x
+        v.cmp.eq.u32 sreg20, vreg0, 3
+        simt.rcbr sreg20, other
+        s.blksyn
+        simt.exit
+other:  s.blksyn
+        simt.exit
+        """
+    with pytest.raises(Fault) as caught:
+        run(source)
+    assert caught.value.code == 2

@@ -1,0 +1,125 @@
+"""The flags of `m890 run` as a job: put into the one of a launch file, or a job of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .exits import InputError
+from .initial import FORMS, looks_like_init, number, parse
+from .launchfile import ArgumentValue, BufferSpec, Job, LaunchSpec, one_chip, read
+from .loading import find_profile, nearest_of, parse_define
+from .runner import Options
+
+
+def is_launch_file(file: str) -> bool:
+    """Whether FILE is a launch file, and no source or object."""
+    return file.endswith(".toml")
+
+
+def options_of(flags: Mapping[str, Any]) -> Options:
+    """What a run is told beside its job; a click.UsageError if a -D is none."""
+    try:
+        defines = dict(parse_define(text) for text in flags["defines"])
+    except ValueError as error:
+        raise click.UsageError(f"-D {error}") from None
+    return Options(flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines)
+
+
+def job_of(file: str, flags: Mapping[str, Any]) -> Job:
+    """The job of a launch file with flags put in, or of flags alone."""
+    if is_launch_file(file):
+        job = read(Path(file))
+        if flags["kernel"]:
+            job.launches = [launch for launch in job.launches if launch.kernel in (flags["kernel"], None)]
+            if not job.launches:
+                raise click.UsageError(f"{file} launches no kernel '{flags['kernel']}'")
+    else:
+        missing = [f"--{name}" for name in ("grid", "block") if not flags[name]]
+        if missing:
+            raise click.UsageError(f"{' and '.join(missing)} missing: how many blocks, how many threads each?")
+        launch = LaunchSpec(Path(file), flags["kernel"], flags["grid"], flags["block"], 0, {}, "")
+        job = Job(launches=[launch])
+    if flags["chips"] and flags["chips"] > 1:
+        raise click.UsageError(one_chip(flags["chips"]))
+    if flags["chip"]:
+        job.profile, job.folder = flags["chip"], Path()
+        try:
+            find_profile(job.profile)
+        except InputError:
+            raise
+        except ValueError as error:
+            raise click.UsageError(f"--chip: {error}") from None
+    for name in ("chips", "quantum", "timing", "seed"):
+        if flags[name] is not None:
+            setattr(job, name, flags[name])
+    for launch in job.launches:
+        launch.grid, launch.block = flags["grid"] or launch.grid, flags["block"] or launch.block
+        launch.tsm = launch.tsm if flags["tsm"] is None else flags["tsm"]
+        if launch.kernel is None:
+            launch.kernel = flags["kernel"]
+    _put_arguments(job, dict(flags["args"]))
+    _put_saves(job, dict(flags["outs"]))
+    return job
+
+
+def _put_arguments(job: Job, args: Mapping[str, str]) -> None:
+    """Buffers first, since `z=x` names one."""
+    for name, text in args.items():
+        if looks_like_init(text):
+            _put_buffer(job, name, text)
+    for name, text in args.items():
+        if not looks_like_init(text):
+            value = _value(name, text, job)
+            for launch in _concerned(job, name):
+                launch.args[name] = value
+
+
+def _concerned(job: Job, name: str) -> list[LaunchSpec]:
+    """The launches with such an argument; all, if none has one yet."""
+    return [launch for launch in job.launches if name in launch.args] or job.launches
+
+
+def _put_buffer(job: Job, name: str, text: str) -> None:
+    """Fill the buffers that the argument names in the launch file, or a new one called like the argument."""
+    try:
+        init = parse(text, Path())
+    except ValueError as error:
+        raise click.UsageError(f"--arg {name}: {error}") from None
+    complete = init.path is not None or init.type is not None
+    for launch in _concerned(job, name):
+        named = launch.args.get(name)
+        buffer = launch.args[name] = named if isinstance(named, str) else name
+        known = job.buffers.get(buffer)
+        if known is None and not complete:
+            raise click.UsageError(f"--arg {name}: '{text}' says no type and shape: write {FORMS[init.form]}")
+        if known is None or complete:
+            job.buffers[buffer] = BufferSpec(buffer, init)
+        else:
+            as_known = replace(init, type=known.init.type, shape=known.init.shape)
+            job.buffers[buffer] = replace(known, init=as_known)
+
+
+def _value(name: str, text: str, job: Job) -> ArgumentValue:
+    """A number, several, or the name of a buffer."""
+    if text in job.buffers:
+        return text
+    try:
+        numbers = [number(part.strip()) for part in text.split(",")]
+    except ValueError:
+        forms = ", ".join(FORMS.values())
+        raise click.UsageError(
+            f"--arg {name}: '{text}' is neither a number nor a buffer: write a number, FILE.npy or one of {forms}"
+        ) from None
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _put_saves(job: Job, outs: Mapping[str, str]) -> None:
+    for name in outs:
+        if name not in job.buffers:
+            raise click.UsageError(f"--out {name}: no buffer is called '{name}': {nearest_of(name, job.buffers)}")
+    job.saves.update(outs)
