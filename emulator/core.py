@@ -177,10 +177,12 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     lanes = (1 << threads) - 1
     warp.lanes = lanes
     warp.live = lanes
-    warp.queues = launch.queues + (base - block_at(launch.slots).warps) // launch.warp_stride * QUEUES_BYTES
-    for counter in range(COUNTER_COUNT if launch.queues != 0 else 0):
-        queue = queue_at(warp.queues + counter * QUEUE_BYTES)
-        queue.head, queue.count = 0, 0
+    warp.queues = 0
+    if launch.queues != 0:
+        warp.queues = launch.queues + (base - block_at(launch.slots).warps) // launch.warp_stride * QUEUES_BYTES
+        for counter in range(COUNTER_COUNT):
+            queue = queue_at(warp.queues + counter * QUEUE_BYTES)
+            queue.head, queue.count = 0, 0
     if launch.poison:
         for row in range(launch.poison_rows):
             write_row(base + HEADER + ROW * (SCALAR_ROWS + row), POISON)
@@ -246,6 +248,8 @@ def run_block(launch_address: int, block_address: int) -> int:
 def next_warp(launch_address: int, block_address: int) -> int:
     """The first warp from the cursor on that can run, or -1."""
     launch, block = launch_at(launch_address), block_at(block_address)
+    if block.arrived == block.live:
+        return -1
     for step in range(launch.block_warps):
         index = (block.cursor + step) % launch.block_warps
         if warp_at(block.warps + index * launch.warp_stride).state == READY:
@@ -276,7 +280,10 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
         if budget <= 0:
             return GO_ON
         if warp.paths > 0:
-            budget = 1 if warp.rotated else least(budget, launch.spin_limit - warp.spin)
+            spinning = warp.spin >= launch.spin_limit
+            budget = 1 if spinning or warp.rotated else least(budget, launch.spin_limit - warp.spin)
+        else:
+            spinning = False
         pc, limit, count = warp.pc, warp.limit, 0
         if launch.events != 0:
             if launch.event_count >= launch.event_capacity:
@@ -316,8 +323,8 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
         if warp.paths > 0:
             warp.spin += count
             reach(base)
-            if warp.paths > 0 and warp.spin >= launch.spin_limit:
-                rotate(base)
+            if spinning and warp.paths > 0 and reached != first + RECORD_SIZE:
+                rotate(base)  # only after a jump: a compare and the branch that reads its mask stay together
 
 
 def least(a: int, b: int) -> int:

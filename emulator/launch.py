@@ -206,7 +206,7 @@ class Plan:
             "%tsmsize": self.tsm,
         }
         rows: dict[int, Any] = {scalar_row(UNIFORM_SPECIALS[name][0]): value for name, value in uniform.items()}
-        rows |= {scalar_row(number): value for number, value in ((ZERO, 0), (ONE, 1), (VCC, 0), (SCC, 0))}
+        rows |= {scalar_row(number): value for number, value in ((ZERO, 0), (ONE, 1))}
         numbers = (number for number, _ in LANE_SPECIALS.values())
         rows |= {scalar_row(number): values for number, values in zip(numbers, lane_specials(shape), strict=True)}
         first = program.warp_bytes - ROW * (len(program.constants) + 1)
@@ -227,6 +227,8 @@ class Plan:
             4: KM_BASE & 0xFFFFFFFF,
             5: KM_BASE >> 32,
             36: ids,
+            VCC: 0,
+            SCC: 0,
             37: dims,
         }
         values |= dict.fromkeys(_GRIDID, 0)

@@ -79,7 +79,6 @@ def join(base: int) -> None:
             warp.lanes |= warp.path_lanes[place]
             write_row(base + EMSK_ROW, read32(base + EMSK_ROW) | warp.path_emsk[place])
             remove(base, place)
-            warp.spin = 0
         else:
             place += 1
 
@@ -104,6 +103,8 @@ def reach(base: int) -> None:
         if place >= 0 and warp.path_pc[place] < warp.pc:
             park(base, 0)
             run_lowest(base)
+    if warp.paths == 0:
+        warp.spin = 0
     set_limit(base)
 
 

@@ -50,18 +50,18 @@ WARP = _struct(
     ("taken", "i8"),
     ("lanes", "i8"),  # lanes of the running path; its emsk is row 0xf0
     ("live", "i8"),
-    ("state", "i4"),
-    ("index", "i4"),  # warp number in the block
-    ("paths", "i4"),  # parked paths
-    ("spin", "i4"),  # instructions since a join or exit while others are parked
-    ("rotated", "i4"),
-    ("fault", "i4"),
+    ("state", "i8"),
+    ("index", "i8"),  # warp number in the block
+    ("paths", "i8"),  # parked paths
+    ("spin", "i8"),  # instructions since an exit or a rotation, while others are parked
+    ("rotated", "i8"),
+    ("fault", "i8"),
     ("fault_lanes", "i8"),
     ("fault_pc", "i8"),
     ("path_pc", "i8", LANES),
     ("path_lanes", "i8", LANES),
     ("path_emsk", "i8", LANES),
-    ("path_waits", "i4", LANES),
+    ("path_waits", "i8", LANES),
     ("address", "i8", LANES),  # addresses of the last access that took the slow path
     ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch
     ("scratch", "u1", 64),
@@ -87,15 +87,15 @@ BLOCK = _struct(
     ("warps", "i8"),  # address of warp 0
     ("left", "i8"),  # instructions left of the block's slice
     ("warp_left", "i8"),
-    ("live", "i4"),  # warps not yet ended
-    ("arrived", "i4"),  # warps at the barrier
-    ("cursor", "i4"),
-    ("cu", "i4"),
-    ("x", "i4"),
-    ("y", "i4"),
-    ("z", "i4"),
-    ("resumed", "i4"),
-    ("ready", "i4"),  # the slot holds this launch's constants
+    ("live", "i8"),  # warps not yet ended
+    ("arrived", "i8"),  # warps at the barrier
+    ("cursor", "i8"),
+    ("cu", "i8"),
+    ("x", "i8"),
+    ("y", "i8"),
+    ("z", "i8"),
+    ("resumed", "i8"),
+    ("ready", "i8"),  # the slot holds this launch's constants
     ("tsm", "i8"),
 )
 

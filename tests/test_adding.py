@@ -75,7 +75,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     root = tmp_path_factory.mktemp("copy")
     for folder in ("isa", "emulator", "programs", "tools"):
         shutil.copytree(ROOT / folder, root / "m890" / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "m890" / "__init__.py", root / "m890")
+    for name in ("__init__.py", "__init__.pyi"):
+        shutil.copy(ROOT / "m890" / name, root / "m890")
     (root / "tests").mkdir()
     for name in ("one.py", "test_examples.py"):
         shutil.copy(ROOT / "tests" / name, root / "tests")

@@ -17,7 +17,7 @@ import pytest
 
 import m890.emulator
 import m890.isa
-from m890.emulator import fingerprint, handlers
+from m890.emulator import fingerprint
 from m890.emulator.handlers import COMPLETE, FAST, ISSUE, Recipe, key_of
 from m890.isa import ISA
 from m890.isa.operands import Field
@@ -158,17 +158,30 @@ def test_code_generators_are_covered(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name, folder in folders.items():
         shutil.copytree(folder, tmp_path / name)
     monkeypatch.setattr(fingerprint, "_HERE", tmp_path / "emulator")
+    seen = {fingerprint.sources()}
+    for count, name in enumerate(dict.fromkeys(needed), 2):
+        file = tmp_path / name
+        file.write_text(file.read_text() + "# edited\n")
+        seen.add(fingerprint.sources())
+        assert len(seen) == count, f"{name} can be edited without any key changing"
+    monkeypatch.undo()
     fingerprint.environment.cache_clear()
-    try:
-        keys = {fingerprint.fingerprint("same")}
-        for count, name in enumerate(dict.fromkeys(needed), 2):
-            file = tmp_path / name
-            file.write_text(file.read_text() + "# edited\n")
-            fingerprint.environment.cache_clear()
-            keys.add(fingerprint.fingerprint("same"))
-            assert len(keys) == count, f"{name} can be edited without any key changing"
-    finally:
-        fingerprint.environment.cache_clear()
+    assert not fingerprint.unchanged() or fingerprint.sources() in fingerprint.environment()
+
+
+def adder(number: int, scale: int = 1) -> Any:
+    def add(a: int, b: int = scale) -> int:
+        return a + number * b
+
+    return add
+
+
+def test_a_function_is_its_closure_and_defaults() -> None:
+    """Members of a family share one source text; what they are bound to tells them apart."""
+    key = fingerprint.fingerprint(adder(1))
+    assert key == fingerprint.fingerprint(adder(1))
+    assert key != fingerprint.fingerprint(adder(2))
+    assert key != fingerprint.fingerprint(adder(1, 2))
 
 
 def makes_code(source: str) -> bool:
@@ -302,4 +315,4 @@ def test_suffixes_and_builds_have_keys_of_their_own() -> None:
         plain._replace(build=ISSUE),
     ]
     assert len({key_of(recipe) for recipe in (plain, *others)}) == len(others) + 1
-    assert handlers.key_of(plain) == key_of(Recipe(instruction))
+    assert key_of(plain) == key_of(Recipe(instruction))

@@ -191,7 +191,6 @@ def test_a_mistake_is_explained(mistake: Mistake):
     assert "Traceback" not in message
 
 
-@pytest.mark.xfail(reason="the fault shows the poison, but its hint does not name the missing wait", strict=True)
 def test_a_missing_wait_is_named():
     mistake = MISTAKES["missing wait under late"]
     Path("k.s").write_text(mistake.source)

@@ -292,9 +292,6 @@ def without_wait(name: str, number: int) -> str:
 
 
 WAITS = [(name, place, line) for name in programs.NAMES for place, line in enumerate(lines_with_waits(name))]
-UNSEEN = {("stencil9", 3): "at the end of a kernel late timing completes the load before the store that reads it"}
-"""Waits that a program needs by the rules, but whose loss late timing does not show."""
-
 
 @pytest.mark.parametrize(("name", "place", "line"), WAITS, ids=[f"{name}-{place}" for name, place, _ in WAITS])
 def test_every_wait_is_needed(name, place, line, monkeypatch):
@@ -328,7 +325,7 @@ def test_every_wait_is_needed(name, place, line, monkeypatch):
         found, expected = run()
     except Fault:
         return
-    assert (bits(found) == bits(expected)).all() == ((name, place) in UNSEEN)
+    assert (bits(found) != bits(expected)).any()
 
 
 # ---- the tool the references stand on ------------------------------------------------------------------------------
