@@ -95,11 +95,16 @@ class _Callee(CPUDispatcher):
     _compiler: Any
 
     def __init__(self, function: FunctionType):
-        inline = function.__module__.startswith(f"{PACKAGE}.isa")
+        inline = self.folds = function.__module__.startswith(f"{PACKAGE}.isa")
         super().__init__(
             twin(function), targetoptions={"nopython": True, "forceinline": inline, "error_model": "numpy"}
         )
         self._compiler._customize_flags = _lean
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        if not self.folds:
+            args = tuple(types.unliteral(argument) for argument in args)
+        return super().get_call_template(args, kws)
 
     def add_overload(self, cres: Any) -> None:
         cres = cres._replace(entry_point=object())
@@ -111,6 +116,7 @@ def _lean(flags: Any) -> Any:
     flags.no_cpython_wrapper = True
     flags.no_cfunc_wrapper = True
     flags.no_compile = True
+    flags.no_rewrites = True
     flags.nrt = False
     flags.error_model = "numpy"
     return flags

@@ -173,7 +173,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
     warp.resolve, warp.resolve_tsm = launch.resolve, launch.resolve_tsm
     warp.state, warp.paths, warp.spin, warp.rotated = READY, 0, 0, 0
-    threads = least(LANES, launch.block_threads - LANES * index)
+    threads = least(launch.block_threads - LANES * index, LANES)
     lanes = (1 << threads) - 1
     warp.lanes = lanes
     warp.live = lanes
@@ -322,8 +322,9 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
             return outcome
         if warp.paths > 0:
             warp.spin += count
+            jumped = warp.pc != first + RECORD_SIZE
             reach(base)
-            if spinning and warp.paths > 0 and reached != first + RECORD_SIZE:
+            if spinning and warp.paths > 0 and jumped:
                 rotate(base)  # only after a jump: a compare and the branch that reads its mask stay together
 
 
@@ -357,7 +358,8 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
         if waits_elsewhere(base):
             warp.fault, warp.fault_lanes, warp.fault_pc, warp.pc = BARRIER_PARAMETER, warp.lanes, pc, pc
             return STOP_FAULT
-        park(base, 1)
+        park(base)
+        warp.path_waits[warp.paths - 1] = 1
         if runnable(base):
             run_lowest(base)
             return GO_ON
@@ -399,11 +401,11 @@ def split(base: int) -> None:
     warp.lanes = taken
     write_row(base + EMSK_ROW, taken)
     warp.pc = warp.target
-    park(base, 0)
+    park(base)
     warp.lanes = lanes & ~taken
     write_row(base + EMSK_ROW, emsk & ~taken)
     warp.pc = stay
-    park(base, 0)
+    park(base)
     run_lowest(base)
 
 

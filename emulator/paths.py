@@ -10,14 +10,14 @@ from .primitives import read32, warp_at, write_row
 from .state import EMSK_ROW, STOP
 
 
-def park(base: int, waits: int) -> None:
-    """Put the running path aside; `waits` says that it waits at a barrier."""
+def park(base: int) -> None:
+    """Put the running path aside, able to run again."""
     warp = warp_at(base)
     place = warp.paths
     warp.path_pc[place] = warp.pc
     warp.path_lanes[place] = warp.lanes
     warp.path_emsk[place] = read32(base + EMSK_ROW)
-    warp.path_waits[place] = waits
+    warp.path_waits[place] = 0
     warp.paths = place + 1
 
 
@@ -73,14 +73,11 @@ def run_lowest(base: int) -> None:
 def join(base: int) -> None:
     """Unite the running path with the parked ones at its address."""
     warp = warp_at(base)
-    place = 0
-    while place < warp.paths:
+    for place in range(warp.paths - 1, -1, -1):  # downwards, for remove fills the gap with the last one
         if warp.path_waits[place] == 0 and warp.path_pc[place] == warp.pc:
             warp.lanes |= warp.path_lanes[place]
             write_row(base + EMSK_ROW, read32(base + EMSK_ROW) | warp.path_emsk[place])
             remove(base, place)
-        else:
-            place += 1
 
 
 def set_limit(base: int) -> None:
@@ -96,12 +93,12 @@ def reach(base: int) -> None:
     before = warp.paths
     join(base)
     if warp.paths != before and warp.rotated:
-        park(base, 0)
+        park(base)
         run_lowest(base)
     elif not warp.rotated:
         place = lowest(base, 0)
         if place >= 0 and warp.path_pc[place] < warp.pc:
-            park(base, 0)
+            park(base)
             run_lowest(base)
     if warp.paths == 0:
         warp.spin = 0
@@ -118,7 +115,7 @@ def rotate(base: int) -> None:
     warp.spin = 0
     if place < 0:
         return
-    park(base, 0)
+    park(base)
     unpark(base, place)
     warp.rotated = 1
     set_limit(base)

@@ -301,17 +301,10 @@ def test_large_programs(seed: int) -> None:
     )
 
 
-TORN = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="observed build: run_warp takes the stop of an access for a jump and rotates between compare and branch",
-)
-
-
 @pytest.mark.parametrize(
     ("timing", "limit"),
     [("eager", limit) for limit in (1, 2, 3, 5, 8, 13, 50)]
-    + [pytest.param("late", limit, marks=TORN) for limit in (1, 2, 3, 5, 8, 13)]
+    + [("late", limit) for limit in (1, 2, 3, 5, 8, 13)]
     + [("late", 50)],
 )
 def test_turns_do_not_change_results(timing: Any, limit: int) -> None:

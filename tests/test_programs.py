@@ -293,6 +293,7 @@ def without_wait(name: str, number: int) -> str:
 
 WAITS = [(name, place, line) for name in programs.NAMES for place, line in enumerate(lines_with_waits(name))]
 
+
 @pytest.mark.parametrize(("name", "place", "line"), WAITS, ids=[f"{name}-{place}" for name, place, _ in WAITS])
 def test_every_wait_is_needed(name, place, line, monkeypatch):
     """Each wait left out, in turn: under late timing the result must become wrong (or the launch fault)."""
