@@ -16,11 +16,13 @@ from . import arguments
 from .buffers import Buffer
 from .decode import Program, decode
 from .engine import Engine, engine
-from .faults import LaunchError
+from .faults import Dim3, LaunchError
 from .hbm import Hbm, HostMemory
-from .launch import Dim3, Limits, Mode, Plan, Schedule, Shape, dim3, memory_ranges, occupancy, run
+from .launch import Limits, run
 from .observe import Observer
+from .plan import Mode, Plan, Schedule, memory_ranges
 from .profiles import Profile, profile
+from .shape import Shape, dim3, occupancy
 
 Timing = Literal["eager", "late"]
 MOST_PLANS = 8

@@ -14,7 +14,7 @@ from ..isa.operands import CLOCKS, EMSK, LAST_SREG, ONE, ZERO, Address, NamedKin
 from ..isa.program import Kernel
 from ..isa.spec import Decoded, Instruction
 from .engine import Engine
-from .handlers import COMPLETE, FAST, ISSUE, Recipe, operand_slots
+from .recipes import COMPLETE, FAST, ISSUE, Recipe, operand_slots
 from .state import HEADER, INFO, RECORD, ROW, SCALAR_ROWS, STOP, scalar_row, vector_row
 
 FALLS_OFF = 16
@@ -63,12 +63,14 @@ class Program:
             return False
         for other, wanted in enumerate(self.recipes):
             if wanted == recipe:
-                self._set(other, address)
+                self._set(other, address, engine)
                 self.infos["complete"][other] = complete
         return True
 
-    def _set(self, index: int, address: int) -> None:
-        self.records["value" if index in self.clocks else "handler"][index] = address
+    def _set(self, index: int, address: int, engine: Engine) -> None:
+        if index in self.clocks:
+            self.records["value"][index], address = address, engine.address(_clock_stop)
+        self.records["handler"][index] = address
 
 
 def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST) -> Program:
@@ -237,8 +239,6 @@ def _use_cached(program: Program, engine: Engine) -> None:
         if recipe is not None and recipe not in seen:
             seen.add(recipe)
             program.fill(engine, index, compile=False)
-    for index in program.clocks:
-        program.records["handler"][index] = engine.address(_clock_stop)
 
 
 def _clock_stop(base: int, record_address: int) -> int:

@@ -15,8 +15,8 @@ from ..isa.lanes import F32, LANES, LaneKind, Mask
 from ..isa.operands import RegisterKind, Target
 from ..isa.spec import Access, Binding
 from .compiler import Unit, type_of_static
-from .handlers import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
+from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
 from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of
 
 ROW_TYPE = ir.VectorType(I32, LANES)

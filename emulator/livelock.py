@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import TYPE_CHECKING
 
 from ..isa.spec import Decoded
 from . import core
-
-if TYPE_CHECKING:
-    from .launch import Plan
+from .plan import Plan
 
 PATIENCE = 0.5
 """Seconds without a finished block before the search starts."""

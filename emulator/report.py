@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +10,11 @@ from ..isa.lanes import LANES
 from ..isa.operands import EMSK, Address, Register, register_text
 from ..isa.program import Line
 from ..isa.spec import Decoded
+from . import core
 from .faults import TRAP, Fault, Source, WarpPlace
 from .observe import Batch, lanes_in
+from .plan import Plan
 from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS
-
-if TYPE_CHECKING:
-    from .launch import Plan
 
 _HINTS = {
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
@@ -77,7 +75,9 @@ def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
         instruction=_instruction(plan, offset),
         operands=_operands(found, rows) if isinstance(found, Decoded) else {},
         addresses=addresses,
-        detail=plan.detail(code, addresses, access.size if access else 1) if addresses else _detail(plan, offset, code),
+        detail=_address_detail(plan, code, addresses, access.size if access else 1)
+        if addresses
+        else _detail(plan, offset, code),
         hint=_hint(code, found, rows, lanes),
     )
 
@@ -100,6 +100,16 @@ def _instruction(plan: Plan, offset: int) -> str:
     found = plan.program.decoded[index]
     word = int(plan.program.kernel.words[index])
     return found.form.text(word) if isinstance(found, Decoded) else f"{word:#018x}"
+
+
+def _address_detail(plan: Plan, code: int, addresses: dict[int, int], size: int) -> str:
+    """What is wrong with the first of some faulting addresses."""
+    lane, address = next(iter(addresses.items()))
+    if code in (core.TSM_OUT_OF_RANGE, core.TSM_MISALIGNED):
+        return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {plan.tsm} bytes"
+    if code == core.MISALIGNED:
+        return f"lane {lane}: {address:#x} is not a multiple of {size}"
+    return f"lane {lane}: {size} bytes at {address:#x}: {plan.hbm.describe(address, size)}"
 
 
 def _detail(plan: Plan, offset: int, code: int) -> str:

@@ -9,7 +9,7 @@ from .emulator.faults import M890Error as M890Error
 from .emulator.faults import MemoryLimit as MemoryLimit
 from .emulator.faults import Timeout as Timeout
 from .emulator.launch import Limits as Limits
-from .emulator.launch import Schedule as Schedule
+from .emulator.plan import Schedule as Schedule
 from .emulator.profiles import PROFILES as PROFILES
 from .emulator.profiles import Profile as Profile
 from .emulator.profiles import profile as profile

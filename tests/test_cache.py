@@ -18,7 +18,7 @@ import pytest
 import m890.emulator
 import m890.isa
 from m890.emulator import fingerprint
-from m890.emulator.handlers import COMPLETE, FAST, ISSUE, Recipe, key_of
+from m890.emulator.recipes import COMPLETE, FAST, ISSUE, Recipe, key_of
 from m890.isa import ISA
 from m890.isa.operands import Field
 
@@ -152,7 +152,7 @@ def test_code_generators_are_covered(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Editing any module that writes LLVM code, or the kinds and codes it writes, changes every key."""
     folders = {name: Path(module.__path__[0]) for name, module in (("emulator", m890.emulator), ("isa", m890.isa))}
     writers = [f"emulator/{path.name}" for path in folders["emulator"].glob("*.py") if makes_code(path.read_text())]
-    needed = [*writers, "emulator/state.py", "emulator/handlers.py", "isa/lanes.py", "isa/effects.py"]
+    needed = [*writers, "emulator/state.py", "emulator/recipes.py", "isa/lanes.py", "isa/effects.py"]
     assert "emulator/glue.py" in needed
     assert "emulator/lowering.py" in needed
     for name, folder in folders.items():
@@ -205,7 +205,7 @@ NOT_CODE = {
 
 
 def makeup(recipe: Recipe) -> Any:
-    """All that makes a handler what it is, said independently of handlers.key_of."""
+    """All that makes a handler what it is, said independently of recipes.key_of."""
     instruction = recipe.instruction
     kinds = [
         (

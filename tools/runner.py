@@ -13,7 +13,8 @@ import numpy as np
 from ..emulator.buffers import Buffer
 from ..emulator.chip import Chip, LoadedKernel, LoadedModule
 from ..emulator.faults import LaunchError, Timeout
-from ..emulator.launch import Limits, dim3
+from ..emulator.launch import Limits
+from ..emulator.shape import dim3
 from ..emulator.state import POISON
 from ..isa.program import Kernel, Parameter
 from ..isa.spec import Decoded

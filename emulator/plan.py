@@ -1,0 +1,275 @@
+"""The state of a kernel's warps for one launch shape, and how they are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..isa.lanes import LANES
+from ..isa.operands import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
+from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, Kernel
+from . import arguments
+from .decode import Program
+from .engine import Engine
+from .faults import Dim3
+from .hbm import Hbm
+from .observe import Observer
+from .profiles import Profile
+from .recipes import FAST, ISSUE
+from .shape import Shape, check_shape
+from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, ROW, WARP, WRITE, scalar_row
+
+_GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The order in which a chip runs what it holds, in instructions (machine.md section 7)."""
+
+    warp_slice: int = 4096
+    """A warp runs until it waits or for this many, then the next warp of the block."""
+    block_slice: int = 65536
+    """A block runs until none of its warps can go on or for this many, then the next resident block."""
+    spin_limit: int = 1024
+    """A path that neither joins nor exits gives way to the next one after this many."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a launch runs: which timing, with poison or not, and who watches (any of these: the observed build)."""
+
+    late: bool = False
+    poison: bool = False
+    observers: tuple[Observer, ...] = ()
+    grid: int = 0
+    """The launch's number on its chip, %gridid."""
+
+    @property
+    def build(self) -> str:
+        """The build of the handlers this needs."""
+        return ISSUE if self.late or self.observers else FAST
+
+
+EVENTS = 4096
+"""Events kept before observers are given them."""
+
+
+def aligned_bytes(size: int, align: int = 64) -> np.ndarray:
+    """Zeroed bytes at an aligned address; the host commits a page when it is touched."""
+    raw = np.zeros(size + align, np.uint8)
+    start = -raw.ctypes.data % align
+    return raw[start : start + size]
+
+
+class Plan:
+    """The state of a kernel's warps for one shape: made once, run many times."""
+
+    def __init__(
+        self,
+        program: Program,
+        shape: Shape,
+        profile: Profile,
+        engine: Engine,
+        schedule: Schedule,
+        place: tuple[int, int],
+        hbm: Hbm,
+    ):
+        self.program, self.shape, self.engine, self.profile = program, shape, engine, profile
+        self.chip, self.chips = place
+        self.hbm = hbm
+        self.per_cu = check_shape(program.kernel, shape, profile)
+        self.tsm = program.kernel.tsm + shape.tsm
+        self.slots = min(shape.blocks, self.per_cu * profile.compute_units)
+        self.stride = -(-program.warp_bytes // 4096) * 4096 + 64
+        tsm_stride = -(-self.tsm // 128) * 128
+        self.warps = aligned_bytes(self.slots * shape.warps * self.stride, 4096)
+        self.tsm_bytes = aligned_bytes(max(1, self.slots * tsm_stride))
+        self.blocks = aligned_bytes(self.slots * BLOCK.itemsize).view(BLOCK)
+        self.blocks[:] = 0
+        self.launch = aligned_bytes(LAUNCH.itemsize).view(LAUNCH)
+        self.resident = np.zeros(profile.compute_units, np.int32)
+        self.ring, self.free = np.zeros(self.slots, np.int32), np.arange(self.slots, dtype=np.int32)[::-1].copy()
+        self.blocks["warps"] = self.warps.ctypes.data + np.arange(self.slots) * shape.warps * self.stride
+        self.blocks["tsm"] = self.tsm_bytes.ctypes.data + np.arange(self.slots) * tsm_stride
+        self.queues = np.empty(self.slots * shape.warps * QUEUES_BYTES if program.build != FAST else 0, np.uint8)
+        self._template(program)
+        self._entry(program.kernel)
+        self._launch_struct(schedule)
+
+    def _template(self, program: Program) -> None:
+        """Rows that a warp slot keeps for all its blocks: special registers, thread ids, the program's constants."""
+        shape = self.shape
+        uniform = {
+            "%ntid.x": shape.block[0],
+            "%ntid.y": shape.block[1],
+            "%ntid.z": shape.block[2],
+            "%nblkid.x": shape.grid[0],
+            "%nblkid.y": shape.grid[1],
+            "%nblkid.z": shape.grid[2],
+            "%warpid": np.arange(shape.warps, dtype=np.uint32)[:, None],
+            "%nwarpid": shape.warps,
+            "%ncuid": self.profile.compute_units,
+            "%chip": self.chip,
+            "%nchips": self.chips,
+            "%tsmsize": self.tsm,
+        }
+        rows: dict[int, Any] = {scalar_row(UNIFORM_SPECIALS[name][0]): value for name, value in uniform.items()}
+        rows |= {scalar_row(number): value for number, value in ((ZERO, 0), (ONE, 1))}
+        numbers = (number for number, _ in LANE_SPECIALS.values())
+        rows |= {scalar_row(number): values for number, values in zip(numbers, lane_specials(shape), strict=True)}
+        first = program.warp_bytes - ROW * (len(program.constants) + 1)
+        rows |= {first + ROW * n: constant for n, constant in enumerate(program.constants)}
+        self.template_rows = np.array(list(rows), np.int32)
+        self.template = np.zeros((shape.warps, len(rows), LANES), np.uint32)
+        for place, value in enumerate(rows.values()):
+            self.template[:, place] = value
+
+    def _entry(self, kernel: Kernel) -> None:
+        """Scalar registers set at every block's entry: what machine.md section 2 names, and the arguments."""
+        dims = self.shape.block[0] | self.shape.block[1] << 12 | (self.shape.block[2] & 0xFF) << 24
+        ids = np.array([_packed_id(LANES * warp, self.shape.block) for warp in range(self.shape.warps)], np.uint32)
+        values: dict[int, Any] = {
+            0: 0,
+            1: 0,
+            2: kernel.private,
+            4: KM_BASE & 0xFFFFFFFF,
+            5: KM_BASE >> 32,
+            36: ids,
+            VCC: 0,
+            SCC: 0,
+            37: dims,
+        }
+        values |= dict.fromkeys(_GRIDID, 0)
+        for parameter in kernel.params:
+            if parameter.sreg is not None:
+                values |= dict.fromkeys(range(parameter.sreg, parameter.sreg + (2 if parameter.size == 8 else 1)), 0)
+        self.entry_rows = np.array([scalar_row(number) for number in values], np.int32)
+        self.entry = np.zeros((self.shape.warps, len(values)), np.uint32)
+        for place, value in enumerate(values.values()):
+            self.entry[:, place] = value
+        self.entry_place = {number: place for place, number in enumerate(values)}
+
+    def _launch_struct(self, schedule: Schedule) -> None:
+        values: dict[str, int] = {
+            "program": self.program.records.ctypes.data,
+            "slots": self.blocks.ctypes.data,
+            "slot_count": self.slots,
+            "warp_stride": self.stride,
+            "block_warps": self.shape.warps,
+            "block_threads": self.shape.threads,
+            "grid_x": self.shape.grid[0],
+            "grid_y": self.shape.grid[1],
+            "blocks": self.shape.blocks,
+            "cus": self.profile.compute_units,
+            "per_cu": self.per_cu,
+            "resident": self.resident.ctypes.data,
+            "ring": self.ring.ctypes.data,
+            "free": self.free.ctypes.data,
+            "warp_slice": schedule.warp_slice,
+            "block_slice": schedule.block_slice,
+            "spin_limit": schedule.spin_limit,
+            "template_rows": self.template_rows.ctypes.data,
+            "template": self.template.ctypes.data,
+            "template_count": len(self.template_rows),
+            "entry_rows": self.entry_rows.ctypes.data,
+            "entry": self.entry.ctypes.data,
+            "entry_count": len(self.entry_rows),
+            "tsm_size": self.tsm,
+            "resolve": self.engine.resolve,
+            "resolve_tsm": self.engine.resolve_tsm,
+            "poison_rows": self.program.kernel.vregs,
+        }
+        if self.program.build != FAST:
+            values |= {
+                "infos": self.program.infos.ctypes.data,
+                "queues": self.queues.ctypes.data,
+                **self.engine.observed,
+            }
+        self.launch[:] = 0
+        for name, value in values.items():
+            self.launch[name] = value
+
+    def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, mode: Mode) -> None:
+        """Reset to the start of a launch with these arguments, memory ranges and clocks."""
+        for sreg, value in arguments.preloaded(self.program.kernel, memory):
+            self.entry[:, self.entry_place[sreg]] = value
+        for place, number in enumerate(_GRIDID):
+            self.entry[:, self.entry_place[number]] = mode.grid >> 32 * place & 0xFFFFFFFF
+        self.resident[:] = 0
+        self.free[:] = np.arange(self.slots, dtype=np.int32)[::-1]
+        for name in ("next_block", "finished", "ring_head", "ring_count", "idle", "executed", "quota", "event_count"):
+            self.launch[name] = 0
+        self.launch["free_count"] = self.slots
+        self.launch["clocks"], self.launch["globaltime"] = clocks.ctypes.data, int(clocks.sum())
+        self.launch["ranges"], self.launch["range_count"] = ranges.ctypes.data, len(ranges)
+        self.launch["poison"], self.launch["late"] = mode.poison, mode.late
+        self.observers = mode.observers
+        if mode.observers:
+            self.events = np.zeros(EVENTS, EVENT)
+            self.launch["events"], self.launch["event_capacity"] = self.events.ctypes.data, EVENTS
+        else:
+            self.launch["events"] = 0
+        self.ranges, self.clocks, self.memory = ranges, clocks, memory
+
+    def warp(self, slot: int, index: int) -> np.void:
+        """The WARP header of a resident warp."""
+        start = (slot * self.shape.warps + index) * self.stride
+        return self.warps[start : start + WARP.itemsize].view(WARP)[0]
+
+    def tsm_of(self, slot: int) -> np.ndarray:
+        """The TSM bytes of a resident block."""
+        start = int(self.blocks["tsm"][slot]) - self.tsm_bytes.ctypes.data
+        return self.tsm_bytes[start : start + self.tsm]
+
+    def rows(self, slot: int, index: int) -> np.ndarray:
+        """All rows of a resident warp, (rows, 32) uint32."""
+        start = (slot * self.shape.warps + index) * self.stride + WARP.itemsize
+        size = (self.stride - WARP.itemsize) // ROW * ROW
+        return self.warps[start : start + size].view(np.uint32).reshape(-1, LANES)
+
+
+def lane_specials(shape: Shape) -> np.ndarray:
+    """The per-lane special registers in table order, (specials, warps, 32) uint32."""
+    thread = np.arange(shape.warps * LANES, dtype=np.uint64).reshape(shape.warps, LANES)
+    x, y, _ = shape.block
+    lane = np.broadcast_to(np.arange(LANES, dtype=np.uint64), thread.shape)
+    bit = np.uint64(1) << lane
+    everything = np.uint64(0xFFFFFFFF)
+    parts = [
+        thread % x,
+        thread // x % y,
+        thread // (x * y),
+        lane,
+        bit,
+        bit - 1,
+        2 * bit - 1,
+        everything & ~(2 * bit - 1),
+        everything & ~(bit - 1),
+    ]
+    return np.stack(parts).astype(np.uint32)
+
+
+def _packed_id(thread: int, block: Dim3) -> int:
+    x, y, _ = block
+    return thread % x | (thread // x % y) << 12 | (thread // (x * y) & 0xFF) << 24
+
+
+def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Code, data and KM of a launch before the chip's HBM allocations, sorted by address, as RANGE."""
+    rows: list[tuple[int, int, int, int]] = []
+    for base, content, flags in (
+        (CODE_BASE, code, READ | EXECUTE),
+        (DATA_BASE, data, READ | WRITE),
+        (KM_BASE, km, READ),
+    ):
+        if content.nbytes:
+            rows.append((base, base + content.nbytes, content.ctypes.data - base, flags))
+    table = np.zeros(len(rows) + len(hbm), RANGE)
+    table[: len(rows)] = rows
+    for name in ("lo", "hi", "delta", "flags"):
+        table[name][len(rows) :] = (
+            hbm[name].astype(np.int64, copy=False) if name == "flags" else hbm[name].view(np.int64)
+        )
+    return table

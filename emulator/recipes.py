@@ -1,0 +1,88 @@
+"""What a handler is made for: instruction bodies as `i64 handler(warp, record)`.
+
+A handler loads the operands' rows, runs the body, writes the results to the active lanes and returns the
+address of the record to run next, or STOP plus a code. One recipe is one handler: an instruction with what
+the words that use it have in common. Memory instructions have three glues around one body: `fast` resolves
+and moves at once; `issue` (observed build) resolves and leaves the moving to `complete`, later or at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..isa import numerics
+from ..isa.addresses import AddressKind
+from ..isa.lanes import LANES
+from ..isa.operands import Kind, Number, RegisterKind, Source, Target
+from ..isa.spec import Instruction
+from .fingerprint import fingerprint
+from .state import RECORD
+
+FAST, ISSUE, COMPLETE = "fast", "issue", "complete"
+RECORD_SIZE = RECORD.itemsize
+
+
+class Recipe(NamedTuple):
+    """What one handler is made for. Words with equal recipes share it."""
+
+    instruction: Instruction
+    build: str = FAST
+    negate: tuple[str, ...] = ()
+    absolute: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    emsk_written: tuple[str, ...] = ()
+    """Destinations that are emsk, where only lanes of the path can be set."""
+    dense: bool = False
+    """The index scale equals the bytes moved, so consecutive indices are consecutive bytes."""
+
+
+def operand_slots(instruction: Instruction) -> dict[str, int]:
+    """Where in RECORD.operand each operand's row offset stands; an address takes two (index, base)."""
+    slots: dict[str, int] = {}
+    for kind in instruction.kinds:
+        if isinstance(kind, RegisterKind | Source) or (isinstance(kind, Number) and not isinstance(kind, Target)):
+            slots[kind.name] = len(slots)
+        elif isinstance(kind, AddressKind):
+            slots[kind.name] = len(slots)
+            slots[f"{kind.name}.base"] = len(slots)
+    return slots
+
+
+def lanes_of(instruction: Instruction, kind: Kind) -> int:
+    """How many lanes an operand is read with: 1 where all lanes of its row are the same by its nature."""
+    if isinstance(kind, Source):
+        return LANES if kind.flags.either else 1
+    if isinstance(kind, RegisterKind):
+        return LANES if kind.per_lane else 1
+    return 1
+
+
+def key_of(recipe: Recipe) -> str:
+    """The cache key of a handler: its recipe, its body and all they depend on."""
+    instruction = recipe.instruction
+    shape = [
+        (
+            kind.name,
+            type(kind).__name__,
+            kind.role,
+            getattr(kind, "bank", ""),
+            getattr(kind, "words", 1),
+            lanes_of(instruction, kind),
+            (kind.index_bank, kind.base_bank, kind.base_words) if isinstance(kind, AddressKind) else (),
+        )
+        for kind in instruction.kinds
+    ]
+    bindings = [(binding.name, binding.kind, binding.operand, binding.static) for binding in instruction.bindings]
+    vocabulary = (numerics.flush, numerics.saturate) if recipe.suffixes else ()
+    return fingerprint(
+        "handler",
+        instruction.body,
+        bindings,
+        instruction.results,
+        shape,
+        instruction.lanes,
+        instruction.access or (),
+        instruction.all_lanes,
+        recipe[1:],
+        vocabulary,
+    )

@@ -1,0 +1,88 @@
+"""What a launch asks for and what a compute unit can hold: grid, block, TSM, occupancy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..isa.lanes import LANES
+from ..isa.program import Kernel
+from .faults import Dim3, LaunchError
+from .profiles import Profile
+
+
+def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
+    """A grid or block extent with the missing ones filled in; LaunchError if it is none."""
+    parts: tuple[Any, ...] = tuple(value) if isinstance(value, tuple | list) else (value,)
+    if not 1 <= len(parts) <= 3 or not all(isinstance(part, int | np.integer) for part in parts):
+        raise LaunchError(f"a {what} has one to three whole numbers, not {value!r}")
+    x, y, z = (*(int(part) for part in parts), 1, 1)[:3]
+    return x, y, z
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a plan is made for: grid and block extents and bytes of TSM beyond the kernel's own."""
+
+    grid: Dim3
+    block: Dim3
+    tsm: int
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the grid."""
+        return self.grid[0] * self.grid[1] * self.grid[2]
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return self.block[0] * self.block[1] * self.block[2]
+
+    @property
+    def warps(self) -> int:
+        """Warps of a block."""
+        return -(-self.threads // LANES)
+
+
+def occupancy(program_vregs: int, tsm: int, shape: Shape, profile: Profile) -> dict[str, int]:
+    """Blocks a compute unit can hold, by what limits them: registers, tsm, warps, blocks."""
+    unit = profile.tsm_unit
+    tsm_bytes = -(-tsm // unit) * unit
+    return {
+        "registers": profile.vregs_per_cu // (program_vregs * LANES * shape.warps),
+        "tsm": profile.tsm_bytes // tsm_bytes if tsm_bytes else profile.blocks_per_cu,
+        "warps": profile.warps_per_cu // shape.warps,
+        "blocks": profile.blocks_per_cu,
+    }
+
+
+def check_shape(kernel: Kernel, shape: Shape, profile: Profile) -> int:
+    """How many blocks a compute unit holds; LaunchError for what the chip cannot run."""
+    for what, extents, most in (("grid", shape.grid, profile.max_grid), ("block", shape.block, profile.max_block)):
+        for axis, extent, limit in zip("xyz", extents, most, strict=True):
+            if not 1 <= extent <= limit:
+                raise LaunchError(
+                    f"kernel '{kernel.name}': {what} {axis} is {extent}, {profile.name} takes 1 to {limit}"
+                )
+    if shape.threads > profile.max_threads:
+        raise LaunchError(
+            f"kernel '{kernel.name}': a block of {shape.threads} threads, "
+            f"{profile.name} takes at most {profile.max_threads}"
+        )
+    if kernel.maxntid and any(extent > most for extent, most in zip(shape.block, kernel.maxntid, strict=True)):
+        raise LaunchError(f"kernel '{kernel.name}': block {shape.block} exceeds its .maxntid {kernel.maxntid}")
+    tsm = kernel.tsm + shape.tsm
+    if tsm > profile.tsm_bytes:
+        raise LaunchError(
+            f"kernel '{kernel.name}': {tsm} bytes of TSM a block (.tsm {kernel.tsm} and {shape.tsm} at launch), "
+            f"a compute unit of {profile.name} has {profile.tsm_bytes}: use a smaller tile"
+        )
+    limits = occupancy(kernel.vregs, tsm, shape, profile)
+    name, most = min(limits.items(), key=lambda item: item[1])
+    if most == 0:
+        raise LaunchError(
+            f"kernel '{kernel.name}': not even one block fits a compute unit ({name}): use a smaller block"
+        )
+    return most

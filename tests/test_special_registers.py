@@ -1,0 +1,57 @@
+"""Special registers: clocks count, launches and blocks have numbers, and a cold cache makes no difference."""
+
+import numpy as np
+
+from m890 import Chip
+from m890.emulator.cache import ObjectCache
+from m890.emulator.engine import Engine
+
+CLOCKS = """
+        .kernel k
+        .param  ptr out
+        s.mov.b64       sreg[20:21], %clock64
+        s.nop
+        s.nop
+        s.mov.b64       sreg[22:23], %clock64
+        s.mov.b64       sreg[24:25], %globaltimer
+        s.sub.i64       sreg[26:27], sreg[22:23], sreg[20:21]
+        smem.st.b32x2   sreg[26:27], [0x0] @out
+        s.mov.b64       sreg[28:29], %gridid
+        smem.st.b32x2   sreg[28:29], [0x8] @out
+        simt.exit
+"""
+
+
+def numbers(chip: Chip) -> list[int]:
+    out = chip.empty(2, np.uint64)
+    chip.assemble(CLOCKS)["k"][1, 32](out)
+    return out.copy_to_host().tolist()
+
+
+def test_the_clock_counts_instructions_and_launches_are_numbered():
+    chip = Chip()
+    assert numbers(chip) == [3, 1]
+    assert numbers(chip) == [3, 2]
+
+
+def test_a_clock_read_is_compiled_when_reached(tmp_path):
+    chip = Chip()
+    chip.engine = Engine(ObjectCache(tmp_path / "cache"))
+    assert numbers(chip) == [3, 1]
+
+
+def test_condition_registers_are_clear_at_entry():
+    source = """
+        .kernel k
+        .param  ptr out
+        s.mov.b32       sreg20, %blkid.x
+        s.shll.b32      sreg20, sreg20, 2
+        smem.st.b32     scc, [0x0 + sreg20 * 0x1] @out
+        s.mov.b32       scc, 0x7
+        s.mov.b32       vcc, 0x7
+        simt.exit
+    """
+    chip = Chip()
+    out = chip.to_device(np.full(64, 9, np.uint32))
+    chip.assemble(source)["k"][64, 32](out)
+    assert not out.copy_to_host().any()
