@@ -10,11 +10,12 @@ import numpy as np
 from ..isa.program import SCALAR_TYPES, Kernel, Parameter
 from .buffers import Buffer
 from .faults import LaunchError
+from .hbm import Hbm
 
 _RANGES = {name: (np.iinfo(kind).min, np.iinfo(kind).max) for name, kind in SCALAR_TYPES.items() if kind.kind in "iu"}
 
 
-def pack(kernel: Kernel, arguments: Sequence[Any], chip: int) -> np.ndarray:
+def pack(kernel: Kernel, arguments: Sequence[Any], hbm: Hbm) -> np.ndarray:
     """All arguments as KM bytes. Raises LaunchError naming the parameter and what it takes."""
     if len(arguments) != len(kernel.params):
         wanted = ", ".join(f"{p.type} {p.name}{f'[{p.count}]' if p.count > 1 else ''}" for p in kernel.params)
@@ -24,25 +25,27 @@ def pack(kernel: Kernel, arguments: Sequence[Any], chip: int) -> np.ndarray:
     last = kernel.params[-1] if kernel.params else None
     memory = np.zeros(last.offset + last.size if last else 0, np.uint8)
     for parameter, value in zip(kernel.params, arguments, strict=True):
-        memory[parameter.offset : parameter.offset + parameter.size] = _bytes(kernel, parameter, value, chip)
+        memory[parameter.offset : parameter.offset + parameter.size] = _bytes(kernel, parameter, value, hbm)
     return memory
 
 
-def _bytes(kernel: Kernel, parameter: Parameter, value: Any, chip: int) -> np.ndarray:
+def _bytes(kernel: Kernel, parameter: Parameter, value: Any, hbm: Hbm) -> np.ndarray:
     where = f"kernel '{kernel.name}', argument '{parameter.name}'"
     if parameter.count > 1:
         return _array(where, parameter, value)
     if parameter.type == "ptr":
-        return np.array([_pointer(where, value, chip)], np.uint64).view(np.uint8)
+        return np.array([_pointer(where, value, hbm)], np.uint64).view(np.uint8)
     if isinstance(value, Buffer):
         raise LaunchError(f"{where} is of type {parameter.type} and takes a number, not a buffer")
     return np.array([_number(where, parameter.type, value)], SCALAR_TYPES[parameter.type]).view(np.uint8)
 
 
-def _pointer(where: str, value: Any, chip: int) -> int:
+def _pointer(where: str, value: Any, hbm: Hbm) -> int:
     if isinstance(value, Buffer):
         if value.freed:
             raise LaunchError(f"{where}: {value.name} is freed already")
+        if value.hbm is not hbm:
+            raise LaunchError(f"{where}: buffer {value.name} lives on another Chip: use this chip's to_device or empty")
         return value.address
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         if not 0 <= int(value) < 1 << 64:

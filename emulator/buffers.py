@@ -63,6 +63,11 @@ class Buffer:
         return self._hbm.chip
 
     @property
+    def hbm(self) -> Hbm:
+        """The HBM its bytes are in."""
+        return self._hbm
+
+    @property
     def freed(self) -> bool:
         """Say whether the bytes are gone."""
         return not self._hbm.owns(self._allocation)

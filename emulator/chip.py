@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -54,6 +55,11 @@ class Chip:
         self.profile = profile(kind) if isinstance(kind, str) else kind
         if timing not in ("eager", "late"):
             raise ValueError(f"timing is 'eager' or 'late', not {timing!r}")
+        given: Any = limits
+        if not isinstance(given, Limits):
+            raise TypeError(f"limits is a Limits, for example Limits(instructions=1000), not {limits!r}")
+        if not all(hasattr(observer, "executed") for observer in observers):
+            raise TypeError("an observer is an object with a method executed(batch)")
         poison = timing == "late" if poison is None else poison
         self.index, self.chips, self.schedule, self.limits = index, chips, schedule, limits
         self.mode = Mode(timing == "late", poison, tuple(observers))
@@ -76,17 +82,24 @@ class Chip:
         return Buffer.allocate(self.hbm, shape, dtype, name=name)
 
     def load(self, module: str | os.PathLike[str] | bytes | Module) -> LoadedModule:
-        """Load an object file (path or bytes) or an assembled Module. Raises ObjectError, LaunchError."""
+        """Load an object file (path or bytes), a source file (path ending in .s) or an assembled Module.
+
+        Raises ObjectError, AssemblyError, LaunchError.
+        """
         if isinstance(module, bytes):
             module = read(module)
         elif not isinstance(module, Module):
-            with open(module, "rb") as file:
-                module = read(file.read(), str(module))
+            data = Path(module).read_bytes()
+            if Path(module).suffix == ".s":
+                return self.assemble(data.decode(), str(module))
+            module = read(data, str(module))
         return LoadedModule(self, module)
 
     def assemble(self, source: str, name: str = "<source>") -> LoadedModule:
-        """Assemble source text and load it. Raises AssemblyError."""
-        return self.load(assemble(source, name))
+        """Assemble source text and load it; `name` stands for it in messages. Raises AssemblyError."""
+        loaded = self.load(assemble(source, name))
+        loaded.sources[name] = source.splitlines()
+        return loaded
 
     def __repr__(self) -> str:
         return f"<Chip {self.index} {self.profile.name}>"
@@ -103,6 +116,8 @@ class LoadedModule:
             )
         self.chip, self.module = chip, module
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
+        self.sources: dict[str, list[str]] = {}
+        """Lines of source texts that are in no file, for messages."""
         self._kernels: dict[str, LoadedKernel] = {}
 
     def __getitem__(self, name: str) -> LoadedKernel:
@@ -121,6 +136,9 @@ class LoadedModule:
     def __len__(self) -> int:
         return len(self.module.kernels)
 
+    def __repr__(self) -> str:
+        return f"<LoadedModule {', '.join(self.module.kernels)} on chip {self.chip.index}>"
+
 
 class LoadedKernel:
     """A kernel on a chip. `kernel[grid, block](*arguments)` runs it to its end."""
@@ -129,6 +147,14 @@ class LoadedKernel:
         self.module, self.kernel = module, kernel
         self._programs: dict[str, Program] = {}
         self._plans: dict[tuple[Shape, str], Plan] = {}
+
+    def __repr__(self) -> str:
+        parameters = ", ".join(f"{parameter.type} {parameter.name}" for parameter in self.kernel.params)
+        return f"<LoadedKernel {self.kernel.name}({parameters})>"
+
+    def __call__(self, *values: Any, **named: Any) -> int:
+        """Refuse a launch without a shape."""
+        raise LaunchError(f"a launch needs a grid and a block: kernel[grid, block]({', '.join('...' for _ in values)})")
 
     def __getitem__(self, configuration: Any) -> Callable[..., int]:
         """Configure a launch: `[grid, block]`, `[grid, block, stream]` or `[grid, block, stream, tsm]`."""
@@ -140,7 +166,11 @@ class LoadedKernel:
         grid, block = dim3(parts[0], "grid"), dim3(parts[1], "block")
         tsm = int(parts[3]) if len(parts) == 4 else 0
 
-        def launch(*values: Any) -> int:
+        def launch(*values: Any, **named: Any) -> int:
+            if named:
+                raise LaunchError(
+                    f"kernel '{self.kernel.name}' takes its arguments by position, not {', '.join(named)}="
+                )
             return self.launch(grid, block, values, tsm=tsm)
 
         return launch
@@ -157,7 +187,7 @@ class LoadedKernel:
     ) -> int:
         """Run the kernel; how many instructions its warps executed. Raises LaunchError, Fault, Timeout, Deadlock."""
         chip, kernel = self.module.chip, self.kernel
-        memory = arguments.pack(kernel, values, chip.index)
+        memory = arguments.pack(kernel, values, chip.hbm)
         plan = self.plan(Shape(grid, block, tsm))
         if cooperative and plan.slots < plan.shape.blocks:
             raise LaunchError(
@@ -180,6 +210,7 @@ class LoadedKernel:
             plan = Plan(
                 self.program, shape, chip.profile, chip.engine, chip.schedule, (chip.index, chip.chips), chip.hbm
             )
+            plan.sources = self.module.sources
             self._plans[key] = plan
         return self._plans[key]
 

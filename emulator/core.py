@@ -279,11 +279,10 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
         budget = least(least(block.warp_left, block.left), launch.quota)
         if budget <= 0:
             return GO_ON
-        if warp.paths > 0:
-            spinning = warp.spin >= launch.spin_limit
+        contended = warp.limit != STOP or warp.rotated != 0  # another path could run
+        spinning = contended and warp.spin >= launch.spin_limit
+        if contended:
             budget = 1 if spinning or warp.rotated else least(budget, launch.spin_limit - warp.spin)
-        else:
-            spinning = False
         pc, limit, count = warp.pc, warp.limit, 0
         if launch.events != 0:
             if launch.event_count >= launch.event_capacity:
@@ -321,7 +320,7 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
         if outcome != GO_ON:
             return outcome
         if warp.paths > 0:
-            warp.spin += count
+            warp.spin = warp.spin + count if contended else 0
             jumped = warp.pc != first + RECORD_SIZE
             reach(base)
             if spinning and warp.paths > 0 and jumped:

@@ -64,7 +64,7 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
         if watch.stuck():
             raise Deadlock(
                 places=report.places(plan, looping=True),
-                hint="the loops wait for something that no running warp stores",
+                hint="states repeat and nothing is stored: an endless loop, or a wait for what nobody writes",
             )
         if progress:
             progress(int(launch["finished"][0]), plan.shape.blocks)

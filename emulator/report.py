@@ -8,9 +8,10 @@ import numpy as np
 
 from ..isa.lanes import LANES
 from ..isa.operands import EMSK, Address, Register, register_text
-from ..isa.program import Line
+from ..isa.program import CODE_BASE, Line
 from ..isa.spec import Decoded
 from . import core
+from .decode import FALLS_OFF
 from .faults import TRAP, Fault, Source, WarpPlace
 from .observe import Batch, lanes_in
 from .plan import Plan
@@ -33,10 +34,13 @@ _HINTS = {
 def source_of(plan: Plan, offset: int) -> Source | None:
     """The source line of a byte offset in the kernel, with its text where the file is at hand."""
     line = plan.program.kernel.line_at(offset)
-    return None if line is None else Source(line.file, line.line, _text(line))
+    return None if line is None else Source(line.file, line.line, _text(plan, line))
 
 
-def _text(line: Line) -> str:
+def _text(plan: Plan, line: Line) -> str:
+    lines = plan.sources.get(line.file)
+    if lines is not None:
+        return lines[line.line - 1] if line.line <= len(lines) else ""
     try:
         with open(line.file, encoding="utf-8") as file:
             for number, text in enumerate(file, 1):
@@ -52,6 +56,8 @@ def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
     warp, rows, block = plan.warp(slot, index), plan.rows(slot, index), plan.blocks[slot]
     offset = plan.program.offset_of(int(warp["pc"] if trap else warp["fault_pc"]))
     mask = int(rows[EMSK, 0] if trap else warp["fault_lanes"])
+    ran_on = mask == 0  # with no lane active, the path's lanes are the ones at fault
+    mask = int(warp["lanes"]) if ran_on else mask
     code = TRAP if trap else int(warp["fault"])
     lanes = lanes_in(mask)
     found = plan.program.decoded[offset // 8] if offset // 8 < len(plan.program.decoded) else None
@@ -78,19 +84,35 @@ def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
         detail=_address_detail(plan, code, addresses, access.size if access else 1)
         if addresses
         else _detail(plan, offset, code),
-        hint=_hint(code, found, rows, lanes),
+        hint=_RAN_ON if ran_on and code == FALLS_OFF else _hint(plan, code, found, rows, lanes),
     )
 
 
-def _hint(code: int, found: object, rows: np.ndarray, lanes: tuple[int, ...]) -> str:
+_RAN_ON = "these lanes were off at simt.exit and ran on: restore emsk before it (s.or.b32 emsk, emsk, saved)"
+
+
+def _hint(plan: Plan, code: int, found: object, rows: np.ndarray, lanes: tuple[int, ...]) -> str:
     """What to do about a fault; poison in an address says that the address was not there yet."""
     if isinstance(found, Decoded) and found.form.instruction.access:
         for address in (value for value in found.values if isinstance(value, Address)):
+            number = _number_for_pointer(plan, address, rows)
+            if number:
+                return number
             for name, value in _values([address.index, address.base], rows).items():
                 words = value if isinstance(value, int) else value[lanes[0]] if lanes else 0
                 if POISON in (words & 0xFFFFFFFF, words >> 32):
                     return f"{name} holds poison: nothing has written it yet, or an s.wait for its load is missing"
     return _HINTS.get(code, "")
+
+
+def _number_for_pointer(plan: Plan, address: Address, rows: np.ndarray) -> str:
+    """What to say if the base is an argument that cannot be an address."""
+    for parameter in plan.program.kernel.params:
+        if parameter.type == "ptr" and address.base and address.base[:2] == ("s", parameter.sreg):
+            value = int(rows[parameter.sreg or 0, 0]) | int(rows[(parameter.sreg or 0) + 1, 0]) << 32
+            if value < CODE_BASE:
+                return f"argument '{parameter.name}' is the number {value}: pass a buffer"
+    return ""
 
 
 def _instruction(plan: Plan, offset: int) -> str:
@@ -121,8 +143,8 @@ def _detail(plan: Plan, offset: int, code: int) -> str:
 
 def _operands(found: Decoded, rows: np.ndarray) -> dict[str, int | list[int]]:
     registers: list[Register] = []
-    for value in found.values:
-        if isinstance(value, Register):
+    for kind, value in zip(found.form.instruction.kinds, found.values, strict=True):
+        if isinstance(value, Register) and kind.role == "source":
             registers.append(value)
         elif isinstance(value, Address):
             registers += [register for register in (value.index, value.base) if register]

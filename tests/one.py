@@ -1,7 +1,7 @@
 """One instruction on the compiled core: any registers, masks and memory before, all state after.
 
 `bench().one(text or word)` decodes one instruction; its handler is called straight on the bench's warp, without
-a launch, so thousands of cases a second are possible. `check` is the one-line form of style.md rule 12, and
+a launch, so thousands of cases a second are possible. `check` is the one-line form, and
 `predict` the slow twin: the same step on the same rows through `reference.evaluate`.
 """
 
