@@ -37,7 +37,8 @@ def _bytes(kernel: Kernel, parameter: Parameter, value: Any, hbm: Hbm) -> np.nda
         return np.array([_pointer(where, value, hbm)], np.uint64).view(np.uint8)
     if isinstance(value, Buffer):
         raise LaunchError(f"{where} is of type {parameter.type} and takes a number, not a buffer")
-    return np.array([_number(where, parameter.type, value)], SCALAR_TYPES[parameter.type]).view(np.uint8)
+    with np.errstate(over="ignore"):
+        return np.array([_number(where, parameter.type, value)], SCALAR_TYPES[parameter.type]).view(np.uint8)
 
 
 def _pointer(where: str, value: Any, hbm: Hbm) -> int:
@@ -70,7 +71,10 @@ def _number(where: str, kind: str, value: Any) -> Any:
         if not low <= int(value) <= high:
             raise LaunchError(f"{where} is of type {kind}; {value} is outside {low} to {high}")
         return int(value)
-    return value
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise LaunchError(f"{where} is of type {kind}; {value} is too large for it") from error
 
 
 def _is_number(value: Any) -> bool:
@@ -92,7 +96,14 @@ def _array(where: str, parameter: Parameter, value: Any) -> np.ndarray:
         items = items.view(np.uint16)
     if items.shape != (parameter.count,):
         raise LaunchError(f"{where} takes {parameter.count} values of type {parameter.type}, got shape {items.shape}")
-    return np.ascontiguousarray(items.astype(kind)).view(np.uint8)
+    if items.dtype == kind:
+        return np.ascontiguousarray(items).view(np.uint8)
+    try:
+        with np.errstate(over="ignore"):
+            values = [_number(where, parameter.type, item) for item in items.tolist()]
+            return np.array(values, kind).view(np.uint8)
+    except (TypeError, ValueError) as error:
+        raise error if isinstance(error, LaunchError) else LaunchError(f"{where}: {error}") from error
 
 
 def preloaded(kernel: Kernel, memory: np.ndarray) -> list[tuple[int, int]]:

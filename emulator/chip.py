@@ -23,7 +23,7 @@ from .launch import Limits, run
 from .observe import Observer
 from .plan import Mode, Plan, Schedule, memory_ranges
 from .profiles import Profile, profile
-from .shape import Shape, dim3, occupancy
+from .shape import Shape, dim3, occupancy, tsm_bytes
 
 Timing = Literal["eager", "late"]
 MOST_PLANS = 8
@@ -164,7 +164,7 @@ class LoadedKernel:
         if len(parts) > 2 and parts[2] is not None:
             raise LaunchError("streams come with pods: leave the stream None")
         grid, block = dim3(parts[0], "grid"), dim3(parts[1], "block")
-        tsm = int(parts[3]) if len(parts) == 4 else 0
+        tsm = tsm_bytes(parts[3]) if len(parts) == 4 else 0
 
         def launch(*values: Any, **named: Any) -> int:
             if named:
@@ -189,6 +189,8 @@ class LoadedKernel:
         chip, kernel = self.module.chip, self.kernel
         memory = arguments.pack(kernel, values, chip.hbm)
         plan = self.plan(Shape(grid, block, tsm))
+        if plan.running:
+            raise LaunchError(f"kernel '{kernel.name}' is running already with this grid and block")
         if cooperative and plan.slots < plan.shape.blocks:
             raise LaunchError(
                 f"kernel '{kernel.name}': a cooperative launch keeps all blocks resident, and {plan.slots} of "
@@ -198,7 +200,11 @@ class LoadedKernel:
         plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
         chip.launches += 1
         plan.start(memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
-        return run(plan, limits or chip.limits, chip.progress)
+        plan.running = True
+        try:
+            return run(plan, limits or chip.limits, chip.progress)
+        finally:
+            plan.running = False
 
     def plan(self, shape: Shape) -> Plan:
         """The state for one launch shape, kept for the next launch of the same shape."""
@@ -224,5 +230,5 @@ class LoadedKernel:
 
     def occupancy(self, block: int | tuple[int, ...], *, tsm: int = 0) -> dict[str, int]:
         """Blocks a compute unit can hold, by what limits them: registers, tsm, warps, blocks."""
-        shape = Shape((1, 1, 1), dim3(block, "block"), tsm)
+        shape = Shape((1, 1, 1), dim3(block, "block"), tsm_bytes(tsm))
         return occupancy(self.kernel.vregs, self.kernel.tsm + tsm, shape, self.module.chip.profile)

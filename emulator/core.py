@@ -313,6 +313,7 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
         launch.quota -= count
         launch.executed += count
         if outcome >= STOP:
+            warp.spin = warp.spin + count if contended else 0
             launch.stop_pc = warp.pc
             return outcome - STOP
         if outcome == BLOCKED:
@@ -372,7 +373,7 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
         return GO_ON
     if code == CLOCK:
         now = read64(clock) + count - 1
-        time = (launch.globaltime + launch.executed) // QUANTUM * QUANTUM
+        time = (launch.globaltime + launch.executed + count - 1) // QUANTUM * QUANTUM
         write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
         write_row(base + CLOCK_ROW + ROW, now >> 32)
         write_row(base + TIME_ROW, time & 0xFFFFFFFF)

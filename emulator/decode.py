@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..isa import ISA, DecodeError
-from ..isa.addresses import COUNTERS, AddressKind, offset_bytes
+from ..isa.addresses import COMPLETES, COUNTERS, AddressKind, offset_bytes
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
 from ..isa.operands import CLOCKS, EMSK, LAST_SREG, ONE, ZERO, Address, NamedKind, Register, Target, Value
@@ -104,12 +104,9 @@ def _aligned(count: int) -> np.ndarray:
 
 def _decode_word(word: int, arch: str) -> Decoded | DecodeError:
     try:
-        found = ISA.decode(word)
+        return ISA.decode(word, arch)
     except DecodeError as error:
         return error
-    if arch not in found.form.instruction.architectures:
-        return DecodeError(f"{found.form.instruction.mnemonic} is no instruction of {arch}")
-    return found
 
 
 def _register_fault(found: Decoded, kernel: Kernel) -> int | None:
@@ -207,6 +204,8 @@ def _counters(value: Value) -> int:
         if name in COUNTERS:
             bit, place = COUNTERS[name]
             bits |= bit << 46 | place.put(count)
+        else:
+            bits |= COMPLETES[name] << 46
     return bits
 
 

@@ -24,6 +24,8 @@ class Limits:
 
     instructions: int | None = None
     seconds: float | None = None
+    endless: bool = False
+    """Let a launch go on although nothing it does can change it any more: the host may write what it waits for."""
 
 
 def check_host() -> None:
@@ -52,7 +54,7 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
         now = time.monotonic()
         if plan.observers:
             report.deliver(plan)
-        if reason == core.DONE:
+        if reason == core.DONE or int(launch["finished"][0]) == plan.shape.blocks:
             return int(launch["executed"][0])
         if reason == core.DEADLOCK:
             raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
@@ -61,7 +63,8 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
             continue
         if limits.seconds is not None and now - started > limits.seconds:
             _give_up(plan, "seconds", limits.seconds)
-        if watch.stuck():
+        plan.hbm.check_host(0)
+        if not limits.endless and watch.stuck():
             raise Deadlock(
                 places=report.places(plan, looping=True),
                 hint="states repeat and nothing is stored: an endless loop, or a wait for what nobody writes",

@@ -10,14 +10,15 @@ A loop that stores, even the same value each time, or reads a clock, is left to 
 from __future__ import annotations
 
 import hashlib
-import time
 
 from ..isa.spec import Decoded
 from . import core
 from .plan import Plan
 
-PATIENCE = 0.5
-"""Seconds without a finished block before the search starts."""
+PATIENCE = 1 << 26
+"""Instructions without a finished block before the search starts."""
+MOST_STEPS = 256
+"""Longest cycle that is run once more to prove it, in steps."""
 STEP = 1 << 20
 """Instructions between two digests."""
 _COMPARED = ("ring_head", "ring_count", "next_block")
@@ -28,30 +29,31 @@ class Watch:
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self.finished, self.since = -1, time.monotonic()
+        self.finished = self.since = 0
         self.saved = b""
-        self.age = self.power = 0
-        self.pause = 1
+        self.age, self.power = 0, 1
+        self.pause = PATIENCE
 
     @property
     def active(self) -> bool:
         """Whether runs of the core should be STEP instructions each."""
-        return self.finished >= 0 and time.monotonic() - self.since > PATIENCE
+        return int(self.plan.launch["executed"][0]) - self.since > PATIENCE
 
     def stuck(self) -> bool:
         """Compare the present with the saved moment; call after each run of the core."""
-        finished = int(self.plan.launch["finished"][0])
+        launch = self.plan.launch
+        finished, executed = int(launch["finished"][0]), int(launch["executed"][0])
         if finished != self.finished:
-            self.finished, self.since, self.saved, self.age, self.power = finished, time.monotonic(), b"", 0, 1
+            self.finished, self.since, self.saved, self.age, self.power = finished, executed, b"", 0, 1
             return False
         if not self.active:
             return False
         now = self.digest()
         self.age += 1
         if now == self.saved:
-            if self._changes_nothing(self.age):
+            if self.age <= MOST_STEPS and self._changes_nothing(self.age):
                 return True
-            self.since = time.monotonic() + self.pause
+            self.since = executed + self.pause
             self.pause *= 4
         if now == self.saved or self.age >= self.power:
             self.saved, self.age, self.power = now, 0, 2 * self.power

@@ -19,7 +19,16 @@ def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
     if not 1 <= len(parts) <= 3 or not all(isinstance(part, int | np.integer) for part in parts):
         raise LaunchError(f"a {what} has one to three whole numbers, not {value!r}")
     x, y, z = (*(int(part) for part in parts), 1, 1)[:3]
+    if min(x, y, z) < 1:
+        raise LaunchError(f"a {what} has at least one in every direction, not {value!r}")
     return x, y, z
+
+
+def tsm_bytes(value: Any) -> int:
+    """Bytes of TSM asked for at launch; LaunchError if that is no whole number from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise LaunchError(f"tsm is a whole number of bytes from 0 on, not {value!r}")
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,10 @@ class Shape:
 def occupancy(program_vregs: int, tsm: int, shape: Shape, profile: Profile) -> dict[str, int]:
     """Blocks a compute unit can hold, by what limits them: registers, tsm, warps, blocks."""
     unit = profile.tsm_unit
-    tsm_bytes = -(-tsm // unit) * unit
+    rounded = -(-tsm // unit) * unit
     return {
         "registers": profile.vregs_per_cu // (program_vregs * LANES * shape.warps),
-        "tsm": profile.tsm_bytes // tsm_bytes if tsm_bytes else profile.blocks_per_cu,
+        "tsm": profile.tsm_bytes // rounded if rounded else profile.blocks_per_cu,
         "warps": profile.warps_per_cu // shape.warps,
         "blocks": profile.blocks_per_cu,
     }

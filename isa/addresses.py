@@ -152,6 +152,8 @@ COUNTERS: dict[str, tuple[int, Field]] = {
 """Counter name to (its bit in the set, the field of its count), in printed order."""
 FUNCTIONS: dict[str, int] = {"pipe_flush": 0xC4, "vmem_wbinv": 0xC5, "smem_wbinv": 0xC6}
 """Other things s.wait waits for: name to the value of the counter field."""
+COMPLETES = {"pipe_flush": 0, "vmem_wbinv": 0x30, "smem_wbinv": 0x0C}
+"""The counters (their bits in the set) whose operations such a wait completes: what is written back has arrived."""
 
 
 class Waits(Kind):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import NamedTuple
 
 from .addresses import Waits
@@ -41,7 +42,8 @@ def register_mask(value: Value) -> int:
             return ((1 << value.count) - 1) << value.number
         return ((1 << value.count) - 1) << (256 + value.number) if value.number <= LAST_SREG else 0
     if isinstance(value, Address):
-        return sum(register_mask(part) for part in (value.index, value.base) if part is not None)
+        parts = (register_mask(part) for part in (value.index, value.base) if part is not None)
+        return reduce(or_, parts, 0)
     return 0
 
 

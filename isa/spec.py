@@ -229,10 +229,13 @@ class Table:
             for chosen in itertools.product(*[(False, True) if able else (False,) for able in form.room]):
                 self.by_mnemonic.setdefault(form.mnemonic(chosen), []).append((form, chosen))
 
-    def decode(self, word: int) -> Decoded:
-        """Take a word apart; raises DecodeError naming what is wrong with it."""
+    def decode(self, word: int, arch: str | None = None) -> Decoded:
+        """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
         candidates = self.by_opcode.get(operands.OPCODE.get(word), [])
-        for form in candidates:
+        here = [form for form in candidates if arch is None or arch in form.instruction.architectures]
+        if candidates and not here:
+            raise DecodeError(f"{word:#018x} is no instruction of {arch}: {candidates[0].instruction.mnemonic}")
+        for form in here:
             if (word & form.mask) == form.value:
                 for kind in form.instruction.kinds:
                     if not kind.valid(word, form.immediate):

@@ -8,7 +8,10 @@ from .emulator.faults import LaunchError as LaunchError
 from .emulator.faults import M890Error as M890Error
 from .emulator.faults import MemoryLimit as MemoryLimit
 from .emulator.faults import Timeout as Timeout
+from .emulator.hbm import HostMemory as HostMemory
 from .emulator.launch import Limits as Limits
+from .emulator.observe import InstructionCount as InstructionCount
+from .emulator.observe import Tracer as Tracer
 from .emulator.plan import Schedule as Schedule
 from .emulator.profiles import PROFILES as PROFILES
 from .emulator.profiles import Profile as Profile

@@ -449,3 +449,9 @@ def test_expansion_ends(body: str) -> None:
     start = time.process_time()
     assert survives(f".kernel k\n{body}") is None
     assert time.process_time() - start < 2
+
+
+def test_an_address_may_use_one_register_twice():
+    """sreg190 as index and within the base: counted once."""
+    kernel = assemble(".kernel k\nsmem.ld.b32 sreg0, [0x0 + sreg190 * 0x1] @sreg[190:191]\nsimt.exit").kernels["k"]
+    assert kernel.sregs == 192

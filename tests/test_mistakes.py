@@ -98,7 +98,7 @@ MISTAKES = {
             "deadlock: 2 warps waiting",
             "k.s:2",
             "it loops",
-            "hint: the loops wait for something that no running warp stores",
+            "hint: states repeat and nothing is stored",
         ],
     ),
     "barrier some warps never reach": Mistake(

@@ -12,7 +12,8 @@ from one import ALL, bench, check, stop
 
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Deadlock, Fault, Timeout
-from m890.emulator.launch import Limits, Schedule
+from m890.emulator.launch import Limits
+from m890.emulator.plan import Schedule
 from m890.isa.effects import Stop
 
 M32 = 0xFFFFFFFF
@@ -584,7 +585,7 @@ loop:   s.cbr loop
 
 
 def test_lanes_at_different_barriers() -> None:
-    """Fault 2 (machine.md 3)."""
+    """Fault 2 (docs/machine.md section 3)."""
     source = """
         .kernel k
 k:      v.mov.b32 vreg0, %tid.x

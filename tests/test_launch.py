@@ -1,0 +1,164 @@
+"""Launches: what is refused with a clear error, where limits bite, and that nothing outside the kernel shows."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from m890 import Chip, Deadlock, HostMemory, LaunchError, Limits, MemoryLimit, Timeout
+from m890.emulator.cache import ObjectCache
+from m890.emulator.engine import Engine
+
+THREE = ".kernel k\ns.nop\ns.nop\nsimt.exit\n"
+STORE = """
+        .kernel k
+        .param  ptr out
+        v.mov.b32       vreg0, %laneid
+        vmem.st.b32     vreg0, [0x0 + vreg0 * 0x4] @out
+        simt.exit
+"""
+WAIT_FOR_FLAG = """
+        .kernel k
+        .param  ptr flag
+again:  smem.ld.b32     sreg20, [0x0] @flag
+        s.wait          sldcnt(0)
+        s.cbr.az        sreg20, again
+        simt.exit
+"""
+
+
+def test_a_limit_of_exactly_the_instructions_is_enough():
+    kernel = Chip().assemble(THREE)["k"]
+    assert kernel.launch((1, 1, 1), (32, 1, 1), (), limits=Limits(instructions=3)) == 3
+    with pytest.raises(Timeout):
+        kernel.launch((1, 1, 1), (32, 1, 1), (), limits=Limits(instructions=2))
+
+
+@pytest.mark.parametrize(
+    "configuration", [(1, 32, None, -5), (1, 32, None, 1.5), (0, 32), (1, -1), (1, 2048), ((1, 1, 1, 1), 32), (1,)]
+)
+def test_a_shape_that_cannot_be_is_refused(configuration):
+    with pytest.raises(LaunchError):
+        Chip().assemble(THREE)["k"][configuration]()
+
+
+def test_occupancy_of_nothing_is_refused():
+    kernel = Chip().assemble(THREE)["k"]
+    assert kernel.occupancy(256)["warps"] == 8
+    for block, tsm in ((0, 0), (-5, 0), (32, -1)):
+        with pytest.raises(LaunchError):
+            kernel.occupancy(block, tsm=tsm)
+
+
+@pytest.mark.parametrize("values", [[300, 0, 0, 0], [-1, 0, 0, 0], [2.5, 0, 0, 0], [float("nan"), 0, 0, 0], ["a"] * 4])
+def test_array_arguments_are_checked_like_numbers(values):
+    kernel = Chip().assemble(".kernel k\n.param u8 x[4]\nsimt.exit\n")["k"]
+    assert kernel[1, 32]([1, 2, 3, 255])
+    with pytest.raises(LaunchError, match="'x'"):
+        kernel[1, 32](values)
+
+
+def test_a_number_too_large_for_f32_is_refused():
+    kernel = Chip().assemble(".kernel k\n.param f32 x\nsimt.exit\n")["k"]
+    with pytest.raises(LaunchError, match="too large"):
+        kernel[1, 32](10**400)
+
+
+def test_a_buffer_of_another_chip_is_refused():
+    here, there = Chip(), Chip()
+    kernel = here.assemble(STORE)["k"]
+    with pytest.raises(LaunchError, match="another Chip"):
+        kernel[1, 32](there.empty(32))
+
+
+def test_a_launch_within_itself_is_refused():
+    chip = Chip(limits=Limits(instructions=10_000_000))
+    kernel = chip.assemble(".kernel k\nagain: s.add.i32 sreg20, sreg20, 1\ns.cbr again\n")["k"]
+    chip.progress = lambda done, blocks: kernel[1, 32]()
+    with pytest.raises(LaunchError, match="running already"):
+        kernel[1, 32]()
+    chip.progress = None
+    with pytest.raises(Timeout):
+        kernel[1, 32]()
+
+
+def test_the_host_may_write_what_an_endless_launch_waits_for():
+    chip = Chip()
+    flag = chip.to_device(np.zeros(1, np.uint32))
+    kernel = chip.assemble(WAIT_FOR_FLAG)["k"]
+    with pytest.raises(Deadlock):
+        kernel[1, 32](flag)
+
+    def release():
+        time.sleep(0.5)
+        flag.view()[0] = 1
+
+    host = threading.Thread(target=release)
+    host.start()
+    assert kernel.launch((1, 1, 1), (32, 1, 1), (flag,), limits=Limits(endless=True, seconds=20))
+    host.join()
+
+
+def test_the_host_memory_limit_holds_while_a_kernel_runs():
+    source = """
+        .kernel k
+        .param  ptr out
+        s.mov.b64       sreg[20:21], out
+        v.mov.b32       vreg0, %laneid
+again:  vmem.st.b32     vreg0, [0x0 + vreg0 * 0x4] @sreg[20:21]
+        s.add.i64       sreg[20:21], sreg[20:21], 0x1000
+        s.cbr           again
+    """
+    size = 1 << 31
+    chip = Chip(host_memory=HostMemory(HostMemory(None).in_use() + (256 << 20)))
+    with pytest.raises(MemoryLimit):
+        chip.assemble(source)["k"][1, 32](chip.empty(size, np.uint8))
+
+
+def test_a_write_back_completes_what_is_outstanding():
+    source = """
+        .kernel k
+        .param  ptr x
+        .param  ptr y
+        v.mov.b32       vreg0, %laneid
+        vmem.ld.b32     vreg1, [0x0 + vreg0 * 0x4] @x
+        s.wait          vmem_wbinv
+        v.add.i32       vreg2, vreg1, 0x1
+        vmem.st.b32     vreg2, [0x0 + vreg0 * 0x4] @y
+        simt.exit
+    """
+    chip = Chip(timing="late")
+    x, y = chip.to_device(np.arange(32, dtype=np.uint32)), chip.empty(32, np.uint32)
+    chip.assemble(source)["k"][1, 32](x, y)
+    np.testing.assert_array_equal(y.copy_to_host(), np.arange(32) + 1)
+
+
+TURNS = """
+        .kernel k
+        .param  ptr out
+        v.mov.b32       vreg0, %laneid
+        s.mov.b32       sreg40, 0
+        v.cmp.lt.u32    sreg41, vreg0, 16
+        simt.rcbr.n     sreg41, other
+again:  s.add.i32       sreg40, sreg40, 1
+        s.xor.b32       sreg43, sreg40, 3
+        s.cbr.az        sreg44, again
+        simt.exit
+other:  smem.st.b32     sreg40, [0x0] @out
+        s.mov.b32       sreg44, 1
+        simt.exit
+"""
+
+
+def test_compiling_on_the_way_changes_no_turn(tmp_path):
+    """The turns of paths are counted in instructions, whether or not a handler had to be compiled."""
+    found = []
+    for name in ("a", "a", "b"):
+        chip = Chip()
+        chip.engine = Engine(ObjectCache(tmp_path / name))
+        out = chip.empty(1, np.uint32)
+        chip.assemble(TURNS)["k"][1, 32](out)
+        found.append(int(out.copy_to_host()[0]))
+    assert found[0] > 0
+    assert len(set(found)) == 1
