@@ -46,6 +46,12 @@ class Program:
         rows = SCALAR_ROWS + self.kernel.vregs + len(self.constants)
         return HEADER + ROW * rows + ROW
 
+    @property
+    def spaces(self) -> set[str]:
+        """The memory spaces its instructions access: the slow path of others need not be compiled."""
+        accesses = [recipe.instruction.access for recipe in self.recipes if recipe]
+        return {access.space for access in accesses if access}
+
     def offset_of(self, address: int) -> int:
         """The byte offset in the kernel of the record at a host address."""
         return (address - self.records.ctypes.data) // RECORD.itemsize * 8

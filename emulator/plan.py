@@ -179,8 +179,8 @@ class Plan:
             "entry": self.entry.ctypes.data,
             "entry_count": len(self.entry_rows),
             "tsm_size": self.tsm,
-            "resolve": self.engine.resolve,
-            "resolve_tsm": self.engine.resolve_tsm,
+            "resolve": self.engine.resolve if "global" in self.program.spaces else 0,
+            "resolve_tsm": self.engine.resolve_tsm if "tsm" in self.program.spaces else 0,
             "poison_rows": self.program.kernel.vregs,
         }
         if self.program.build != FAST:
