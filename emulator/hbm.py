@@ -1,7 +1,7 @@
 """One chip's HBM: a lazily committed host mapping, its allocations, and the range table the core checks against.
 
-HBM of chip c occupies the window of guest addresses from `window_base(c)` on (machine.md section 5). A guest address
-becomes a host address by adding `host_address - window_base`. Memory costs the host only what is touched.
+HBM of chip c occupies the window of guest addresses from `window_base(c)` on (docs/machine.md section 5). A guest
+address becomes a host address by adding `host_address - window_base`. Memory costs the host only what is touched.
 """
 
 from __future__ import annotations

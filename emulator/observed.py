@@ -1,4 +1,4 @@
-"""The observed build: outstanding operations (machine.md section 4) and events, compiled apart from the core.
+"""The observed build: outstanding operations (docs/machine.md section 4) and events, compiled apart from the core.
 
 Under `late` timing an operation keeps its addresses and lanes from issue in a queue of its counter and moves
 its data when a wait, a fence, a conflicting access or the warp's end completes it; until then a load's

@@ -1,4 +1,4 @@
-"""Paths of a warp: sets of lanes that wait at different addresses (machine.md section 3).
+"""Paths of a warp: sets of lanes that wait at different addresses (docs/machine.md section 3).
 
 The running path is in the warp's pc, lanes and emsk row; the others are parked in its path arrays. The path
 at the lowest address runs; paths at one address join. Compiled together with `core`.

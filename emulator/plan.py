@@ -26,7 +26,7 @@ _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
 @dataclass(frozen=True)
 class Schedule:
-    """The order in which a chip runs what it holds, in instructions (machine.md section 7)."""
+    """The order in which a chip runs what it holds, in instructions (docs/machine.md section 7)."""
 
     warp_slice: int = 4096
     """A warp runs until it waits or for this many, then the next warp of the block."""
@@ -129,7 +129,7 @@ class Plan:
             self.template[:, place] = value
 
     def _entry(self, kernel: Kernel) -> None:
-        """Scalar registers set at every block's entry: what machine.md section 2 names, and the arguments."""
+        """Scalar registers set at every block's entry: what docs/machine.md section 2 names, and the arguments."""
         dims = self.shape.block[0] | self.shape.block[1] << 12 | (self.shape.block[2] & 0xFF) << 24
         ids = np.array([_packed_id(LANES * warp, self.shape.block) for warp in range(self.shape.warps)], np.uint32)
         values: dict[int, Any] = {

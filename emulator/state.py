@@ -250,4 +250,4 @@ READY, AT_BARRIER, ENDED = 0, 1, 2
 STOP = 1 << 62
 """A handler returns the next record's address, or STOP plus a code of isa.effects.Stop."""
 POISON = 0x7FFF7FFF
-"""What registers, TSM and HBM hold that nothing has written (machine.md section 4)."""
+"""What registers, TSM and HBM hold that nothing has written (docs/machine.md section 4)."""

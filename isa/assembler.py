@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .addresses import COARSE, UNIT, offset_bytes
-from .diagnostics import AssemblyError, Diagnostic, Failure, Log, Place, SourceFile, TooManyErrors, nearest
-from .directives import DIRECTIVES, perform
+from .diagnostics import AssemblyError, Diagnostic, Failure, Log, Place, SourceFile, TooManyErrors
+from .directives import REFERENCE, note_broken, perform
 from .encoding import Candidate, Encoded, Mismatch, encode, mnemonics, usage_of
 from .expressions import REGISTERS, OffsetField, Undefined
+from .habits import DIRECTIVES, directive_hint, instruction_hint
 from .operands import Address, Value
 from .program import Module
 from .sections import ENTRY_SREGS, Code, Deferred, Unit
-from .source import OWN, Reader, Statement, read_lines
+from .source import Reader, Statement, read_lines
 from .spec import ISA
 from .syntax import constant, counter, operand, split
 
@@ -42,7 +43,8 @@ def assemble(
     `name` is the file's name in messages and line tables; if it is a path, `.include` looks beside it, then in
     the folders of `include`. `defines` are symbols as if set by `.equ`. `warn` is called with each warning.
     """
-    log, unit = Log(), Unit()
+    unit = Unit()
+    log = Log(unit.notice)
     try:
         assembler = Assembler(log, unit, include)
         assembler.define(defines or {})
@@ -62,7 +64,6 @@ class Assembler:
         self.reader = Reader(log, self, include)
         self.known: dict[str, Value] = dict(REGISTERS)
         """Operand texts that mean the same everywhere."""
-        self.homeless = False
 
     # ---- what the reader asks -----------------------------------------------------------------------------------
 
@@ -115,7 +116,7 @@ class Assembler:
         candidates = mnemonics(self.unit.arch)[operation]
         if candidates:
             self._instruction(statement, candidates)
-        elif operation in DIRECTIVES:
+        elif operation in REFERENCE:
             try:
                 perform(self.unit, statement)
             except Failure as failure:
@@ -134,10 +135,12 @@ class Assembler:
             hint = f"this text is for {arch}: see .arch"
         elif operation.startswith("."):
             message = f"unknown directive {operation}"
-            hint = nearest(operation, [*DIRECTIVES, *OWN, *self.reader.macros])
+            hint = directive_hint(operation, REFERENCE, self.reader.macros)
+            self.unit.homeless |= self.unit.code is None and ".kernel" in hint
+            note_broken(self.unit, statement, DIRECTIVES.get(operation, operation))
         else:
             message = f"unknown instruction {operation}"
-            hint = nearest(operation, [*mnemonics(arch).names(), *self.reader.macros])
+            hint = instruction_hint(operation, mnemonics(arch).names(), self.reader.macros)
         if self.unit.code is not None and not operation.startswith("."):
             self.unit.code.add(Encoded(0, 0, 0), statement.place)
         return Failure(message, hint, column, column + len(operation))
@@ -174,9 +177,7 @@ class Assembler:
     def _no_kernel(self, statement: Statement) -> None:
         if self.unit.in_data:
             raise Failure("an instruction cannot stand in .data", "go back to the kernel with .text")
-        if not self.homeless:
-            self.homeless = True
-            raise Failure("an instruction before the first kernel", "begin with .kernel NAME")
+        raise self.unit.needs_kernel("an instruction before the first kernel")
 
     def _encode(self, statement: Statement, candidates: tuple[Candidate, ...], address: int) -> Encoded:
         """The statement's word; raises Failure with columns in the line."""
@@ -266,8 +267,9 @@ class Assembler:
             except Failure as failure:
                 self.log.error(deferred.place, failure)
         for code in unit.codes.values():
-            self._check_end(code)
-            self._check_reads(code)
+            if not code.faulty:  # what is missing may be what was reported
+                self._check_end(code)
+                self._check_reads(code)
             self._check_counts(code)
 
     def _check_end(self, code: Code) -> None:

@@ -72,6 +72,10 @@ class Failure(ValueError):
         return self
 
 
+class Repeated(Failure):
+    """A failure that follows from one already reported: it is not reported again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """An error or a warning. `line` and `column` count from 1, `length` is how many characters are meant.
@@ -111,14 +115,18 @@ class TooManyErrors(Exception):
 
 
 class Log:
-    """Collects errors; hands warnings on when it is known that there are no errors."""
+    """Collects errors and warnings; `noticed` is called with every error, those not reported again included."""
 
-    def __init__(self) -> None:
+    def __init__(self, noticed: Callable[[], None] = lambda: None) -> None:
+        self._noticed = noticed
         self._errors: list[tuple[int, Diagnostic]] = []
         self._warnings: list[tuple[int, Diagnostic]] = []
 
     def error(self, place: Place, failure: Failure) -> None:
-        """Note an error; raises TooManyErrors when it is one too many."""
+        """Note an error, unless it only follows from another; raises TooManyErrors when it is one too many."""
+        self._noticed()
+        if isinstance(failure, Repeated):
+            return
         self._errors.append((place.root().line, _diagnostic(place, failure, "error")))
         if len(self._errors) >= MAX_ERRORS:
             raise TooManyErrors
@@ -128,12 +136,12 @@ class Log:
         self._warnings.append((place.root().line, _diagnostic(place, failure, "warning")))
 
     def finish(self, warn: Callable[[Diagnostic], None] | None) -> None:
-        """Raise AssemblyError if there was an error, else report the warnings."""
-        if self._errors:
-            raise AssemblyError(_in_order(self._errors))
+        """Report the warnings, then raise AssemblyError if there was an error."""
         if warn is not None:
             for warning in _in_order(self._warnings):
                 warn(warning)
+        if self._errors:
+            raise AssemblyError(_in_order(self._errors))
 
 
 def _in_order(found: list[tuple[int, Diagnostic]]) -> tuple[Diagnostic, ...]:

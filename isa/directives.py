@@ -1,4 +1,4 @@
-"""The directives: each one a function of the unit and its arguments."""
+"""The directives: each one a function of the unit and its arguments, and REFERENCE, which describes them all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from .diagnostics import Failure
+from .diagnostics import Failure, nearest
 from .encoding import Encoded, register_mask
 from .expressions import Undefined
 from .operands import Register, Value
@@ -51,11 +51,16 @@ class Arguments:
     def __len__(self) -> int:
         return len(self.all)
 
-    def expect(self, low: int, high: int, usage: str) -> None:
+    @property
+    def usage(self) -> str:
+        """How the directive is written."""
+        return f"usage: {REFERENCE[self.statement.operation].syntax}"
+
+    def expect(self, low: int, high: int) -> None:
         """Refuse another number of arguments."""
         if not low <= len(self.all) <= high:
             few = "too few" if len(self.all) < low else "too many"
-            raise Failure(f"{few} arguments for {self.statement.operation}", f"usage: {usage}")
+            raise Failure(f"{few} arguments for {self.statement.operation}", self.usage)
 
     def name(self, index: int) -> str:
         """An argument that must be a name."""
@@ -123,7 +128,7 @@ def _kernel(arguments: Arguments) -> Code:
     """The kernel that a directive is about; raises Failure outside of one."""
     code = arguments.unit.code
     if code is None:
-        raise Failure(f"{arguments.statement.operation} belongs to a kernel", "put it after .kernel NAME")
+        raise arguments.unit.needs_kernel(f"{arguments.statement.operation} before the first kernel")
     return code
 
 
@@ -132,7 +137,7 @@ def _kernel(arguments: Arguments) -> Code:
 
 def arch(arguments: Arguments) -> None:
     """`.arch ppu0015`: which architecture's instructions may stand here."""
-    arguments.expect(1, 1, ".arch ppu0015")
+    arguments.expect(1, 1)
     name, unit = arguments.all[0].text, arguments.unit
     if name not in ARCHITECTURES:
         raise arguments.wrong(0, f"there is no architecture {name}", f"one of {', '.join(ARCHITECTURES)}")
@@ -143,12 +148,13 @@ def arch(arguments: Arguments) -> None:
 
 def kernel(arguments: Arguments) -> None:
     """`.kernel NAME`: what follows belongs to this kernel."""
-    arguments.expect(1, 1, ".kernel NAME")
-    name, unit = arguments.name(0), arguments.unit
+    unit = arguments.unit
+    unit.code, unit.in_data = Code("", arguments.statement.place), False  # whatever the name: a kernel begins
+    arguments.expect(1, 1)
+    name = arguments.name(0)
     check_free(name)
     old = unit.codes.get(name)
-    code = Code(name, arguments.statement.place)
-    unit.code, unit.in_data = code, False
+    code = unit.code = Code(name, arguments.statement.place)
     if old is not None:
         where = f"the first is at {old.place.source.name}:{old.place.line}"
         raise arguments.wrong(0, f"there are two kernels {name}", where)
@@ -157,17 +163,18 @@ def kernel(arguments: Arguments) -> None:
 
 def param(arguments: Arguments) -> None:
     """`.param TYPE NAME` or `.param TYPE NAME[COUNT]`: the kernel's next argument."""
-    code, usage = _kernel(arguments), ".param TYPE NAME or .param TYPE NAME[COUNT]"
-    arguments.expect(1, 1, usage)
+    code = _kernel(arguments)
+    arguments.expect(1, 1)
     text, start = arguments.all[0]
     kind, _, name = text.partition(" ")
     if kind not in SCALAR_TYPES:
-        hint = f"one of {', '.join(SCALAR_TYPES)}"
+        plain = kind.removeprefix(".")
+        hint = f"write {plain}" if plain in SCALAR_TYPES else f"one of {', '.join(SCALAR_TYPES)}"
         raise Failure(f"there is no parameter type {kind}", hint, start, start + len(kind))
     array = _ARRAY.fullmatch(name.strip())
     name = array[1] if array else name.strip()
     if not _NAME.fullmatch(name):
-        raise Failure(f"{name or 'nothing'} is no name for a parameter", f"usage: {usage}", start, start + len(text))
+        raise Failure(f"{name or 'nothing'} is no name for a parameter", arguments.usage, start, start + len(text))
     count = integer(array[2], arguments.unit, 1, MAX_PARAMETER_BYTES) if array else 1
     size = sum(parameter.size for parameter in code.parameters[-1:])
     end = code.parameters[-1].offset + size if code.parameters else 0
@@ -180,7 +187,7 @@ def param(arguments: Arguments) -> None:
 def tsm(arguments: Arguments) -> None:
     """`.tsm BYTES [NAME]`: thread-block shared memory; NAME is its offset. Several follow one another."""
     code = _kernel(arguments)
-    arguments.expect(1, 2, ".tsm BYTES [NAME]")
+    arguments.expect(1, 2)
     text, start = arguments.all[0]
     name = arguments.name(1) if len(arguments) == 2 else ""
     if not name and (match := re.fullmatch(r"(.*[\w)])\s++([A-Za-z_.$][\w.$]*+)", text)):
@@ -198,14 +205,14 @@ def tsm(arguments: Arguments) -> None:
 def private(arguments: Arguments) -> None:
     """`.private BYTES`: private memory of each lane."""
     code = _kernel(arguments)
-    arguments.expect(1, 1, ".private BYTES")
+    arguments.expect(1, 1)
     code.private = arguments.integer(0, 0, (1 << 32) - 1)
 
 
 def maxntid(arguments: Arguments) -> None:
     """`.maxntid X, Y, Z`: the largest block the kernel may be launched with."""
     code = _kernel(arguments)
-    arguments.expect(1, 3, ".maxntid X, Y, Z")
+    arguments.expect(1, 3)
     sizes = [arguments.integer(index, 1, MAX_THREADS[index]) for index in range(len(arguments))]
     x, y, z = [*sizes, 1, 1][:3]
     code.maxntid = (x, y, z)
@@ -214,14 +221,14 @@ def maxntid(arguments: Arguments) -> None:
 def vregs(arguments: Arguments) -> None:
     """`.vregs N`: how many vector registers a lane gets, instead of what the words use."""
     code = _kernel(arguments)
-    arguments.expect(1, 1, ".vregs N")
+    arguments.expect(1, 1)
     code.vregs = arguments.integer(0, 0, 256)
 
 
 def sregs(arguments: Arguments) -> None:
     """`.sregs N`: how many scalar registers a warp gets, instead of what the words use."""
     code = _kernel(arguments)
-    arguments.expect(1, 1, ".sregs N")
+    arguments.expect(1, 1)
     code.sregs = arguments.integer(0, 0, 192)
 
 
@@ -235,7 +242,7 @@ def reg(arguments: Arguments) -> None:
     if not equals:
         name, equals, value = text.partition(",")
     if not equals or not _NAME.fullmatch(name.strip()):
-        raise Failure("expected a name and registers", "usage: .reg NAME = vreg4 or .reg NAME = vreg[4:7]")
+        raise Failure("expected a name and registers", arguments.usage)
     start = len(name) + 1
     arguments.all = [Argument(value.strip(), start + len(value) - len(value.lstrip()))]
     register = arguments.operand(0)
@@ -246,7 +253,7 @@ def reg(arguments: Arguments) -> None:
 
 def equ(arguments: Arguments) -> None:
     """`.equ NAME, EXPR`: a number's name. It may get another value further down."""
-    arguments.expect(2, 2, ".equ NAME, VALUE")
+    arguments.expect(2, 2)
     name, value = arguments.name(0), arguments.number(1)
     arguments.unit.define(name, value, "a symbol", arguments.statement.place, everywhere=True)
 
@@ -265,13 +272,13 @@ def assign(arguments: Arguments) -> None:
 
 def data(arguments: Arguments) -> None:
     """`.data`: what follows are the module's initialised bytes."""
-    arguments.expect(0, 0, ".data")
+    arguments.expect(0, 0)
     arguments.unit.in_data = True
 
 
 def text(arguments: Arguments) -> None:
     """`.text`: back to the kernel."""
-    arguments.expect(0, 0, ".text")
+    arguments.expect(0, 0)
     arguments.unit.in_data = False
 
 
@@ -376,14 +383,14 @@ def _data_only(arguments: Arguments) -> None:
 def zero(arguments: Arguments) -> None:
     """`.zero COUNT` or `.zero COUNT, BYTE`: that many bytes."""
     _data_only(arguments)
-    arguments.expect(1, 2, f"{arguments.statement.operation} COUNT, VALUE")
+    arguments.expect(1, 2)
     fill = arguments.integer(1, -128, 255) & 0xFF if len(arguments) == 2 else 0
     arguments.unit.add_data(bytes([fill]) * arguments.integer(0, 0, MAX_DATA))
 
 
 def align(arguments: Arguments) -> None:
     """`.align N`: go on at a multiple of N bytes; kernels are padded with s.nop."""
-    arguments.expect(1, 1, ".align BYTES")
+    arguments.expect(1, 1)
     unit = arguments.unit
     size = arguments.integer(0, 1, 1 << 20)
     if size & (size - 1):
@@ -401,14 +408,14 @@ def align(arguments: Arguments) -> None:
 
 def file(arguments: Arguments) -> None:
     """`.file "NAME"`: from here on line entries come from `.loc` alone and are in this file."""
-    arguments.expect(1, 1, '.file "NAME"')
+    arguments.expect(1, 1)
     arguments.unit.file = arguments.string(0).decode("utf-8", "surrogateescape")
 
 
 def loc(arguments: Arguments) -> None:
     """`.loc LINE`: the next words come from this line of `.file`."""
     code = _kernel(arguments)
-    arguments.expect(1, 1, ".loc LINE")
+    arguments.expect(1, 1)
     if arguments.unit.file is None:
         raise Failure(".loc needs a file", 'name it first: .file "kernel.s"')
     number = arguments.integer(0, 0, (1 << 31) - 1)
@@ -417,46 +424,165 @@ def loc(arguments: Arguments) -> None:
 
 def accept(arguments: Arguments) -> None:
     """`.globl NAME`: accepted; every kernel is visible."""
-    arguments.expect(1, 64, f"{arguments.statement.operation} NAME")
+    arguments.expect(1, 64)
+    unit, statement = arguments.unit, arguments.statement
+
+    def work() -> None:
+        for argument in arguments.all:
+            if not unit.knows(argument.text):
+                start = statement.start + argument.start
+                hint = nearest(argument.text, [*unit.codes, *unit.names]) or "a kernel is defined with .kernel NAME"
+                raise Failure(f"{argument.text} is not defined", hint, start, start + len(argument.text))
+
+    unit.deferred.append(Deferred(unit.code, 0, statement.place, work))
 
 
-DIRECTIVES: dict[str, Callable[[Arguments], None]] = {
-    ".arch": arch,
-    ".kernel": kernel,
-    ".param": param,
-    ".tsm": tsm,
-    ".private": private,
-    ".maxntid": maxntid,
-    ".vregs": vregs,
-    ".sregs": sregs,
-    ".reg": reg,
-    ".equ": equ,
-    ".set": equ,
-    "=": assign,
-    ".data": data,
-    ".text": text,
-    ".byte": _whole(1),
-    ".half": _whole(2),
-    ".word": _whole(4),
-    ".quad": _whole(8),
-    ".float": _floats("<f"),
-    ".double": _floats("<d"),
-    ".ascii": _strings(b""),
-    ".asciz": _strings(b"\0"),
-    ".zero": zero,
-    ".space": zero,
-    ".align": align,
-    ".file": file,
-    ".loc": loc,
-    ".globl": accept,
-    ".global": accept,
+class Directive(NamedTuple):
+    """A directive: how it is written, what it means, an example. `work` is None where source.py does it."""
+
+    name: str
+    syntax: str
+    meaning: str
+    example: str
+    work: Callable[[Arguments], None] | None = None
+
+
+_ALL = (
+    Directive(
+        ".arch",
+        ".arch NAME",
+        "Whose instructions may stand here: ppu0015 (M890, the default) or ppu001 (810E). Before the first kernel.",
+        ".arch ppu0015",
+        arch,
+    ),
+    Directive(".kernel", ".kernel NAME", "A kernel begins; what follows belongs to it.", ".kernel saxpy", kernel),
+    Directive(
+        ".param",
+        ".param TYPE NAME or .param TYPE NAME[COUNT]",
+        "The kernel's next argument. NAME then stands for its registers, or for its offset in KM if it has none. "
+        f"TYPE is one of {', '.join(SCALAR_TYPES)}.",
+        ".param f32 a",
+        param,
+    ),
+    Directive(
+        ".tsm",
+        ".tsm BYTES [NAME]",
+        "Thread-block shared memory of the kernel; NAME stands for its offset. Several follow one another, each "
+        f"aligned to {TSM_ALIGNMENT} bytes.",
+        ".tsm 32 * 4 tile",
+        tsm,
+    ),
+    Directive(".private", ".private BYTES", "Private memory of each lane; sreg2 holds it.", ".private 64", private),
+    Directive(
+        ".maxntid", ".maxntid X, Y, Z", "The largest block the kernel may be launched with.", ".maxntid 256", maxntid
+    ),
+    Directive(".vregs", ".vregs N", "Vector registers of a lane, instead of as many as are used.", ".vregs 64", vregs),
+    Directive(".sregs", ".sregs N", "Scalar registers of a warp, instead of as many as are used.", ".sregs 80", sregs),
+    Directive(
+        ".reg",
+        ".reg NAME = vreg4 or .reg NAME = vreg[4:7]",
+        "Another name for registers, in this kernel. NAME[1] and NAME[2:3] are parts of a range.",
+        ".reg acc = vreg[4:7]",
+        reg,
+    ),
+    Directive(
+        ".equ",
+        ".equ NAME, VALUE",
+        "A number's name, in all kernels. It may get another value below.",
+        ".equ N, 4 * 8",
+        equ,
+    ),
+    Directive(".set", ".set NAME, VALUE", "The same as .equ.", ".set N, 32", equ),
+    Directive("=", "NAME = VALUE", "The same as .equ.", "N = 32", assign),
+    Directive(".data", ".data", "What follows are bytes of the module, in memory from the start.", ".data", data),
+    Directive(".text", ".text", "Back to the kernel.", ".text", text),
+    Directive(".byte", ".byte VALUE, ...", "Data: numbers of 8 bits.", ".byte 1, -1, 'a'", _whole(1)),
+    Directive(".half", ".half VALUE, ...", "Data: numbers of 16 bits.", ".half 0xffff", _whole(2)),
+    Directive(".word", ".word VALUE, ...", "Data: numbers of 32 bits.", ".word 1, 2, 3", _whole(4)),
+    Directive(
+        ".quad",
+        ".quad VALUE, ...",
+        "Data: numbers of 64 bits. In a kernel: instruction words.",
+        ".quad 1 << 40",
+        _whole(8),
+    ),
+    Directive(".float", ".float VALUE, ...", "Data: binary32 numbers.", ".float 1.5, inf", _floats("<f")),
+    Directive(".double", ".double VALUE, ...", "Data: binary64 numbers.", ".double 1e-3", _floats("<d")),
+    Directive(".ascii", '.ascii "TEXT", ...', "Data: text in UTF-8.", '.ascii "abc\\n"', _strings(b"")),
+    Directive(".asciz", '.asciz "TEXT", ...', "Data: text, and a zero behind each.", '.asciz "abc"', _strings(b"\0")),
+    Directive(".zero", ".zero COUNT, VALUE", "Data: COUNT bytes VALUE; 0 if left out.", ".zero 64", zero),
+    Directive(".space", ".space COUNT, VALUE", "The same as .zero.", ".space 64, 0xff", zero),
+    Directive(
+        ".align",
+        ".align BYTES",
+        "Go on at a multiple of so many bytes; a kernel is filled with s.nop.",
+        ".align 16",
+        align,
+    ),
+    Directive(
+        ".file", '.file "NAME"', "From here on lines come from .loc alone, and are of this file.", '.file "a.s"', file
+    ),
+    Directive(".loc", ".loc LINE", "The next words come from this line of .file.", '.file "a.s"\n.loc 12', loc),
+    Directive(".globl", ".globl NAME", "Accepted: every kernel is visible. NAME must exist.", ".globl k", accept),
+    Directive(".global", ".global NAME", "The same as .globl.", ".global k", accept),
+    Directive(
+        ".macro",
+        ".macro NAME A, B=DEFAULT",
+        "Lines up to .endm get a name. Where it stands as an operation they are put in, \\A being its argument; \\@ is "
+        "a number of its own in each call, \\() is nothing and ends a name.",
+        ".macro inc r, by=1\n    v.add.i32 \\r, \\r, \\by\n.endm\n    inc vreg1, by=4",
+    ),
+    Directive(".endm", ".endm", "Ends .macro.", ".macro nothing\n.endm"),
+    Directive(".rept", ".rept COUNT", "Lines up to .endr, so many times.", ".rept 4\n    s.nop\n.endr"),
+    Directive(".endr", ".endr", "Ends .rept.", ".rept 0\n.endr"),
+    Directive(
+        ".if",
+        ".if VALUE",
+        "Lines up to .elseif, .else or .endif, if VALUE is not zero as of this line.",
+        "N = 3\n.if N > 2\n    s.nop\n.elseif N\n.else\n.endif",
+    ),
+    Directive(
+        ".ifdef", ".ifdef NAME", "The same, if NAME is defined above, or with -D.", ".ifdef DEBUG\n    s.trap\n.endif"
+    ),
+    Directive(".ifndef", ".ifndef NAME", "The same, if it is not.", ".ifndef N\nN = 16\n.endif"),
+    Directive(".elseif", ".elseif VALUE", "Else, if VALUE is not zero.", ".if 0\n.elseif 1\n    s.nop\n.endif"),
+    Directive(".else", ".else", "Else.", ".if 0\n.else\n    s.nop\n.endif"),
+    Directive(".endif", ".endif", "Ends .if, .ifdef and .ifndef.", ".if 1\n.endif"),
+    Directive(
+        ".include",
+        '.include "FILE"',
+        "The lines of another file, looked for beside this one and in the folders of -I.",
+        '.include "common.inc"',
+    ),
+)
+REFERENCE: dict[str, Directive] = {directive.name: directive for directive in _ALL}
+"""Every directive by name. docs/assembly.md and `m890 isa .NAME` are made from it."""
+
+_DEFINES = {
+    ".param": re.compile(r"\S+\s+([A-Za-z_$][\w$]*)\s*(?:\[.*)?"),
+    ".tsm": re.compile(r".+[,\s]\s*([A-Za-z_.$][\w.$]*)"),
+    **dict.fromkeys((".reg", ".equ", ".set", "="), re.compile(r"([A-Za-z_.$][\w.$]*)\s*(?:[=,\s].*)?")),
 }
-"""Directive to what it does. Those about lines of text are in source.py."""
+"""Which name a directive defines, even if something else in it is wrong."""
 
 
 def perform(unit: Unit, statement: Statement) -> None:
     """Do what a directive says; raises Failure with columns in the statement's rest."""
-    DIRECTIVES[statement.operation](Arguments(unit, statement))
+    work = REFERENCE[statement.operation].work
+    assert work is not None, "the reader does these"
+    try:
+        work(Arguments(unit, statement))
+    except Failure:
+        note_broken(unit, statement, statement.operation)
+        raise
 
 
-__all__ = ["DIRECTIVES", "perform"]
+def note_broken(unit: Unit, statement: Statement, directive: str) -> None:
+    """Define the name that a faulty statement was to define as a broken one, so that its uses are no errors."""
+    names = _DEFINES.get(directive)
+    match = names.fullmatch(statement.rest) if names else None
+    if match:
+        unit.define_broken(match[1], statement.place, everywhere=directive in (".equ", ".set", "="))
+
+
+__all__ = ["REFERENCE", "Directive", "note_broken", "perform"]

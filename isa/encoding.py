@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache, reduce
-from operator import or_
+from functools import lru_cache
 from typing import NamedTuple
 
 from .addresses import Waits
@@ -42,8 +41,8 @@ def register_mask(value: Value) -> int:
             return ((1 << value.count) - 1) << value.number
         return ((1 << value.count) - 1) << (256 + value.number) if value.number <= LAST_SREG else 0
     if isinstance(value, Address):
-        parts = (register_mask(part) for part in (value.index, value.base) if part is not None)
-        return reduce(or_, parts, 0)
+        index, base = (0 if part is None else register_mask(part) for part in (value.index, value.base))
+        return index | base
     return 0
 
 

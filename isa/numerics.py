@@ -2,7 +2,7 @@
 
 The first part holds the primitives; the compiled core gives each a second meaning over LLVM vectors. The
 second part is plain code over the primitives and operators, the same on both machines. Directed rounding
-computes in binary64 rounded to odd and narrows once (machine.md section 6).
+computes in binary64 rounded to odd and narrows once (docs/numerics.md).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 CODE_BASE = 1 << 32
-"""Address of a kernel's first word in its chip's address space (machine.md section 5)."""
+"""Address of a kernel's first word in its chip's address space (docs/isa.md, Memory)."""
 DATA_BASE = CODE_BASE + (1 << 31)
 """Address of the module's `.data` bytes: absolute, hence known while assembling."""
 KM_BASE = 2 << 32

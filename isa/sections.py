@@ -9,19 +9,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .diagnostics import Failure, Place, nearest
+from .diagnostics import Failure, Place, Repeated, nearest
 from .encoding import Encoded
 from .expressions import REGISTERS, CodeAddress, Result, Undefined, refuse_register
 from .operands import Register
 from .program import CODE_BASE, DATA_BASE, Kernel, Line, Module, Parameter, lay_out
 
 ENTRY_SREGS = 38
-"""sreg0 to sreg37 hold something when a kernel begins (machine.md section 2)."""
+"""sreg0 to sreg37 hold something when a kernel begins (docs/isa.md, Kernel entry)."""
 SREG_COUNTS = (48, 80, 192)
 """The sreg_number values seen in published resource records."""
 MAX_DATA = 1 << 28
 """Bytes of `.data` one module may have."""
 TSM_ALIGNMENT = 16
+BROKEN = "a name whose definition is faulty"
+"""What a name is whose definition was reported as an error: to use it is no error of its own."""
 
 
 class Definition(NamedTuple):
@@ -56,6 +58,8 @@ class Code:
     maxntid: tuple[int, int, int] | None = None
     vregs: int | None = None
     sregs: int | None = None
+    faulty: bool = False
+    """Whether something in it was reported as an error."""
 
     @property
     def address(self) -> int:
@@ -145,6 +149,19 @@ class Unit:
         """Where an expression is evaluated, if not at the end of the current section."""
         self.looked_up = False
         """Whether a name or `.` was asked for since this was last reset."""
+        self.homeless = False
+        """Whether it was reported that the text has something outside of all kernels."""
+
+    def notice(self) -> None:
+        """Note that the current kernel has an error."""
+        if self.code is not None:
+            self.code.faulty = True
+
+    def needs_kernel(self, message: str) -> Failure:
+        """The failure that something stands outside of all kernels; only the first is reported."""
+        kind = Repeated if self.homeless else Failure
+        self.homeless = True
+        return kind(message, "begin with .kernel NAME")
 
     # ---- the scope of expressions -------------------------------------------------------------------------------
 
@@ -154,6 +171,8 @@ class Unit:
         found = self.code.names.get(name) if self.code is not None else None
         found = found or self.names.get(name)
         if found is not None:
+            if found.what == BROKEN:
+                raise Repeated(f"the definition of {name} is faulty")
             return found.value
         if self.code is not None and name == self.code.name:
             return CodeAddress(CODE_BASE)
@@ -189,15 +208,25 @@ class Unit:
         check_free(name)
         names = self.names if everywhere or self.code is None else self.code.names
         old = names.get(name)
-        if old is not None and not (what == old.what == "a symbol"):
+        if old is not None and old.what != BROKEN and not (what == old.what == "a symbol"):
             raise Failure(f"{name} is already {old.what}", f"defined at {old.place.source.name}:{old.place.line}")
         names[name] = Definition(value, what, place)
+
+    def define_broken(self, name: str, place: Place, *, everywhere: bool) -> None:
+        """Note that a name was to be defined here, by something that was reported as an error."""
+        names = self.names if everywhere or self.code is None else self.code.names
+        if name not in names and name not in self.names and name not in REGISTERS:
+            names[name] = Definition(0, BROKEN, place)
+
+    def knows(self, name: str) -> bool:
+        """Whether anything in the module is called that."""
+        return name in self.codes or name in self.names or any(name in code.names for code in self.codes.values())
 
     def label(self, name: str, place: Place) -> None:
         """Define a label at the current place; numbers may be labels many times; raises Failure."""
         code = None if self.in_data else self.code
         if code is None and not self.in_data:
-            raise Failure("a label needs a kernel or .data", "begin with .kernel NAME")
+            raise self.needs_kernel("a label before the first kernel")
         if name.isdecimal():
             numeric = self.data_numeric if code is None else code.numeric
             numeric.setdefault(int(name[:9]), []).append(int(self.here()))

@@ -84,10 +84,20 @@ def number(text: str, start: int = 0) -> int | float:
     try:
         value = float.fromhex(text) if text[:2] in ("0x", "0X") and "p" in text.lower() else float(text)
     except (ValueError, OverflowError):
-        raise Failure(f"{text} is no number", "", start, start + len(text)) from None
+        suffixed = re.fullmatch(r"([0-9]*\.[0-9]+|[0-9]+\.?|[0-9]\w*?)([fFuUlL]+)", text)
+        hint = f"write {suffixed[1]}" if suffixed and _is_number(suffixed[1]) else ""
+        raise Failure(f"{text} is no number", hint, start, start + len(text)) from None
     if math.isinf(value):
         raise Failure(f"{text} is too large", "infinity is written inf", start, start + len(text))
     return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        number(text)
+    except Failure:
+        return False
+    return True
 
 
 class Parser:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from m890.isa import ISA, encoding
-from m890.isa.assembler import AssemblyError, assemble
+from m890.isa import ISA, encoding, habits
+from m890.isa.assembler import AssemblyError, Diagnostic, assemble
+from m890.isa.directives import REFERENCE, Directive
+from m890.isa.source import OWN
 
 
 def errors(text: str, name: str = "a.s", **options: object) -> AssemblyError:
@@ -293,15 +295,88 @@ def test_not_more_than_fifty() -> None:
     assert len(errors(".kernel k\n" + "nonsense\n" * 1000).diagnostics) == 50
 
 
-def test_outside_a_kernel() -> None:
-    found = errors("s.nop\ns.nop\n.param u32 n\nx: s.nop\n")
-    assert [(error.line, error.message) for error in found.diagnostics] == [
-        (1, "an instruction before the first kernel"),
-        (3, ".param belongs to a kernel"),
-        (4, "a label needs a kernel or .data"),
-    ]
+@pytest.mark.parametrize("first", ["s.nop", ".param u32 n", "x: s.nop", ".tsm 64 tile", "1:"])
+def test_outside_a_kernel_is_one_error(first: str) -> None:
+    found = errors(f"{first}\ns.nop\n.param u32 n\nx: s.nop\nv.mov.b32 vreg0, n\n")
+    assert [error.line for error in found.diagnostics] == [1]
+    assert found.diagnostics[0].message.endswith("before the first kernel")
     assert found.diagnostics[0].hint == "begin with .kernel NAME"
     assert errors(".data\ns.nop").diagnostics[0].hint == "go back to the kernel with .text"
+
+
+@pytest.mark.parametrize("line", [".kernal k", ".kernel 5x", ".kernel", ".entry k"])
+def test_a_faulty_kernel_line_is_one_error(line: str) -> None:
+    (error,) = errors(f"{line}\n.param u32 n\nx: v.mov.b32 vreg0, n\ns.cbr x\n").diagnostics
+    assert error.line == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [".shared 64 name", ".define name, 5", ".param .u64 name", ".param f33 name", ".param u32 name[0]",
+     ".tsm 300000 name", ".tsm 300000, name", ".reg name = 5", ".equ name, 1 +", "name = nowhere"],
+)  # fmt: skip
+def test_a_faulty_definition_defines_its_name(line: str) -> None:
+    text = f".kernel k\n{line}\ns.mov.b32 sreg40, name\n.reg other = name\nv.mov.b32 vreg0, other\n.equ m, name\n"
+    (error,) = errors(text).diagnostics
+    assert error.line == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("bar.sync 0", "here it is s.blksyn"),
+        ("bra loop", "here it is s.cbr"),
+        ("ld.global.u32 r1, [x]", "here it is vmem.ld: vmem.ld.b32"),
+        ("ld.global.f32 r1, [x]", "here it is vmem.ld: vmem.ld.b32"),
+        ("st.global.b32 [x], r1", "here it is vmem.st.b32"),
+        ("ld.shared.b32 r1, [x]", "here it is tsm.ld.b32"),
+        ("v.add.u32 vreg0, vreg1, vreg2", "write v.add.i32: the sign does not matter"),
+        ("s.sub.u64 sreg[0:1], sreg[2:3], sreg[4:5]", "write s.sub.i64: the sign does not matter"),
+        (".shared 4", "here it is .tsm"),
+        (".entry k", "here it is .kernel"),
+        ("v.mul.f32 vreg0, vreg1, 1.0f", "write 1.0"),
+        ("s.mov.b32 sreg40, 7u", "write 7"),
+    ],
+)
+def test_habits_are_understood(line: str, hint: str) -> None:
+    (error,) = errors(f".kernel k\n{line}\n").diagnostics
+    assert error.hint.startswith(hint)
+
+
+def test_habits_lead_to_what_exists() -> None:
+    names = encoding.mnemonics("ppu0015").names()
+    for here in habits.INSTRUCTIONS.values():
+        assert any(name == here or name.startswith(f"{here}.") for name in names), here
+    assert set(habits.DIRECTIVES.values()) <= set(REFERENCE)
+    assert not set(habits.DIRECTIVES) & set(REFERENCE)
+
+
+def test_what_globl_names_must_exist() -> None:
+    found = errors(".globl k, kk, later\n.kernel k\nlater: s.exit\n").diagnostics
+    assert [(error.message, error.column, error.hint) for error in found] == [
+        ("kk is not defined", 11, "a kernel is defined with .kernel NAME")
+    ]
+
+
+def test_warnings_are_shown_beside_errors() -> None:
+    seen: list[Diagnostic] = []
+    text = ".kernel a\nv.mov.b32 vreg0, vreg9\nsimt.exit\n.kernel b\nv.mov.b32 vreg0, vreg9\ns.nope\n"
+    with pytest.raises(AssemblyError) as caught:
+        assemble(text, "a.s", warn=seen.append)
+    assert [error.line for error in caught.value.diagnostics] == [6]
+    assert [warning.line for warning in seen] == [2]  # what is missing in b may be what s.nope was to do
+
+
+@pytest.mark.parametrize("entry", REFERENCE.values(), ids=REFERENCE)
+def test_examples_of_directives_assemble(entry: Directive, tmp_path: Path) -> None:
+    (tmp_path / "common.inc").write_text("")
+    before = {".arch": "", ".kernel": ""}.get(entry.name, ".kernel k\n")
+    data = ".data\n" if entry.meaning.startswith("Data") or entry.name in (".space", ".asciz") else ""
+    assemble(f"{before}{data}{entry.example}\n", str(tmp_path / "a.s"))
+
+
+def test_the_reference_has_every_directive_of_the_reader() -> None:
+    assert {name for name, entry in REFERENCE.items() if entry.work is None} == OWN
 
 
 def test_in_macros() -> None:

@@ -17,8 +17,10 @@ from click.testing import CliRunner, Result
 
 from m890.emulator.faults import Fault, MemoryLimit
 from m890.isa import ISA
+from m890.isa.assembler import assemble
 from m890.tools import exits, output
 from m890.tools.cli import VERBS, cli
+from m890.tools.trace import place_of
 
 SAXPY = """\
         .arch   ppu0015
@@ -158,7 +160,58 @@ def test_a_wrong_flag_is_a_usage_error(change: list[str], message: str):
     assert not result.stdout
 
 
+def test_usage_errors_are_json_as_well_and_mistakes_are_one_line():
+    for change, code in ((["--arg", "n=1.5"], 2), (["--grid", "0"], 2), (["--timing", "never"], 2)):
+        result = m890(*RUN, *change, "--json", code=code)
+        error = json.loads(result.stdout)["error"]
+        assert error["exit_code"] == 2
+        assert error["text"] in " ".join(result.stderr.split())
+    mistake = m890(*RUN, "--arg", "xx=1", code=2).stderr
+    assert mistake == "m890: error: kernel 'saxpy' has no parameter 'xx': did you mean 'x'?\n"
+    assert "no instruction is called" in json.loads(m890("isa", "zzz", "--json", code=2).stdout)["error"]["text"]
+
+
+def test_a_trace_has_a_line_for_each_instruction():
+    m890(*RUN, "--trace", "all.txt")
+    lines = Path("all.txt").read_text().splitlines()
+    assert len(lines) == 448
+    m890(*RUN, "--trace", "one.txt", "--trace-block", "3", "--trace-warp", "7")
+    (line,) = (line for line in Path("one.txt").read_text().splitlines() if "vmem.st" in line)
+    assert len(Path("one.txt").read_text().splitlines()) == 14
+    assert re.fullmatch(
+        r"\(3,0,0\) w7 000000ff    58 saxpy\.s:18 +vmem\.st\.b32 vreg2, \[.*\] @sreg\[10:11\]  @ (0x\w+)\.\.(0x\w+)",
+        line,
+    )
+    assert "(3,0,0) w7 000000ff " in m890(*RUN, "--trace", "-", "--trace-block", "3").stdout
+    assert "the trace is empty" in m890(*RUN, "--trace", "no.txt", "--trace-block", "4").stderr
+    assert "is no block" in m890(*RUN, "--trace-block", "x", code=2).stderr
+    assert "--trace" in m890(*RUN, "--trace-warp", "1", code=2).stderr
+    assert "stdout" in m890(*RUN, "--trace", "-", "--json", code=2).stderr
+
+
+def test_a_trace_keeps_what_ran_before_a_fault():
+    m890(*RUN[:-1], "y=zeros:f32:990", "--trace", "trace.txt", code=1)
+    assert "vmem.ld.b32 vreg2" in Path("trace.txt").read_text().splitlines()[-1]
+
+
+def test_a_trace_without_lines_names_labels():
+    kernel = assemble("a: s.nop\ns.nop\nb: s.exit\n".join([".kernel k\n", ""])).kernels["k"]
+    assert [place_of(kernel, pc) for pc in (0, 8, 16)] == ["<source>:2", "<source>:3", "<source>:4"]
+    kernel.lines = ()
+    assert [place_of(kernel, pc) for pc in (0, 8, 16)] == ["a", "a+0x8", "b"]
+    kernel.labels = {}
+    assert place_of(kernel, 8) == ""
+
+
+def test_tsm_of_a_result_is_the_kernels_own_and_the_launchs():
+    Path("k.s").write_text(".kernel k\n.tsm 64\nsimt.exit\n")
+    result = json.loads(m890("run", "k.s", "--grid", "1", "--block", "1", "--tsm", "32", "--json").stdout)
+    assert result["launches"][0]["tsm"] == 96
+
+
 def test_missing_parts_are_named():
+    alone = m890("run", "saxpy.s", "--grid", "1", code=2).stderr
+    assert alone == "m890: error: --block missing: how many threads has a block?\n"
     assert "--grid and --block missing" in m890("run", "saxpy.s", code=2).stderr
     message = m890("run", "saxpy.s", "--grid", "1", "--block", "1", "--arg", "n=1", code=2).stderr
     assert "lacks 3 of 4 arguments: a (a number, f32), x (a buffer), y (a buffer)" in " ".join(message.split())
@@ -306,10 +359,10 @@ def test_every_instruction_has_a_page_whose_fields_fill_the_word():
                 assert not seen & mask
                 seen |= mask
             assert seen == (1 << 64) - 1
-        for text in instruction.examples:
-            shown = str(pages.example(instruction, text))
-            assert instruction.mnemonic in shown
-            assert "{" not in shown
+        assert pages.examples(instruction)
+        for shown in pages.examples(instruction):
+            assert shown.text.startswith(instruction.mnemonic)
+            assert "{" not in str(shown)
 
 
 def test_isa_prints_pages():
@@ -321,9 +374,10 @@ def test_isa_prints_pages():
         "rounded once",
     ):
         assert part in page
-    assert (
-        "vreg2 = 1.5, vreg3 = 2.0, vreg4 = 0.25:  v.fma.f32.rtte vreg1, vreg2, vreg3, vreg4  gives vreg1 = 3.25" in page
+    example = (
+        r"v\.fma\.f32\.rtte +vreg4, vreg1, vreg2, vreg3 +// vreg1 = 1\.5, vreg2 = 2\.0, vreg3 = 0\.25 -> vreg4 = 3\.25"
     )
+    assert re.search(example, page)
     assert m890("isa", "v.fma.f32.rtte.ftz").stdout == page
     listed = m890("isa", "--list").stdout.splitlines()
     assert len(listed) == len(list(ISA))
@@ -333,6 +387,17 @@ def test_isa_prints_pages():
     assert found["words"][0]["fields"][0]["meaning"] == "opcode 0x204"
     assert "did you mean v.fma.f32.rtte" in m890("isa", "v.fma.f32.rte", code=2).stderr
     m890("isa", code=2)
+    assert "no mnemonic contains 'zzz'" in m890("isa", "zzz", "--list", code=2).stderr
+
+
+def test_isa_prints_directives():
+    page = m890("isa", ".tsm").stdout
+    assert page.startswith(".tsm BYTES [NAME]\n")
+    assert ".tsm 32 * 4 tile" in page
+    assert json.loads(m890("isa", ".tsm", "--json").stdout)["name"] == ".tsm"
+    assert "here it is .tsm" in m890("isa", ".shared", code=2).stderr
+    assert "did you mean .param" in m890("isa", ".parm", code=2).stderr
+    assert "there are .arch, .kernel" in m890("isa", ".zzz", code=2).stderr
 
 
 def test_cache_counts_and_clears(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -487,6 +552,16 @@ def test_a_reader_that_leaves_is_no_error():
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode in (0, 141)
     assert done.stdout.count("\n") == 1
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["--help", "run --help", "--version", "isa s.nop"])
+def test_a_reader_that_is_gone_hears_nothing(arguments: str):
+    command = (
+        f"{sys.executable} -c 'from m890.tools.cli import main; main()' {arguments} | true; exit ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode in (0, 141)
     assert not done.stderr
 
 

@@ -195,6 +195,31 @@ def test_a_failed_check_names_poison():
     )
 
 
+def test_a_failed_check_says_where_to_look():
+    late = "a missing s.wait or barrier shows under --timing late"
+    text = WHOLE.replace('expect = "rand:7"', 'expect = "zeros"')
+    assert late in run(text, code=1).stdout
+    assert late not in run(text, "--timing", "late", code=1).stdout
+    Path("job/copy.s").write_text(
+        COPY.replace("        s.wait          vldcnt(0)\n", "        v.add.f32       vreg2, vreg1, vreg1\n")
+        .replace("vmem.st.b8      vreg1", "vmem.st.b32     vreg2")
+        .replace("vreg0 * 0x1", "vreg0 * 0x4")
+        .replace("vmem.ld.b8", "vmem.ld.b32")
+    )
+    text = text.replace("n = 256", "n = 64")
+    assert "nan may come from poison" not in run(text, code=1).stdout
+    result = run(text, "--timing", "late", code=1).stdout
+    assert "64 are nan: nan may come from poison: a register read before its s.wait" in result
+
+
+def test_a_shape_that_does_not_fit_names_the_key():
+    np.save("job/x.npy", np.zeros((3, 5), np.float32))
+    message = run(WHOLE.replace('init = "rand:7"', 'init = "x.npy"'), code=3).stderr
+    assert "job.toml:10: buffers.x.init: job/x.npy: has shape [3, 5], not [16, 4]" in message
+    message = run(WHOLE.replace('expect = "rand:7"', 'expect = "x.npy"'), code=3).stderr
+    assert "job.toml:28: check[0].expect: job/x.npy: has shape [3, 5], not [16, 4]" in message
+
+
 MISTAKES = [
     ('profile = "M890"', 'profil = "M890"', r":1: profil: unknown key: did you mean 'profile'\?"),
     ('profile = "M890"', 'profile = "M8900"', "did you mean 'M890'"),
@@ -208,11 +233,14 @@ MISTAKES = [
     ("shape = [16, 4]\ninit", "init", ":7: buffers.x.shape: missing; 'rand:7' does not say it"),
     ('init = "rand:7"', 'init = "random:7"', r":10: buffers.x.init: .*did you mean rand:SEED"),
     ('init = "rand:7"', 'init = "rand:7:f32:10"', "'rand:7:f32:10' does not have the shape given beside it"),
-    ('init = "rand:7"', 'init = "npy:none.npy"', "job/none.npy: No such file"),
+    ('init = "rand:7"', 'init = "npy:none.npy"', "job.toml:10: buffers.x.init: job/none.npy: No such file"),
     ('init = "rand:7"', "int = 7", r":10: buffers.x.int: unknown key: did you mean 'init'\?"),
+    ('expect = "rand:7"', 'expect = "rand:7:f32:3"', r"job.toml:28: check\[0\].expect: .*does not have the shape"),
     ("chip = 0", "chip = 1", ":11: buffers.x.chip: this version runs one chip"),
-    ('object = "copy.s"', 'objekt = "copy.s"', r":17: launch\[0\].object: missing; is 'objekt' meant to be it\?"),
-    ('object = "copy.s"', 'object = "none.s"', "job/none.s: No such file"),
+    ('object = "copy.s"', 'objekt = "copy.s"', r":18: launch\[0\].objekt: unknown key: did you mean 'object'\?"),
+    ('object = "copy.s"', 'file = "copy.s"', r":18: launch\[0\].file: unknown key: did you mean 'object'\?"),
+    ('object = "copy.s"\n', "", r":17: launch\[0\].object: missing: source or object file"),
+    ('object = "copy.s"', 'object = "none.s"', r"job.toml:18: launch\[0\].object: job/none.s: No such file"),
     (
         'kernel = "copy"',
         'kernel = "coppy"',

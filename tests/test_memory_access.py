@@ -56,7 +56,7 @@ class Model:
     def access(self, width: Any, store: bool, addresses: dict[int, int], registers: np.ndarray) -> tuple[int, int]:
         """Do it for lanes with addresses: (code, lanes at fault), or (0, 0) and the change is made.
 
-        The first lane at fault decides the code (machine.md leaves it open; this is what the core does).
+        The first lane at fault decides the code (docs/machine.md leaves it open; this is what the core does).
         """
         codes = {lane: self.fault(address, width.size, store) for lane, address in addresses.items()}
         first = next((code for code in codes.values() if code), 0)

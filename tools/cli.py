@@ -52,6 +52,11 @@ class Verbs(click.Group):
         """Write examples at the end of the help."""
         write_sections(formatter, {"Examples": EXAMPLES})
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the flags before the verb, --help among them; a reader of the help that leaves is no error."""
+        with translated():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; its errors become messages and exit codes."""
         with translated():

@@ -38,6 +38,16 @@ class InputError(ValueError):
     """A file the user gave is not what it should be; the text names the file and says what to do."""
 
 
+class Mistake(click.ClickException):
+    """Flags that are well-formed but ask for what cannot be: the message alone, without the verb's usage."""
+
+    exit_code = Code.USAGE
+
+    def show(self, file: object = None) -> None:
+        """Print the message."""
+        complain(self.format_message())
+
+
 @contextmanager
 def translated() -> Generator[None, None, None]:
     """Turn whatever a verb raises into a message on stderr and an exit code."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..emulator.observe import Observer
 from .exits import InputError
 from .initial import FORMS, looks_like_init, number, parse
 from .launchfile import ArgumentValue, BufferSpec, Job, LaunchSpec, one_chip, read
@@ -21,13 +22,13 @@ def is_launch_file(file: str) -> bool:
     return file.endswith(".toml")
 
 
-def options_of(flags: Mapping[str, Any]) -> Options:
+def options_of(flags: Mapping[str, Any], observers: tuple[Observer, ...] = ()) -> Options:
     """What a run is told beside its job; a click.UsageError if a -D is none."""
     try:
         defines = dict(parse_define(text) for text in flags["defines"])
     except ValueError as error:
         raise click.UsageError(f"-D {error}") from None
-    return Options(flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines)
+    return Options(flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines, observers)
 
 
 def job_of(file: str, flags: Mapping[str, Any]) -> Job:
@@ -39,9 +40,10 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
             if not job.launches:
                 raise click.UsageError(f"{file} launches no kernel '{flags['kernel']}'")
     else:
-        missing = [f"--{name}" for name in ("grid", "block") if not flags[name]]
+        asked = {"--grid": "how many blocks?", "--block": "how many threads has a block?"}
+        missing = [flag for flag in asked if not flags[flag[2:]]]
         if missing:
-            raise click.UsageError(f"{' and '.join(missing)} missing: how many blocks, how many threads each?")
+            raise click.UsageError(f"{' and '.join(missing)} missing: {' '.join(asked[flag] for flag in missing)}")
         launch = LaunchSpec(Path(file), flags["kernel"], flags["grid"], flags["block"], 0, {}, "")
         job = Job(launches=[launch])
     if flags["chips"] and flags["chips"] > 1:
@@ -101,7 +103,7 @@ def _put_buffer(job: Job, name: str, text: str) -> None:
             job.buffers[buffer] = BufferSpec(buffer, init)
         else:
             as_known = replace(init, type=known.init.type, shape=known.init.shape)
-            job.buffers[buffer] = replace(known, init=as_known)
+            job.buffers[buffer] = replace(known, init=as_known, where="")
 
 
 def _value(name: str, text: str, job: Job) -> ArgumentValue:

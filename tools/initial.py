@@ -1,12 +1,4 @@
-"""What a buffer holds before a run: the `init` forms of launch files and of `--arg`.
-
-    npy:PATH[:TYPE]            an array file; its type and shape, or TYPE for nameless bytes
-    safetensors:FILE:NAME      a tensor of a file
-    zeros[:TYPE:SHAPE]         zeros
-    full:V[:TYPE:SHAPE]        every element is V
-    arange[:TYPE:SHAPE]        0, 1, 2, ... in row-major order
-    rand:SEED[:TYPE:SHAPE]     the same numbers everywhere, on every host and numpy: floats lie in [-1, 1), integers
-                               take all values of their type
+"""What a buffer holds before a run: the `init` forms of launch files and of `--arg`, see FORM_MEANINGS.
 
 TYPE and SHAPE (`1000`, `32x32`) are needed where nothing else says them.
 """
@@ -21,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..emulator.hbm import HostMemory
 from .arrays import ELEMENTS, Array, Element, Shape, element, parse_shape, read_npy, read_safetensors
 from .exits import InputError
 
@@ -33,6 +26,14 @@ FORMS = {
     "rand": "rand:SEED[:TYPE:SHAPE]",
 }
 """The forms by their first word, as they are written."""
+FORM_MEANINGS = {
+    "npy": "an array file: its type and shape, or TYPE for bytes without a type; `x.npy` alone is the same",
+    "safetensors": "a tensor of a file",
+    "zeros": "zeros",
+    "full": "every element is V",
+    "arange": "0, 1, 2, ... in row-major order",
+    "rand": "random numbers, the same everywhere: floats in [-1, 1), integers take all values of their type",
+}
 FILES = ("npy", "safetensors")
 
 
@@ -46,6 +47,10 @@ class Init:
     path: Path | None = None
     type: Element | None = None
     shape: Shape | None = None
+
+
+WORKING_BYTES = 24
+"""Host bytes an element needs, at most, while its initial value is made."""
 
 
 def looks_like_init(text: str) -> bool:
@@ -154,6 +159,7 @@ def _read(init: Init, path: Path, kind: Element | None, shape: Shape | None) -> 
 def _make(init: Init, kind: Element, shape: Shape) -> Array | None:
     if init.form == "zeros":
         return None
+    HostMemory().check(WORKING_BYTES * math.prod(shape))
     if init.form == "full":
         return np.full(shape, init.what, kind.dtype)
     if init.form == "arange":

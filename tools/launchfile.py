@@ -1,4 +1,4 @@
-"""Launch files: buffers, launches, checks and what to save, in TOML (machine.md section 8).
+"""Launch files: buffers, launches, checks and what to save, in TOML; docs/launch-files.md describes them.
 
 Paths of what is read are relative to the launch file. `read` checks everything that can be checked without running;
 whatever is wrong ends in an InputError that names the file, the line, the key, and what is allowed there.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from .arrays import ELEMENTS, Element, Shape
 from .exits import InputError
@@ -32,7 +32,8 @@ class BufferSpec:
     init: Init
     type: Element | None = None
     shape: Shape | None = None
-    chip: int = 0
+    where: str = ""
+    """The place of `init` in the launch file."""
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class LaunchSpec:
     tsm: int
     args: dict[str, ArgumentValue]
     where: str
+    object_where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class CheckSpec:
     rtol: float = 0.0
     atol: float = 0.0
     nan_equal: bool = True
+    where: str = ""
+    """The place of `expect` in the launch file."""
 
 
 @dataclass(slots=True)
@@ -76,6 +80,77 @@ class Job:
     saves: dict[str, str] = field(default_factory=dict[str, str])
 
 
+class Key(NamedTuple):
+    """A key of a launch file: what it takes, its default as TOML ("" where it must be given), and what it means."""
+
+    takes: str
+    default: str
+    meaning: str
+
+
+FREE = "NAME"
+"""Stands for the keys of a table that may have any name."""
+KEYS: dict[str, dict[str, Key]] = {
+    "": {
+        "profile": Key("text", '"M890"', "the chip: `M890`, `810E`, or a profile of your own, `FILE.toml`"),
+        "chips": Key("whole number", "1", "number of chips; this version runs 1"),
+        "quantum": Key("whole number", "4096", "instructions between two meetings of chips; no effect on one chip"),
+        "timing": Key(
+            "`eager` or `late`", '"eager"', "when loads and stores complete: at once, or as late as they may"
+        ),
+        "seed": Key("whole number", "0", "seed of the schedule; no effect on one chip"),
+    },
+    "[buffers.NAME]": {
+        "type": Key(
+            "type", "of `init`", "type of an element: `u8` to `u64`, `s8` to `s64`, `f16` to `f64`, `bf16`, ..."
+        ),
+        "shape": Key("whole numbers", "of `init`", "extents, `[32, 32]`; `1000` is `[1000]`"),
+        "init": Key("init form", '"zeros"', "what the buffer holds at first, see below"),
+        "chip": Key("whole number", "0", "the chip whose HBM holds it; this version: 0"),
+    },
+    "[[launch]]": {
+        "object": Key("path", "", "source or object file, relative to the launch file"),
+        "kernel": Key("text", "the only one", "the kernel, where the file has several"),
+        "grid": Key("1 to 3 whole numbers", "", "blocks of the grid, `[8, 8]`"),
+        "block": Key("1 to 3 whole numbers", "", "threads of a block, `[16, 16]`"),
+        "tsm": Key("whole number", "0", "bytes of TSM beyond the kernel's own `.tsm`"),
+        "args": Key("table", "{}", "a value for each parameter of the kernel, by name"),
+        "chips": Key('`"all"` or `[0]`', '"all"', "which chips run it; this version has one"),
+    },
+    "[launch.args]": {
+        FREE: Key("number, numbers or text", "", "a number, the numbers of an array parameter, or a buffer's name"),
+    },
+    "[[check]]": {
+        "buffer": Key("text", "", "the buffer to compare when all launches have ended"),
+        "expect": Key("init form", "", "what it should hold, see below; type and shape are the buffer's"),
+        "rtol": Key("number", "0.0", "relative tolerance"),
+        "atol": Key(
+            "number", "0.0", "absolute tolerance: `abs(found - expected) <= atol + rtol * abs(expected)` passes"
+        ),
+        "nan_equal": Key("true or false", "true", "whether NaN equals NaN"),
+    },
+    "[save]": {
+        FREE: Key(
+            "path", "", "save the buffer called NAME as `.npy` or `.safetensors`, relative to the current folder"
+        ),
+    },
+}
+"""Every key of a launch file by table; the reader and docs/launch-files.md are made from it."""
+HABITS = {
+    "file": "object",
+    "source": "object",
+    "module": "object",
+    "threads": "block",
+    "blocks": "grid",
+    "arguments": "args",
+    "shared": "tsm",
+    "dtype": "type",
+    "expected": "expect",
+    "chip": "profile",
+}
+"""What else one may call a key."""
+
+
 def read(path: Path) -> Job:
     """The job of a launch file. Raises InputError, OSError."""
     try:
@@ -84,12 +159,13 @@ def read(path: Path) -> Job:
     except ValueError as error:
         raise InputError(f"{path}: not a launch file in TOML: {error}") from None
     root = _Table(path, text, (), document)
+    root.only("", "buffers", "launch", "check", "save")
     job = Job(
-        profile=root.text("profile", "M890"),
-        chips=root.whole("chips", 1, least=1),
-        quantum=root.whole("quantum", 4096, least=1),
-        timing=root.one_of("timing", TIMINGS, "eager"),
-        seed=root.whole("seed", 0),
+        profile=root.text("profile"),
+        chips=root.whole("chips", least=1),
+        quantum=root.whole("quantum", least=1),
+        timing=root.one_of("timing", TIMINGS),
+        seed=root.whole("seed"),
         folder=path.parent,
     )
     if job.chips > 1:
@@ -99,10 +175,9 @@ def read(path: Path) -> Job:
     job.launches = [_launch(table, path.parent, job.buffers) for table in root.tables("launch")]
     job.checks = [_check(table, path.parent, job.buffers) for table in root.tables("check")]
     saves = root.table("save")
-    for name in saves.left():
+    for name in saves.values:
         saves.known(name, job.buffers, "buffer")
         job.saves[name] = saves.text(name)
-    root.finish()
     if not job.launches:
         root.fail("launch", "nothing to launch: add [[launch]] with object, grid, block and args")
     return job
@@ -114,65 +189,63 @@ def one_chip(chips: int) -> str:
 
 
 def _buffer(table: _Table, folder: Path) -> BufferSpec:
+    table.only("[buffers.NAME]")
     kind = table.text("type", "")
     if kind:
         table.known(kind, ELEMENTS, "type", key="type", listed=True)
     shape = table.extents("shape", least=0, most=None) if table.has("shape") else None
-    init = table.init("init", folder, "zeros")
-    if table.whole("chip", 0) != 0:
+    init = table.init("init", folder)
+    if table.whole("chip") != 0:
         table.fail("chip", "this version runs one chip, chip 0; pods come with the pod version")
     if init.path is None:
         for key, given in (("type", kind or init.type), ("shape", shape if shape is not None else init.shape)):
             if not given and given != ():
                 table.fail(key, f"missing; '{init.text}' does not say it")
-    table.finish()
-    return BufferSpec(table.key, init, ELEMENTS[kind] if kind else None, shape)
+    return BufferSpec(table.key, init, ELEMENTS[kind] if kind else None, shape, table.at("init"))
 
 
 def _launch(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> LaunchSpec:
-    args: dict[str, ArgumentValue] = {}
+    table.only("[[launch]]")
     values = table.table("args")
-    for name in values.left():
-        args[name] = values.argument(name, buffers)
-    chips = table.take("chips", "all")
+    args = {name: values.argument(name, buffers) for name in values.values}
+    chips = table.take("chips")
     if chips != "all" and chips != [0]:
         table.fail("chips", f'"all" or [0] (this version runs one chip), not {chips!r}')
-    spec = LaunchSpec(
+    return LaunchSpec(
         object=folder / table.text("object"),
         kernel=table.text("kernel", "") or None,
         grid=table.extents("grid"),
         block=table.extents("block"),
-        tsm=table.whole("tsm", 0),
+        tsm=table.whole("tsm"),
         args=args,
         where=table.where,
+        object_where=table.at("object"),
     )
-    table.finish()
-    return spec
 
 
 def _check(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> CheckSpec:
+    table.only("[[check]]")
     name = table.text("buffer")
     table.known(name, buffers, "buffer", key="buffer")
-    spec = CheckSpec(
+    return CheckSpec(
         name,
         table.init("expect", folder),
-        table.number("rtol", 0.0),
-        table.number("atol", 0.0),
-        table.truth("nan_equal", True),
+        table.number("rtol"),
+        table.number("atol"),
+        table.truth("nan_equal"),
+        table.at("expect"),
     )
-    table.finish()
-    return spec
 
 
 _MISSING = object()
 
 
 class _Table:
-    """A TOML table being read: every key is taken once, with its type, and what is left over is an error."""
+    """A TOML table being read, with the keys that may stand in it."""
 
     def __init__(self, path: Path, text: str, keys: tuple[str | int, ...], values: dict[str, Any]) -> None:
-        self.path, self.source, self.keys, self.values = path, text, keys, dict(values)
-        self.asked: list[str] = []
+        self.path, self.source, self.keys, self.values = path, text, keys, values
+        self.allowed: dict[str, Key] = {}
 
     @property
     def key(self) -> str:
@@ -180,19 +253,17 @@ class _Table:
         return str(self.keys[-1])
 
     @property
-    def name(self) -> str:
-        """`launch[0].args`."""
-        return _name(self.keys)
-
-    @property
     def where(self) -> str:
         """`gemm.toml:12: launch[0]`."""
-        line = _line_of(self.source, self.keys)
-        return f"{self.path}{f':{line}' if line else ''}: {self.name}"
+        return self._where(self.keys)
 
-    def left(self) -> list[str]:
-        """Keys not yet taken."""
-        return list(self.values)
+    def at(self, key: str) -> str:
+        """`gemm.toml:13: launch[0].object`."""
+        return self._where((*self.keys, key))
+
+    def _where(self, keys: tuple[str | int, ...]) -> str:
+        line = _line_of(self.source, keys)
+        return f"{self.path}{f':{line}' if line else ''}: {_name(keys)}"
 
     def has(self, key: str) -> bool:
         """Whether the key is there."""
@@ -200,26 +271,28 @@ class _Table:
 
     def fail(self, key: str, problem: str) -> NoReturn:
         """Raise InputError for a key of this table."""
-        keys = (*self.keys, key)
-        line = _line_of(self.source, keys)
-        raise InputError(f"{self.path}{f':{line}' if line else ''}: {_name(keys)}: {problem}")
+        raise InputError(f"{self.at(key)}: {problem}")
+
+    def only(self, sort: str, *tables: str) -> None:
+        """Refuse keys that KEYS does not have for this sort of table, except `tables`."""
+        self.allowed = KEYS[sort]
+        names = [*self.allowed, *tables]
+        for key in self.values:
+            if key not in names:
+                meant = HABITS.get(key)
+                near = [meant] if meant in names else get_close_matches(key, names, n=1, cutoff=0.5)
+                hint = f"did you mean '{near[0]}'?" if near else f"allowed are {', '.join(names)}"
+                self.fail(key, f"unknown key: {hint}")
 
     def take(self, key: str, default: Any = _MISSING) -> Any:
-        """The value of a key, which counts as read from now on."""
-        self.asked.append(key)
+        """The value of a key, or its default."""
         if key in self.values:
-            return self.values.pop(key)
-        if default is _MISSING:
-            near = get_close_matches(key, self.values, n=1)
-            self.fail(key, f"missing; is '{near[0]}' meant to be it?" if near else "missing")
-        return default
-
-    def finish(self) -> None:
-        """Refuse keys that nothing asked for."""
-        for key in self.values:
-            near = get_close_matches(key, self.asked, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"allowed are {', '.join(self.asked)}"
-            self.fail(key, f"unknown key: {hint}")
+            return self.values[key]
+        if default is not _MISSING:
+            return default
+        if not self.allowed[key].default:
+            self.fail(key, f"missing: {self.allowed[key].meaning}")
+        return tomllib.loads(f"default = {self.allowed[key].default}")["default"]
 
     def known(
         self, name: str, names: Iterable[str], what: str, *, key: str | None = None, listed: bool = False
@@ -238,30 +311,30 @@ class _Table:
             self.fail(key, f"a text in quotes belongs here, not {value!r}")
         return value
 
-    def one_of(self, key: str, choices: tuple[str, ...], default: str) -> str:
+    def one_of(self, key: str, choices: tuple[str, ...]) -> str:
         """One of some words."""
-        value = self.text(key, default)
+        value = self.text(key)
         if value not in choices:
             self.fail(key, f"{' or '.join(repr(choice) for choice in choices)}, not {value!r}")
         return value
 
-    def whole(self, key: str, default: int, *, least: int = 0) -> int:
+    def whole(self, key: str, *, least: int = 0) -> int:
         """A whole number."""
-        value = self.take(key, default)
+        value = self.take(key)
         if type(value) is not int or value < least:
             self.fail(key, f"a whole number from {least} belongs here, not {value!r}")
         return value
 
-    def number(self, key: str, default: float) -> float:
+    def number(self, key: str) -> float:
         """A number that is not negative."""
-        value = self.take(key, default)
+        value = self.take(key)
         if type(value) not in (int, float) or not value >= 0:
             self.fail(key, f"a number from 0 belongs here, not {value!r}")
         return float(value)
 
-    def truth(self, key: str, default: bool) -> bool:
+    def truth(self, key: str) -> bool:
         """True or false."""
-        value = self.take(key, default)
+        value = self.take(key)
         if type(value) is not bool:
             self.fail(key, f"true or false belongs here, not {value!r}")
         return value
@@ -276,9 +349,9 @@ class _Table:
             self.fail(key, f"{count}whole numbers from {least} in [...] belong here, not {value!r}")
         return cast("tuple[int, ...]", tuple(parts))
 
-    def init(self, key: str, folder: Path, default: Any = _MISSING) -> Init:
+    def init(self, key: str, folder: Path) -> Init:
         """A form of `initial`."""
-        text = self.text(key, default)
+        text = self.text(key)
         try:
             return parse(text, folder)
         except ValueError as error:
@@ -305,7 +378,7 @@ class _Table:
     def tables_by_name(self, key: str) -> list[_Table]:
         """The tables `[key.NAME]`."""
         outer = self.table(key)
-        return [outer.table(name) for name in outer.left()]
+        return [outer.table(name) for name in outer.values]
 
     def tables(self, key: str) -> list[_Table]:
         """The tables `[[key]]`."""

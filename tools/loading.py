@@ -23,6 +23,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """A file's bytes; `-` is stdin."""
     if str(path) == "-":
         return sys.stdin.buffer.read()
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(f"{path}: not a regular file")
     return Path(path).read_bytes()
 
 

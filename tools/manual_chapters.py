@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..emulator.faults import CODES, DEFINED_CODES, XIDS
 from ..emulator.hbm import GUARD, WINDOW_BITS, window_base
@@ -22,7 +22,8 @@ from ..isa.program import (
 )
 from ..isa.sections import SREG_COUNTS
 from ..isa.spec import SUFFIXES, TAGS
-from .manual import chapter_of, heading_of
+from .manual_entries import chapter_of, heading_of
+from .tables import table
 
 MEANINGS = {
     "emsk": "execution mask: the lanes that execute now",
@@ -82,12 +83,6 @@ def front() -> list[str]:
     """The chapters in order, each with its heading."""
     makers = (reading, tags, words, syntax, registers, modifiers, masks, waits, memory, entry_state, exceptions)
     return [maker() for maker in makers]
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A markdown table."""
-    lines = [heads, ["---"] * len(heads), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def bits(field: Field) -> str:
@@ -205,8 +200,9 @@ def syntax() -> str:
 {table(("text", "means"), rows)}
 
 A number as a source other than the last must be 0 or 1 (`c0x0`, `c0x1`). Where a vector instruction takes a vector
-register as a source, it takes a scalar one as well: every lane reads the same value. Comments are `//`, `;` and
-`/* */`."""
+register as a source, it takes a scalar one as well: every lane reads the same value. As a branch target a number is a
+distance in words, which counts from the word behind the branch. [assembly.md](assembly.md) describes the rest of the
+source language."""
 
 
 def _either(numbers: Sequence[int]) -> str:

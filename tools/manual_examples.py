@@ -109,7 +109,8 @@ def _state(side: dict[str, str], held: dict[str, str], form: Form) -> str:
         elif name == "emsk" and "emsk" not in {kind.name for kind in form.instruction.kinds}:
             said.append(f"emsk = {value}")
         elif name == "next":
-            said.append(f"jump {value} words on" if int(value, 0) else "no jump")
+            target = int(value, 0)
+            said.append(f"jump: skips the next {target - 1} words" if target else "no jump")
         elif name == "split":
             said.append(f"lanes {value} go to the target")
         elif name == "stop":

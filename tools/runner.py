@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from ..emulator.buffers import Buffer
 from ..emulator.chip import Chip, LoadedKernel, LoadedModule
 from ..emulator.faults import LaunchError, Timeout
 from ..emulator.launch import Limits
+from ..emulator.observe import Observer
 from ..emulator.shape import dim3
 from ..emulator.state import POISON
 from ..isa.program import Kernel, Parameter
 from ..isa.spec import Decoded
 from .arrays import Array, Element, Shape, check_target, device_layout, from_device, save, to_device
-from .exits import InputError
+from .exits import InputError, message_of
 from .initial import content
 from .launchfile import ArgumentValue, BufferSpec, CheckSpec, Job, LaunchSpec
 from .loading import check_architecture, find_profile, load_module, nearest_of, pick_kernel
@@ -43,11 +45,12 @@ class Options:
     poison: bool = False
     include: tuple[str, ...] = ()
     defines: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+    observers: tuple[Observer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """One launch that ended."""
+    """One launch that ended; `tsm` is the kernel's own and what the launch adds."""
 
     kernel: str
     grid: tuple[int, int, int]
@@ -61,7 +64,7 @@ class Launched:
 class Checked:
     """A comparison: how many elements differ, the largest error, the first difference as (index, found, expected).
 
-    `poison` is how many of those that differ hold poison, where the chip poisons.
+    `poison` is how many of those that differ hold poison, where the chip poisons; `nan` how many are NaN.
     """
 
     buffer: str
@@ -70,6 +73,7 @@ class Checked:
     differing: int
     max_abs_error: float
     poison: int
+    nan: int
     first: tuple[tuple[int, ...], Any, Any] | None = None
 
 
@@ -126,6 +130,17 @@ class Held:
         return from_device(self.buffer.copy_to_host(), self.kind).reshape(self.shape)
 
 
+@contextmanager
+def _placed(where: str) -> Generator[None, None, None]:
+    """Say in which place of a launch file a file is named that is missing or does not fit."""
+    try:
+        yield
+    except (InputError, OSError) as error:
+        if not where:
+            raise
+        raise InputError(f"{where}: {message_of(error)}") from None
+
+
 class Runner:
     """One run of a job. `outcome` says how far it came, also after an error."""
 
@@ -140,7 +155,7 @@ class Runner:
         except ValueError as error:
             raise error if isinstance(error, InputError) else JobError("profile", str(error)) from None
         timing: dict[str, Any] = {} if job.timing == "eager" else {"timing": job.timing}
-        self.chip = Chip(profile, poison=options.poison or None, **timing)
+        self.chip = Chip(profile, poison=options.poison or None, observers=options.observers, **timing)
         self.outcome.profile = profile.name
         self.modules: dict[Path, LoadedModule] = {}
         self.held: dict[str, Held] = {}
@@ -152,8 +167,9 @@ class Runner:
     def _kernel(self, launch: LaunchSpec) -> LoadedKernel:
         path = launch.object
         if path not in self.modules:
-            module = load_module(path, self.options.include, self.options.defines)
-            check_architecture(module, path, self.chip.profile)
+            with _placed(launch.object_where):
+                module = load_module(path, self.options.include, self.options.defines)
+                check_architecture(module, path, self.chip.profile)
             self.modules[path] = LoadedModule(self.chip, module)
         try:
             return self.modules[path][pick_kernel(self.modules[path].module, launch.kernel, path).name]
@@ -173,11 +189,12 @@ class Runner:
         return self.outcome
 
     def _place(self, spec: BufferSpec) -> Held:
-        array, kind, shape = content(spec.init, spec.type, spec.shape)
-        try:
-            stored, dtype = device_layout(kind, shape)
-        except ValueError as error:
-            raise InputError(f"buffer '{spec.name}': {error}") from None
+        with _placed(spec.where):
+            array, kind, shape = content(spec.init, spec.type, spec.shape)
+            try:
+                stored, dtype = device_layout(kind, shape)
+            except ValueError as error:
+                raise InputError(f"buffer '{spec.name}': {error}") from None
         buffer = self.chip.empty(stored, dtype, name=spec.name)
         if array is not None:
             buffer.copy_from_host(to_device(array, kind))
@@ -201,8 +218,8 @@ class Runner:
             raise
         finally:
             progress.clear()
-        seconds = time.perf_counter() - started
-        self.outcome.launches.append(Launched(kernel.kernel.name, grid, block, launch.tsm, count, seconds))
+        seconds, tsm = time.perf_counter() - started, kernel.kernel.tsm + launch.tsm
+        self.outcome.launches.append(Launched(kernel.kernel.name, grid, block, tsm, count, seconds))
 
     def _limits(self) -> Limits:
         """The limits of the next launch."""
@@ -219,7 +236,8 @@ class Runner:
     def _check(self, check: CheckSpec) -> Checked:
         held = self.held[check.buffer]
         kind = None if check.expect.path is not None or check.expect.type is not None else held.kind
-        expected, _, shape = content(check.expect, kind, held.shape)
+        with _placed(check.where):
+            expected, _, shape = content(check.expect, kind, held.shape)
         return compare(
             held.array(), np.zeros(shape) if expected is None else expected, check, poison=self.chip.mode.poison
         )
@@ -300,7 +318,8 @@ def compare(found: Array, expected: Array, check: CheckSpec, *, poison: bool = F
         index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         first = (tuple(int(extent) for extent in index), a[index].item(), b[index].item())
     poisoned = int(np.count_nonzero(wrong & _poisoned(found))) if poison and differing else 0
-    return Checked(check.buffer, not differing, a.size, differing, _largest_error(a, b), poisoned, first)
+    nan = int(np.count_nonzero(wrong & (a != a)))
+    return Checked(check.buffer, not differing, a.size, differing, _largest_error(a, b), poisoned, nan, first)
 
 
 def _poisoned(array: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..exits import Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
@@ -43,13 +44,15 @@ def command(file: str, output: str | None, include: tuple[str, ...], defines: tu
     try:
         symbols = dict(parse_define(text) for text in defines)
     except ValueError as error:
-        raise click.UsageError(f"-D {error}") from None
+        raise Mistake(f"-D {error}") from None
     target = output or ("-" if file == "-" else f"{Path(file).stem}.hgbin")
     as_json = as_json and target != "-"
     warnings: list[Diagnostic] = []
     try:
         module = assemble_bytes(read_bytes(file), file, include, symbols, warnings.append)
     except AssemblyError as error:
+        for warning in warnings:
+            complain(diagnostic_text(warning) + "\n", label="")
         for diagnostic in error.diagnostics:
             complain(diagnostic_text(diagnostic) + "\n", label="")
         note(f"{len(error.diagnostics)} error{'s' * (len(error.diagnostics) > 1)}, no object written")

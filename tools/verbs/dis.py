@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..exits import Mistake
 from ..help import Verb
 
 EXAMPLES = r"""
@@ -23,12 +24,16 @@ m890 dis saxpy.hgbin --no-lines | m890 asm - -o copy.hgbin
 @click.option("--annotate", is_flag=True, help="Add offsets in bytes, branch targets and parameters as comments.")
 @click.option("--kernel", metavar="NAME", help="Only this kernel.")
 def command(file: str, addresses: bool, words: bool, lines: bool, annotate: bool, kernel: str | None) -> None:
-    """Disassemble FILE, an object; a source is assembled first. The text assembles back to the same bytes."""
+    """Disassemble FILE, an object; a source is assembled first.
+
+    The text assembles back to the same bytes. With --no-lines it has no line information, so that the object made
+    of it has none either; its words are the same.
+    """
     from ...isa.disassembler import disassemble
     from ..loading import load_module, nearest_of
 
     module = load_module(file)
     if kernel is not None and kernel not in module.kernels:
-        raise click.UsageError(f"{file} has no kernel '{kernel}': {nearest_of(kernel, module.kernels)}")
+        raise Mistake(f"{file} has no kernel '{kernel}': {nearest_of(kernel, module.kernels)}")
     text = disassemble(module, addresses=addresses, words=words, lines=lines, annotate=annotate, kernel=kernel)
     click.echo(text, nl=not text.endswith("\n"))

@@ -1,4 +1,4 @@
-"""`m890 isa`: the manual page of an instruction."""
+"""`m890 isa`: the manual page of an instruction or a directive."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..exits import Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
@@ -17,14 +18,16 @@ TAG_COLOURS = {"published": "green", "measured": "cyan", "defined": "yellow"}
 
 
 def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Mnemonics for the shell."""
+    """Mnemonics and directives for the shell."""
     from ...isa import ISA
+    from ...isa.directives import REFERENCE
 
-    return sorted(name for name in ISA.by_mnemonic if name.startswith(incomplete))
+    return sorted(name for name in (*ISA.by_mnemonic, *REFERENCE) if name.startswith(incomplete))
 
 
 EXAMPLES = r"""
 m890 isa v.fma.f32.rtte
+m890 isa .tsm
 m890 isa --list
 m890 isa v.cnvt --list
 """
@@ -37,21 +40,29 @@ m890 isa v.cnvt --list
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
-    """Print the manual page of MNEMONIC: text, word, meaning, operands, where it is known from, and examples."""
+    """Print the manual page of MNEMONIC: text, word, meaning, operands, where it is known from, and examples.
+
+    MNEMONIC may be a directive of the assembler, .tsm; docs/assembly.md has them all.
+    """
     from ...isa import ISA
     from .. import pages
     from ..output import say, say_json
 
     if as_list:
         chosen = [instruction for instruction in ISA if (mnemonic or "") in instruction.mnemonic]
+        if not chosen:
+            raise Mistake(f"no mnemonic contains '{mnemonic}'")
         _list(chosen, as_json)
         return
     if mnemonic is None:
-        raise click.UsageError("which instruction? Name one, or use --list")
+        raise Mistake("which instruction or directive? Name one, or use --list")
+    if mnemonic.startswith("."):
+        _directive(mnemonic, as_json)
+        return
     try:
         found = pages.find(mnemonic)
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise Mistake(str(error)) from None
     if as_json:
         say_json([_as_dict(instruction) for instruction in found])
         return
@@ -59,6 +70,26 @@ def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
         if number:
             say("")
         _page(instruction)
+
+
+def _directive(name: str, as_json: bool) -> None:
+    """The entry of a directive, as docs/assembly.md has it."""
+    from ...isa.directives import REFERENCE
+    from ...isa.habits import directive_hint
+    from ..output import say, say_json, style
+
+    entry = REFERENCE.get(name)
+    if entry is None:
+        hint = directive_hint(name, REFERENCE) or f"there are {', '.join(REFERENCE)}"
+        raise Mistake(f"no directive is called '{name}': {hint}")
+    if as_json:
+        fields = ("name", "syntax", "meaning", "example")
+        say_json({field: getattr(entry, field) for field in fields})
+        return
+    say(f"{style(entry.syntax, bold=True)}\n")
+    say(textwrap.indent(textwrap.fill(entry.meaning, WIDTH - 4), "    ") + "\n")
+    say(style("Example", bold=True))
+    say(textwrap.indent(entry.example, "    "))
 
 
 def _list(chosen: list[Instruction], as_json: bool) -> None:
@@ -97,9 +128,10 @@ def _page(instruction: Instruction) -> None:
         say(style(f"Word{_form_name(instruction, form)}", bold=True))
         _word(form)
         say("")
-    say(style("Examples" if len(instruction.examples) > 1 else "Example", bold=True))
-    for example in instruction.examples:
-        say(f"    {pages.example(instruction, example)}")
+    shown = pages.examples(instruction)
+    say(style("Examples" if len(shown) > 1 else "Example", bold=True))
+    for example in shown:
+        say(textwrap.indent(str(example), "    "))
 
 
 def _form_name(instruction: Instruction, form: Form) -> str:
@@ -142,5 +174,5 @@ def _as_dict(instruction: Instruction) -> dict[str, Any]:
             }
             for form in instruction.forms
         ],
-        "examples": [pages.example(instruction, example)._asdict() for example in instruction.examples],
+        "examples": [example._asdict() for example in pages.examples(instruction)],
     }

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..exits import Code, InputError
+from ..exits import Code, InputError, Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
-    from ..runner import Outcome, Relied
+    from ..runner import Checked, Outcome, Relied
 
 
 class Extents(click.ParamType):
@@ -27,6 +27,21 @@ class Extents(click.ParamType):
         parts = value.replace("x", ",").split(",")
         if not 1 <= len(parts) <= 3 or not all(part.strip().isdecimal() and int(part) for part in parts):
             self.fail(f"'{value}' is no extent: write 4, or 4,2 or 4,2,1", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
+class Coordinates(click.ParamType):
+    """`3`, `3,0` or `3,0,0`: which block."""
+
+    name = "coordinates"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The coordinates as whole numbers."""
+        if isinstance(value, tuple):
+            return value
+        parts = value.split(",")
+        if not 1 <= len(parts) <= 3 or not all(part.strip().isdecimal() for part in parts):
+            self.fail(f"'{value}' is no block: write 3, or 3,0 or 3,0,0", param, ctx)
         return tuple(int(part) for part in parts)
 
 
@@ -58,15 +73,28 @@ x=arange:s32:1000          0, 1, 2, ...
 x=rand:7:f32:1000          random from seed 7: floats in [-1, 1), any integer
 z=x                        the buffer of argument x once more
 """
+LAUNCH_FILES = """
+docs/launch-files.md has every key with its type, default and meaning. The least one:
+
+[buffers.x]
+init = "arange:f32:1000"
+
+[[launch]]
+object = "scale.s"
+grid = 4
+block = 256
+args = { n = 1000, x = "x" }
+"""
 EXAMPLES = r"""
 m890 run saxpy.s --grid 4 --block 256 --arg n=1000 --arg a=2.0 \
          --arg x=x.npy --arg y=zeros:f32:1000 --out y=y.npy
 m890 run gemm.hgbin --kernel gemm --grid 8,8 --block 16,16 --tsm 4096 ... --json
 m890 run gemm.toml --timing late --limit 1000000
+m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 """
 
 
-@click.command("run", cls=Verb, examples=EXAMPLES, sections={"Values of --arg": VALUES})
+@click.command("run", cls=Verb, examples=EXAMPLES, sections={"Values of --arg": VALUES, "Launch files": LAUNCH_FILES})
 @click.argument("file", type=click.Path(), metavar="FILE|LAUNCH.toml")
 @click.option("--kernel", metavar="NAME", help="The kernel, if FILE has several; of a launch file, only its launches.")
 @click.option("--grid", type=Extents(), metavar="X[,Y[,Z]]", help="Blocks of the grid.")
@@ -84,6 +112,9 @@ m890 run gemm.toml --timing late --limit 1000000
     help="When outstanding loads and stores complete: at once, or as late as they may.",
 )
 @click.option("--poison", is_flag=True, help="Fill registers, TSM and new memory with 0x7fff7fff.")
+@click.option("--trace", metavar="FILE|-", help="Write a line for each executed instruction; slower.")
+@click.option("--trace-block", type=Coordinates(), metavar="X[,Y[,Z]]", help="Trace only this block.")
+@click.option("--trace-warp", type=click.IntRange(0), metavar="N", help="Trace only this warp of each block.")
 @click.option("--limit", type=click.IntRange(1), metavar="COUNT", help="Give up a launch after so many instructions.")
 @click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time."
@@ -115,24 +146,39 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     from ..flags import is_launch_file, job_of, options_of
     from ..output import note
     from ..runner import Outcome, Runner
+    from ..trace import traced
 
+    _check_trace(flags, as_json)
     outcome = Outcome()
     try:
         with _mistakes(is_launch_file(file)):
             job = job_of(file, flags)
-            runner = Runner(job, options_of(flags), outcome)
-            runner.run()
-    except click.UsageError:
+            with traced(flags["trace"], flags["trace_block"], flags["trace_warp"]) as observers:
+                runner = Runner(job, options_of(flags, observers), outcome)
+                runner.run()
+    except click.ClickException:
         raise
     except Exception as error:
         if as_json:
             _print_failure(outcome, error)
         raise
-    _print(outcome, runner.fidelity() if fidelity else None, as_json)
+    for trace in observers:
+        if not trace.written:
+            note("the trace is empty: no such block or warp ran; they count from 0")
+    _print(outcome, runner.fidelity() if fidelity else None, as_json, eager=job.timing == "eager")
     for name, path in outcome.saved.items():
         note(f"saved {name} to {path}")
     if not outcome.passed:
         raise SystemExit(Code.FAILED)
+
+
+def _check_trace(flags: dict[str, Any], as_json: bool) -> None:
+    """Refuse flags of the trace that do nothing, or spoil the result."""
+    for name in ("trace_block", "trace_warp"):
+        if flags[name] is not None and flags["trace"] is None:
+            raise Mistake(f"--{name.replace('_', '-')} chooses what --trace writes: add --trace FILE, or --trace -")
+    if flags["trace"] == "-" and as_json:
+        raise Mistake("--json and --trace - both write to stdout: name a file for the trace")
 
 
 @contextmanager
@@ -142,16 +188,16 @@ def _mistakes(in_file: bool) -> Generator[None, None, None]:
 
     try:
         yield
+    except click.UsageError as error:
+        raise Mistake(error.format_message()) from None
     except JobError as error:
-        if in_file:
-            raise InputError(str(error)) from None
-        raise click.UsageError(str(error)) from None
+        raise InputError(str(error)) if in_file else Mistake(str(error)) from None
 
 
 # ---- the result ------------------------------------------------------------------------------------------------------
 
 
-def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool) -> None:
+def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, *, eager: bool) -> None:
     from dataclasses import asdict
 
     from ..output import say, say_json, style
@@ -176,9 +222,7 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool) -> None
             index, found, expected = check.first
             place = ", ".join(str(extent) for extent in index)
             text += f", {check.differing:,} differ, first [{place}]: {found!r}, expected {expected!r}"
-        if check.poison:
-            text += f"\n  {check.poison:,} hold poison: memory nothing wrote, or a register read before its s.wait"
-        say(text)
+        say("\n  ".join([text, *_hints(check, eager)]))
     if relied is not None:
         say(
             f"{len(relied)} instructions in use whose meaning is defined by this project:"
@@ -187,6 +231,18 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool) -> None
         )
         for one in relied:
             say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'no source'}")
+
+
+def _hints(check: Checked, eager: bool) -> list[str]:
+    """Where to look when a check fails."""
+    if check.passed:
+        return []
+    hints: list[str] = []
+    if check.poison:
+        hints.append(f"{check.poison:,} hold poison: memory nothing wrote, or a register read before its s.wait")
+    elif check.nan and not eager:
+        hints.append(f"{check.nan:,} are nan: nan may come from poison: a register read before its s.wait")
+    return [*hints, "a missing s.wait or barrier shows under --timing late"] if eager else hints
 
 
 def _short(extents: tuple[int, ...]) -> tuple[int, ...]:

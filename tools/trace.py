@@ -1,0 +1,87 @@
+"""`m890 run --trace`: a line for every executed instruction, of all warps or of those asked for.
+
+    (0,0,0) w1 000000ff    38 saxpy.s:21       vmem.ld.b32 vreg1, ...  @ 0x4000000080..0x400000009c
+
+are the block, the warp, the lanes that execute (emsk), the byte offset in the kernel, the source line (or the label
+it stands behind, where an object has no lines), the instruction, and the first and the last address it accesses.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import IO
+
+import click
+import numpy as np
+
+from ..emulator.observe import Batch, Event
+from ..isa.program import Kernel
+
+
+class Trace:
+    """An observer that writes the events of one block and one warp, or of all (None), to a file."""
+
+    def __init__(self, file: IO[str], block: tuple[int, ...] | None = None, warp: int | None = None) -> None:
+        self.file, self.warp = file, warp
+        self.block = (*block, 0, 0)[:3] if block else None
+        self.written = 0
+        self._fixed: dict[tuple[int, int], str] = {}
+        """The part of a line that is the same whenever a word is executed, by kernel and pc."""
+
+    def executed(self, batch: Batch) -> None:
+        """Write a batch's lines."""
+        events = batch.events
+        wanted = np.ones(len(events), bool)
+        if self.warp is not None:
+            wanted &= events["warp"] == self.warp
+        if self.block is not None:
+            (x, y, z), (across, down, _) = self.block, batch.grid
+            inside = all(at < extent for at, extent in zip(self.block, batch.grid, strict=True))
+            wanted &= (events["block"] == x + across * (y + down * z)) & inside
+        self.file.writelines(self._line(Event(batch, event)) for event in events[wanted])
+        self.written += int(np.count_nonzero(wanted))
+
+    def _line(self, event: Event) -> str:
+        key = id(event.batch.kernel), event.pc
+        if key not in self._fixed:
+            self._fixed[key] = f"{event.pc:5x} {place_of(event.batch.kernel, event.pc):<16} {event.text}"
+        addresses = event.addresses.values()
+        accessed = f"  @ {min(addresses):#x}..{max(addresses):#x}" if addresses else ""
+        x, y, z = event.block
+        return f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {self._fixed[key]}{accessed}\n"
+
+
+def place_of(kernel: Kernel, pc: int) -> str:
+    """`saxpy.s:21`; without lines `loop+0x8`, the label the word is at or behind; without labels nothing."""
+    index = bisect_right([line.offset for line in kernel.lines], pc) - 1
+    if index >= 0:
+        line = kernel.lines[index]
+        return f"{PurePath(line.file).name}:{line.line}"
+    before = [(offset, name) for name, offset in kernel.labels.items() if offset <= pc]
+    if not before:
+        return ""
+    offset, name = max(before)
+    return f"{name}+{pc - offset:#x}" if pc > offset else name
+
+
+@contextmanager
+def traced(
+    target: str | None, block: tuple[int, ...] | None, warp: int | None
+) -> Generator[tuple[Trace, ...], None, None]:
+    """The observers of a run: one that writes to the file `target` (`-`: stdout), or none.
+
+    What was written stays, however the run ends: a fault is what a trace is for.
+    """
+    if target is None:
+        yield ()
+        return
+    with click.open_file(target, "w", encoding="utf-8") as file:
+        trace = Trace(file, block, warp)
+        yield (trace,)
+        file.flush()
+
+
+__all__ = ["Trace", "place_of", "traced"]
