@@ -62,6 +62,7 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
     for launch in job.launches:
         launch.grid, launch.block = flags["grid"] or launch.grid, flags["block"] or launch.block
         launch.tsm = launch.tsm if flags["tsm"] is None else flags["tsm"]
+        launch.cooperative = launch.cooperative or flags["cooperative"]
         if launch.kernel is None:
             launch.kernel = flags["kernel"]
     _put_arguments(job, dict(flags["args"]))

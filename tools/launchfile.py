@@ -48,6 +48,7 @@ class LaunchSpec:
     args: dict[str, ArgumentValue]
     where: str
     object_where: str = ""
+    cooperative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "grid": Key("1 to 3 whole numbers", "", "blocks of the grid, `[8, 8]`"),
         "block": Key("1 to 3 whole numbers", "", "threads of a block, `[16, 16]`"),
         "tsm": Key("whole number", "0", "bytes of TSM beyond the kernel's own `.tsm`"),
+        "cooperative": Key("true or false", "false", "whether all blocks must be resident at once; else it is refused"),
         "args": Key("table", "{}", "a value for each parameter of the kernel, by name"),
         "chips": Key('`"all"` or `[0]`', '"all"', "which chips run it; this version has one"),
     },
@@ -220,6 +222,7 @@ def _launch(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> Laun
         args=args,
         where=table.where,
         object_where=table.at("object"),
+        cooperative=table.truth("cooperative"),
     )
 
 

@@ -209,7 +209,9 @@ class Runner:
         try:
             values = [self._value(launch.args[parameter.name]) for parameter in kernel.kernel.params]
             grid, block = dim3(launch.grid, "grid"), dim3(launch.block, "block")
-            count = kernel.launch(grid, block, values, tsm=launch.tsm, limits=self._limits())
+            count = kernel.launch(
+                grid, block, values, tsm=launch.tsm, cooperative=launch.cooperative, limits=self._limits()
+            )
         except LaunchError as error:
             raise JobError(launch.where, str(error)) from None
         except Timeout as error:

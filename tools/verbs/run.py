@@ -100,6 +100,7 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 @click.option("--grid", type=Extents(), metavar="X[,Y[,Z]]", help="Blocks of the grid.")
 @click.option("--block", type=Extents(), metavar="X[,Y[,Z]]", help="Threads of a block.")
 @click.option("--tsm", type=click.IntRange(0), metavar="BYTES", help="Bytes of TSM beyond the kernel's own.")
+@click.option("--cooperative", is_flag=True, help="Keep all blocks resident at once, or refuse.")
 @click.option("--arg", "args", type=Named("NAME=VALUE"), multiple=True, help="An argument; its forms are listed below.")
 @click.option(
     "--out", "outs", type=Named("NAME=FILE"), multiple=True, help="Save a buffer as .npy or .safetensors after the run."
