@@ -88,7 +88,7 @@ def run(launch_address: int) -> int:
             push_front(launch_address, slot)
             launch.stop_slot = slot
             return outcome
-    return QUOTA
+    return DONE if launch.finished == launch.blocks else QUOTA
 
 
 # Blocks.

@@ -33,11 +33,14 @@ class Program:
     kernel: Kernel
     records: np.ndarray
     constants: np.ndarray
-    recipes: list[Recipe | None]
     decoded: list[Decoded | DecodeError]
     infos: np.ndarray
     """An INFO per record: what the observed build knows of accesses."""
     build: str = FAST
+    recipes: dict[int, Recipe] = field(default_factory=dict)
+    """What the handler of a record is made for; a word that cannot run has none."""
+    sharing: dict[Recipe, list[int]] = field(default_factory=dict)
+    """The records that share a handler."""
     clocks: set[int] = field(default_factory=set)
 
     @property
@@ -49,28 +52,24 @@ class Program:
     @property
     def spaces(self) -> set[str]:
         """The memory spaces its instructions access: the slow path of others need not be compiled."""
-        accesses = [recipe.instruction.access for recipe in self.recipes if recipe]
+        accesses = [recipe.instruction.access for recipe in self.sharing]
         return {access.space for access in accesses if access}
 
     def offset_of(self, address: int) -> int:
         """The byte offset in the kernel of the record at a host address."""
         return (address - self.records.ctypes.data) // RECORD.itemsize * 8
 
-    def fill(self, engine: Engine, index: int, *, compile: bool) -> bool:
-        """Put the handler into record `index`, and into all others that share it; whether it was there."""
-        recipe = self.recipes[index]
-        if recipe is None:
-            return True
+    def fill(self, engine: Engine, recipe: Recipe, *, compile: bool) -> bool:
+        """Put a recipe's handler into all records that share it; whether it was there."""
         find = engine.handlers.get if compile else engine.handlers.cached
         address, complete = find(recipe), 0
         if recipe.build == ISSUE and recipe.instruction.access:
             complete = find(recipe._replace(build=COMPLETE))
         if address is None or complete is None:
             return False
-        for other, wanted in enumerate(self.recipes):
-            if wanted == recipe:
-                self._set(other, address, engine)
-                self.infos["complete"][other] = complete
+        for index in self.sharing[recipe]:
+            self._set(index, address, engine)
+            self.infos["complete"][index] = complete
         return True
 
     def _set(self, index: int, address: int, engine: Engine) -> None:
@@ -85,7 +84,7 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST) -> Prog
     decoded = [_decode_word(word, arch) for word in words]
     records = _aligned(len(words) + 1)
     infos = np.zeros(len(words) + 1, INFO)
-    program = Program(kernel, records, np.empty(0), [None] * len(words), decoded, infos, build)
+    program = Program(kernel, records, np.empty(0), decoded, infos, build)
     constants: dict[int, int] = {}
     for index, found in enumerate(decoded):
         code = found.code if isinstance(found, DecodeError) else _register_fault(found, kernel)
@@ -168,7 +167,8 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
         isinstance(value, Register) and value.number in _CLOCK_NUMBERS for value in found.values
     ):
         program.clocks.add(index)
-    program.recipes[index] = _recipe(found, build, dense)
+    recipe = program.recipes[index] = _recipe(found, build, dense)
+    program.sharing.setdefault(recipe, []).append(index)
     if instruction.access and build != FAST:
         program.infos[index] = _info(instruction, slots)
 
@@ -239,11 +239,8 @@ def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
 
 def _use_cached(program: Program, engine: Engine) -> None:
     """Fill in the handlers that need no compilation."""
-    seen: set[Recipe] = set()
-    for index, recipe in enumerate(program.recipes):
-        if recipe is not None and recipe not in seen:
-            seen.add(recipe)
-            program.fill(engine, index, compile=False)
+    for recipe in program.sharing:
+        program.fill(engine, recipe, compile=False)
 
 
 def _clock_stop(base: int, record_address: int) -> int:

@@ -19,16 +19,12 @@ import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
-from .state import POISON, READ, WRITE
+from .state import POISON, RANGE, READ, WRITE
 
 WINDOW_BITS = 38
 """log2 of the size of one chip's window of guest addresses."""
 GUARD = 256
 """Bytes between two allocations that belong to neither."""
-
-RANGE = np.dtype([("lo", "<u8"), ("hi", "<u8"), ("delta", "<u8"), ("flags", "<u4")], align=True)
-"""Guest addresses [lo, hi) that may be accessed as `flags` say; host address = guest + delta modulo 2**64."""
-
 NEAR = 1 << 16
 """Bytes within which an address outside every allocation is said to belong to the nearest one."""
 REMEMBERED = 1024
@@ -253,7 +249,7 @@ class Hbm:
         """
         self._open()
         if self._table_version != self.version:
-            delta = (self.host_address - self.base) % (1 << 64)
+            delta = self.host_address - self.base
             rows = [(a.address, a.end, delta, READ | WRITE if a.writable else READ) for a in self._live if a.size]
             self._table = np.array(rows, RANGE)
             self._table_version = self.version

@@ -54,7 +54,7 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
         now = time.monotonic()
         if plan.observers:
             report.deliver(plan)
-        if reason == core.DONE or int(launch["finished"][0]) == plan.shape.blocks:
+        if reason == core.DONE:
             return int(launch["executed"][0])
         if reason == core.DEADLOCK:
             raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
@@ -86,7 +86,8 @@ def _stopped(plan: Plan, reason: int) -> None:
     if reason == Stop.EVENTS:
         return
     if reason == Stop.COMPILE:
-        plan.program.fill(plan.engine, plan.program.offset_of(pc) // 8, compile=True)
+        program = plan.program
+        program.fill(plan.engine, program.recipes[program.offset_of(pc) // 8], compile=True)
         return
     slot, index = int(launch["stop_slot"][0]), int(launch["stop_warp"][0])
     if reason in (Stop.FAULT, Stop.TRAP):

@@ -40,9 +40,10 @@ from .state import (
 )
 
 BITS = tuple(bit for bit, _ in COUNTERS.values())
-STORES_FIRST = tuple(sorted(range(COUNTER_COUNT), key=lambda n: "ld" in list(COUNTERS)[n]))
 PLACES = tuple(place.low for _, place in COUNTERS.values())
 """Bit and count field of each counter in a wait's value; a warp's queues are in the same order."""
+STORES_FIRST = tuple(sorted(range(COUNTER_COUNT), key=lambda n: "ld" in list(COUNTERS)[n]))
+"""The counters' numbers, those of loads last."""
 INFO_SIZE, PENDING_SIZE, QUEUE_SIZE, EVENT_SIZE = INFO.itemsize, PENDING.itemsize, QUEUE.itemsize, EVENT.itemsize
 KEPT_HOST, KEPT_ADDRESS = offset_of(PENDING, "host"), offset_of(PENDING, "address")
 EVENT_ADDRESS = offset_of(EVENT, "address")

@@ -268,10 +268,4 @@ def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.nd
     ):
         if content.nbytes:
             rows.append((base, base + content.nbytes, content.ctypes.data - base, flags))
-    table = np.zeros(len(rows) + len(hbm), RANGE)
-    table[: len(rows)] = rows
-    for name in ("lo", "hi", "delta", "flags"):
-        table[name][len(rows) :] = (
-            hbm[name].astype(np.int64, copy=False) if name == "flags" else hbm[name].view(np.int64)
-        )
-    return table
+    return np.concatenate([np.array(rows, RANGE), hbm])

@@ -78,6 +78,7 @@ RECORD = _struct(
 )
 
 RANGE = np.dtype([("lo", "i8"), ("hi", "i8"), ("delta", "i8"), ("flags", "i8")])
+"""Guest addresses [lo, hi) that may be accessed as `flags` say; host address = guest + delta."""
 READ, WRITE, EXECUTE = 1, 2, 4
 """Flags of a RANGE."""
 

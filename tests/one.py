@@ -130,7 +130,8 @@ class One:
         words = np.array([word] + [0x0800000000000000] * AFTER, np.uint64)
         arch = self.instruction.architectures[0]
         self.program = decode(Kernel("one", words, VREGS, SREGS), arch, bench.engine, build)
-        self.program.fill(bench.engine, 0, compile=True)
+        for recipe in self.program.sharing:
+            self.program.fill(bench.engine, recipe, compile=True)
         self.record = self.program.records.ctypes.data
         clock = 0 in self.program.clocks
         self.handler = _callable(int(self.program.records["value" if clock else "handler"][0]))

@@ -35,7 +35,6 @@ def compile_handler(name: str, repeat: int | None) -> Result:
     def compile_one(folder: str) -> float:
         engine = Engine(ObjectCache(Path(folder)))
         recipe = decode(kernel, "ppu0015", engine).recipes[0]
-        assert recipe is not None
         return seconds_of(lambda: engine.handlers.get(recipe))
 
     times: list[float] = []
