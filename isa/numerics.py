@@ -143,6 +143,11 @@ def is_nan(a: F32) -> Mask:
     return a != a
 
 
+def canonical_f32(a: F32) -> F32:
+    """A NaN becomes the canonical one: for values that go to memory; register results are canonicalised anyway."""
+    return where(is_nan(a), reinterpret(constant(0x7FFFFFFF, U32), F32), a)
+
+
 def sign_bit(a: F32) -> Mask:
     """Whether the sign bit is set, NaN and -0 included."""
     return reinterpret(a, S32) < 0
