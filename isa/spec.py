@@ -437,6 +437,7 @@ _FIELDS = {
     "s1": operands.SOURCES[1],
     "s2": operands.SOURCES[2],
     "13:10": Field(13, 10),
+    "10:3": Field(10, 3),
     "7:0": Field(7, 0),
 }
 _OTHERS: dict[str, Callable[[str, str], Kind]] = {
