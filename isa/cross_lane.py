@@ -242,17 +242,25 @@ _REDUCTIONS: dict[str, tuple[Any, Callable[[Any, Any], Any], float, str]] = {
 """By name: how the lanes are read, what joins two of them, the identity, an example."""
 
 for _number, (_name, (_item, _pick, _identity, _example)) in enumerate(_REDUCTIONS.items()):
-    for _bank, _opcode in (("s", 0x120), ("v", 0x121)):
+    _common: dict[str, Any] = {
+        "immediate": False, "fixed": {SECOND_OPCODE: _number}, "Item": _item, "pick": _pick, "identity": _identity,
+        "kind": _item, **(LISTED if _name == "max.u32" else TIX),
+    }
 
-        @insn(f"v.red.{_name} {{d:{_bank}reg}}, {{a:vsrc}}", opcode=_opcode, immediate=False,
-              **(LISTED if _name == "max.u32" else TIX), fixed={SECOND_OPCODE: _number}, Item=_item,
-              ex=_example if _bank == "s" else f"{_example},{_example.rpartition('=')[2]}", pick=_pick,
-              identity=_identity, kind=_item)
-        def v_red(a: Item, emsk: U32, pick: Callable[[Any, Any], Any], identity: float, kind: type[Any]) -> Item:
-            """d = a of all active lanes joined: an sreg, or the same in the active lanes of a vreg.
+    @insn(f"v.red.{_name} {{d:sreg}}, {{a:vsrc}}", opcode=0x120, ex=_example, **_common)
+    def v_red(a: Item, emsk: U32, pick: Callable[[Any, Any], Any], identity: float, kind: type[Any]) -> Item:
+        """d = a of all active lanes joined to one number.
 
-            Of floats, min and max take -0 as below +0 and leave NaNs out; with `.nan` one NaN makes the result NaN.
-            add.f32 rounds after each addition, in this order: lanes L and L + 16, then the sums at a distance of 8, 4,
-            2 and 1. With no lane active d is {identity}.
-            """
-            return reduce(where(mask_of(emsk), a, constant(identity, kind)), pick)
+        Of floats, min and max take -0 as below +0 and leave NaNs out; with `.nan` one NaN makes the result NaN. add.f32
+        rounds after each addition, in this order: lanes L and L + 16, then the sums at a distance of 8, 4, 2 and 1;
+        lanes that are off count as -0. With no lane active d is the number that changes no other: 0 for add.i32, or,
+        xor and max.u32, all ones for `and` and min.u32, the lowest and highest number for max.i32 and min.i32, NaN for
+        max.f32 and min.f32, -inf and +inf for these with `.nan`, -0 for add.f32.
+        """
+        return reduce(where(mask_of(emsk), a, constant(identity, kind)), pick)
+
+    @insn(f"v.red.{_name} {{d:vreg}}, {{a:vsrc}}", opcode=0x121,
+          ex=f"{_example},{_example.rpartition('=')[2]}", **_common)
+    def v_red_lanes(a: Item, emsk: U32, pick: Callable[[Any, Any], Any], identity: float, kind: type[Any]) -> Item:
+        """The same number as in a scalar register, in every active lane of d."""
+        return reduce(where(mask_of(emsk), a, constant(identity, kind)), pick)

@@ -193,17 +193,20 @@ def title(group: Sequence[Instruction]) -> str:
 def heading(group: Sequence[Instruction]) -> str:
     """The heading of an entry, which no other one has."""
     name, others = title(group), [other for other in entries(ISA) if title(other) == title(group)]
-    return f"`{name}`" if len(others) == 1 else f"`{name}` {_sort(group[0])}".rstrip()
+    return f"`{name}`" if len(others) == 1 else f"`{name}` {_sort(group[0], others[0][0])}".rstrip()
 
 
-def _sort(instruction: Instruction) -> str:
-    """What tells an instruction apart from others of the same mnemonic, by its operands."""
+def _sort(instruction: Instruction, first: Instruction) -> str:
+    """What tells an instruction apart from others of the same mnemonic, by its operands; nothing for the first."""
     for kind in instruction.kinds:
         if isinstance(kind, operands.NamedKind):
             return "from a special register of each lane" if kind.per_lane else "from a special register"
         if isinstance(kind, addresses.AddressKind) and kind.base_bank == "v":
             return "with a base in each lane"
-    return ""
+    if instruction is first:
+        return ""
+    names, usual = ([kind.name for kind in one.kinds] for one in (instruction, first))
+    return f"to a {instruction.kinds[0].summary()}" if names == usual else f"with {', '.join(names)}"
 
 
 def entry(group: Sequence[Instruction]) -> str:
