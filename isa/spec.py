@@ -91,6 +91,8 @@ class Instruction:
     access: Access | None
     all_lanes: bool
     """Whether the result is written to lanes that are off, too."""
+    also: tuple[str, ...] = ()
+    """Other spellings of the mnemonic, which assemble but are never printed."""
     forms: tuple[Form, ...] = field(default=(), repr=False)
 
     @property
@@ -162,10 +164,10 @@ class Form:
         chosen = zip(self.instruction.suffixes, self.room, strict=True)
         return tuple(able and bool(suffix.place.get(word)) for suffix, able in chosen)
 
-    def mnemonic(self, suffixes: tuple[bool, ...]) -> str:
-        """The mnemonic with its suffixes."""
+    def mnemonic(self, suffixes: tuple[bool, ...], spelling: str = "") -> str:
+        """The mnemonic, or another spelling of it, with its suffixes."""
         chosen = zip(self.instruction.suffixes, suffixes, strict=True)
-        return self.instruction.mnemonic + "".join(suffix.text for suffix, on in chosen if on)
+        return (spelling or self.instruction.mnemonic) + "".join(suffix.text for suffix, on in chosen if on)
 
     def text(self, word: int) -> str:
         """The word as assembly text."""
@@ -227,7 +229,8 @@ class Table:
         for form in instruction.forms:
             self.by_opcode.setdefault(instruction.opcode, []).append(form)
             for chosen in itertools.product(*[(False, True) if able else (False,) for able in form.room]):
-                self.by_mnemonic.setdefault(form.mnemonic(chosen), []).append((form, chosen))
+                for spelling in (instruction.mnemonic, *instruction.also):
+                    self.by_mnemonic.setdefault(form.mnemonic(chosen, spelling), []).append((form, chosen))
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
@@ -308,6 +311,7 @@ def insn(
     architectures: tuple[str, ...] = ARCHITECTURES,
     immediate: bool = True,
     all_lanes: bool = False,
+    also: tuple[str, ...] = (),
     Item: Any = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -315,7 +319,8 @@ def insn(
 
     `ex` is one or more examples `a=1.5 b=2.25 | d=3.75`: operand values before, results after. `statics`
     bind parameters of the body that are constants of this member of a family. `immediate=False` forbids
-    the immediate layout. Raises TypeError when the parts do not fit each other.
+    the immediate layout. `also` are other spellings of the mnemonic. Raises TypeError when the parts do not
+    fit each other.
     """
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -347,6 +352,7 @@ def insn(
             examples=examples,
             access=access,
             all_lanes=all_lanes,
+            also=also,
         )
         fixed_bits = operands.OPCODE.mask | sum(place.mask for place in (fixed or {}))
         layouts = [True] if ":imm}" in pattern else _layouts(kinds)

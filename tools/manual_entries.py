@@ -250,6 +250,8 @@ def _notes(group: Sequence[Instruction]) -> str:
     if not only and len(first.architectures) == 1:
         notes.append(f"Only on {first.architectures[0]}.")
     notes += [f"`{i.mnemonic}` only on {', '.join(i.architectures)}." for i in only]
+    also = [spelling for i in group for spelling in i.also]
+    notes += [f"Also spelt {', '.join(f'`{name}`' for name in folds(dict.fromkeys(also)))}."] if also else []
     return " ".join(notes)
 
 
