@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
@@ -307,6 +308,56 @@ def _mask_bits(builder: Any, sig: Any, a: Any) -> Any:
 def _broadcast(builder: Any, sig: Any, a: Any, lane: Any) -> Any:
     number = builder.and_(builder.extract_element(lane, ir.Constant(I32, 0)), ir.Constant(I32, LANES - 1))
     return splat(builder, builder.extract_element(a, number), 1)
+
+
+PERMUTES = bool(llvm.get_host_cpu_features().get("avx512f"))
+"""Whether the host picks 16 words out of 32 in one instruction (AVX-512's vpermi2d)."""
+
+
+@primitive(numerics.permute, lambda a, lanes: LaneVector(a.dtype, LANES))
+def _permute(builder: Any, sig: Any, a: Any, lanes: Any) -> Any:
+    a = widen(builder, a, sig.args[0], sig.return_type)
+    lanes = builder.and_(lanes, ir.Constant(lanes.type, [LANES - 1] * LANES))
+    return (_pick_in_registers if PERMUTES and a.type.element == I32 else _pick_from_memory)(builder, a, lanes)
+
+
+def _pick_in_registers(builder: Builder, a: Value, lanes: Value) -> Value:
+    half = ir.VectorType(I32, LANES // 2)
+    callee = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(half, [half] * 3), "llvm.x86.avx512.vpermi2var.d.512"
+    )
+    low, high = _lanes_from(builder, a, 0), _lanes_from(builder, a, LANES // 2)
+    picked = [builder.call(callee, [low, _lanes_from(builder, lanes, first), high]) for first in (0, LANES // 2)]
+    return builder.shuffle_vector(*picked, ir.Constant(ir.VectorType(I32, LANES), list(range(LANES))))
+
+
+def _pick_from_memory(builder: Builder, a: Value, lanes: Value) -> Value:
+    values = builder.bitcast(cgutils.alloca_once_value(builder, a), a.type.element.as_pointer())
+    result = ir.Constant(a.type, ir.Undefined)
+    for lane in range(LANES):
+        place = builder.gep(values, [builder.extract_element(lanes, ir.Constant(I32, lane))])
+        result = builder.insert_element(result, builder.load(place), ir.Constant(I32, lane))
+    return result
+
+
+@primitive(numerics.mask_of, lambda bits: LaneVector("bool", LANES))
+def _mask_of(builder: Any, sig: Any, bits: Any) -> Any:
+    return builder.bitcast(builder.bitcast(bits, I32), ir.VectorType(I1, LANES))
+
+
+def _lanes_from(builder: Builder, a: Value, first: int) -> Value:
+    """Half as many lanes, from `first` on."""
+    count = a.type.count // 2
+    places = ir.Constant(ir.VectorType(I32, count), list(range(first, first + count)))
+    return builder.shuffle_vector(a, ir.Constant(a.type, ir.Undefined), places)
+
+
+def _half(upper: bool) -> Callable[..., Any]:
+    return lambda builder, sig, a: _lanes_from(builder, a, a.type.count // 2 if upper else 0)
+
+
+primitive(numerics.lower_half, lambda a: LaneVector(a.dtype, a.lanes // 2))(_half(upper=False))
+primitive(numerics.upper_half, lambda a: LaneVector(a.dtype, a.lanes // 2))(_half(upper=True))
 
 
 @primitive(numerics.trailing_zeros, lambda a: a)

@@ -4,6 +4,7 @@ from . import (
     atomics,
     bits,
     control,
+    cross_lane,
     floating,
     integer,
     memory,
@@ -23,6 +24,7 @@ FAMILIES = (
     bits,
     floating,
     special,
+    cross_lane,
     memory,
     atomics,
 )

@@ -154,7 +154,7 @@ FLOAT_RELATIONS = {
     "lt": 2, "eq": 4, "le": 6, "gt": 8, "ne": 10, "ge": 12, "num": 14,
     "nan": 1, "ltu": 3, "equ": 5, "leu": 7, "gtu": 9, "neu": 11, "geu": 13,
 }
-"""Ordered relations are false when a source is NaN, unordered ones (..u) true; num and nan ask only that."""
+"""Ordered relations are false when a source is NaN, unordered ones (..u, v.ucmp) true; num and nan ask only that."""
 
 for _relation, _outcomes in FLOAT_RELATIONS.items():
     compare_forms(f"{_relation}.f32", _outcomes, 8, F32, f"a=nan b=1.0 | d={-1 if _outcomes & 1 else 0}", False)

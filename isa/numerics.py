@@ -57,6 +57,26 @@ def broadcast(a: T, lane: U32) -> T:
     return cast(Any, np.asarray(a)[np.asarray(lane) % LANES])
 
 
+def permute(a: T, lanes: U32) -> T:
+    """In every lane the value of another one: `lanes` has its number, modulo 32."""
+    return cast(Any, np.broadcast_to(np.asarray(a), (LANES,))[np.asarray(lanes) % LANES])
+
+
+def mask_of(bits: U32) -> Mask:
+    """One 32-bit number as a mask, lane L by bit L: the opposite of `mask_bits`."""
+    return cast(Any, np.unpackbits(np.asarray(bits, "<u4").view(np.uint8), bitorder="little").astype(bool))
+
+
+def lower_half(a: T) -> T:
+    """The lanes of the lower half: half as many."""
+    return cast(Any, np.split(np.asarray(a), 2)[0])
+
+
+def upper_half(a: T) -> T:
+    """The lanes of the upper half: half as many."""
+    return cast(Any, np.split(np.asarray(a), 2)[1])
+
+
 def trailing_zeros(a: U32) -> U32:
     """How many zero bits lie below the lowest set bit; 32 for 0."""
     low = np.asarray(a) & (~np.asarray(a) + np.uint32(1))

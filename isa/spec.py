@@ -137,6 +137,8 @@ class Instruction:
     """Whether the result is written to lanes that are off, too."""
     fault: int
     """The published exception of the lanes in a `Fault` result."""
+    also: tuple[str, ...] = ()
+    """Other spellings of the mnemonic, which assemble but are never printed."""
     forms: tuple[Form, ...] = field(default=(), repr=False)
 
     @property
@@ -210,10 +212,10 @@ class Form:
         chosen = zip(self.instruction.suffixes, self.room, strict=True)
         return tuple(suffix.place.get(word) if able else 0 for suffix, able in chosen)
 
-    def mnemonic(self, suffixes: tuple[int, ...]) -> str:
-        """The mnemonic with its suffixes."""
+    def mnemonic(self, suffixes: tuple[int, ...], spelling: str = "") -> str:
+        """The mnemonic, or another spelling of it, with its suffixes."""
         chosen = zip(self.instruction.suffixes, suffixes, strict=True)
-        return self.instruction.mnemonic + "".join(suffix.text(value) for suffix, value in chosen)
+        return (spelling or self.instruction.mnemonic) + "".join(suffix.text(value) for suffix, value in chosen)
 
     def choices(self) -> Iterator[tuple[int, ...]]:
         """All combinations of suffix values that this layout has room for."""
@@ -291,7 +293,8 @@ class Table:
         for form in instruction.forms:
             self.by_opcode.setdefault(instruction.opcode, []).append(form)
             for chosen in form.choices():
-                self.by_mnemonic.setdefault(form.mnemonic(chosen), []).append((form, chosen))
+                for spelling in (instruction.mnemonic, *instruction.also):
+                    self.by_mnemonic.setdefault(form.mnemonic(chosen, spelling), []).append((form, chosen))
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
@@ -383,6 +386,7 @@ def insn(
     immediate: bool = True,
     all_lanes: bool = False,
     fault: int = 0,
+    also: tuple[str, ...] = (),
     Item: Any = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -390,7 +394,8 @@ def insn(
 
     `ex` is one or more examples `a=1.5 b=2.25 | d=3.75`: operand values before, results after. `statics`
     bind parameters of the body that are constants of this member of a family. `immediate=False` forbids
-    the immediate layout. Raises TypeError when the parts do not fit each other.
+    the immediate layout. `also` are other spellings of the mnemonic. Raises TypeError when the parts do not
+    fit each other.
     """
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -423,6 +428,7 @@ def insn(
             access=access,
             all_lanes=all_lanes,
             fault=fault,
+            also=also,
         )
         fixed_bits = operands.OPCODE.mask | sum(place.mask for place in (fixed or {}))
         layouts = [True] if ":imm}" in pattern else _layouts(kinds)
@@ -513,6 +519,7 @@ _FIELDS = {
     "s1": operands.SOURCES[1],
     "s2": operands.SOURCES[2],
     "13:10": Field(13, 10),
+    "10:3": Field(10, 3),
     "7:0": Field(7, 0),
     "49:46": Field(49, 46),
 }
