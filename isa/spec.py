@@ -415,7 +415,7 @@ def _words(hint: Any) -> int:
 
 
 def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str], immediate: bool) -> Source:
-    floating = hint.dtype.kind == "f"
+    floating = hint.format is not None
     flags = SourceFlags(
         either=bank == "v",
         last=immediate and len(sources) < 3 and name == sources[-1],
