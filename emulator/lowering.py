@@ -312,7 +312,11 @@ def _convert(builder: Any, sig: Any, a: Any, kind: Any) -> Any:
     return (builder.sext if source.dtype.kind == "i" else builder.zext)(a, target.llvm)
 
 
-@primitive(numerics.reinterpret, lambda a, kind: a.like(kind.value.dtype))
+def _reinterpret_type(a: Any, kind: Any) -> Any:
+    return LaneVector(kind.value.dtype, a.lanes * a.dtype.itemsize // kind.value.dtype.itemsize)
+
+
+@primitive(numerics.reinterpret, _reinterpret_type)
 def _reinterpret(builder: Any, sig: Any, a: Any, kind: Any) -> Any:
     return builder.bitcast(a, sig.return_type.llvm)
 

@@ -35,9 +35,14 @@ class Format:
         return self.mantissa + self.padding
 
     @property
+    def width(self) -> int:
+        """All bits, padding included."""
+        return self.exponent + self.low + 1
+
+    @property
     def sign(self) -> int:
         """The sign bit."""
-        return 1 << (self.exponent + self.low)
+        return 1 << (self.width - 1)
 
     @property
     def exponents(self) -> int:

@@ -108,6 +108,54 @@ class F32(Lanes):
     flushes = True
 
 
+class F16(Lanes):
+    """IEEE-754 binary16 in the low half of a register, as its bits."""
+
+    dtype = np.dtype(np.uint32)
+    words = 1
+    format = formats.F16
+
+
+class BF16(Lanes):
+    """bfloat16 in the low half of a register, as its bits."""
+
+    dtype = np.dtype(np.uint32)
+    words = 1
+    format = formats.BF16
+
+
+class TF32(Lanes):
+    """binary32 without its last 13 bits, as its bits."""
+
+    dtype = np.dtype(np.uint32)
+    words = 1
+    format = formats.TF32
+
+
+class E4M3(Lanes):
+    """An 8-bit float with 3 bits of mantissa, no infinity, in the low byte of a register, as its bits."""
+
+    dtype = np.dtype(np.uint32)
+    words = 1
+    format = formats.E4M3
+
+
+class E5M2(Lanes):
+    """An 8-bit float with 2 bits of mantissa in the low byte of a register, as its bits."""
+
+    dtype = np.dtype(np.uint32)
+    words = 1
+    format = formats.E5M2
+
+
+class E2M1(Lanes):
+    """A 4-bit float with 1 bit of mantissa, no infinity and no NaN, in the low bits of a register."""
+
+    dtype = np.dtype(np.uint32)
+    words = 1
+    format = formats.E2M1
+
+
 class F16x2(Lanes):
     """Two IEEE-754 binary16 in a register, as their bits."""
 

@@ -40,7 +40,7 @@ def convert(a: Lanes, kind: type[L]) -> L:
 
 
 def reinterpret(a: Lanes, kind: type[L]) -> L:
-    """The same bits read as another kind of the same width."""
+    """The same bits read as another kind; two halves in a register are two elements, a register is one."""
     return cast(Any, np.asarray(a).view(kind.dtype))
 
 

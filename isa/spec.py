@@ -23,6 +23,8 @@ from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
+Result = TypeVar("Result", bound=Lanes)
+"""The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
 
 TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
@@ -44,6 +46,8 @@ SUFFIXES = {
         Suffix("sat", ".sat", operands.SATURATE),
         Suffix("sign", ".sign", Field(36, 36)),
         Suffix("kp1", ".kp1", Field(0, 0)),
+        Suffix("relu", ".relu", Field(4, 4)),
+        Suffix("satfinite", ".satfinite", Field(13, 13)),
     )
 }
 
@@ -309,6 +313,7 @@ def insn(
     immediate: bool = True,
     all_lanes: bool = False,
     Item: Any = None,
+    Result: Any = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
@@ -326,7 +331,7 @@ def insn(
             raise TypeError(f"{pattern}: a {tag} instruction names its source")
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
-        kinds_of, results = _annotations(body, Item)
+        kinds_of, results = _annotations(body, {"Item": Item, "Result": Result})
         _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
@@ -357,13 +362,16 @@ def insn(
     return register
 
 
-def _annotations(body: Callable[..., Any], item: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """Parameter kinds by name, and the kinds of the results; the type variable Item filled in."""
-    hints = inspect.get_annotations(body, eval_str=True)
-    hints = {name: item if hint is Item else hint for name, hint in hints.items()}
+def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Parameter kinds by name, and the kinds of the results; the type variables of a family filled in."""
+
+    def kind_of(hint: Any) -> Any:
+        return chosen[hint.__name__] if isinstance(hint, TypeVar) else hint
+
+    hints = {name: kind_of(hint) for name, hint in inspect.get_annotations(body, eval_str=True).items()}
     result = hints.pop("return", None)
     if get_origin(result) is tuple:
-        return hints, tuple(item if part is Item else part for part in get_args(result))
+        return hints, tuple(kind_of(part) for part in get_args(result))
     return hints, () if result is None else (result,)
 
 
@@ -503,4 +511,4 @@ def _form(instruction: Instruction, immediate: bool, fixed_bits: int) -> Form:
     return Form(instruction, immediate, mask, value, room)
 
 
-__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "insn"]
+__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "Result", "insn"]
