@@ -182,10 +182,11 @@ class _Glue:
         types_: list[Any] = list(ty) if several else [ty]
         values = cgutils.unpack_tuple(self.builder, value, len(results)) if several else [value]
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
+        mask = self.emsk()  # as it was: emsk may be the first of two destinations
         go_on: Value | None = None
         for kind, part_type, part in zip(results, types_, values, strict=True):
             if isinstance(kind, LaneKind):
-                self.write(next(destinations), kind, part_type, part)
+                self.write(next(destinations), kind, part_type, part, mask)
             elif kind is Emsk:
                 self.write_scalar(ir.Constant(I64, EMSK_ROW), self.builder.extract_element(part, ir.Constant(I32, 0)))
             elif kind is Next:
@@ -209,17 +210,17 @@ class _Glue:
 
     # Results out.
 
-    def write(self, operand: Any, kind: LaneKind, ty: Any, value: Value) -> None:
-        """Write a result to its destination operand."""
+    def write(self, operand: Any, kind: LaneKind, ty: Any, value: Value, mask: Value) -> None:
+        """Write a result to its destination operand, in the lanes of `mask`."""
         builder, slot = self.builder, self.slots[operand.name]
         assert isinstance(operand, RegisterKind)
         parts = cgutils.unpack_tuple(builder, value, len(ty)) if isinstance(ty, types.BaseTuple) else [value]
         for word, row in enumerate(self.rows(kind, ty, parts)):
             if operand.bank == "v":
-                self.write_vector(slot, word, row)
+                self.write_vector(slot, word, row, mask)
             else:
                 place = builder.sub(builder.ptrtoint(self.row(slot, word, I8), I64), self.warp)
-                bits = self.scalar_bits(kind, row)
+                bits = self.scalar_bits(kind, row, mask)
                 if operand.name in self.recipe.emsk_written:
                     bits = builder.and_(bits, builder.load(self.field(WARP, "lanes", I32), align=4))
                 self.write_scalar(place, bits)
@@ -252,7 +253,7 @@ class _Glue:
         nan = builder.icmp_unsigned(">", magnitude, every(float_format.top))
         return builder.select(nan, every(float_format.nan), bits)
 
-    def write_vector(self, slot: int, word: int, row: Value) -> None:
+    def write_vector(self, slot: int, word: int, row: Value, mask: Value) -> None:
         """Write a row to the active lanes."""
         builder = self.builder
         row = row if row.type.count == LANES else spread(builder, row, LANES)
@@ -260,7 +261,6 @@ class _Glue:
         if self.instruction.all_lanes:
             builder.store(row, place, align=64)
             return
-        mask = self.emsk()
         everything = builder.icmp_unsigned("==", mask, ir.Constant(I32, 0xFFFFFFFF))
         with builder.if_else(everything, likely=True) as (whole, some):
             with whole:
@@ -269,11 +269,11 @@ class _Glue:
                 old = builder.load(place, align=64)
                 builder.store(builder.select(builder.bitcast(mask, LANE_BITS), row, old), place, align=64)
 
-    def scalar_bits(self, kind: LaneKind, row: Value) -> Value:
+    def scalar_bits(self, kind: LaneKind, row: Value, mask: Value) -> Value:
         """A result as the one word of a scalar register; a mask of lanes only has bits of active lanes."""
         builder = self.builder
         if kind is Mask and row.type.count == LANES:
-            return builder.and_(builder.bitcast(row, I32), self.emsk())
+            return builder.and_(builder.bitcast(row, I32), mask)
         first = builder.extract_element(row, ir.Constant(I32, 0))
         return builder.sext(first, I32) if kind is Mask else first
 

@@ -445,6 +445,7 @@ _FIELDS = {
     "s1": operands.SOURCES[1],
     "s2": operands.SOURCES[2],
     "13:10": Field(13, 10),
+    "13:6": Field(13, 6),
     "7:0": Field(7, 0),
 }
 _OTHERS: dict[str, Callable[[str, str], Kind]] = {
