@@ -1,11 +1,11 @@
 """What the instructions are: words, text and meaning, in plain Python and numpy."""
 
-from . import bits, control, cross_lane, floating, integer, memory, moves
+from . import bits, control, cross_lane, extended, floating, integer, memory, moves
 from .spec import ISA, DecodeError, Form, Instruction
 
 ISA.check()
 
-FAMILIES = (control, moves, integer, bits, floating, cross_lane, memory)
+FAMILIES = (control, moves, integer, extended, bits, floating, cross_lane, memory)
 """The modules that fill the table, in the manual's order."""
 
 __all__ = ["FAMILIES", "ISA", "DecodeError", "Form", "Instruction"]
