@@ -1,11 +1,35 @@
 """What the instructions are: words, text and meaning, in plain Python and numpy."""
 
-from . import bits, control, cross_lane, extended, floating, integer, memory, moves
+from . import (
+    atomics,
+    bits,
+    control,
+    cross_lane,
+    extended,
+    floating,
+    integer,
+    memory,
+    moves,
+    special,
+    sync,
+)
 from .spec import ISA, DecodeError, Form, Instruction
 
 ISA.check()
 
-FAMILIES = (control, moves, integer, extended, bits, floating, cross_lane, memory)
+FAMILIES = (
+    control,
+    sync,
+    moves,
+    integer,
+    extended,
+    bits,
+    floating,
+    special,
+    cross_lane,
+    memory,
+    atomics,
+)
 """The modules that fill the table, in the manual's order."""
 
 __all__ = ["FAMILIES", "ISA", "DecodeError", "Form", "Instruction"]

@@ -1,6 +1,6 @@
-"""Integer arithmetic of the rarer kinds: saturation, high halves, 24-bit factors, division, 64-bit fields, carries.
+"""Integer arithmetic of the rarer kinds: saturation, high halves, 24-bit factors, 64-bit fields, carries.
 
-Opcodes: scalar 0x08d to 0x08f and 0x094 to 0x097, vector 0x22d to 0x22f, 0x282 to 0x285 and 0x299 to 0x29c. Bits
+Opcodes: scalar 0x08d to 0x08f and 0x095 to 0x097, vector 0x22d to 0x22f, 0x283 to 0x285 and 0x299 to 0x29c. Bits
 36:34 tell instructions of one or two sources apart, bits 4:0 those of three.
 """
 
@@ -15,8 +15,6 @@ from .lanes import B32, F32, S32, S64, U32, U64, Lanes, Mask
 from .numerics import (
     constant,
     convert,
-    divide,
-    divide_u32,
     leading_zeros,
     mul_high,
     mul_high_i64,
@@ -32,7 +30,6 @@ from .spec import Item, insn
 
 TIX = ("defined", "semantics TIX")
 UNARY, BINARY, TERNARY = "{d:D}, {a:S}", "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
-_TYPES: tuple[tuple[str, Any], ...] = (("u32", U32), ("i32", S32), ("u64", U64), ("i64", S64))
 _THIRD = Field(2, 0)
 """What tells instructions apart whose mask stands in 10:3."""
 
@@ -168,42 +165,6 @@ def mad24_sat(a: S32, b: S32, c: S32) -> S32:
     """d = c + bits 47:16 of the product of the low 24 bits of a and of b, or the nearest number that 32 bits hold."""
     product = (low_24(a, S32, S64) * low_24(b, S32, S64)) >> 16
     return saturate_i32(product + convert(c, S64))
-
-
-# Division. By zero the quotient is all ones and the remainder a: the virtual ISA leaves both open.
-
-
-def divide_u64(a: U64, b: U64) -> U64:
-    """a / b, rounded down; b is not zero."""
-    return divide(a, b)
-
-
-def quotient_of(a: Any, b: Any, unsigned: type[Any], over: Callable[[Any, Any], Any]) -> Any:
-    """a / b rounded to zero, for one of the four types; b is not zero."""
-    magnitude = over(reinterpret(where(a < 0, -a, a), unsigned), reinterpret(where(b < 0, -b, b), unsigned))
-    return where((a < 0) ^ (b < 0), -magnitude, magnitude)
-
-
-for _n, (_name, _item) in enumerate(_TYPES):
-    _signed = _item in (S32, S64)
-    _common: dict[str, Any] = {
-        "Item": _item, "kind": _item, "unsigned": U32 if _item.words == 1 else U64,
-        "over": divide_u32 if _item.words == 1 else divide_u64,
-    }
-
-    @both(f"div.{_name}", BINARY, **_numbered(0x094, 0x282, ROUNDING, _n), **_common,
-          ex=("a=-7 b=2 | d=-3" if _signed else "a=7 b=2 | d=3", "a=7 b=0 | d=-1"))
-    def div(a: Item, b: Item, kind: type[Any], unsigned: type[Any], over: Callable[[Any, Any], Any]) -> Item:
-        """d = a / b, rounded to zero; all ones for b = 0. The lowest number divided by -1 wraps to itself."""
-        quotient = quotient_of(a, where(b == 0, b | 1, b), unsigned, over)
-        return reinterpret(where(b == 0, ~(quotient & 0), quotient), kind)
-
-    @both(f"rem.{_name}", BINARY, **_numbered(0x094, 0x282, ROUNDING, 4 + _n), **_common,
-          ex=("a=-7 b=2 | d=-1" if _signed else "a=7 b=2 | d=1", "a=7 b=0 | d=7"))
-    def rem(a: Item, b: Item, kind: type[Any], unsigned: type[Any], over: Callable[[Any, Any], Any]) -> Item:
-        """d = a - a / b * b, which has the sign of a; a for b = 0."""
-        quotient = reinterpret(quotient_of(a, where(b == 0, b | 1, b), unsigned, over), kind)
-        return where(b == 0, a, a - quotient * b)
 
 
 # Bits.

@@ -1,4 +1,4 @@
-"""Saturating, high, 24-bit, dividing, 64-bit and carrying integer arithmetic against Python's own integers."""
+"""Saturating, high, 24-bit, 64-bit and carrying integer arithmetic against Python's own integers."""
 
 from collections.abc import Callable
 from functools import cache
@@ -21,18 +21,6 @@ def clamp(x: int) -> int:
 def signed(x: int, width: int) -> int:
     x &= (1 << width) - 1
     return x - (x >> width - 1 << width)
-
-
-def to_zero(a: int, b: int) -> int:
-    return abs(a) // abs(b) * (-1 if (a < 0) != (b < 0) else 1)
-
-
-def divided(a: int, b: int) -> int:
-    return to_zero(a, b) if b else -1
-
-
-def remainder(a: int, b: int) -> int:
-    return a - to_zero(a, b) * b if b else a
 
 
 def highest(a: int) -> int:
@@ -100,8 +88,6 @@ MODELS: dict[str, tuple[str, Callable[..., int]]] = {
     "mad24h.u32": ("u24 u24 u32", lambda a, b, c: (a * b >> 16) + c),
     "mad24h.i32": ("i24 i24 i32", lambda a, b, c: (a * b >> 16) + c),
     "mad24h.i32.sat": ("i24 i24 i32", lambda a, b, c: clamp((a * b >> 16) + c)),
-    **{f"div.{kind}": (f"{kind} {kind}", divided) for kind in ("u32", "i32", "u64", "i64")},
-    **{f"rem.{kind}": (f"{kind} {kind}", remainder) for kind in ("u32", "i32", "u64", "i64")},
     "bfind.u64": ("u64", highest),
     "bfind.i64": ("i64", highest),
     "bfind.shiftamt.u64": ("u64", left_to_top),
