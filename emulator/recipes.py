@@ -74,7 +74,7 @@ def key_of(recipe: Recipe) -> str:
         for kind in instruction.kinds
     ]
     bindings = [(binding.name, binding.kind, binding.operand, binding.static) for binding in instruction.bindings]
-    vocabulary = (numerics.flush, numerics.saturate) if recipe.suffixes else ()
+    vocabulary = [numerics.RESULT_SUFFIXES[name] for name in recipe.suffixes if name in numerics.RESULT_SUFFIXES]
     return fingerprint(
         "handler",
         instruction.body,

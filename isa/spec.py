@@ -23,6 +23,8 @@ from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
+Result = TypeVar("Result", bound=Lanes)
+"""The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
 
 TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
@@ -86,6 +88,8 @@ SUFFIXES = {
         Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
         Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
         Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
+        Suffix("relu", Field(4, 4), {1: ".relu"}),
+        Suffix("satfinite", Field(13, 13), {1: ".satfinite"}),
     )
 }
 
@@ -388,6 +392,7 @@ def insn(
     fault: int = 0,
     also: tuple[str, ...] = (),
     Item: Any = None,
+    Result: Any = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
@@ -406,7 +411,7 @@ def insn(
             raise TypeError(f"{pattern}: a {tag} instruction names its source")
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
-        kinds_of, results = _annotations(body, Item)
+        kinds_of, results = _annotations(body, {"Item": Item, "Result": Result})
         _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
@@ -439,13 +444,16 @@ def insn(
     return register
 
 
-def _annotations(body: Callable[..., Any], item: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """Parameter kinds by name, and the kinds of the results; the type variable Item filled in."""
-    hints = inspect.get_annotations(body, eval_str=True)
-    hints = {name: item if hint is Item else hint for name, hint in hints.items()}
+def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Parameter kinds by name, and the kinds of the results; the type variables of a family filled in."""
+
+    def kind_of(hint: Any) -> Any:
+        return chosen[hint.__name__] if isinstance(hint, TypeVar) else hint
+
+    hints = {name: kind_of(hint) for name, hint in inspect.get_annotations(body, eval_str=True).items()}
     result = hints.pop("return", None)
     if get_origin(result) is tuple:
-        return hints, tuple(item if part is Item else part for part in get_args(result))
+        return hints, tuple(kind_of(part) for part in get_args(result))
     return hints, () if result is None else (result,)
 
 
@@ -497,7 +505,7 @@ def _words(hint: Any) -> int:
 
 
 def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str], immediate: bool) -> Source:
-    floating = hint.dtype.kind == "f"
+    floating = hint.format is not None
     flags = SourceFlags(
         either=bank == "v",
         last=immediate and len(sources) < 3 and name == sources[-1],
@@ -520,6 +528,7 @@ _FIELDS = {
     "s2": operands.SOURCES[2],
     "13:10": Field(13, 10),
     "10:3": Field(10, 3),
+    "13:6": Field(13, 6),
     "7:0": Field(7, 0),
     "49:46": Field(49, 46),
 }
@@ -597,4 +606,4 @@ def _form(instruction: Instruction, immediate: bool, fixed_bits: int) -> Form:
     return Form(instruction, immediate, mask, value, room)
 
 
-__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "insn"]
+__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "Result", "insn"]

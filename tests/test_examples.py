@@ -64,7 +64,7 @@ def number(text: str, hint: Any) -> int:
     if re.fullmatch(r"-?(inf|nan|\d+\.\d*(e[-+]?\d+)?|\d+e[-+]?\d+)", text):
         value = float(text)
         if value != value:
-            return getattr(hint, "canonical_nan", None) or 0x7FFFFFFF
+            return hint.format.nan if getattr(hint, "format", None) else 0x7FFFFFFF
         dtype = getattr(hint, "dtype", np.dtype(np.float32))
         dtype = dtype if dtype.kind not in "iub" else np.dtype(np.float32)
         with np.errstate(over="ignore"):

@@ -57,6 +57,8 @@ MEANINGS = {
 SUFFIX_MEANINGS = {
     "ftz": "subnormal sources and results become zero of the same sign",
     "sat": "the result is clamped to [0, 1]; NaN becomes +0",
+    "satfinite": "an infinite result becomes the largest finite number of its sign",
+    "relu": "a negative result becomes +0",
     "sign": "the index is signed (inferred); without it, unsigned",
     "kp1": "cache policy; no effect on results",
     "load_order": "memory order and scope of a load",
