@@ -13,16 +13,18 @@ from ..isa.addresses import AddressKind
 from ..isa.effects import Emsk, Fault, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
-from ..isa.operands import RegisterKind, Target
+from ..isa.operands import INDEX_REGISTER, IndexedKind, RegisterKind, Target
 from ..isa.spec import Access, Binding
 from .compiler import Unit, type_of_static
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
-from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of
+from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
 ROW_TYPE = ir.VectorType(I32, LANES)
 LANE_BITS = ir.VectorType(I1, LANES)
 WIDE = ir.VectorType(I64, LANES)
+INVALID_VREG = 5
+"""Published exception code."""
 
 
 def compile_handler(key: str, recipe: Recipe) -> bytes:
@@ -47,6 +49,7 @@ class _Glue:
         self.warp, self.record = self.unit.entry.args
         self.slots = operand_slots(self.instruction)
         self.lanes = self.instruction.lanes
+        self.indexed = {self.slots[kind.name] for kind in self.instruction.kinds if isinstance(kind, IndexedKind)}
 
     def compile(self) -> bytes:
         if self.recipe.build == ISSUE and self.instruction.access:
@@ -68,8 +71,13 @@ class _Glue:
 
     def row(self, slot: int, word: int, pointee: ir.Type) -> Value:
         """A pointer to the row that an operand slot names, `word` rows further."""
-        place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
-        offset = self.builder.zext(self.builder.load(place, align=4), I64)
+        if slot in self.indexed:
+            number = self.builder.load(self.pointer(self.warp, scalar_row(INDEX_REGISTER), I32), align=4)
+            offset = self.builder.mul(self.builder.zext(number, I64), ir.Constant(I64, ROW))
+            offset = self.builder.add(offset, ir.Constant(I64, vector_row(0)))
+        else:
+            place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
+            offset = self.builder.zext(self.builder.load(place, align=4), I64)
         return self.pointer(self.warp, self.builder.add(offset, ir.Constant(I64, ROW * word)), pointee)
 
     def emsk(self) -> Value:
@@ -150,7 +158,16 @@ class _Glue:
 
     # The body.
 
+    def check_index(self) -> None:
+        """Return with a fault if x0 names a register that the kernel has not got."""
+        number = self.builder.load(self.pointer(self.warp, scalar_row(INDEX_REGISTER), I32), align=4)
+        count = self.builder.load(self.field(RECORD, "value", I64), align=8)
+        missing = self.builder.icmp_unsigned(">=", self.builder.zext(number, I64), count)
+        self.fault(self.builder.select(missing, self.emsk(), ir.Constant(I32, 0)), INVALID_VREG, missing)
+
     def _run(self) -> None:
+        if self.indexed:
+            self.check_index()
         if self.instruction.results == (Stop,):  # the schedule reads its operands
             code = self.instruction.body(*[binding.static for binding in self.instruction.bindings])
             if code is Stop.WAIT and self.recipe.build == FAST:  # every operation is complete already
@@ -182,7 +199,9 @@ class _Glue:
         values = cgutils.unpack_tuple(self.builder, value, len(results)) if several else [value]
         for kind, part in zip(results, values, strict=True):
             if kind is Fault:
-                self.fault(self.builder.extract_element(part, ir.Constant(I32, 0)))
+                lanes = self.builder.extract_element(part, ir.Constant(I32, 0))
+                wrong = self.builder.icmp_unsigned("!=", lanes, ir.Constant(I32, 0))
+                self.fault(lanes, self.instruction.fault, wrong)
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
         mask = self.emsk()  # as it was: emsk may be the first of two destinations
         go_on: Value | None = None
@@ -197,11 +216,11 @@ class _Glue:
                 go_on = self.split(self.builder.extract_element(part, ir.Constant(I32, 0)))
         self.builder.ret(self.following() if go_on is None else go_on)
 
-    def fault(self, lanes: Value) -> None:
-        """Return from the handler with a fault if there are lanes that break the instruction's rule."""
+    def fault(self, lanes: Value, code: int, wrong: Value) -> None:
+        """Return from the handler with a fault of these lanes if something is wrong."""
         builder = self.builder
-        with builder.if_then(builder.icmp_unsigned("!=", lanes, ir.Constant(I32, 0)), likely=False):
-            values = {"fault": ir.Constant(I64, self.instruction.fault), "fault_pc": self.record}
+        with builder.if_then(wrong, likely=False):
+            values = {"fault": ir.Constant(I64, code), "fault_pc": self.record}
             for name, value in {**values, "fault_lanes": builder.zext(lanes, I64)}.items():
                 builder.store(value, self.field(WARP, name, I64), align=8)
             builder.ret(ir.Constant(I64, STOP + int(Stop.FAULT)))
@@ -224,7 +243,7 @@ class _Glue:
     def write(self, operand: Any, kind: LaneKind, ty: Any, value: Value, mask: Value) -> None:
         """Write a result to its destination operand, in the lanes of `mask`."""
         builder, slot = self.builder, self.slots[operand.name]
-        assert isinstance(operand, RegisterKind)
+        assert isinstance(operand, RegisterKind | IndexedKind)
         parts = cgutils.unpack_tuple(builder, value, len(ty)) if isinstance(ty, types.BaseTuple) else [value]
         for word, row in enumerate(self.rows(kind, ty, parts)):
             if operand.bank == "v":

@@ -39,7 +39,7 @@ class Suffix:
 
     name: str
     place: Field
-    texts: Mapping[int, str]
+    texts: Mapping[int, str] = field(hash=False)
     hint: bool = False
 
     @property
@@ -465,7 +465,11 @@ def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
     for name, text in places:
         kind, _, where = text.partition("@")
         place = _FIELDS.get(where, operands.DESTINATION)
-        if kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
+        if kind == "ivreg":
+            written = name not in hints
+            made.append(operands.IndexedKind(name, written=written))
+            _ = next(outputs) if written else None
+        elif kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
             made.append(operands.RegisterKind(name, kind[0], _words(next(outputs)), place, written=True))
         elif kind in ("vreg", "sreg"):
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
@@ -491,7 +495,7 @@ def _check_pattern(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
         kind = text.split("@", maxsplit=1)[0]
         if kind not in _KINDS:
             raise TypeError(f"{pattern}: no operand kind is called {kind}; there are {', '.join(_KINDS)}")
-        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints)
+        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg", "ivreg") and name not in hints)
         written += is_result
         if not is_result and name not in hints and kind not in _READ_ELSEWHERE:
             raise TypeError(f"{pattern}: the body does not read {name}")
@@ -542,6 +546,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "lanespecial": lambda name, where: operands.NamedKind(name, operands.LANE_SPECIALS, 1, operands.SOURCES[0]),
     "vmem": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
     "vmem64": lambda name, where: addresses.AddressKind(name, index_bank=None, base_bank="v", base_words=2),
+    "vmem_hint": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
     "vmem_element": lambda name, where: addresses.ElementAddress(
         name, int(where), index_bank="v", base_bank="s", base_words=2
     ),
@@ -556,9 +561,9 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
 }
 
 
-_KINDS = ("vreg", "sreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
-_READ_ELSEWHERE = ("target", "waits", "data")
-"""Operands that the schedule may read instead of the body."""
+_KINDS = ("vreg", "sreg", "ivreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
+_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
+"""Operands that the schedule may read instead of the body, or nobody."""
 
 
 def _bindings(

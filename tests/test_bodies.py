@@ -19,11 +19,14 @@ from m890.isa.lanes import LANES
 from m890.isa.operands import (
     CLOCKS,
     EMSK,
+    INDEX_REGISTER,
+    IVREG,
     ONE,
     SCC,
     UNIFORM_SPECIALS,
     VCC,
     ZERO,
+    IndexedKind,
     Kind,
     NamedKind,
     Number,
@@ -68,6 +71,8 @@ def plain(form: Any) -> list[Any]:
     for place, kind in enumerate(form.instruction.kinds):
         if isinstance(kind, Source) and form.immediate and kind.flags.last:
             values.append(1)
+        elif isinstance(kind, IndexedKind):
+            values.append(IVREG)
         elif isinstance(kind, NamedKind):
             values.append(Register("s", *next(iter(kind.names.values()))))
         elif isinstance(kind, Source):
@@ -211,6 +216,7 @@ def prepare(random: np.random.Generator, emsk: int, path: int = ALL) -> None:
     b.scramble(random)
     b.path(path, emsk & path)
     b.specials()
+    b.rows[INDEX_REGISTER] = int(random.integers(0, 256))
     b.rows[VCC], b.rows[SCC] = (int(n) for n in random.integers(0, 1 << 32, 2))
     for number, _ in CLOCKS.values():
         b.rows[number : number + 2] = 77

@@ -29,6 +29,7 @@ MEANINGS = {
     "emsk": "execution mask: the lanes that execute now",
     "vcc": "a mask register, like any sreg",
     "scc": "where scalar compares usually write, like any sreg",
+    "x0": "which vector register `ivreg` is",
     "c0x0": "the constant 0; read only",
     "c0x1": "the constant 1; read only",
     "%ntid": "extent of the block on this axis, in threads",
