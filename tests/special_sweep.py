@@ -194,7 +194,7 @@ def exact_key(function: Function, x: float) -> tuple[int, float]:
 def rounded(values: Array, suffix: str) -> Array:
     """Binary64 values as binary32 bits in the rounding of a suffix; NaN canonical."""
     nearest = values.astype(np.float32)
-    back = nearest.astype(np.float64)
+    back = nearest.astype(np.float64) if suffix else values
     if suffix == ".rtn":
         nearest = np.where(back > values, np.nextafter(nearest, np.float32(-np.inf)), nearest)
     if suffix == ".rtp":
@@ -250,7 +250,7 @@ class Record:
     def summary(self) -> dict[str, Any]:
         """As it is kept."""
         return {
-            "proves": meaning(self.name),
+            "proves": MEANINGS[self.name],
             "inputs": self.inputs,
             "wrong": len(self.wrong),
             "decided by mpmath": self.decided_by_mpmath,
@@ -312,3 +312,7 @@ def _collect(function: Any, found: dict[str, str]) -> None:
 def _tokens(function: FunctionType) -> str:
     tokens = tokenize.generate_tokens(io.StringIO(inspect.getsource(function)).readline)
     return " ".join(t.string for t in tokens if t.type in (tokenize.NAME, tokenize.NUMBER, tokenize.OP))
+
+
+MEANINGS = {name: meaning(name) for name in FUNCTIONS}
+"""Of the functions as they were imported, whatever happens to the files while a sweep runs."""
