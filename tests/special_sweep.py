@@ -56,6 +56,8 @@ class Function(NamedTuple):
     known: Callable[[Array], tuple[Array, Array]] = no_known
     """Inputs where a binary64 with the key of the true value is known, and that value."""
     suffixes: tuple[str, ...] = ("",)
+    mirror: Callable[[Array], Array] | None = None
+    """The values at -x from those at x, where that follows."""
 
 
 def reciprocal_odd(x: F32) -> Any:
@@ -97,9 +99,9 @@ FUNCTIONS = {
     "rsqrt": Function(elementary.rsqrt_odd, lambda x: 1 / np.sqrt(x), lambda x: 1 / mpmath.sqrt(x), 2.0**-51),
     "exp2": Function(elementary.exp2_odd, np.exp2, lambda x: mpmath.mpf(2) ** x, 2.0**-48, _exp2_known),
     "log2": Function(elementary.log2_odd, np.log2, lambda x: mpmath.log(x, 2), 2.0**-48),
-    "sin": Function(elementary.sin_odd, np.sin, mpmath.sin, 2.0**-48, _sin_known),
-    "cos": Function(elementary.cos_odd, np.cos, mpmath.cos, 2.0**-48, _cos_known),
-    "tanh": Function(elementary.tanh_odd, np.tanh, mpmath.tanh, 2.0**-48, _tanh_known),
+    "sin": Function(elementary.sin_odd, np.sin, mpmath.sin, 2.0**-48, _sin_known, mirror=np.negative),
+    "cos": Function(elementary.cos_odd, np.cos, mpmath.cos, 2.0**-48, _cos_known, mirror=np.positive),
+    "tanh": Function(elementary.tanh_odd, np.tanh, mpmath.tanh, 2.0**-48, _tanh_known, mirror=np.negative),
 }
 
 
@@ -173,6 +175,15 @@ def key(values: Array) -> Array:
     return bits >> np.uint64(28) << np.uint64(1) | ((bits & np.uint64((1 << 28) - 1)) != 0).astype(np.uint64)
 
 
+def _plainly_same(y: Array, found: Array, bound: float) -> Array:
+    """Whether the two have one key, which no change of y by a relative bound would alter: quick, for nearly all."""
+    margin = np.uint64(bound * 2**53 + 1)
+    bits, own = y.view(np.uint64), found.view(np.uint64)
+    rest = np.uint64((1 << 28) - 1)
+    safe = (bits & rest) - margin < rest - margin - margin
+    return safe & ((bits ^ own) <= rest) & ((own & rest) != 0)
+
+
 def exact_key(function: Function, x: float) -> tuple[int, float]:
     """The key of the true value, and how far that is from where the key changes, in units of the 25th bit."""
     with mpmath.workprec(400):
@@ -191,21 +202,30 @@ def exact_key(function: Function, x: float) -> tuple[int, float]:
     return found, near
 
 
-def rounded(values: Array, suffix: str) -> Array:
-    """Binary64 values as binary32 bits in the rounding of a suffix; NaN canonical."""
+def roundings(values: Array) -> dict[str, Array]:
+    """Binary64 values as binary32 bits in each rounding; NaN canonical."""
     nearest = values.astype(np.float32)
-    back = nearest.astype(np.float64) if suffix else values
-    if suffix == ".rtn":
-        nearest = np.where(back > values, np.nextafter(nearest, np.float32(-np.inf)), nearest)
-    if suffix == ".rtp":
-        nearest = np.where(back < values, np.nextafter(nearest, np.float32(np.inf)), nearest)
-    if suffix == ".rtz":
-        nearest = np.where(np.abs(back) > np.abs(values), np.nextafter(nearest, np.float32(0)), nearest)
-    if suffix == ".rtta":
-        outer = np.nextafter(nearest, np.copysign(np.float32(np.inf), nearest))
-        tie = (np.abs(back) < np.abs(values)) & (values - back == outer.astype(np.float64) - values)
-        nearest = np.where(tie, outer, nearest)
-    return np.where(np.isnan(values), np.uint32(CANONICAL), nearest.view(np.uint32))
+    bits, size, found = nearest.view(np.uint32), np.abs(values), np.abs(nearest).astype(np.float64)
+    inside = bits - (found > size)
+    outside = inside + (found != size)
+    negative = np.signbit(values)
+    outer = (bits + np.uint32(1)).view(np.float32).astype(np.float64)
+    tie = (found < size) & (size - found == np.abs(outer) - size)
+    ways = {
+        "": bits,
+        ".rtz": inside,
+        ".rtn": np.where(negative, outside, inside),
+        ".rtp": np.where(negative, inside, outside),
+        ".rtta": bits + tie,
+    }
+    nan = np.isnan(values)
+    return {suffix: np.where(nan, np.uint32(CANONICAL), way) for suffix, way in ways.items()}
+
+
+def nearest_even(values: Array) -> dict[str, Array]:
+    """The first of the roundings alone."""
+    nearest = values.astype(np.float32)
+    return {"": np.where(np.isnan(nearest), np.uint32(CANONICAL), nearest.view(np.uint32))}
 
 
 @dataclass
@@ -218,23 +238,35 @@ class Record:
     wrong: list[str] = field(default_factory=list[str])
     hardest: tuple[float, str] = (1.0, "")
 
-    def check(self, bits: Array, found: Array, results: list[Array]) -> None:
-        """Compare what the core made of inputs: the binary64 values, and the results of every rounding."""
+    def check(self, bits: Array, found: Array, results: list[Array], y: Array | None = None) -> Array:
+        """Compare what the core made of inputs: the binary64 values, and the results of every rounding.
+
+        y is the reference, if it is known already; it is returned.
+        """
         function = FUNCTIONS[self.name]
         self.inputs += len(bits)
         with np.errstate(all="ignore"):
+            ways = (roundings if len(results) > 1 else nearest_even)(found)
             for suffix, result in zip(function.suffixes, results, strict=True):
-                self._wrong(bits[result != rounded(found, suffix)], suffix)
-            x = bits.view(np.float32).astype(np.float64)
-            certain, value = function.known(x)
-            y = np.where(certain, value, function.numpy(x))
-            error = np.where(certain, 0.0, function.bound)
-            low, high = key(y * (1 - error)), key(y * (1 + error))
+                self._wrong(bits[result != ways[suffix]], suffix)
+            y = function.numpy(bits.view(np.float32).astype(np.float64)) if y is None else y
             numbers = ~np.isnan(y)
             self._wrong(bits[np.isnan(found) == numbers], "NaN")
-            unsure = numbers & ((low != high) | (low != key(found)))
-        for number in np.flatnonzero(unsure):
-            self._decide(function, int(bits[number]), float(x[number]), int(key(found[number : number + 1])[0]))
+            unsure = np.flatnonzero(numbers & ~_plainly_same(y, found, function.bound))
+            if len(unsure):
+                self._compare(function, bits[unsure], y[unsure], found[unsure])
+        return y
+
+    def _compare(self, function: Function, bits: Array, y: Array, found: Array) -> None:
+        """Compare keys with those of both ends of the bracket, and where they do not decide with mpmath's."""
+        x, own = bits.view(np.float32).astype(np.float64), key(found)
+        certain, value = function.known(x)
+        unsure = np.flatnonzero(~certain | (key(value) != own))
+        y, own, known = y[unsure], own[unsure], certain[unsure]
+        low, high = key(y * (1 - function.bound)), key(y * (1 + function.bound))
+        for number in np.flatnonzero(known | (low != high) | (low != own)):
+            place = unsure[number]
+            self._decide(function, int(bits[place]), float(x[place]), int(own[number]))
 
     def _decide(self, function: Function, bits: int, x: float, found: int) -> None:
         self.decided_by_mpmath += 1
@@ -271,13 +303,16 @@ def sweep(name: str, start: int = 0, stride: int = 1) -> Record:
     odd = chip.empty(CHUNK, np.float64)
     with odd_instruction(function):
         compiled = chip.assemble(kernel(lines))["sweep"]
-        for first in range(start, 1 << 32, CHUNK * stride):
-            compiled[CHUNK // 1024, 1024](first, stride, *results, odd)
-            bits = (np.arange(CHUNK, dtype=np.uint64) * np.uint64(stride) + np.uint64(first)).astype(np.uint32)
-            arrays = [bits, np.asarray(odd), *[np.asarray(result) for result in results]]
-            for at in range(0, CHUNK, SLICE):
-                part, found, *rounded_parts = [array[at : at + SLICE] for array in arrays]
-                record.check(part, found, rounded_parts)
+        for first in range(start, 1 << 31, CHUNK * stride):
+            references: list[Array | None] = [None] * (CHUNK // SLICE)
+            for half in (first, first + (1 << 31)):
+                compiled[CHUNK // 1024, 1024](half, stride, *results, odd)
+                bits = (np.arange(CHUNK, dtype=np.uint64) * np.uint64(stride) + np.uint64(half)).astype(np.uint32)
+                arrays = [bits, np.asarray(odd), *[np.asarray(result) for result in results]]
+                for n in range(CHUNK // SLICE):
+                    part, found, *parts = [array[n * SLICE : (n + 1) * SLICE] for array in arrays]
+                    y = record.check(part, found, parts, references[n])
+                    references[n] = function.mirror(y) if function.mirror else None
     return record
 
 
