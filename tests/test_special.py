@@ -36,7 +36,7 @@ from test_exact_f32 import (
     value_of,
 )
 
-from m890.isa import elementary
+from m890.isa import constants, elementary
 from m890.isa.numerics import narrow
 
 ANY = st.one_of(st.sampled_from(SPECIAL), st.integers(0, 0xFFFFFFFF))
@@ -287,6 +287,35 @@ def test_error_of_the_sum(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             ratio = true / (mpmath.mpf(float(high)) + mpmath.mpf(float(low)))
             ratio /= mpmath.mpf(2) ** mpmath.nint(mpmath.log(ratio, 2))  # of exp2 the power of two comes later
             assert abs(ratio - 1) < mpmath.mpf(2) ** BOUNDS[name], x
+
+
+def bits_of(value: float) -> int:
+    """Significant bits of a binary64."""
+    numerator = abs(Fraction(value).numerator)
+    return numerator.bit_length() - (numerator & -numerator).bit_length() + 1 if numerator else 0
+
+
+def test_pieces_have_exact_products() -> None:
+    """Every product that is taken to be exact fits in 53 bits."""
+    assert all(bits_of(c) + 24 <= 53 for c in constants.RECIPROCAL.values.tolist())
+    for table in (constants.FAR_FIRST, constants.FAR_SECOND, constants.FAR_THIRD):
+        assert all(bits_of(piece) + 24 <= 53 for piece in table.values.tolist())
+    assert bits_of(constants.STEP_FIRST) + 12 <= 53
+    assert max(bits_of(constants.ARC_FIRST), bits_of(constants.ARC_SECOND)) + 20 <= 53
+    assert 40 * constants.STEPS_PER_UNIT < 1 << 12
+    assert 32768 * constants.STEPS_PER_RADIAN < 1 << 20
+
+
+def test_tables_are_larger_than_what_is_added() -> None:
+    """A fast sum needs the larger number first, or 0."""
+    starts = 1 + np.arange(constants.LOG_STEPS) / constants.LOG_STEPS
+    for edge in (starts, starts + 1 / constants.LOG_STEPS):
+        product = np.abs(edge * constants.RECIPROCAL.values - 1) * 1.45
+        for exponent in range(-150, 128):
+            logarithm = np.abs(exponent + constants.LOG_HIGH.values)
+            assert ((logarithm == 0) | (logarithm > product)).all()
+    sines = np.abs(constants.SINE_HIGH.values)
+    assert ((sines == 0) | (sines > 3.15 / constants.TURN)).all()
 
 
 # Integer division.
