@@ -1,11 +1,41 @@
 """What the instructions are: words, text and meaning, in plain Python and numpy."""
 
-from . import bits, control, division, floating, integer, memory, moves, special
+from . import (
+    atomics,
+    bits,
+    control,
+    convert,
+    cross_lane,
+    division,
+    floating,
+    integer,
+    memory,
+    moves,
+    packed,
+    packing,
+    special,
+    sync,
+)
 from .spec import ISA, DecodeError, Form, Instruction
 
 ISA.check()
 
-FAMILIES = (control, moves, integer, division, bits, floating, special, memory)
+FAMILIES = (
+    control,
+    sync,
+    moves,
+    integer,
+    division,
+    bits,
+    floating,
+    special,
+    packed,
+    convert,
+    packing,
+    cross_lane,
+    memory,
+    atomics,
+)
 """The modules that fill the table, in the manual's order."""
 
 __all__ = ["FAMILIES", "ISA", "DecodeError", "Form", "Instruction"]
