@@ -136,6 +136,11 @@ def square_root(a: T) -> T:
     return cast(Any, np.sqrt(np.asarray(a)))
 
 
+def unsigned_quotient(a: T, b: T) -> T:
+    """a / b rounded down, of unsigned integers; b is not 0."""
+    return _np.floor_divide(a, b)
+
+
 def product_error(a: F64, b: F64, product: F64) -> F64:
     """a * b - product, exact, where product is a * b rounded; for values whose products are far from the limits."""
     x, y, p = np.asarray(a), np.asarray(b), np.asarray(product)
