@@ -137,7 +137,14 @@ def family(form: Any) -> Any:
     """What forms have in common whose code differs in statics alone: roundings, relations."""
     instruction = form.instruction
     kinds = tuple((binding.name, binding.kind) for binding in instruction.bindings)
-    return form.immediate, instruction.lanes, instruction.body.__code__, kinds, instruction.results, instruction.suffixes
+    return (
+        form.immediate,
+        instruction.lanes,
+        instruction.body.__code__,
+        kinds,
+        instruction.results,
+        instruction.suffixes,
+    )
 
 
 FIRST_OF_FAMILY = {id(form) for form in {family(form): form for form in reversed(FORMS)}.values()}
