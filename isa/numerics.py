@@ -121,11 +121,6 @@ def shift_right(a: T, count: U32) -> T:
     return moved if kind.kind == "i" else _np.where(count >= width, 0, moved).astype(kind)
 
 
-def divide(a: U64, b: U64) -> U64:
-    """a / b, rounded down; b is not zero."""
-    return cast(Any, np.asarray(a) // np.asarray(b))
-
-
 def fused(a: F32, b: F32, c: F32) -> F32:
     """a * b + c with one rounding, to nearest even."""
     return convert(fma_odd(a, b, c, RTTE), F32)
