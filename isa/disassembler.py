@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .addresses import COARSE, offset_bytes
+from .arguments import escape
 from .diagnostics import Failure
-from .directives import escape
 from .encoding import register_mask
 from .operands import Address, Register, Target, register_text
 from .program import Kernel, Module, lay_out
