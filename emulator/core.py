@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
 from ..isa.operands import CLOCKS, LAST_SREG, UNIFORM_SPECIALS
+from ..isa.program import CODE_BASE, TEXT_BASE
 from .paths import drop_lanes, park, reach, rotate, run_lowest, runnable, waits_elsewhere, wake_all
 from .primitives import (
     block_at,
@@ -65,7 +66,7 @@ SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(S
 ACCESS, STOP_EVENTS = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS)
 OUT_OF_RANGE, MISALIGNED, READ_DENIED, WRITE_DENIED = 11, 12, 20, 21
 TSM_OUT_OF_RANGE, TSM_MISALIGNED = 9, 10
-BARRIER_PARAMETER = 2
+INVALID, CANDIDATE_MASK, BARRIER_PARAMETER, NO_CODE = 0, 1, 2, 16
 """Published exception codes."""
 
 
@@ -169,7 +170,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     launch, block = launch_at(launch_address), block_at(block_address)
     base = block.warps + index * launch.warp_stride
     warp = warp_at(base)
-    warp.pc, warp.limit, warp.launch, warp.index = launch.program, STOP, launch_address, index
+    warp.pc, warp.limit, warp.launch, warp.index = launch.start, STOP, launch_address, index
     warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
     warp.resolve, warp.resolve_tsm = launch.resolve, launch.resolve_tsm
     warp.state, warp.paths, warp.spin, warp.rotated = READY, 0, 0, 0
@@ -407,6 +408,31 @@ def split(base: int) -> None:
     warp.pc = stay
     park(base)
     run_lowest(base)
+
+
+def jump(base: int, record_address: int, mask: int) -> int:
+    """The record at the code address that the lanes of mask have in the warp's addresses; or STOP + FAULT."""
+    warp = warp_at(base)
+    launch = launch_at(warp.launch)
+    address, apart = 0, 0
+    for lane in range(LANES - 1, -1, -1):
+        if mask >> lane & 1:
+            address = read64(base + ADDRESS + 8 * lane)
+    for lane in range(LANES):
+        if mask >> lane & 1 and read64(base + ADDRESS + 8 * lane) != address:
+            apart |= 1 << lane
+    code, record = 0, launch.start + (address - CODE_BASE) // 8 * RECORD_SIZE
+    if mask == 0:
+        return record_address + RECORD_SIZE
+    if address >= TEXT_BASE and address < TEXT_BASE + 8 * launch.text_words:
+        record = launch.program + (address - TEXT_BASE) // 8 * RECORD_SIZE
+    elif address < CODE_BASE or address >= CODE_BASE + 8 * launch.kernel_words:
+        code = NO_CODE
+    if apart == 0 and code == 0 and address & 7 == 0:
+        return record
+    warp.fault, warp.fault_pc = CANDIDATE_MASK if apart != 0 else code, record_address
+    warp.fault_lanes = apart if apart != 0 else read32(base + EMSK_ROW)
+    return STOP_FAULT
 
 
 # Addresses: the slow path behind the bounds each record remembers.

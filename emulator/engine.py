@@ -53,6 +53,11 @@ class Engine:
         return self.address(core.resolve_tsm)
 
     @cached_property
+    def jump(self) -> int:
+        """Address of the way from a code address to its record."""
+        return self.address(core.jump)
+
+    @cached_property
     def not_compiled(self) -> int:
         """Address of the handler that asks for compilation."""
         return self.address(core.not_compiled)

@@ -87,7 +87,7 @@ def _stopped(plan: Plan, reason: int) -> None:
         return
     if reason == Stop.COMPILE:
         program = plan.program
-        program.fill(plan.engine, program.recipes[program.offset_of(pc) // 8], compile=True)
+        program.fill(plan.engine, program.recipes[program.index_of(pc)], compile=True)
         return
     slot, index = int(launch["stop_slot"][0]), int(launch["stop_warp"][0])
     if reason in (Stop.FAULT, Stop.TRAP):

@@ -107,9 +107,18 @@ def escape(content: bytes) -> str:
     return "".join(chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in content)
 
 
-def kernel_of(arguments: Arguments) -> Code:
-    """The kernel that a directive is about; raises Failure outside of one."""
+def code_of(arguments: Arguments) -> Code:
+    """The kernel or function that a directive is about; raises Failure outside of one."""
     code = arguments.unit.code
     if code is None:
         raise arguments.unit.needs_kernel(f"{arguments.statement.operation} before the first kernel")
+    return code
+
+
+def kernel_of(arguments: Arguments) -> Code:
+    """The kernel that a directive is about; raises Failure elsewhere."""
+    code = code_of(arguments)
+    if code.is_function:
+        operation = arguments.statement.operation
+        raise Failure(f"{operation} belongs to a kernel, not to function {code.name}", "a launch asks only kernels")
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .arguments import NAME, Argument, Arguments, kernel_of
+from .arguments import NAME, Argument, Arguments, code_of, kernel_of
 from .diagnostics import Failure, nearest
 from .operands import Register
 from .program import MAX_PARAMETER_BYTES, SCALAR_TYPES, Line
@@ -36,17 +36,32 @@ def arch(arguments: Arguments) -> None:
 
 def kernel(arguments: Arguments) -> None:
     """`.kernel NAME`: what follows belongs to this kernel."""
-    unit = arguments.unit
-    unit.code, unit.in_data = Code("", arguments.statement.place), False  # whatever the name: a kernel begins
+    _begin(arguments, is_function=False)
+
+
+def func(arguments: Arguments) -> None:
+    """`.func NAME`: what follows belongs to this device function."""
+    _begin(arguments, is_function=True)
+
+
+def _begin(arguments: Arguments, *, is_function: bool) -> None:
+    """A kernel or function begins, even if something is wrong with its name."""
+    unit, place = arguments.unit, arguments.statement.place
+    unit.code, unit.in_data = Code("", place, is_function), False
     arguments.expect(1, 1)
     name = arguments.name(0)
     check_free(name)
-    old = unit.codes.get(name)
-    code = unit.code = Code(name, arguments.statement.place)
+    old, symbol = unit.codes.get(name), unit.names.get(name)
+    code = unit.code = Code(name, place, is_function)
     if old is not None:
+        same = "functions" if old.is_function else "kernels"
+        what = f"two {same} {name}" if old.is_function == is_function else f"a kernel and a function {name}"
         where = f"the first is at {old.place.source.name}:{old.place.line}"
-        raise arguments.wrong(0, f"there are two kernels {name}", where)
+        raise arguments.wrong(0, f"there are {what}", where)
     unit.codes[name] = code
+    if symbol is not None and is_function:
+        where = f"defined at {symbol.place.source.name}:{symbol.place.line}"
+        raise arguments.wrong(0, f"{name} is already {symbol.what}", where)
 
 
 def param(arguments: Arguments) -> None:
@@ -108,14 +123,14 @@ def maxntid(arguments: Arguments) -> None:
 
 def vregs(arguments: Arguments) -> None:
     """`.vregs N`: how many vector registers a lane gets, instead of what the words use."""
-    code = kernel_of(arguments)
+    code = code_of(arguments)
     arguments.expect(1, 1)
     code.vregs = arguments.integer(0, 0, 256)
 
 
 def sregs(arguments: Arguments) -> None:
     """`.sregs N`: how many scalar registers a warp gets, instead of what the words use."""
-    code = kernel_of(arguments)
+    code = code_of(arguments)
     arguments.expect(1, 1)
     code.sregs = arguments.integer(0, 0, 192)
 
@@ -166,7 +181,7 @@ def file(arguments: Arguments) -> None:
 
 def loc(arguments: Arguments) -> None:
     """`.loc LINE`: the next words come from this line of `.file`."""
-    code = kernel_of(arguments)
+    code = code_of(arguments)
     arguments.expect(1, 1)
     if arguments.unit.file is None:
         raise Failure(".loc needs a file", 'name it first: .file "kernel.s"')
@@ -174,16 +189,26 @@ def loc(arguments: Arguments) -> None:
     code.lines.append(Line(8 * len(code.words), arguments.unit.file, number))
 
 
-def accept(arguments: Arguments) -> None:
-    """`.globl NAME`: accepted; every kernel is visible."""
+def globl(arguments: Arguments) -> None:
+    """`.globl NAME`: other objects may refer to it."""
     arguments.expect(1, 64)
     unit, statement = arguments.unit, arguments.statement
+    unit.exported |= {argument.text for argument in arguments.all}
 
     def work() -> None:
         for argument in arguments.all:
             if not unit.knows(argument.text):
                 start = statement.start + argument.start
-                hint = nearest(argument.text, [*unit.codes, *unit.names]) or "a kernel is defined with .kernel NAME"
+                hint = nearest(argument.text, [*unit.codes, *unit.names]) or "a function is defined with .func NAME"
                 raise Failure(f"{argument.text} is not defined", hint, start, start + len(argument.text))
 
     unit.deferred.append(Deferred(unit.code, 0, statement.place, work))
+
+
+def extern(arguments: Arguments) -> None:
+    """`.extern NAME`: another object defines it."""
+    arguments.expect(1, 64)
+    for index in range(len(arguments)):
+        name = arguments.name(index)
+        check_free(name)
+        arguments.unit.externs.add(name)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from .arguments import Arguments, kernel_of
+from .arguments import Arguments, code_of
 from .diagnostics import Failure
 from .encoding import Encoded, register_mask
-from .expressions import Undefined
-from .program import DATA_BASE
+from .expressions import Symbolic, Undefined
+from .program import DATA_BASE, NOP, Relocation
 from .sections import MAX_DATA, Deferred
 from .spec import ISA, DecodeError
-
-NOP = 0x0800000000000000
 
 
 def data(arguments: Arguments) -> None:
@@ -28,25 +26,29 @@ def text(arguments: Arguments) -> None:
     arguments.unit.in_data = False
 
 
-def _append(arguments: Arguments, make: Callable[[int], bytes], size: int) -> None:
+Make = Callable[[int, int], bytes]
+"""Gives the bytes of an argument, by its index and the offset in `.data` where they go."""
+
+
+def _append(arguments: Arguments, make: Make, size: int) -> None:
     """Append the bytes that `make` gives for each argument, at the end of the text if a name is not known yet."""
     unit = arguments.unit
     if not len(arguments):
         raise Failure(f"{arguments.statement.operation} needs a value")
     for index in range(len(arguments)):
         try:
-            unit.add_data(make(index))
+            unit.add_data(make(index, len(unit.data)))
         except Undefined:
             _defer(arguments, make, index, len(unit.data))
             unit.add_data(bytes(size))
 
 
-def _defer(arguments: Arguments, make: Callable[[int], bytes], index: int, offset: int) -> None:
+def _defer(arguments: Arguments, make: Make, index: int, offset: int) -> None:
     unit, statement = arguments.unit, arguments.statement
 
     def work() -> None:
         try:
-            content = make(index)
+            content = make(index, offset)
         except Failure as failure:
             raise failure.within(statement.start, statement.start + len(statement.rest)) from None
         unit.data[offset : offset + len(content)] = content
@@ -63,7 +65,11 @@ def whole(size: int) -> Callable[[Arguments], None]:
             return
         low, high = -(1 << (8 * size - 1)), (1 << 8 * size) - 1
 
-        def make(index: int) -> bytes:
+        def make(index: int, offset: int) -> bytes:
+            value = arguments.number(index)
+            if isinstance(value, Symbolic):
+                _relocate(arguments, index, value, size, offset)
+                return bytes(size)
             value = arguments.integer(index, low, high)
             return (value & high).to_bytes(size, "little")
 
@@ -72,9 +78,18 @@ def whole(size: int) -> Callable[[Arguments], None]:
     return directive
 
 
+def _relocate(arguments: Arguments, index: int, value: Symbolic, size: int, offset: int) -> None:
+    """Note that the linker fills in an address here."""
+    kind = {("", 8): "ABS64", ("lo", 4): "LO32", ("hi", 4): "HI32"}.get((value.part, size))
+    if kind is None:
+        hint = "an address is a .quad; its halves, lo(x) and hi(x), are .word"
+        raise arguments.wrong(index, f"the address of {value.symbol} does not fit here", hint)
+    arguments.unit.data_relocations.append(Relocation(offset, kind, value.symbol, value.addend))
+
+
 def _raw_words(arguments: Arguments, size: int) -> None:
     """`.quad` in a kernel: instruction words as numbers."""
-    code, unit = kernel_of(arguments), arguments.unit
+    code, unit = code_of(arguments), arguments.unit
     if size != 8:
         raise Failure(f"{arguments.statement.operation} cannot stand among instructions", "write .data before it")
     for index in range(len(arguments)):
@@ -103,8 +118,11 @@ def floats(form: str) -> Callable[[Arguments], None]:
         if not arguments.unit.in_data:
             raise Failure(f"{arguments.statement.operation} cannot stand among instructions", "write .data before it")
 
-        def make(index: int) -> bytes:
+        def make(index: int, offset: int) -> bytes:
+            del offset
             value = arguments.number(index)
+            if isinstance(value, Symbolic):
+                raise arguments.wrong(index, f"the address of {value.symbol} is no float")
             if value != value:
                 return bytes.fromhex("ffffff7f") if form == "<f" else bytes.fromhex("ffffffffffffff7f")
             try:
@@ -122,7 +140,7 @@ def strings(end: bytes) -> Callable[[Arguments], None]:
 
     def directive(arguments: Arguments) -> None:
         _data_only(arguments)
-        _append(arguments, lambda index: arguments.string(index) + end, 0)
+        _append(arguments, lambda index, offset: arguments.string(index) + end, 0)
 
     return directive
 
@@ -148,8 +166,9 @@ def align(arguments: Arguments) -> None:
     if size & (size - 1):
         raise arguments.wrong(0, f"{size} is not a power of two")
     if unit.in_data:
+        unit.data_alignment = max(unit.data_alignment, size)
         unit.add_data(bytes(-len(unit.data) % size))
         return
-    code = kernel_of(arguments)
+    code = code_of(arguments)
     while 8 * len(code.words) % size:
         code.add(Encoded(NOP, 0, 0), arguments.statement.place)

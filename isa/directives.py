@@ -40,6 +40,13 @@ _ALL = (
         code_directives.kernel,
     ),
     Directive(
+        ".func",
+        ".func NAME",
+        "A device function begins, which kernels call; what follows belongs to it.",
+        ".func f\n    s.ret sreg[38:39]",
+        code_directives.func,
+    ),
+    Directive(
         ".param",
         ".param TYPE NAME or .param TYPE NAME[COUNT]",
         "The kernel's next argument. NAME then stands for its registers, or for its offset in KM if it has none. "
@@ -153,11 +160,18 @@ _ALL = (
     Directive(
         ".globl",
         ".globl NAME",
-        "Accepted: every kernel is visible. NAME must exist.",
+        "Other objects may refer to the function or data label NAME. Every kernel is visible.",
         ".globl k",
-        code_directives.accept,
+        code_directives.globl,
     ),
-    Directive(".global", ".global NAME", "The same as .globl.", ".global k", code_directives.accept),
+    Directive(".global", ".global NAME", "The same as .globl.", ".global k", code_directives.globl),
+    Directive(
+        ".extern",
+        ".extern NAME, ...",
+        "Another object defines these functions or data labels: m890 link joins the objects.",
+        ".extern f",
+        code_directives.extern,
+    ),
     Directive(
         ".macro",
         ".macro NAME A, B=DEFAULT",

@@ -63,7 +63,6 @@ DIRECTIVES = {
     ".shared": ".tsm",
     ".local": ".private",
     ".entry": ".kernel",
-    ".func": ".kernel",
     ".visible": ".globl",
     ".target": ".arch",
     ".version": ".arch",

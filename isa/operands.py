@@ -524,6 +524,28 @@ class Target(Number):
         return "label, or the signed distance in words"
 
 
+class CodeTarget(Number):
+    """A place in the code: a function or a label in source, in the word its distance in bytes from CODE_BASE."""
+
+    def __init__(self, name: str):
+        super().__init__(name, IMMEDIATE)
+
+    def encode(self, value: Value, immediate: bool) -> int:
+        if not isinstance(value, int):
+            raise OperandError(f"expected a function or a label, found {describe(value)}", "for example f")
+        return super().encode(value, immediate)
+
+    def distance(self, value: int) -> int:
+        """The signed number of bytes from CODE_BASE to the target."""
+        return value - (1 << 32) if value >> 31 else value
+
+    def sample(self, random: Random, immediate: bool) -> int:
+        return random.choice([0, 8, 0xC0000080, 0xFFFFFFFF, random.getrandbits(32)])
+
+    def summary(self) -> str:
+        return "function, label, or the distance in bytes from the kernel's first word"
+
+
 class Lane(Number):
     """A lane number, or 0x20 for the first active lane."""
 

@@ -11,9 +11,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from .effects import Emsk, Next, Split, Stop
+from .effects import Emsk, Jump, Next, Split, Stop
 from .lanes import F32, LANES, LaneKind, Mask
 from .numerics import flush, mask_bits, saturate
+from .program import CODE_BASE
 from .spec import Instruction
 from .widths import Width
 
@@ -100,6 +101,7 @@ def evaluate(
         "laneid": np.arange(LANES, dtype=np.uint32),
         "following": np.array([0], np.uint64),
         "here": np.array([0], np.uint64),
+        "after": np.array([CODE_BASE + 8], np.uint64),
     }
     arguments: list[Any] = []
     with np.errstate(all="ignore"):
@@ -130,7 +132,7 @@ def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -
 
 
 def _result(kind: Any, value: Any, lanes: int, modifiers: Modifiers) -> Any:
-    if kind in (Emsk, Next, Split):
+    if kind in (Emsk, Jump, Next, Split):
         return np.asarray(value)
     if kind is F32:
         value = flush(value) if "ftz" in modifiers.suffixes else value

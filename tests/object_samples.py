@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,16 @@ def sample() -> Module:
 
 def plain(module: Module) -> Any:
     """The module with nothing in it that compares by element."""
-    kernels = [
+    code = [
         [
             (name, value.dtype.str, value.tolist()) if isinstance(value, np.ndarray) else (name, value)
-            for name in Kernel.__slots__
+            for name in [field.name for field in fields(kernel)]
             for value in [getattr(kernel, name)]
         ]
-        for kernel in module.kernels.values()
+        for kernel in [*module.kernels.values(), *module.functions.values()]
     ]
-    return module.arch, list(module.kernels), kernels, module.data, module.data_symbols
+    data = module.data, module.data_symbols, module.data_relocations, module.data_alignment
+    return module.arch, list(module.kernels), list(module.functions), code, data, module.exported
 
 
 GOOD = objectfile.write(sample())
