@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..isa.assembler import assemble
+from ..isa.linker import missing_text
 from ..isa.objectfile import read
 from ..isa.program import Kernel, Module
 from . import arguments
@@ -114,6 +115,9 @@ class LoadedModule:
                 f"the object is for {module.arch}, {chip.profile.name} is {chip.profile.arch}: "
                 f"change .arch or choose another chip"
             )
+        lacks = missing_text(module)
+        if lacks:
+            raise LaunchError(f"the module {lacks}")
         self.chip, self.module = chip, module
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
         self.text = module.text() if module.functions else np.zeros(0, np.uint64)
