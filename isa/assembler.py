@@ -20,7 +20,7 @@ from .operands import Address, CodeTarget, Target, Value
 from .program import CODE_BASE, Module, Relocation
 from .sections import ENTRY_SREGS, Code, Deferred, Unit
 from .source import Reader, Statement, read_lines
-from .spec import ISA
+from .spec import ISA, DecodeError
 from .syntax import constant, counter, operand, split
 
 LAST_INSTRUCTIONS = frozenset(("s.exit", "simt.exit", "s.cbr", "s.trap", "s.ret", "s.cbr.ind", "simt.cbr.ind"))
@@ -196,7 +196,7 @@ class Assembler:
         else:
             texts = [text.strip() for text in rest.split(",")] if rest else []
         values = self._values(texts, statement, waits=candidates[0].waits)
-        if "[" in rest:
+        if "[" in rest and statement.words is None:  # a listing's bytes say what is meant
             self._check_offsets(values, texts, statement)
         place, symbol = self._take_symbol(values, candidates, statement)
         try:
@@ -209,11 +209,8 @@ class Assembler:
                 raise _at_operand(failure, statement, place)
             kind = {"": "CALL32", "lo": "LO32", "hi": "HI32"}[symbol.part]
             code.relocations.append(Relocation(8 * index, kind, symbol.symbol, symbol.addend))
-        filled = 0xFFFFFFFF if symbol is not None else 0  # the linker decides on these bits
-        if statement.word is not None and (statement.word ^ encoded.bits) & ~filled:
-            start, end = _extent(statement)
-            message = f"the listing gives the word {statement.word:#018x}, but the text means {encoded.bits:#018x}"
-            raise Failure(message, "remove the address and the bytes to assemble the text", start, end)
+        if statement.words is not None:
+            self._compare(encoded.bits, statement, filled=symbol is not None)
         return encoded
 
     def _values(self, texts: list[str], statement: Statement, *, waits: bool) -> list[Value]:
@@ -233,6 +230,18 @@ class Assembler:
                     known[text] = value
             values.append(value)
         return values
+
+    def _compare(self, bits: int, statement: Statement, *, filled: bool) -> None:
+        """Refuse a listing's bytes that are not what its text means, in either order; `filled`: the linker has half."""
+        assert statement.words is not None
+        relevant = ~0xFFFFFFFF if filled else ~0
+        if any((word ^ bits) & relevant == 0 for word in statement.words):
+            return
+        start, end = _extent(statement)
+        lowest, highest = statement.words
+        hint = f"as bytes in memory order {_reading(lowest)}, highest byte first {_reading(highest)}"
+        message = f"the listing gives the word {lowest:#018x}, but the text means {bits:#018x}"
+        raise Failure(message, f"{hint}; remove the address and the bytes to assemble the text", start, end)
 
     def _without_annotation(self, rest: str, candidates: tuple[Candidate, ...]) -> str:
         """The operands without `<what the last one means>`; an address is what it means, not its number."""
@@ -386,6 +395,14 @@ def _mnemonic(word: int) -> str:
         return ISA.decode(word).form.instruction.mnemonic
     except ValueError:
         return ""
+
+
+def _reading(word: int) -> str:
+    """A word as text, or that it is none."""
+    try:
+        return f"they are {ISA.text(word)}"
+    except DecodeError:
+        return "they are no instruction"
 
 
 def _extent(statement: Statement) -> tuple[int, int]:

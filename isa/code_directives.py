@@ -180,9 +180,11 @@ def file(arguments: Arguments) -> None:
 
 
 def loc(arguments: Arguments) -> None:
-    """`.loc LINE`: the next words come from this line of `.file`."""
+    """`.loc LINE` or `.loc LINE, "NAME"`: the next words come from this line of `.file`, which NAME is from now on."""
     code = code_of(arguments)
-    arguments.expect(1, 1)
+    arguments.expect(1, 2)
+    if len(arguments) == 2:
+        arguments.unit.file = arguments.string(1).decode("utf-8", "surrogateescape")
     if arguments.unit.file is None:
         raise Failure(".loc needs a file", 'name it first: .file "kernel.s"')
     number = arguments.integer(0, 0, (1 << 31) - 1)

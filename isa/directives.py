@@ -155,7 +155,11 @@ _ALL = (
         code_directives.file,
     ),
     Directive(
-        ".loc", ".loc LINE", "The next words come from this line of .file.", '.file "a.s"\n.loc 12', code_directives.loc
+        ".loc",
+        '.loc LINE or .loc LINE, "NAME"',
+        "The next words come from this line of .file, which NAME is from now on.",
+        '.loc 12, "a.s"',
+        code_directives.loc,
     ),
     Directive(
         ".globl",

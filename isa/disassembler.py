@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .addresses import COARSE, offset_bytes
-from .arguments import escape
 from .diagnostics import Failure
 from .encoding import register_mask
 from .operands import Address, CodeTarget, Register, Target, register_text
@@ -19,6 +18,7 @@ from .program import DATA_ALIGNMENT, Function, Kernel, Module, Relocation, lay_o
 from .relocations import DATA, KINDS, missing
 from .sections import check_free
 from .spec import ISA, Decoded, DecodeError
+from .strings import escape
 
 _NAME = re.compile(r"[A-Za-z_.$][\w.$]*", re.ASCII)
 _INDENT = " " * 8
