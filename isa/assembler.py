@@ -239,9 +239,9 @@ class Assembler:
             return
         start, end = _extent(statement)
         lowest, highest = statement.words
-        hint = f"as bytes in memory order {_reading(lowest)}, highest byte first {_reading(highest)}"
+        hint = f"lowest byte first: {_reading(lowest)}; highest first: {_reading(highest)}"
         message = f"the listing gives the word {lowest:#018x}, but the text means {bits:#018x}"
-        raise Failure(message, f"{hint}; remove the address and the bytes to assemble the text", start, end)
+        raise Failure(message, hint, start, end)
 
     def _without_annotation(self, rest: str, candidates: tuple[Candidate, ...]) -> str:
         """The operands without `<what the last one means>`; an address is what it means, not its number."""
@@ -400,9 +400,9 @@ def _mnemonic(word: int) -> str:
 def _reading(word: int) -> str:
     """A word as text, or that it is none."""
     try:
-        return f"they are {ISA.text(word)}"
+        return ISA.text(word)
     except DecodeError:
-        return "they are no instruction"
+        return "no instruction"
 
 
 def _extent(statement: Statement) -> tuple[int, int]:

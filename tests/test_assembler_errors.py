@@ -265,8 +265,7 @@ hint: name it first: .file "kernel.s"
 50: c9 00 04 00 e0 00 01 c9  s.nop
                              ^~~~~
 error: the listing gives the word 0xc90100e0000400c9, but the text means 0x0800000000000000
-hint: as bytes in memory order they are vmem.ld.b32x4.kp1 vreg[4:7], [0x0 + vreg3 * 0x10] @sreg[6:7], \
-highest byte first they are no instruction; remove the address and the bytes to assemble the text
+hint: lowest byte first: vmem.ld.b32x4.kp1 vreg[4:7], [0x0 + vreg3 * 0x10] @sreg[6:7]; highest first: no instruction
 """
 
 
