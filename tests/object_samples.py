@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from m890.isa import objectfile
+from m890.isa.assembler import assemble
 from m890.isa.program import Kernel, Line, Module, lay_out
 
 
@@ -47,5 +48,34 @@ def plain(module: Module) -> Any:
     data = module.data, module.data_symbols, module.data_relocations, module.data_alignment
     return module.arch, list(module.kernels), list(module.functions), code, data, module.exported
 
+
+def linkable() -> Module:
+    """A module with functions, relocations of every kind, and names that others define."""
+    return assemble(LINKABLE, "f.s")
+
+
+LINKABLE = """
+        .extern sine, numbers
+        .globl  twice, table
+        .func   twice
+        v.add.i32 vreg0, vreg0, vreg0
+loop:   s.cbr   loop
+        s.ret   sreg[38:39]
+        .func   hidden
+        s.call  sreg[38:39], sine
+        s.call  sreg[38:39], twice + 8
+        .kernel k
+        .param  ptr x
+        s.mov.b32 sreg50, lo(hidden)
+        s.mov.b32 sreg51, hi(hidden)
+        s.mov.b32 sreg52, lo(numbers - 8)
+        s.call  sreg[38:39], sreg[50:51]
+        simt.exit
+        .data
+        .byte   1
+        .align  512
+table:  .quad   hidden, sine + 8, table
+        .word   lo(table + 4), hi(twice)
+"""
 
 GOOD = objectfile.write(sample())
