@@ -10,7 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 import hypothesis.strategies as st
 import pytest
 from generate.compare import Program, core, explain, forms_of, mismatch, name_of, prepare, run_model, sweep
-from generate.items import encode, makers
+from generate.items import makers
+from generate.pieces import encode
 from hypothesis import given, settings
 from model import MEANINGS, Fault
 

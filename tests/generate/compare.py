@@ -18,8 +18,10 @@ from m890.isa.operands import EMSK, SCC, VCC
 from m890.isa.program import KM_BASE, Kernel, Module, lay_out
 from m890.isa.spec import Form
 
-from .items import SLICE, Item, makers
+from .accesses import SLICE
+from .items import makers
 from .layout import words_of
+from .pieces import Item
 from .samples import COUNTERS, GIVEN, OWN, OWN_TSM, SREGS, TAKEN, VALUES, VREGS
 
 PARAMS = lay_out([("table", "ptr", 1)])
@@ -82,20 +84,24 @@ SCALARS = [*range(SREGS), VCC, SCC, EMSK]
 
 
 def initial(program: Program) -> State:
-    """Random bits and special values everywhere; the generator's base registers as it expects them."""
+    """Random bits and special values everywhere; a lane has few of them, so that operands meet their like."""
     random = np.random.default_rng(program.seed)
-    special = np.array(VALUES, np.uint32)
-    shape = program.warps, VREGS, 32
-    vectors = random.integers(0, 1 << 32, shape, np.uint32)
-    chosen = random.random(shape) < 0.6
-    vectors[chosen] = random.choice(special, int(chosen.sum()))
-    scalars = random.integers(0, 1 << 32, (program.warps, len(SCALARS)), np.uint32)
-    chosen = random.random(scalars.shape) < 0.4
-    scalars[chosen] = random.choice(special, int(chosen.sum()))
-    hbm = random.integers(0, 1 << 32, HBM_BYTES // 4, np.uint32)
-    hbm[:64] = random.choice(special, 64)
-    tsm = random.integers(0, 256, TSM_BYTES, np.uint8)
-    return State(scalars, vectors, hbm.view(np.uint8), tsm)
+    scalars = mixed(random, (program.warps, len(SCALARS)), random.choice(SPECIAL, (program.warps, 1, 6)))
+    vectors = mixed(random, (program.warps, VREGS, 32), random.choice(SPECIAL, (program.warps, 1, 32, 4)))
+    hbm = mixed(random, (HBM_BYTES // 4,), random.choice(SPECIAL, (1, 16)))
+    return State(scalars, vectors, hbm.view(np.uint8), random.integers(0, 256, TSM_BYTES, np.uint8))
+
+
+SPECIAL = np.array(VALUES, np.uint32)
+
+
+def mixed(random: np.random.Generator, shape: tuple[int, ...], themes: np.ndarray) -> np.ndarray:
+    """Random bits, or one of the theme (its last axis), the next number up, or the same with another sign."""
+    themes = np.broadcast_to(themes, (*shape, themes.shape[-1]))
+    chosen = np.take_along_axis(themes, random.integers(0, themes.shape[-1], (*shape, 1)), -1)[..., 0]
+    way = random.integers(0, 10, shape)
+    changed = np.where(way < 6, chosen, np.where(way < 7, chosen + 1, chosen ^ 0x80000000))
+    return np.where(way == 9, random.integers(0, 1 << 32, shape), changed).astype(np.uint32)
 
 
 class Core:

@@ -10,7 +10,7 @@ from m890.isa.addresses import COUNTERS as WAIT_COUNTERS
 from m890.isa.effects import Stop
 from m890.isa.operands import EMSK, Address, Register, Target
 
-from .items import Item, encode, s, v
+from .pieces import Item, encode, s, v
 from .samples import COUNTERS, DATA, LANE_COUNTERS, SAVED
 
 MOST_DEPTH = len(COUNTERS)
