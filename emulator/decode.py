@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Program:
 def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST) -> Program:
     """Decode a kernel. Words that are no instruction fault when reached, not now."""
     words = [int(word) for word in kernel.words]
-    decoded = [_decode_word(word, arch) for word in words]
+    decoded = [_decode_word(word, arch, len(ISA.instructions)) for word in words]
     records = _aligned(len(words) + 1)
     infos = np.zeros(len(words) + 1, INFO)
     program = Program(kernel, records, np.empty(0), decoded, infos, build)
@@ -107,7 +108,13 @@ def _aligned(count: int) -> np.ndarray:
     return raw[start : start + count * RECORD.itemsize].view(RECORD)
 
 
-def _decode_word(word: int, arch: str) -> Decoded | DecodeError:
+@lru_cache(maxsize=1 << 14)
+def _decode_word(word: int, arch: str, size: int) -> Decoded | DecodeError:
+    """A word taken apart; remembered, for the chips of a pod and the two builds decode the same kernels.
+
+    `size` is how many instructions the table has, for it may grow.
+    """
+    del size
     try:
         return ISA.decode(word, arch)
     except DecodeError as error:

@@ -176,8 +176,8 @@ INFO = np.dtype(
 )
 """What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
 
-OUTSTANDING = 64
-"""Operations a counter can have outstanding; one more completes the oldest."""
+OUTSTANDING = 63
+"""Operations a counter can have outstanding, as many as its 6 bits count; one more completes the oldest."""
 COUNTER_COUNT = 6
 
 PENDING = _struct(

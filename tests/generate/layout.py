@@ -5,7 +5,8 @@ from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
-from m890.isa import ISA
+from model import decode
+
 from m890.isa.addresses import COUNTERS as WAIT_COUNTERS
 from m890.isa.effects import Stop
 from m890.isa.operands import EMSK, Address, Register, Target
@@ -141,7 +142,7 @@ EMSK_BIT = 1 << 256 + EMSK
 @lru_cache(maxsize=1 << 16)
 def uses_of(word: int) -> Uses:
     """What a word reads and writes, from the table."""
-    decoded = ISA.decode(word)
+    decoded = decode(word)
     instruction = decoded.form.instruction
     reads, writes = EMSK_BIT, 0
     for kind, value in zip(instruction.kinds, decoded.values, strict=True):

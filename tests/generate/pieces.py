@@ -30,7 +30,7 @@ class Item:
     loop: Loop | None = None
     barrier: bool = False
     clock: bool = False
-    """Only one timing gives this result."""
+    """Not part of the promise that both timings give the same."""
 
 
 @cache

@@ -6,7 +6,7 @@ its instructions do: a function for each mnemonic, or for each family of mnemoni
 
 from . import bits, control, floating, integer, memory, moves
 from .machine import Block, Fault, Launch, Memory, Warp
-from .meaning import MEANINGS, step_of
+from .meaning import MEANINGS, decode, step_of
 
 __all__ = [
     "MEANINGS",
@@ -17,6 +17,7 @@ __all__ = [
     "Warp",
     "bits",
     "control",
+    "decode",
     "floating",
     "integer",
     "memory",

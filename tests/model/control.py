@@ -1,4 +1,4 @@
-"""Branches, masks, ends, barriers; waits and fences have nothing to do where everything completes at once."""
+"""Branches, masks, ends, barriers, waits and fences."""
 
 from m890.isa.operands import Register
 
@@ -81,10 +81,36 @@ def barrier(warp: Warp) -> str:
     return BARRIER
 
 
-FENCES = ("vmem.fence.blk", "vmem.fence.gpu", "vmem.fence.sys", "vmem.wbinv.kp0", "smem.fence.blk", "smem.fence.sys",
-          "smem.wbinv.kp0", "tsm.fence.blk")  # fmt: skip
+VMEM, SMEM, TSM = ("vldcnt", "vstcnt"), ("sldcnt", "sstcnt"), ("tsmcnt",)
+FUNCTIONS = {"pipe_flush": (), "vmem_wbinv": VMEM, "smem_wbinv": SMEM}
+"""What s.wait waits for instead of counters."""
+FENCES = {
+    "vmem.fence.blk": VMEM,
+    "vmem.fence.gpu": VMEM,
+    "vmem.fence.sys": VMEM,
+    "vmem.wbinv.kp0": VMEM,
+    "smem.fence.blk": SMEM,
+    "smem.fence.sys": SMEM,
+    "smem.wbinv.kp0": SMEM,
+    "tsm.fence.blk": TSM,
+}
 
 
-@warp("{name}", name=dict.fromkeys(("s.wait", *FENCES)))
-def wait(warp: Warp) -> None:
-    pass
+@warp("s.wait")
+def wait(warp: Warp, counters: tuple[tuple[str, int], ...]) -> None:
+    for name, left in counters:
+        if name in FUNCTIONS:
+            complete(warp, FUNCTIONS[name])
+        else:
+            warp.drain(name, left)
+
+
+def complete(warp: Warp, counters: tuple[str, ...]) -> None:
+    """All operations of these counters."""
+    for counter in counters:
+        warp.drain(counter, 0)
+
+
+@warp("{counters}", counters=FENCES)
+def fence(warp: Warp, *, counters: tuple[str, ...]) -> None:
+    complete(warp, counters)

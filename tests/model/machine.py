@@ -1,8 +1,9 @@
-"""State of a block and how it runs: memories, warps, paths, barriers. Operations complete when issued (eager)."""
+"""State of a block and how it runs: memories, warps, paths, barriers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 LANES = 32
 ALL = 0xFFFFFFFF
@@ -10,6 +11,7 @@ EMSK, VCC, SCC, ZERO, ONE = 0xF0, 0xF1, 0xF2, 0xF8, 0xF9
 BARRIER = "barrier"
 """What a step returns when its path waits for the block; None is to go on."""
 OFF_THE_END = 16
+COUNTERS = ("vldcnt", "vstcnt", "sldcnt", "sstcnt", "tsmcnt", "commit_group")
 
 
 class Fault(Exception):
@@ -44,6 +46,10 @@ class Memory:
             if first <= address and address + size <= first + len(content):
                 return content, address - first
         raise Fault(11)
+
+    def check(self, address: int, size: int) -> None:
+        """Raise what an access there raises."""
+        self._find(address, size)
 
     def load(self, address: int, size: int) -> int:
         """The little-endian number at an address."""
@@ -83,6 +89,8 @@ class Launch:
     cu: int = 0
     clock: int = 0
     """Instructions the compute unit has executed before."""
+    late: bool = False
+    """Operations complete when something waits for them."""
     limit: int = 100_000
     """Instructions after which TooLong is raised."""
 
@@ -112,6 +120,8 @@ class Warp:
         self.pc, self.lanes, self.live = 0, (1 << count) - 1, (1 << count) - 1
         self.parked: dict[int, tuple[int, int]] = {}
         self.waiting: dict[int, tuple[int, int]] = {}
+        self.queues: dict[str, list[Any]] = {counter: [] for counter in COUNTERS}
+        """Outstanding operations by counter, oldest first."""
         self.special = self._lane_specials(first)
         self._scalars(x, y, z, first)
 
@@ -204,6 +214,17 @@ class Warp:
             _join(self.parked, self.pc, rest, emsk & ~taken)
         self._next_path()
 
+    def drain(self, counter: str, left: int) -> None:
+        """Complete a counter's oldest operations until at most so many are left."""
+        queue = self.queues[counter]
+        while len(queue) > left:
+            queue.pop(0).complete()
+
+    def drain_all(self) -> None:
+        """The warp has ended: all its operations complete, stores first."""
+        for counter in sorted(COUNTERS, key=lambda name: "ld" in name):
+            self.drain(counter, 0)
+
     def end_lanes(self) -> None:
         """The active lanes end; with none active, all lanes of the path."""
         gone = self.s[EMSK] or self.lanes
@@ -244,6 +265,12 @@ class Block:
         """Run all warps to their end. Raises Fault, TooLong."""
         waiting = list(self.warps)
         while waiting:
-            waiting = [warp for warp in waiting if warp.run()]
+            waiting = [warp for warp in waiting if self._goes_on(warp)]
             for warp in waiting:
                 warp.wake()
+
+    def _goes_on(self, warp: Warp) -> bool:
+        waits = warp.run()
+        if not waits:
+            warp.drain_all()
+        return waits

@@ -100,9 +100,15 @@ def _bind(function: Callable[..., Any], chosen: dict[str, Any]) -> tuple[Callabl
 
 
 @lru_cache(maxsize=1 << 16)
+def decode(word: int) -> Decoded:
+    """A word taken apart by the table."""
+    return ISA.decode(word)
+
+
+@lru_cache(maxsize=1 << 16)
 def step_of(word: int) -> Step:
     """The step of a word."""
-    decoded = ISA.decode(word)
+    decoded = decode(word)
     instruction = decoded.form.instruction
     meaning = MEANINGS[instruction.mnemonic]
     if meaning.whole:
@@ -152,6 +158,14 @@ def vector_values(number: int, words: int) -> Callable[[Warp], list[int]]:
 def mask_bits(number: int) -> Callable[[Warp], list[int]]:
     """A reader of a scalar register that is a mask."""
     return lambda warp: [warp.s[number] >> lane & 1 for lane in range(LANES)]
+
+
+def lane_values(register: Register) -> Callable[[Warp], list[int]]:
+    """A reader of a register of either bank, one word for each lane."""
+    if register.bank == "v":
+        return vector_values(register.number, 1)
+    read = scalar_value(register.number, 1)
+    return lambda warp: [read(warp)] * LANES
 
 
 def _reader(kind: Any, value: Any, lanes: int) -> Callable[[Warp], Any]:
