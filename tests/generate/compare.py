@@ -14,7 +14,7 @@ from m890.emulator.plan import Schedule
 from m890.emulator.shape import Shape
 from m890.emulator.state import SCALAR_ROWS
 from m890.isa import ISA
-from m890.isa.operands import EMSK, SCC, VCC
+from m890.isa.operands import SCC, VCC
 from m890.isa.program import KM_BASE, Kernel, Module, lay_out
 from m890.isa.spec import Form
 
@@ -80,7 +80,7 @@ class State:
     tsm: np.ndarray
 
 
-SCALARS = [*range(SREGS), VCC, SCC, EMSK]
+SCALARS = [*range(SREGS), VCC, SCC]
 
 
 def initial(program: Program) -> State:
@@ -154,10 +154,8 @@ def run_model(program: Program, words: Sequence[int], start: State, late: bool =
     block = Block([step_of(word) for word in words], launch, memory, tsm)
     block.start(VREGS)
     for warp, scalars, vectors in zip(block.warps, start.scalars.tolist(), start.vectors.tolist(), strict=True):
-        emsk = warp.s[EMSK]
         for number, value in zip(SCALARS, scalars, strict=True):
             warp.s[number] = value
-        warp.s[EMSK] = emsk
         warp.entry()
         warp.v = vectors
     block.run()

@@ -12,7 +12,7 @@ from m890.isa.effects import Stop
 from m890.isa.operands import EMSK, Address, Register, Target
 
 from .pieces import Item, encode, s, v
-from .samples import COUNTERS, DATA, LANE_COUNTERS, SAVED
+from .samples import COUNTERS, DATA, LANE_COUNTERS, LAST_EMSK, SAVED
 
 MOST_DEPTH = len(COUNTERS)
 
@@ -75,7 +75,7 @@ class Writer:
 
 
 def write(items: list[Item], ending: int) -> Writer:
-    """All items, then the end of the kernel."""
+    """All items, then the end of the kernel, where emsk is kept: after the end it means nothing."""
     count = len(items)
     writer, loops, heads = Writer(), [], count + 1
     next_barrier = count
@@ -100,6 +100,7 @@ def write(items: list[Item], ending: int) -> Writer:
         writer.loop_end(loops.pop())
     writer.here(count)
     endings = [["simt.exit", "simt.exit"], ["s.exit"], ["s.nop", "s.exit"]]
+    writer.lines.append(Line(encode("s.mov.b32", s(LAST_EMSK), s(EMSK))))
     writer.lines += [Line(encode(name)) for name in endings[ending % len(endings)]]
     return writer
 

@@ -33,8 +33,8 @@ DATA = {"v": range(16), "s": range(10, 28)}
 """Registers that hold data: any instruction may read and write them."""
 INDEX, ADDRESS, LANE_COUNTERS = 16, 18, (20, 21)
 """Vector registers of the generator: an index, a pair for an address, counters of loops by depth."""
-COUNTERS, SCALAR_INDEX, SAVED = (28, 29), 32, 34
-"""Scalar registers of the generator: counters of loops by depth, an index, a mask."""
+COUNTERS, SCALAR_INDEX, SAVED, LAST_EMSK = (28, 29), 32, 34, 35
+"""Scalar registers of the generator: counters of loops by depth, an index, a mask, emsk at the end."""
 TABLE, OWN, OWN_TSM, GIVEN, TAKEN = 6, 38, 40, 41, 42
 """Scalar registers that nothing writes: address pairs of the table and of the warp's own bytes; offsets in TSM of its
 own bytes, of what it gives others, and of what it takes from one."""
