@@ -412,6 +412,12 @@ def file(arguments: Arguments) -> None:
     arguments.unit.file = arguments.string(0).decode("utf-8", "surrogateescape")
 
 
+def error(arguments: Arguments) -> None:
+    """`.error "MESSAGE"`: what a macro says about wrong arguments."""
+    arguments.expect(1, 1)
+    raise Failure(arguments.string(0).decode("utf-8", "surrogateescape"))
+
+
 def loc(arguments: Arguments) -> None:
     """`.loc LINE`: the next words come from this line of `.file`."""
     code = _kernel(arguments)
@@ -520,6 +526,13 @@ _ALL = (
         align,
     ),
     Directive(
+        ".error",
+        '.error "MESSAGE"',
+        "An error with this message, and the lines from which the macro was called.",
+        'N = 8\n.if N > 32\n    .error "N is at most 32"\n.endif',
+        error,
+    ),
+    Directive(
         ".file", '.file "NAME"', "From here on lines come from .loc alone, and are of this file.", '.file "a.s"', file
     ),
     Directive(".loc", ".loc LINE", "The next words come from this line of .file.", '.file "a.s"\n.loc 12', loc),
@@ -551,7 +564,7 @@ _ALL = (
     Directive(
         ".include",
         '.include "FILE"',
-        "The lines of another file, looked for beside this one and in the folders of -I.",
+        "The lines of another file, looked for beside this one, in the folders of -I, and in the library (see below).",
         '.include "common.inc"',
     ),
 )

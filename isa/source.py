@@ -21,6 +21,8 @@ MAX_EXPANDED_LINES = 400_000
 """How many lines macros, repetitions and included files may yield in all."""
 MAX_LINE = 20_000
 """How long a line may become when arguments are put in."""
+LIBRARY = Path(__file__).resolve().parent.parent / "programs" / "include"
+"""Where `.include` looks last: the macros that come with the package (the rooms lie side by side when installed, too)."""
 
 _COMMENT = re.compile(
     r""""(?:\\.|[^"\\\n])*+"|'(?:\\[^\n]|[^'\\\n])'|(?P<comment>//[^\n]*+|;[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))"""
@@ -330,7 +332,8 @@ class Reader:
             raise Failure(".include takes a file name in quotes", '.include "common.inc"')
         name = name[1:-1]
         near = [frame.source.path.parent] if frame.source.path else []
-        for folder in [*near, *self.include]:
+        folders = [*near, *self.include, LIBRARY]
+        for folder in folders:
             try:
                 path = folder / name
                 text = path.read_text(encoding="utf-8") if path.is_file() else None
@@ -341,8 +344,9 @@ class Reader:
                 self._spend(len(source.lines))
                 self._push(Frame(source, self._lines(source), statement.place))
                 return
-        searched = ", ".join(str(folder) for folder in [*near, *self.include]) or "no folder: give include=[...]"
-        raise Failure(f"there is no file {name}", f"searched {searched}")
+        like = nearest(name, (path.name for path in LIBRARY.glob("*.inc")))
+        searched = "searched " + ", ".join([*map(str, folders[:-1]), "the library"])
+        raise Failure(f"there is no file {name}", f"{like} {searched}" if like else searched)
 
 
 def read_lines(text: str, name: str, path: Path | None = None) -> SourceFile:

@@ -240,7 +240,7 @@ hint: close it with .endm
 .include "nothing.inc"
          ^~~~~~~~~~~~~
 error: there is no file nothing.inc
-hint: searched .
+hint: searched ., the library
 
 /* open
 ^~~~~~~
