@@ -22,7 +22,7 @@ MAX_EXPANDED_LINES = 400_000
 MAX_LINE = 20_000
 """How long a line may become when arguments are put in."""
 LIBRARY = Path(__file__).resolve().parent.parent / "programs" / "include"
-"""Where `.include` looks last: the macros that come with the package (the rooms lie side by side when installed, too)."""
+"""Where `.include` looks last: macros that come with the package. Installed, too, the rooms lie side by side."""
 
 _COMMENT = re.compile(
     r""""(?:\\.|[^"\\\n])*+"|'(?:\\[^\n]|[^'\\\n])'|(?P<comment>//[^\n]*+|;[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))"""

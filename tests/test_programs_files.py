@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from program_trials import FILES
 
 from m890 import programs
-from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
-from m890.programs import sum as total
 from m890.programs.binary32 import bits
 from m890.tools.cli import cli
 from m890.tools.initial import content
@@ -37,39 +36,28 @@ def inputs(job: Job) -> dict[str, np.ndarray]:
     return found
 
 
-def expected(name: str, job: Job) -> np.ndarray:
-    """What the reference makes of a launch file's inputs and arguments."""
-    launch, buffers = job.launches[0], inputs(job)
-    args = launch.args
-    match name:
-        case "saxpy":
-            return saxpy.reference(args["a"], buffers["x"], buffers["y"])
-        case "sum":
-            return total.reference(buffers["x"], block=launch.block[0], grid=launch.grid[0]).reshape(1)
-        case "transpose":
-            return transpose.reference(buffers["source"])
-        case "matmul_f32":
-            return matmul_f32.reference(buffers["a"], buffers["b"])
-        case "stencil9":
-            return stencil9.reference(buffers["source"], (args["centre"], args["edge"], args["corner"]))
-        case "mandelbrot":
-            view = mandelbrot.View(args["left"], args["top"], args["pitch"])
-            return mandelbrot.reference(args["width"], args["height"], args["limit"], view)
-    raise AssertionError(f"no reference for {name}")
+def expected(name: str, job: Job) -> dict[str, np.ndarray]:
+    """What the reference makes of a launch file's inputs and arguments, by buffer."""
+    return FILES[name](job.launches[0].args, inputs(job), job.launches[0])
 
 
-def the_check(job: Job) -> Path:
-    assert len(job.checks) == 1
-    assert job.checks[0].rtol == job.checks[0].atol == 0
-    assert job.checks[0].expect.path is not None
-    return job.checks[0].expect.path
+def checked(job: Job) -> dict[str, Path]:
+    """The committed file of every buffer that is checked, to the bit."""
+    found = {}
+    for check in job.checks:
+        assert check.rtol == check.atol == 0
+        assert check.expect.path is not None
+        found[check.buffer] = check.expect.path
+    return found
 
 
 def write() -> None:
     np.save(SIGNAL, signal())
     for name in programs.NAMES:
         job = read(programs.path(name, ".toml"))
-        np.save(the_check(job), expected(name, job))
+        arrays = expected(name, job)
+        for buffer, path in checked(job).items():
+            np.save(path, arrays[buffer])
 
 
 def test_the_signal_is_what_it_says():
@@ -79,9 +67,11 @@ def test_the_signal_is_what_it_says():
 @pytest.mark.parametrize("name", programs.NAMES)
 def test_expected_file_is_what_the_reference_says(name):
     job = read(programs.path(name, ".toml"))
-    committed = the_check(job)
-    np.testing.assert_array_equal(bits(np.load(committed)), bits(expected(name, job)))
-    assert committed.stat().st_size < MOST_BYTES
+    arrays, paths = expected(name, job), checked(job)
+    assert arrays.keys() == paths.keys()
+    for buffer, path in paths.items():
+        np.testing.assert_array_equal(bits(np.load(path)), bits(arrays[buffer]))
+        assert path.stat().st_size < MOST_BYTES
 
 
 @pytest.mark.parametrize("timing", ["eager", "late"])
@@ -90,11 +80,14 @@ def test_launch_file_runs_and_passes_its_check(name, timing):
     result = CliRunner().invoke(cli, ["run", str(programs.path(name, ".toml")), "--timing", timing, "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    assert [check["passed"] for check in report["checks"]] == [True]
+    assert report["checks"]
+    assert all(check["passed"] for check in report["checks"])
 
 
 def test_data_holds_nothing_else():
-    used = {SIGNAL.name} | {the_check(read(programs.path(name, ".toml"))).name for name in programs.NAMES}
+    used = {SIGNAL.name} | {
+        path.name for name in programs.NAMES for path in checked(read(programs.path(name, ".toml"))).values()
+    }
     assert {path.name for path in SIGNAL.parent.iterdir()} == used
 
 
