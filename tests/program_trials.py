@@ -5,13 +5,29 @@ gives the content of the checked buffers, from the arguments, the initial buffer
 """
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from program_samples import floats
 
 from m890 import Chip
-from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
+from m890.programs import (
+    bitonic,
+    copy_strided,
+    gather,
+    hash,
+    lfsr,
+    mandelbrot,
+    matmul_f32,
+    saxpy,
+    search,
+    sieve,
+    spmv,
+    stencil3,
+    stencil9,
+    transpose,
+)
 from m890.programs import sum as total
 from m890.tools.launchfile import LaunchSpec
 
@@ -72,6 +88,64 @@ def stencil9_(chip, random):
     return [stencil9.launch(chip, square, weights)], [stencil9.reference(square, weights)]
 
 
+@trial
+def stencil3_(chip, random):
+    x, weights = floats(random, 300, "normal"), (0.5, 0.25, 0.125)
+    return [stencil3.launch(chip, x, weights, block=64)], [stencil3.reference(x, weights)]
+
+
+@trial
+def copy_strided_(chip, random):
+    x, y = floats(random, (2, 1000), "normal")
+    found = copy_strided.launch(chip, y, x, 2, 3, block=32, grid=1)
+    return [found], [copy_strided.reference(y, x, 2, 3)]
+
+
+@trial
+def gather_(chip, random):
+    """Long enough for whole stretches, several of them, and a ragged one of more than one piece."""
+    x, order = floats(random, 600, "normal"), random.permutation(600)
+    found = [gather.launch(chip, x, order, block=32, grid=1)]
+    found += [gather.scatter(chip, np.zeros(600, np.float32), order, x, block=32, grid=1)]
+    return found, [gather.reference(x, order), gather.scatter_reference(np.zeros(600, np.float32), order, x)]
+
+
+@trial
+def sieve_(chip, random):
+    return [sieve.launch(chip, 5000, block=32, grid=1)], [sieve.reference(5000)]
+
+
+@trial
+def search_(chip, random):
+    text = bytes(random.integers(0, 2, 1000, np.uint8))
+    return [search.launch(chip, text, b"\0\1", block=32, grid=1)], [search.reference(text, b"\0\1")]
+
+
+@trial
+def spmv_(chip, random):
+    dense = floats(random, (90, 40), "normal") * (random.random((90, 40)) < 0.2)
+    matrix, x = spmv.csr(dense), floats(random, 40, "normal")
+    return [spmv.launch(chip, matrix, x, block=32, grid=1)], [spmv.reference(matrix, x)]
+
+
+@trial
+def lfsr_(chip, random):
+    return [lfsr.launch(chip, 3, 5, block=32, grid=1)], [lfsr.reference(3, 5, 32)]
+
+
+@trial
+def bitonic_(chip, random):
+    x = floats(random, (2, 300), "bits")
+    return [bitonic.launch(chip, x, block=64)], [bitonic.reference(x)]
+
+
+@trial
+def hash_(chip, random):
+    strings = [random.bytes(length) for length in random.integers(0, 30, 90)]
+    found = [hash.launch(chip, strings, kernel=kernel, block=32, grid=1) for kernel in ("crc32", "fnv1a")]
+    return found, [hash.reference(strings), hash.fnv1a_reference(strings)]
+
+
 # ---- launch files ----------------------------------------------------------------------------------------------------
 
 
@@ -105,3 +179,55 @@ def stencil9_file(args, buffers, launch):
 def mandelbrot_file(args, buffers, launch):
     view = mandelbrot.View(args["left"], args["top"], args["pitch"])
     return {"steps": mandelbrot.reference(args["width"], args["height"], args["limit"], view)}
+
+
+@files
+def stencil3_file(args, buffers, launch):
+    weights = (args["left"], args["centre"], args["right"])
+    return {"x": stencil3.reference(buffers["x"], weights, steps=2)}
+
+
+@files
+def copy_strided_file(args, buffers, launch):
+    arrays = buffers["target"], buffers["source"]
+    return {"target": copy_strided.reference(*arrays, args["to_step"], args["from_step"])}
+
+
+@files
+def gather_file(args, buffers, launch):
+    gathered = gather.reference(buffers["source"], buffers["index"])
+    return {"gathered": gathered, "back": buffers["source"]}
+
+
+@files
+def sieve_file(args, buffers, launch):
+    return {"composite": sieve.reference(args["n"])}
+
+
+@files
+def search_file(args, buffers, launch):
+    found = np.zeros(len(buffers["found"]) * 32, np.uint8)
+    found[search.reference(buffers["text"].tobytes(), buffers["pattern"].tobytes())] = 1
+    return {"found": np.packbits(found, bitorder="little").view(np.uint32)}
+
+
+@files
+def spmv_file(args, buffers, launch):
+    matrix = spmv.Csr(buffers["starts"], buffers["columns"], buffers["values"])
+    return {"y": spmv.reference(matrix, buffers["x"])}
+
+
+@files
+def lfsr_file(args, buffers, launch):
+    return {"out": lfsr.reference(args["count"], args["seed"], launch.grid[0] * launch.block[0])}
+
+
+@files
+def bitonic_file(args, buffers, launch):
+    return {"x": bitonic.reference(buffers["x"])}
+
+
+@files
+def hash_file(args, buffers, launch):
+    starts, text = buffers["starts"].tolist(), buffers["bytes"].tobytes()
+    return {"out": hash.reference([text[a:b] for a, b in pairwise(starts)])}

@@ -12,13 +12,12 @@ from click.testing import CliRunner
 from program_trials import FILES
 
 from m890 import programs
-from m890.programs.binary32 import bits
 from m890.tools.cli import cli
 from m890.tools.initial import content
 from m890.tools.launchfile import Job, read
 
 MOST_BYTES = 50_000
-SIGNAL = programs.path("saxpy").parent / "data" / "signal.npy"
+DATA = programs.FOLDER / "data"
 
 
 def signal() -> np.ndarray:
@@ -26,6 +25,16 @@ def signal() -> np.ndarray:
     time = np.arange(10_000) / 10_000
     wave = 4 * np.abs((time * time * 60) % 1 - 0.5) - 1  # a triangle of rising frequency
     return (wave * (1 - time)).astype(np.float32)
+
+
+INPUTS = {
+    "signal": signal,
+    "order": lambda: (np.arange(1000) * 617 % 1000).astype(np.uint32),
+    "spmv_starts": lambda: np.cumsum([0, *(np.arange(200) % 10)]).astype(np.uint32),
+    "hash_starts": lambda: np.cumsum([0, *(np.arange(200) % 10 * 4)]).astype(np.uint32),
+    "search_pattern": lambda: np.array([1, 0, 0, 0], np.uint8),
+}
+"""What launch files read beside the results they expect."""
 
 
 def inputs(job: Job) -> dict[str, np.ndarray]:
@@ -41,37 +50,37 @@ def expected(name: str, job: Job) -> dict[str, np.ndarray]:
     return FILES[name](job.launches[0].args, inputs(job), job.launches[0])
 
 
-def checked(job: Job) -> dict[str, Path]:
-    """The committed file of every buffer that is checked, to the bit."""
-    found = {}
-    for check in job.checks:
-        assert check.rtol == check.atol == 0
-        assert check.expect.path is not None
-        found[check.buffer] = check.expect.path
-    return found
+def files_of(job: Job) -> dict[str, Path]:
+    """The committed file of every buffer that has one to be checked against."""
+    return {check.buffer: check.expect.path for check in job.checks if check.expect.path}
 
 
 def write() -> None:
-    np.save(SIGNAL, signal())
+    for name, make in INPUTS.items():
+        np.save(DATA / f"{name}.npy", make())
     for name in programs.NAMES:
         job = read(programs.path(name, ".toml"))
         arrays = expected(name, job)
-        for buffer, path in checked(job).items():
+        for buffer, path in files_of(job).items():
             np.save(path, arrays[buffer])
 
 
-def test_the_signal_is_what_it_says():
-    np.testing.assert_array_equal(bits(np.load(SIGNAL)), bits(signal()))
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_are_what_they_say(name):
+    np.testing.assert_array_equal(np.load(DATA / f"{name}.npy"), INPUTS[name]())
 
 
 @pytest.mark.parametrize("name", programs.NAMES)
-def test_expected_file_is_what_the_reference_says(name):
+def test_what_is_expected_is_what_the_reference_says(name):
     job = read(programs.path(name, ".toml"))
-    arrays, paths = expected(name, job), checked(job)
-    assert arrays.keys() == paths.keys()
-    for buffer, path in paths.items():
-        np.testing.assert_array_equal(bits(np.load(path)), bits(arrays[buffer]))
-        assert path.stat().st_size < MOST_BYTES
+    arrays = expected(name, job)
+    assert arrays.keys() == {check.buffer for check in job.checks}
+    for check in job.checks:
+        spec = job.buffers[check.buffer]
+        committed, _, _ = content(check.expect, spec.type, spec.shape)
+        assert check.rtol == check.atol == 0
+        assert committed.tobytes() == arrays[check.buffer].tobytes()
+    assert all(path.stat().st_size < MOST_BYTES for path in files_of(job).values())
 
 
 @pytest.mark.parametrize("timing", ["eager", "late"])
@@ -85,10 +94,9 @@ def test_launch_file_runs_and_passes_its_check(name, timing):
 
 
 def test_data_holds_nothing_else():
-    used = {SIGNAL.name} | {
-        path.name for name in programs.NAMES for path in checked(read(programs.path(name, ".toml"))).values()
-    }
-    assert {path.name for path in SIGNAL.parent.iterdir()} == used
+    used = {f"{name}.npy" for name in INPUTS}
+    used |= {path.name for name in programs.NAMES for path in files_of(read(programs.path(name, ".toml"))).values()}
+    assert {path.name for path in DATA.iterdir()} == used
 
 
 if __name__ == "__main__":
