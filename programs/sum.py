@@ -24,22 +24,28 @@ def _shape(n: int, block: int, grid: int | None) -> tuple[int, int]:
 def _pass(x: F32, grid: int, block: int) -> F32:
     """One launch: the partial sum of each block.
 
-    Group i of four elements belongs to thread i % threads, so with zeros behind its end x is an array of
-    (rounds, threads, 4). A sum that begins at +0 is never -0, so adding +0 changes nothing.
+    Group i of four elements belongs to thread i % threads, whose every fourth group goes into the same four sums. So
+    with zeros behind its end x is an array of (rounds, 4, threads, 4). A sum that begins at +0 is never -0, so adding
+    +0 changes nothing.
     """
     threads = grid * block
-    padded = np.zeros(-(-len(x) // (4 * threads)) * 4 * threads, np.float32)
+    padded = np.zeros(max(1, -(-len(x) // (16 * threads))) * 16 * threads, np.float32)
     padded[: len(x)] = x
-    acc = np.zeros((threads, 4), np.float32)
-    for groups in padded.reshape(-1, threads, 4):
+    acc = np.zeros((4, threads, 4), np.float32)
+    for groups in padded.reshape(-1, 4, threads, 4):
         acc = acc + groups
+    acc = (acc[0] + acc[1]) + (acc[2] + acc[3])
     sums = ((acc[:, 0] + acc[:, 1]) + (acc[:, 2] + acc[:, 3])).reshape(grid, block)
-    while sums.shape[1] > 1:
-        half = (sums.shape[1] + 1) // 2
-        left, right = sums[:, :half].copy(), sums[:, half:]
+    lanes = sums[:, :32].copy()
+    for first in range(32, block, 32):  # the first warp adds up what the others have left
+        others = sums[:, first : first + 32]
+        lanes[:, : others.shape[1]] += others
+    while lanes.shape[1] > 1:
+        half = (lanes.shape[1] + 1) // 2
+        left, right = lanes[:, :half].copy(), lanes[:, half:]
         left[:, : right.shape[1]] += right
-        sums = left
-    return canonical(sums[:, 0])
+        lanes = left
+    return canonical(lanes[:, 0])
 
 
 def reference(x: npt.ArrayLike, *, block: int = 256, grid: int | None = None) -> np.float32:

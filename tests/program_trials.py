@@ -65,7 +65,8 @@ def saxpy_(chip, random):
 @trial
 def sum_(chip, random):
     x = floats(random, LONG, "normal")
-    return [total.launch(chip, x, block=64)], [total.reference(x, block=64)]
+    shapes = [{"block": 64}, {"block": 64, "grid": 1}]  # the second with whole rounds
+    return [total.launch(chip, x, **shape) for shape in shapes], [total.reference(x, **shape) for shape in shapes]
 
 
 @trial

@@ -13,6 +13,7 @@ import numpy as np
 from ...emulator.chip import Chip
 from ...programs import load
 from ...programs.matmul_f32 import grid_of
+from ...programs.sum import USUAL_GRID
 from .measure import Result, medians
 
 BLOCK = 256
@@ -42,11 +43,11 @@ def total(name: str, repeat: int | None) -> Result:
     """The sum of 2**20 floats in two launches; numpy: `x.sum()`. Unit: warp instruction."""
     n = 1 << 20
     chip, x = Chip(), np.random.default_rng(0).random(n, np.float32)
-    device_x, sums, answer = chip.to_device(x), chip.empty(GRID), chip.empty(1)
+    device_x, sums, answer = chip.to_device(x), chip.empty(USUAL_GRID), chip.empty(1)
     kernel = load(chip, "sum")["sum"]
 
     def emulated() -> int:
-        return kernel[GRID, BLOCK](n, device_x, sums) + kernel[1, BLOCK](GRID, sums, answer)
+        return kernel[USUAL_GRID, BLOCK](n, device_x, sums) + kernel[1, BLOCK](USUAL_GRID, sums, answer)
 
     executed = emulated()
     _agree(name, bool(np.isclose(answer.copy_to_host()[0], x.sum(), rtol=1e-5)))
