@@ -1,11 +1,33 @@
 """What the instructions are: words, text and meaning, in plain Python and numpy."""
 
-from . import bits, control, floating, integer, memory, moves
+from . import (
+    atomics,
+    bits,
+    control,
+    cross_lane,
+    floating,
+    integer,
+    memory,
+    moves,
+    special,
+    sync,
+)
 from .spec import ISA, DecodeError, Form, Instruction
 
 ISA.check()
 
-FAMILIES = (control, moves, integer, bits, floating, memory)
+FAMILIES = (
+    control,
+    sync,
+    moves,
+    integer,
+    bits,
+    floating,
+    special,
+    cross_lane,
+    memory,
+    atomics,
+)
 """The modules that fill the table, in the manual's order."""
 
 __all__ = ["FAMILIES", "ISA", "DecodeError", "Form", "Instruction"]

@@ -8,6 +8,7 @@ same length. The operators are declared here for the reader and the type checker
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -37,10 +38,13 @@ class Lanes(metaclass=LaneKind):  # noqa: PLW1641 (never instantiated)
     if TYPE_CHECKING:
 
         def __add__(self, other: Self | int | float) -> Self: ...
+        def __radd__(self, other: int | float) -> Self: ...
         def __sub__(self, other: Self | int | float) -> Self: ...
         def __rsub__(self, other: int | float) -> Self: ...
         def __mul__(self, other: Self | int | float) -> Self: ...
+        def __rmul__(self, other: int | float) -> Self: ...
         def __truediv__(self, other: Self | float) -> Self: ...
+        def __rtruediv__(self, other: float) -> Self: ...
         def __and__(self, other: Self | int) -> Self: ...
         def __or__(self, other: Self | int) -> Self: ...
         def __xor__(self, other: Self | int) -> Self: ...
@@ -111,3 +115,15 @@ class F64(Lanes):
 
     dtype = np.dtype(np.float64)
     words = 2
+
+
+class Table:
+    """Constants that lanes look up by number: binary64 values, a power of two of them."""
+
+    def __init__(self, values: tuple[float, ...]):
+        self.values = np.array(values, np.float64)
+        self._digest = sha256(self.values.tobytes()).hexdigest()
+
+    def __repr__(self) -> str:
+        """Stands for the values where compiled code is identified."""
+        return f"Table({self._digest})"
