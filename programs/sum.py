@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
-from .binary32 import F32, canonical, f32
+from .binary32 import F32, block_sum, f32
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -35,17 +35,7 @@ def _pass(x: F32, grid: int, block: int) -> F32:
     for groups in padded.reshape(-1, 4, threads, 4):
         acc = acc + groups
     acc = (acc[0] + acc[1]) + (acc[2] + acc[3])
-    sums = ((acc[:, 0] + acc[:, 1]) + (acc[:, 2] + acc[:, 3])).reshape(grid, block)
-    lanes = sums[:, :32].copy()
-    for first in range(32, block, 32):  # the first warp adds up what the others have left
-        others = sums[:, first : first + 32]
-        lanes[:, : others.shape[1]] += others
-    while lanes.shape[1] > 1:
-        half = (lanes.shape[1] + 1) // 2
-        left, right = lanes[:, :half].copy(), lanes[:, half:]
-        left[:, : right.shape[1]] += right
-        lanes = left
-    return canonical(lanes[:, 0])
+    return block_sum(((acc[:, 0] + acc[:, 1]) + (acc[:, 2] + acc[:, 3])).reshape(grid, block))
 
 
 def reference(x: npt.ArrayLike, *, block: int = 256, grid: int | None = None) -> np.float32:

@@ -17,12 +17,15 @@ from m890.programs import (
     copy_strided,
     gather,
     hash,
+    layer_norm,
     lfsr,
     mandelbrot,
     matmul_f32,
+    nbody,
     saxpy,
     search,
     sieve,
+    softmax,
     spmv,
     stencil3,
     stencil9,
@@ -147,6 +150,25 @@ def hash_(chip, random):
     return found, [hash.reference(strings), hash.fnv1a_reference(strings)]
 
 
+@trial
+def softmax_(chip, random):
+    x = floats(random, (3, 150), "normal")
+    return [softmax.launch(chip, x, block=32, grid=1)], [softmax.reference(x)]
+
+
+@trial
+def layer_norm_(chip, random):
+    x, (gain, bias) = floats(random, (2, 150), "normal"), floats(random, (2, 150), "normal")
+    found = layer_norm.launch(chip, x, gain, bias, 1e-5, block=64)
+    return [found], [layer_norm.reference(x, gain, bias, 1e-5, block=64)]
+
+
+@trial
+def nbody_(chip, random):
+    bodies, velocities = floats(random, (2, 100, 4), "normal")
+    return list(nbody.launch(chip, bodies, velocities, 0.01, block=64)), list(nbody.reference(bodies, velocities, 0.01))
+
+
 # ---- launch files ----------------------------------------------------------------------------------------------------
 
 
@@ -232,3 +254,20 @@ def bitonic_file(args, buffers, launch):
 def hash_file(args, buffers, launch):
     starts, text = buffers["starts"].tolist(), buffers["bytes"].tobytes()
     return {"out": hash.reference([text[a:b] for a, b in pairwise(starts)])}
+
+
+@files
+def softmax_file(args, buffers, launch):
+    return {"y": softmax.reference(buffers["x"])}
+
+
+@files
+def layer_norm_file(args, buffers, launch):
+    arrays = buffers["x"], buffers["gain"], buffers["bias"]
+    return {"y": layer_norm.reference(*arrays, args["epsilon"], block=launch.block[0])}
+
+
+@files
+def nbody_file(args, buffers, launch):
+    bodies, velocities = nbody.reference(buffers["bodies"], buffers["velocities"], args["dt"])
+    return {"moved": bodies, "velocities": velocities}
