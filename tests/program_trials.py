@@ -22,6 +22,7 @@ from m890.programs import (
     mandelbrot,
     matmul_f32,
     nbody,
+    radix_sort,
     saxpy,
     search,
     sieve,
@@ -169,6 +170,15 @@ def nbody_(chip, random):
     return list(nbody.launch(chip, bodies, velocities, 0.01, block=64)), list(nbody.reference(bodies, velocities, 0.01))
 
 
+@trial
+def radix_sort_(chip, random):
+    """Keys of all digits and of high ones: stores to counters that the next load does not touch."""
+    keys, values = random.integers(0, 1 << 32, (2, 500), np.uint32), np.arange(500, dtype=np.uint32)
+    keys[1] |= 0x80808080
+    found = [array for part in keys for array in radix_sort.launch(chip, part, values, block=64, grid=2)]
+    return found, [array for part in keys for array in radix_sort.reference(part, values)]
+
+
 # ---- launch files ----------------------------------------------------------------------------------------------------
 
 
@@ -271,3 +281,9 @@ def layer_norm_file(args, buffers, launch):
 def nbody_file(args, buffers, launch):
     bodies, velocities = nbody.reference(buffers["bodies"], buffers["velocities"], args["dt"])
     return {"moved": bodies, "velocities": velocities}
+
+
+@files
+def radix_sort_file(args, buffers, launch):
+    keys, values = radix_sort.reference(buffers["keys"], buffers["values"])
+    return {"keys": keys, "values": values}

@@ -197,6 +197,21 @@ def test_block_reduce_and_broadcast(block):
     )
 
 
+# ---- warp.inc --------------------------------------------------------------------------------------------------------
+
+
+def test_warp_scan():
+    x = np.random.default_rng(0).integers(0, 1 << 32, 64, np.uint32)
+    found = run("v.mov.b32 vreg3, %laneid\nwarp_scan vreg1, vreg3, vreg4", x, block=64)
+    np.testing.assert_array_equal(found, x.reshape(2, 32).cumsum(1, dtype=np.uint32).reshape(-1))
+
+
+def test_warp_positions():
+    mask = 0x80F5_0013
+    found = run(f"s.mov.b32 sreg40, {mask:#x}\nwarp_positions sreg40, vreg1", np.zeros(32, np.uint32))
+    assert found.tolist() == [(mask & (1 << lane) - 1).bit_count() for lane in range(32)]
+
+
 # ---- divide.inc, minmax.inc, hash.inc -------------------------------------------------------------------------------
 
 divisors = st.one_of(

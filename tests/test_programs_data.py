@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
 
 from m890 import Chip, Fault
-from m890.programs import bitonic, copy_strided, gather, hash, lfsr, search, sieve, spmv, stencil3
+from m890.programs import bitonic, copy_strided, gather, hash, lfsr, radix_sort, search, sieve, spmv, stencil3
 
 FEW = 25
 grids = st.integers(1, 5)
@@ -149,6 +149,20 @@ def test_bitonic(chip, rows, width, dtype, kind, seed, block):
 def test_bitonic_of_the_greatest_width():
     x = np.random.default_rng(0).integers(-(2**31), 2**31, (2, 4096), np.int32)
     np.testing.assert_array_equal(bitonic.launch(Chip(), x, block=1024), np.sort(x, axis=1))
+
+
+@examples(FEW)
+@given(
+    n=st.integers(0, 2000), mask=st.sampled_from([0, 1, 0xFF, 0xFF00FF00, 0xFFFFFFFF]), seed=seeds,
+    block=st.integers(1, 4).map(lambda count: 32 * count), grid=st.integers(1, 3), dtype=types,
+)  # fmt: skip
+@example(n=0, mask=1, seed=0, block=32, grid=1, dtype=np.uint32)
+@example(n=33, mask=1, seed=0, block=64, grid=2, dtype=np.uint32)
+def test_radix_sort(chip, n, mask, seed, block, grid, dtype):
+    keys, values = elements(seed, n, np.uint32) & np.uint32(mask), elements(n, n, dtype)
+    found = radix_sort.launch(chip, keys, values, block=block, grid=grid)
+    for one, other in zip(found, radix_sort.reference(keys, values), strict=True):
+        same_bits(one, other)
 
 
 @examples(FEW)

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from ...emulator.chip import Chip
-from ...programs import load
+from ...programs import load, radix_sort
 from ...programs.matmul_f32 import grid_of
 from ...programs.sum import USUAL_GRID
 from .measure import Result, medians
@@ -70,6 +70,25 @@ def matmul(name: str, repeat: int | None) -> Result:
     return _result(name, medians(repeat, emulated, lambda: a @ b), executed, 2 * m**3)
 
 
+def sort(name: str, repeat: int | None) -> Result:
+    """2**20 random keys and their values, by radix; numpy: `np.sort(keys)`, no values. Unit: warp instruction."""
+    n = 1 << 20
+    chip, keys = Chip(), np.random.default_rng(0).integers(0, 1 << 32, n, np.uint32)
+    places = np.arange(n, dtype=np.uint32)
+    pairs, spare = [(chip.empty(n, np.uint32), chip.empty(n, np.uint32)) for _ in range(2)]
+    counts = chip.empty(radix_sort.DIGITS * 8 * BLOCK // 32, np.uint32)
+
+    def emulated() -> int:
+        pairs[0].copy_from_host(keys)
+        pairs[1].copy_from_host(places)
+        return radix_sort.sort(chip, n, pairs, spare, counts, block=BLOCK, grid=8)
+
+    executed = emulated()
+    order = pairs[1].copy_to_host()
+    _agree(name, bool((keys[order] == np.sort(keys)).all()))
+    return _result(name, medians(repeat, emulated, lambda: np.sort(keys)), executed, n)
+
+
 def _agree(name: str, good: bool) -> None:
     if not good:
         raise ArithmeticError(f"{name}: the emulator and numpy disagree, so there is nothing to measure")
@@ -94,6 +113,7 @@ ENTRIES: dict[str, Callable[[str, int | None], Result]] = {
     "saxpy_2e24": partial(saxpy, 1 << 24, "saxpy_x4"),
     "saxpy_2e24_plain": partial(saxpy, 1 << 24, "saxpy"),
     "sum_2e20": total,
+    "radix_sort_2e20": sort,
     "matmul_f32_256": matmul,
 }
 USES_BLAS = frozenset({"matmul_f32_256"})
