@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from ..isa.directives import REFERENCE
 from ..isa.source import LIBRARY
+from ..programs import NAMES, module
 from .initial import FORM_MEANINGS, FORMS
 from .launchfile import KEYS
 
@@ -79,9 +81,20 @@ def library() -> str:
     return "\n\n".join(parts)
 
 
+def programs() -> str:
+    """Every program: its module's first line, its kernels."""
+    rows = []
+    for name in NAMES:
+        summary = (import_module(f"..programs.{name}", __package__).__doc__ or "").split("\n", 1)[0]
+        kernels = ", ".join(f"`{kernel}`" for kernel in module(name).kernels)
+        rows.append((f"[{name}](../programs/{name}.s)", summary.partition(": ")[2], kernels))
+    return table(("program", "what it does", "kernels"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "directives": directives,
     "library": library,
+    "programs": programs,
     "launch_keys": launch_keys,
     "init_forms": init_forms,
 }
