@@ -1,13 +1,17 @@
-// The sum of n floats, in two launches of one kernel.
+// The sum of n floats, in two launches or in one:
 //
-// The first launch leaves one partial sum per block in `partial`; the second, of a single block, adds these up.
+//      sum         leaves one partial sum per block in `partial`; a second launch, of a single block, adds these up
+//      sum_once    the same, but the block that is the last to be done adds up the partial sums itself
+//
 // Within a block: every thread sums its share in registers, then the threads' sums are added up in TSM.
 //
-// Float addition is not associative, so the order is part of what the kernel promises: the result depends on grid
-// and block, and on nothing else. sum.py writes the same order down in numpy.
+// Float addition is not associative, so the order is part of what the kernels promise: the result depends on grid
+// and block, and on nothing else. sum.py writes the same order down in numpy. So sum_once does not let blocks add to a
+// sum in memory one by one: what is left to chance is which block is the last, not what it does.
 
         .arch   ppu0015
         .include "index.inc"
+        .include "loop.inc"
         .include "block.inc"
 
 // Elements 4i to 4i+3 are group i. Thread t does groups t, t + threads, t + 2 * threads, ...; PIECES of them at a time, so
@@ -16,14 +20,27 @@
 //
 // x must be a multiple of 16; grid and block are one-dimensional; the grid has fewer than 2^28 threads.
 
-        .kernel sum
-        .param  u32 n                           // floats in x
-        .param  ptr x
-        .param  ptr partial                     // one float per block, written
+        .equ    PIECES, 4
+
+        .macro  add piece                       // v to acc, for one piece
+        .equ    E, 4 * \piece
+        .rept   4
+        v.add.f32       acc[E], acc[E], v[E]
+        .equ    E, E + 1
+        .endr
+        .endm
+
+        .macro  single number                   // element `number` of the ragged group, if it has so many
+        s.cmp.gt.u32    scc, ragged, \number
+        s.cbr.az        scc, .Lsingle\@
+        vmem.ld.b32     v[4 * P + \number], [bytes(4 * \number) + i * 0x10] @x
+.Lsingle\@:
+        .endm
+
+// The registers, and the sum of the block's share in acc[0] of thread 0.
+        .macro  sum_of_share
         .maxntid 1024
         .tsm    4 * 1024 shared                 // one float per thread
-
-        .equ    PIECES, 4
 
         .reg    tid     = vreg0
         .reg    i       = vreg1                 // the lane's group
@@ -43,15 +60,7 @@
         .reg    by      = sreg[56:57]           // 16 * threads
         .reg    stride  = sreg58                // PIECES * threads
 
-        .macro  add piece                       // v to acc, for one piece
-        .equ    E, 4 * \piece
-        .rept   4
-        v.add.f32       acc[E], acc[E], v[E]
-        .equ    E, E + 1
-        .endr
-        .endm
-
-sum:    v.mov.b32       tid, %tid.x
+        v.mov.b32       tid, %tid.x
         global_x        i
         grid_threads    threads
         s.shrl.b32      groups, n, 2
@@ -93,12 +102,6 @@ loop:   v.cmp.lt.u32    inside, i, whole
 
         // What is left: fewer than PIECES groups of some lane. Whatever does not exist is added as zero, which changes
         // nothing: a sum that begins at +0 is never -0. One lane of the grid has the ragged group.
-        .macro  single number
-        s.cmp.gt.u32    scc, ragged, \number
-        s.cbr.az        scc, .Ladd\@
-        vmem.ld.b32     v[4 * P + \number], [bytes(4 * \number) + i * 0x10] @x
-.Ladd\@:
-        .endm
 rest:   v.cmp.le.u32    inside, i, groups
         s.cbr.az        inside, fold                    // nothing is left for this warp
         .equ    P, 0
@@ -139,10 +142,61 @@ fold:
         v.add.f32       acc[2], acc[2], acc[3]
         v.add.f32       acc[0], acc[0], acc[2]
         block_reduce    v.add.f32, acc[0], tid, shared, spare, s
+        .endm
 
+        .kernel sum
+        .param  u32 n                           // floats in x
+        .param  ptr x
+        .param  ptr partial                     // one float per block, written
+
+sum:    sum_of_share
         v.cmp.eq.u32    inside, tid, 0
         s.lop.emsk      off, inside # 0x8
         v.mov.b32       place, %blkid.x
         vmem.st.b32     acc[0], [0x0 + place * 0x4] @partial
         restore         off
         simt.exit
+
+        .kernel sum_once
+        .param  u32 n
+        .param  ptr x
+        .param  ptr partial                     // one float per block, for use in between
+        .param  ptr done                        // u32: blocks that are done; 0 at first, and again at the end
+        .param  ptr total                       // one float, written
+
+        .reg    ticket  = vreg6
+        .reg    last    = vreg7
+
+sum_once:
+        sum_of_share
+
+        // Thread 0 stores the partial sum and counts the block. The release makes the sum arrive before it counts; the
+        // acquire, which is complete when issued, lets the last block see those of all others. inc goes from grid - 1
+        // back to 0.
+        v.cmp.eq.u32    inside, tid, 0
+        s.lop.emsk      off, inside # 0x8
+        v.mov.b32       place, %blkid.x
+        vmem.st.b32     acc[0], [0x0 + place * 0x4] @partial
+        s.sub.i32       s[0], %nblkid.x, 1
+        v.mov.b32       last, s[0]
+        vmem.atom.inc.u32.acq_rel.gpu ticket, [0x0] @done, last
+        restore         off
+        block_broadcast ticket, tid, shared
+        v.cmp.ne.u32    inside, ticket, s[0]
+        s.cbr.nz        inside, others
+
+        // Thread t adds the partial sums t, t + ntid, ...
+        v.mov.b32       acc[0], 0
+        v.mov.b32       place, tid
+        s.mov.b32       threads, %ntid.x
+        grid_stride     each, place, %nblkid.x, entry
+        vmem.ld.b32     v[0], [0x0 + place * 0x4] @partial
+        s.wait          vldcnt(0)
+        v.add.f32       acc[0], acc[0], v[0]
+        grid_stride_end each, place, threads, entry
+        block_reduce    v.add.f32, acc[0], tid, shared, spare, s
+        v.cmp.eq.u32    inside, tid, 0
+        s.lop.emsk      off, inside # 0x8
+        vmem.st.b32     acc[0], [0x0] @total
+        restore         off
+others: simt.exit

@@ -11,18 +11,23 @@ from typing import Any
 import numpy as np
 from program_samples import floats
 
-from m890 import Chip
+from m890 import Chip, Limits, Schedule
 from m890.programs import (
+    bfs,
     bitonic,
     copy_strided,
     gather,
     hash,
+    hash_table,
+    histogram,
     layer_norm,
     lfsr,
+    lock,
     mandelbrot,
     matmul_f32,
     nbody,
     radix_sort,
+    ring,
     saxpy,
     search,
     sieve,
@@ -54,6 +59,13 @@ def files(function: FromFile) -> FromFile:
     return function
 
 
+def graph(random, vertices, edges):
+    """A random graph as (starts, targets)."""
+    sources = np.sort(random.integers(0, vertices, edges))
+    starts = np.searchsorted(sources, np.arange(vertices + 1))
+    return starts.astype(np.uint32), random.integers(0, vertices, edges, np.uint32)
+
+
 # ---- waits -----------------------------------------------------------------------------------------------------------
 
 LONG = 2 * 16 * 64 + 303
@@ -70,6 +82,7 @@ def saxpy_(chip, random):
 def sum_(chip, random):
     x = floats(random, LONG, "normal")
     shapes = [{"block": 64}, {"block": 64, "grid": 1}]  # the second with whole rounds
+    shapes += [{"block": 64, "once": True}, {"block": 32, "grid": 50, "once": True}]
     return [total.launch(chip, x, **shape) for shape in shapes], [total.reference(x, **shape) for shape in shapes]
 
 
@@ -179,6 +192,42 @@ def radix_sort_(chip, random):
     return found, [array for part in keys for array in radix_sort.reference(part, values)]
 
 
+@trial
+def histogram_(chip, random):
+    x = random.integers(0, 256, 5005, np.uint8)
+    return [histogram.launch(chip, x, block=64, grid=2)], [histogram.reference(x)]
+
+
+@trial
+def bfs_(chip, random):
+    starts, targets = graph(random, 200, 500)
+    return [bfs.launch(chip, starts, targets, 0, block=32, grid=1)], [bfs.reference(starts, targets, 0)]
+
+
+@trial
+def hash_table_(chip, random):
+    keys, values = random.integers(0, 100, 300), random.integers(0, 1 << 32, 300)
+    queries = np.concatenate([np.arange(128), keys[:20]])  # the last round finds all it asks for
+    found = hash_table.launch(chip, keys, values, queries, capacity=128, block=32, grid=1)
+    return list(found), list(hash_table.reference(keys, values, queries))
+
+
+@trial
+def lock_(chip, random):
+    """Many lanes and locks; and two warps in step, each of which wants next what the other has just had."""
+    groups, values = random.integers(0, 20, 300), floats(random, 300, "close")
+    in_step = Chip(timing="late", schedule=Schedule(1, 1, 5), limits=Limits(instructions=100_000))
+    found = [*lock.launch(chip, groups, values, 20)]
+    found += lock.launch(in_step, [0, 1, 1, 0], values[:4], 2, block=1, grid=2)
+    return found, [*lock.reference(groups, values, 20), *lock.reference([0, 1, 1, 0], values[:4], 2)]
+
+
+@trial
+def ring_(chip, random):
+    source = random.integers(0, 1 << 32, 300, np.uint32)
+    return [ring.launch(chip, source, size=32)], [ring.reference(source)]
+
+
 # ---- launch files ----------------------------------------------------------------------------------------------------
 
 
@@ -189,7 +238,9 @@ def saxpy_file(args, buffers, launch):
 
 @files
 def sum_file(args, buffers, launch):
-    return {"total": total.reference(buffers["x"], block=launch.block[0], grid=launch.grid[0]).reshape(1)}
+    shape = {"block": launch.block[0], "grid": launch.grid[0]}
+    found = {"total": total.reference(buffers["x"], **shape), "once": total.reference(buffers["x"], **shape, once=True)}
+    return {name: value.reshape(1) for name, value in found.items()}
 
 
 @files
@@ -287,3 +338,32 @@ def nbody_file(args, buffers, launch):
 def radix_sort_file(args, buffers, launch):
     keys, values = radix_sort.reference(buffers["keys"], buffers["values"])
     return {"keys": keys, "values": values}
+
+
+@files
+def histogram_file(args, buffers, launch):
+    return {"bins": histogram.reference(buffers["x"])}
+
+
+@files
+def bfs_file(args, buffers, launch):
+    level = bfs.reference(buffers["starts"], buffers["targets"], 9)
+    assert (level == 1).sum() == 9
+    return {"level": np.where(level <= 2, level, bfs.UNSEEN)}
+
+
+@files
+def hash_table_file(args, buffers, launch):
+    sums, found = hash_table.reference(buffers["keys"], buffers["values"], buffers["queries"])
+    return {"sums": sums, "found": found}
+
+
+@files
+def lock_file(args, buffers, launch):
+    best, place = lock.reference(buffers["groups"], buffers["values"], 10)
+    return {"best": np.stack([best.view(np.uint32), place], axis=1), "locks": np.zeros(10, np.uint32)}
+
+
+@files
+def ring_file(args, buffers, launch):
+    return {"out": ring.reference(buffers["source"])}

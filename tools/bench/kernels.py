@@ -19,6 +19,8 @@ from .measure import Result, medians
 BLOCK = 256
 GRID = 64
 """Blocks of kernels whose threads loop."""
+HISTOGRAM_GRID = 16
+"""The same where every block adds 256 counters to memory at its end."""
 
 
 def saxpy(n: int, kernel: str, name: str, repeat: int | None) -> Result:
@@ -70,6 +72,18 @@ def matmul(name: str, repeat: int | None) -> Result:
     return _result(name, medians(repeat, emulated, lambda: a @ b), executed, 2 * m**3)
 
 
+def count(name: str, repeat: int | None) -> Result:
+    """A histogram of 2**20 bytes, 256 bins; numpy: `np.bincount`. Unit: warp instruction."""
+    n = 1 << 20
+    chip, x = Chip(), np.random.default_rng(0).integers(0, 256, n, np.uint8)
+    device_x, bins = chip.to_device(x), chip.to_device(np.zeros(256, np.uint32))
+    configured = load(chip, "histogram")["histogram"][HISTOGRAM_GRID, BLOCK]
+    executed = configured(n, device_x, bins)
+    _agree(name, bool((bins.copy_to_host() == np.bincount(x, minlength=256)).all()))
+    times = medians(repeat, lambda: configured(n, device_x, bins), lambda: np.bincount(x, minlength=256))
+    return _result(name, times, executed, n)
+
+
 def sort(name: str, repeat: int | None) -> Result:
     """2**20 random keys and their values, by radix; numpy: `np.sort(keys)`, no values. Unit: warp instruction."""
     n = 1 << 20
@@ -113,6 +127,7 @@ ENTRIES: dict[str, Callable[[str, int | None], Result]] = {
     "saxpy_2e24": partial(saxpy, 1 << 24, "saxpy_x4"),
     "saxpy_2e24_plain": partial(saxpy, 1 << 24, "saxpy"),
     "sum_2e20": total,
+    "histogram_2e20": count,
     "radix_sort_2e20": sort,
     "matmul_f32_256": matmul,
 }
