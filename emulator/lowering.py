@@ -16,11 +16,12 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.imputils import lower_cast, lower_constant
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.core.imputils import lower_cast, lower_constant, lower_getattr_generic
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable, typeof_impl
 
 from ..isa import numerics, reference
+from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind
 from ..isa.widths import Width
 from . import primitives
@@ -31,10 +32,12 @@ Builder: TypeAlias = Any
 """An llvmlite value and an IR builder: llvmlite has no types, and those inferred from its source are wrong."""
 _infer_global: Any = infer_global  # its inferred result, None or a decorator, fits neither use
 
-I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 ELEMENTS: dict[str, ir.Type] = {
     "bool": I1,
     "uint8": I8,
+    "int16": I16,
+    "uint16": I16,
     "int32": I32,
     "uint32": I32,
     "int64": I64,
@@ -59,6 +62,11 @@ class LaneVector(types.Type):
     def like(self, dtype: Any) -> LaneVector:
         """As many lanes of another element."""
         return LaneVector(dtype, self.lanes)
+
+    @property
+    def bits(self) -> LaneVector:
+        """As many lanes of unsigned integers of the same width."""
+        return self.like(f"u{self.dtype.itemsize}")
 
 
 class Constant(types.Type):
@@ -100,13 +108,29 @@ def place_type(lanes: int) -> ir.Type:
 
 
 @typeof_impl.register(LaneKind)
-def _typeof_kind(value: LaneKind, c: Any) -> Constant:
+@typeof_impl.register(Format)
+def _typeof_constant(value: LaneKind | Format, c: Any) -> Constant:
     return Constant(value)
 
 
 @lower_constant(Constant)
 def _constant(context: Any, builder: Any, ty: Any, value: Any) -> Any:
     return context.get_dummy_value()
+
+
+@infer_getattr
+class _ConstantAttribute(AttributeTemplate):
+    """An attribute of a constant is a number known while compiling."""
+
+    key = Constant
+
+    def generic_resolve(self, typ: Constant, attr: str) -> Any:
+        return types.int64 if isinstance(getattr(typ.value, attr, None), int) else None
+
+
+@lower_getattr_generic(Constant)
+def _constant_attribute(context: Any, builder: Any, ty: Any, value: Any, attr: str) -> Any:
+    return ir.Constant(I64, getattr(ty.value, attr))
 
 
 def splat(builder: Builder, scalar: Value, lanes: int) -> Value:
@@ -289,7 +313,11 @@ def _convert(builder: Any, sig: Any, a: Any, kind: Any) -> Any:
     return (builder.sext if source.dtype.kind == "i" else builder.zext)(a, target.llvm)
 
 
-@primitive(numerics.reinterpret, lambda a, kind: a.like(kind.value.dtype))
+def _reinterpret_type(a: Any, kind: Any) -> Any:
+    return LaneVector(kind.value.dtype, a.lanes * a.dtype.itemsize // kind.value.dtype.itemsize)
+
+
+@primitive(numerics.reinterpret, _reinterpret_type)
 def _reinterpret(builder: Any, sig: Any, a: Any, kind: Any) -> Any:
     return builder.bitcast(a, sig.return_type.llvm)
 

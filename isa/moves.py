@@ -30,6 +30,26 @@ def v_mov64(a: U64) -> U64:
     return a
 
 
+@insn("v.mov.b32 {d:vreg}, {a:ivreg}", opcode=0x143, tag="published", source="REF; word defined",
+      ex="a=0x7f812345 | d=0x7f812345")
+def v_mov_from_ivreg(a: B32) -> B32:
+    """d = the vector register whose number is in x0; write x0 before with s.mov.b32 and s.wait pipe_flush.
+
+    A number the kernel has no register for is fault 5, invalid vreg.
+    """
+    return a
+
+
+@insn("v.mov.b32 {d:ivreg}, {a:vsrc}", opcode=0x144, tag="published", source="REF; word defined",
+      ex="a=0x7f812345 | d=0x7f812345")
+def v_mov_to_ivreg(a: B32) -> B32:
+    """The vector register whose number is in x0 = a; write x0 before with s.mov.b32 and s.wait pipe_flush.
+
+    A number the kernel has no register for is fault 5, invalid vreg.
+    """
+    return a
+
+
 @insn("v.mov.alllane.b32 {d:vreg}, {a:vsrc}", opcode=0x15A, **BIN, ex="a=7 emsk=1 | d=7,7,7", all_lanes=True)
 def v_mov_alllane(a: B32) -> B32:
     """d = a in all 32 lanes: emsk does not matter."""

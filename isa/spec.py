@@ -23,6 +23,8 @@ from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
+Result = TypeVar("Result", bound=Lanes)
+"""The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
 
 TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
@@ -37,7 +39,7 @@ class Suffix:
 
     name: str
     place: Field
-    texts: Mapping[int, str]
+    texts: Mapping[int, str] = field(hash=False)
     hint: bool = False
 
     @property
@@ -86,6 +88,8 @@ SUFFIXES = {
         Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
         Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
         Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
+        Suffix("relu", Field(4, 4), {1: ".relu"}),
+        Suffix("satfinite", Field(13, 13), {1: ".satfinite"}),
     )
 }
 
@@ -388,6 +392,7 @@ def insn(
     fault: int = 0,
     also: tuple[str, ...] = (),
     Item: Any = None,
+    Result: Any = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
@@ -406,7 +411,7 @@ def insn(
             raise TypeError(f"{pattern}: a {tag} instruction names its source")
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
-        kinds_of, results = _annotations(body, Item)
+        kinds_of, results = _annotations(body, {"Item": Item, "Result": Result})
         _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
@@ -439,13 +444,16 @@ def insn(
     return register
 
 
-def _annotations(body: Callable[..., Any], item: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """Parameter kinds by name, and the kinds of the results; the type variable Item filled in."""
-    hints = inspect.get_annotations(body, eval_str=True)
-    hints = {name: item if hint is Item else hint for name, hint in hints.items()}
+def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Parameter kinds by name, and the kinds of the results; the type variables of a family filled in."""
+
+    def kind_of(hint: Any) -> Any:
+        return chosen[hint.__name__] if isinstance(hint, TypeVar) else hint
+
+    hints = {name: kind_of(hint) for name, hint in inspect.get_annotations(body, eval_str=True).items()}
     result = hints.pop("return", None)
     if get_origin(result) is tuple:
-        return hints, tuple(item if part is Item else part for part in get_args(result))
+        return hints, tuple(kind_of(part) for part in get_args(result))
     return hints, () if result is None else (result,)
 
 
@@ -457,7 +465,11 @@ def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
     for name, text in places:
         kind, _, where = text.partition("@")
         place = _FIELDS.get(where, operands.DESTINATION)
-        if kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
+        if kind == "ivreg":
+            written = name not in hints
+            made.append(operands.IndexedKind(name, written=written))
+            _ = next(outputs) if written else None
+        elif kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
             made.append(operands.RegisterKind(name, kind[0], _words(next(outputs)), place, written=True))
         elif kind in ("vreg", "sreg"):
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
@@ -483,7 +495,7 @@ def _check_pattern(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
         kind = text.split("@", maxsplit=1)[0]
         if kind not in _KINDS:
             raise TypeError(f"{pattern}: no operand kind is called {kind}; there are {', '.join(_KINDS)}")
-        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints)
+        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg", "ivreg") and name not in hints)
         written += is_result
         if not is_result and name not in hints and kind not in _READ_ELSEWHERE:
             raise TypeError(f"{pattern}: the body does not read {name}")
@@ -497,7 +509,7 @@ def _words(hint: Any) -> int:
 
 
 def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str], immediate: bool) -> Source:
-    floating = hint.dtype.kind == "f"
+    floating = hint.format is not None
     flags = SourceFlags(
         either=bank == "v",
         last=immediate and len(sources) < 3 and name == sources[-1],
@@ -520,6 +532,7 @@ _FIELDS = {
     "s2": operands.SOURCES[2],
     "13:10": Field(13, 10),
     "10:3": Field(10, 3),
+    "13:6": Field(13, 6),
     "7:0": Field(7, 0),
     "49:46": Field(49, 46),
 }
@@ -533,6 +546,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "lanespecial": lambda name, where: operands.NamedKind(name, operands.LANE_SPECIALS, 1, operands.SOURCES[0]),
     "vmem": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
     "vmem64": lambda name, where: addresses.AddressKind(name, index_bank=None, base_bank="v", base_words=2),
+    "vmem_hint": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
     "vmem_element": lambda name, where: addresses.ElementAddress(
         name, int(where), index_bank="v", base_bank="s", base_words=2
     ),
@@ -547,9 +561,9 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
 }
 
 
-_KINDS = ("vreg", "sreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
-_READ_ELSEWHERE = ("target", "waits", "data")
-"""Operands that the schedule may read instead of the body."""
+_KINDS = ("vreg", "sreg", "ivreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
+_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
+"""Operands that the schedule may read instead of the body, or nobody."""
 
 
 def _bindings(
@@ -597,4 +611,4 @@ def _form(instruction: Instruction, immediate: bool, fixed_bits: int) -> Form:
     return Form(instruction, immediate, mask, value, room)
 
 
-__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "insn"]
+__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "Result", "insn"]

@@ -176,7 +176,7 @@ def chapter_of(instruction: Instruction) -> ModuleType:
     """The family an instruction stands with: where its body is, but with the floats if it reads a float."""
     homes = {module.__name__: module for module in FAMILIES}
     home = instruction.body.__module__
-    if any(isinstance(b.kind, LaneKind) and b.kind.dtype.kind == "f" for b in instruction.bindings):
+    if any(isinstance(b.kind, LaneKind) and b.kind.format is not None for b in instruction.bindings):
         home = home.replace(".integer", ".floating")  # the compares of both share one body
     return homes[home]
 
