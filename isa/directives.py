@@ -546,7 +546,12 @@ _ALL = (
         ".macro inc r, by=1\n    v.add.i32 \\r, \\r, \\by\n.endm\n    inc vreg1, by=4",
     ),
     Directive(".endm", ".endm", "Ends .macro.", ".macro nothing\n.endm"),
-    Directive(".rept", ".rept COUNT", "Lines up to .endr, so many times.", ".rept 4\n    s.nop\n.endr"),
+    Directive(
+        ".rept",
+        ".rept COUNT or .rept COUNT, NAME",
+        "Lines up to .endr, so many times. \\NAME in them is 0, 1, 2, ...",
+        ".rept 4, N\n    v.mov.b32 vreg[4 + \\N], \\N\n.endr",
+    ),
     Directive(".endr", ".endr", "Ends .rept.", ".rept 0\n.endr"),
     Directive(
         ".if",

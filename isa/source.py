@@ -105,15 +105,26 @@ class Condition:
 
 @dataclass(slots=True)
 class Frame:
-    """Lines being read: a file, the body of a macro, or of a repetition (`repeats` more times to go)."""
+    """Lines being read: a file, the body of a macro, or of a repetition (`repeats` more times to go).
+
+    `counter` is the name that stands for the number of the repetition, `number`, in `pattern`.
+    """
 
     source: SourceFile
     lines: Lines
     parent: Place | None = None
     macro: str = ""
     repeats: int = 0
+    counter: str = ""
+    pattern: tuple[str, ...] = ()
+    number: int = 0
     position: int = 0
     conditions: list[Condition] = field(default_factory=list[Condition])
+
+    def count(self) -> None:
+        """Put the number of the repetition into its lines."""
+        values = {self.counter: str(self.number)}
+        self.lines = Lines(self.lines.first, [_put_in(text, values) for text in self.pattern])
 
     def place(self, position: int) -> Place:
         """Where a line of this frame stands."""
@@ -210,6 +221,9 @@ class Reader:
         if frame.repeats:
             frame.repeats -= 1
             frame.position = 0
+            if frame.counter:
+                frame.number += 1
+                frame.count()
         else:
             self.frames.pop()
 
@@ -265,12 +279,19 @@ class Reader:
 
     def _repeat(self, statement: Statement, frame: Frame) -> None:
         lines = self._body(frame, ".rept", ".endr")
-        count = self.context.condition(statement.rest)
+        times, *names = [text for text, _, _ in split(statement.rest)] or [""]
+        counter = names[0] if names else ""
+        if len(names) > 1 or (names and not re.fullmatch(r"[A-Za-z_]\w*", counter)):
+            raise Failure(f"{', '.join(names)} cannot be the name of the number", ".rept COUNT, NAME")
+        count = self.context.condition(times)
         if count < 0:
             raise Failure(f"cannot repeat {count} times")
         self._spend(max(1, len(lines.texts)) * count)
         if count and lines.texts:
-            self._push(Frame(frame.source, lines, frame.parent, frame.macro, repeats=count - 1))
+            repeated = Frame(frame.source, lines, frame.parent, frame.macro, count - 1, counter, tuple(lines.texts))
+            if counter:
+                repeated.count()
+            self._push(repeated)
 
     # ---- conditions ---------------------------------------------------------------------------------------------
 

@@ -46,10 +46,8 @@
         v.add.i32       i, i, start
 
         for_scalar      stretch, start, whole
-        .equ    P, 0
-        .rept   PIECES
-        vmem.ld.b32     at[P], [bytes(BYTES * P) + i * 0x4] @index
-        .equ    P, P + 1
+        .rept   PIECES, P
+        vmem.ld.b32     at[\P], [bytes(BYTES * \P) + i * 0x4] @index
         .endr
         s.wait          vstcnt(0)                       // stores of the last round may still read `value`
         move_\direction 4
@@ -73,30 +71,22 @@ done:   s.mov.b32       emsk, entry
 // `pieces` elements whose indices are on their way to at[0], at[1], ...
         .macro  move_gather pieces
         s.wait          vldcnt(0)
-        .equ    P, 0
-        .rept   \pieces
-        vmem.ld.b32     value[P], [0x0 + at[P] * 0x4] @source
-        .equ    P, P + 1
+        .rept   \pieces, P
+        vmem.ld.b32     value[\P], [0x0 + at[\P] * 0x4] @source
         .endr
         s.wait          vldcnt(0)
-        .equ    P, 0
-        .rept   \pieces
-        vmem.st.b32     value[P], [bytes(BYTES * P) + i * 0x4] @target
-        .equ    P, P + 1
+        .rept   \pieces, P
+        vmem.st.b32     value[\P], [bytes(BYTES * \P) + i * 0x4] @target
         .endr
         .endm
 
         .macro  move_scatter pieces
-        .equ    P, 0
-        .rept   \pieces
-        vmem.ld.b32     value[P], [bytes(BYTES * P) + i * 0x4] @source
-        .equ    P, P + 1
+        .rept   \pieces, P
+        vmem.ld.b32     value[\P], [bytes(BYTES * \P) + i * 0x4] @source
         .endr
         s.wait          vldcnt(0)                       // these and the indices
-        .equ    P, 0
-        .rept   \pieces
-        vmem.st.b32     value[P], [0x0 + at[P] * 0x4] @target
-        .equ    P, P + 1
+        .rept   \pieces, P
+        vmem.st.b32     value[\P], [0x0 + at[\P] * 0x4] @target
         .endr
         .endm
 

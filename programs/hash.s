@@ -17,14 +17,12 @@
         .data
         .align  4
 table:
-        .equ    BYTE, 0
-        .rept   256
-        .equ    CRC, BYTE
+        .rept   256, BYTE
+        .equ    CRC, \BYTE
         .rept   8
         .equ    CRC, (CRC >> 1) ^ (CRC & 1 ? 0xedb88320 : 0)
         .endr
         .word   CRC
-        .equ    BYTE, BYTE + 1
         .endr
         .text
 

@@ -37,14 +37,12 @@
         .reg    base    = sreg44                // counters: the address of an atomic has no offset
 
         .macro  count_bytes word                // four of them
-        .equ    B, 4 * \word
-        v.and.b32       byte[B], x4[\word], 0xff
-        v.bfe.u32       byte[B + 1], x4[\word], eight, eight
-        v.bfe.u32       byte[B + 2], x4[\word], sixteen, eight
-        v.shrl.b32      byte[B + 3], x4[\word], 24
-        .rept   4
-        tsm.red.add.i32 [base + byte[B] * 0x4], one
-        .equ    B, B + 1
+        v.and.b32       byte[4*\word], x4[\word], 0xff
+        v.bfe.u32       byte[4*\word+1], x4[\word], eight, eight
+        v.bfe.u32       byte[4*\word+2], x4[\word], sixteen, eight
+        v.shrl.b32      byte[4*\word+3], x4[\word], 24
+        .rept   4, B
+        tsm.red.add.i32 [base + byte[4*\word+\B] * 0x4], one
         .endr
         .endm
 
@@ -68,10 +66,9 @@ histogram:
         grid_stride     each, i, groups, entry
         vmem.ld.b32x4   x4, [0x0 + i * 0x10] @x
         s.wait          vldcnt(0)                       // `byte` may change at once: addresses are fixed at issue
-        count_bytes     0
-        count_bytes     1
-        count_bytes     2
-        count_bytes     3
+        .rept   4, W
+        count_bytes     \W
+        .endr
         grid_stride_end each, i, threads, entry
 
         // The bytes behind the last whole group, by the first threads of the grid.

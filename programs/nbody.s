@@ -96,11 +96,9 @@ step:   s.mov.b32       emsk, present
         s.cbr.az        emsk, done
         vmem.ld.b32x4   v, [0x0 + i * 0x10] @velocities
         s.wait          vldcnt(0)
-        .equ    E, 0
-        .rept   3
-        v.fma.f32.rtte  v[E], a[E], dt, v[E]
-        v.fma.f32.rtte  p[E], v[E], dt, p[E]
-        .equ    E, E + 1
+        .rept   3, E
+        v.fma.f32.rtte  v[\E], a[\E], dt, v[\E]
+        v.fma.f32.rtte  p[\E], v[\E], dt, p[\E]
         .endr
         vmem.st.b32x4   v, [0x0 + i * 0x10] @velocities
         vmem.st.b32x4   p, [0x0 + i * 0x10] @moved

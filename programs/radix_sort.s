@@ -74,10 +74,8 @@
 radix_count:
         begin_part
         v.mov.b32       count, 0
-        .equ    D, 0
-        .rept   DIGITS / 32
-        tsm.st.b32      count, [mine + bytes(4 * 32 * D) + lane * 0x4]
-        .equ    D, D + 1
+        .rept   DIGITS / 32, D
+        tsm.st.b32      count, [mine + bytes(4 * 32 * \D) + lane * 0x4]
         .endr
 
         grid_stride     each, i, end, entry
@@ -92,14 +90,12 @@ radix_count:
 
         s.shll.b32      step, warps, 5
         s.wait          tsmcnt(0)                       // the last store may still read `count`
-        .equ    D, 0
-        .rept   DIGITS / 32
-        tsm.ld.b32      count, [mine + bytes(4 * 32 * D) + lane * 0x4]
+        .rept   DIGITS / 32, D
+        tsm.ld.b32      count, [mine + bytes(4 * 32 * \D) + lane * 0x4]
         s.wait          tsmcnt(0)
         vmem.st.b32     count, [0x0 + at * 0x4] @counts
         v.add.i32       at, at, step
         s.wait          vstcnt(0)
-        .equ    D, D + 1
         .endr
         simt.exit
 
@@ -160,14 +156,12 @@ radix_move:
         begin_part
         v.mov.b32       below, %lanemask_lt
         s.shll.b32      step, warps, 5
-        .equ    D, 0
-        .rept   DIGITS / 32
+        .rept   DIGITS / 32, D
         vmem.ld.b32     count, [0x0 + at * 0x4] @counts
         v.add.i32       at, at, step
         s.wait          vldcnt(0)
-        tsm.st.b32      count, [mine + bytes(4 * 32 * D) + lane * 0x4]
+        tsm.st.b32      count, [mine + bytes(4 * 32 * \D) + lane * 0x4]
         s.wait          tsmcnt(0)
-        .equ    D, D + 1
         .endr
 
         grid_stride     each, i, end, entry

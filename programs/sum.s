@@ -23,17 +23,15 @@
         .equ    PIECES, 4
 
         .macro  add piece                       // v to acc, for one piece
-        .equ    E, 4 * \piece
-        .rept   4
-        v.add.f32       acc[E], acc[E], v[E]
-        .equ    E, E + 1
+        .rept   4, E
+        v.add.f32       acc[4*\piece+\E], acc[4*\piece+\E], v[4*\piece+\E]
         .endr
         .endm
 
-        .macro  single number                   // element `number` of the ragged group, if it has so many
+        .macro  single piece, number            // element `number` of the ragged group, if it has so many
         s.cmp.gt.u32    scc, ragged, \number
         s.cbr.az        scc, .Lsingle\@
-        vmem.ld.b32     v[4 * P + \number], [bytes(4 * \number) + i * 0x10] @x
+        vmem.ld.b32     v[4*\piece+\number], [bytes(4 * \number) + i * 0x10] @x
 .Lsingle\@:
         .endm
 
@@ -66,17 +64,13 @@
         s.shrl.b32      groups, n, 2
         s.and.b32       ragged, n, 3
         s.mov.b32       entry, emsk
-        .equ    E, 0
-        .rept   4 * PIECES
-        v.mov.b32       acc[E], 0
-        .equ    E, E + 1
+        .rept   4 * PIECES, E
+        v.mov.b32       acc[\E], 0
         .endr
         s.mulw.u64.u32  by, threads, 16
         s.mov.b64       from[0:1], x
-        .equ    P, 1
-        .rept   PIECES - 1
-        s.add.i64       from[2*P:2*P+1], from[2*P-2:2*P-1], by
-        .equ    P, P + 1
+        .rept   PIECES - 1, P
+        s.add.i64       from[2*\P+2:2*\P+3], from[2*\P:2*\P+1], by
         .endr
         s.mull.i32      whole, threads, PIECES - 1
         s.mull.i32      stride, threads, PIECES
@@ -87,16 +81,13 @@
 loop:   v.cmp.lt.u32    inside, i, whole
         s.cmp.ne.u32    scc, inside, entry
         s.cbr.nz        scc, rest
-        .equ    P, 0
-        .rept   PIECES
-        vmem.ld.b32x4   v[4*P:4*P+3], [0x0 + i * 0x10] @from[2*P:2*P+1]
-        .equ    P, P + 1
+        .rept   PIECES, P
+        vmem.ld.b32x4   v[4*\P:4*\P+3], [0x0 + i * 0x10] @from[2*\P:2*\P+1]
         .endr
         s.wait          vldcnt(0)
-        add             0
-        add             1
-        add             2
-        add             3
+        .rept   PIECES, P
+        add             \P
+        .endr
         v.add.i32       i, i, stride
         s.cbr           loop
 
@@ -104,39 +95,32 @@ loop:   v.cmp.lt.u32    inside, i, whole
         // nothing: a sum that begins at +0 is never -0. One lane of the grid has the ragged group.
 rest:   v.cmp.le.u32    inside, i, groups
         s.cbr.az        inside, fold                    // nothing is left for this warp
-        .equ    P, 0
-        .rept   PIECES
-        .equ    E, 4 * P
-        .rept   4
-        v.mov.b32       v[E], 0
-        .equ    E, E + 1
+        .rept   PIECES, P
+        .rept   4, E
+        v.mov.b32       v[4*\P+\E], 0
         .endr
         inside          i, groups, off
-        vmem.ld.b32x4   v[4*P:4*P+3], [0x0 + i * 0x10] @x
+        vmem.ld.b32x4   v[4*\P:4*\P+3], [0x0 + i * 0x10] @x
         restore         off
         v.cmp.eq.u32    inside, i, groups
         s.lop.emsk      off, inside # 0x8
-        single          0
-        single          1
-        single          2
+        single          \P, 0
+        single          \P, 1
+        single          \P, 2
         restore         off
         v.add.i32       i, i, threads
-        .equ    P, P + 1
         .endr
         s.wait          vldcnt(0)
-        add             0
-        add             1
-        add             2
-        add             3
+        .rept   PIECES, P
+        add             \P
+        .endr
 
         // The sums of a place, then the four places, then the threads of the block.
 fold:
-        .equ    E, 0
-        .rept   4
-        v.add.f32       acc[E], acc[E], acc[4 + E]
-        v.add.f32       acc[8 + E], acc[8 + E], acc[12 + E]
-        v.add.f32       acc[E], acc[E], acc[8 + E]
-        .equ    E, E + 1
+        .rept   4, E
+        v.add.f32       acc[\E], acc[\E], acc[4 + \E]
+        v.add.f32       acc[8 + \E], acc[8 + \E], acc[12 + \E]
+        v.add.f32       acc[\E], acc[\E], acc[8 + \E]
         .endr
         v.add.f32       acc[0], acc[0], acc[1]
         v.add.f32       acc[2], acc[2], acc[3]

@@ -28,9 +28,9 @@ def run(body, *arrays, block=None, grid=1, scalars=()):
     size = len(arrays[0])
     text = INCLUDES + ".kernel k\n"
     text += "".join(f".param u32 n{place}\n" for place in range(len(scalars)))
-    text += "".join(f".param ptr x{place}\n" for place in range(len(arrays)))
+    text += "".join(f".param ptr in{place}\n" for place in range(len(arrays)))
     text += ".param ptr y\n.tsm 4 * 1024 shared\nglobal_x vreg0, sreg40\n"
-    text += "".join(f"vmem.ld.b32 vreg{place + 1}, [vreg0 * 0x4] @x{place}\n" for place in range(len(arrays)))
+    text += "".join(f"vmem.ld.b32 vreg{place + 1}, [vreg0 * 0x4] @in{place}\n" for place in range(len(arrays)))
     text += f"s.wait vldcnt(0)\n{body}\nvmem.st.b32 vreg1, [vreg0 * 0x4] @y\nsimt.exit\n"
     results = []
     for chip in CHIPS:
