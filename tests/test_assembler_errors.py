@@ -21,6 +21,11 @@ def errors(text: str, name: str = "a.s", **options: object) -> AssemblyError:
 
 FIRST_LINE = ".kernel k"
 GOLDEN = r"""
+vmem.ld.b32 vreg0, [vreg1 * 0x4] @vcc
+                   ^~~~~~~~~~~~~~~~~~
+error: vcc cannot stand here
+hint: expected an aligned range of 2 scalar registers
+
 v.add.f23 vreg0, vreg1, vreg2
 ^~~~~~~~~
 error: unknown instruction v.add.f23
