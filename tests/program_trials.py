@@ -80,9 +80,10 @@ def saxpy_(chip, random):
 
 @trial
 def sum_(chip, random):
-    x = floats(random, LONG, "normal")
-    shapes = [{"block": 64}, {"block": 64, "grid": 1}]  # the second with whole rounds
-    shapes += [{"block": 64, "once": True}, {"block": 32, "grid": 50, "once": True}]
+    """One round and several; and in one launch with so many blocks that other warps than the first add partial sums."""
+    x = floats(random, 18_000, "normal")
+    shapes = [{"block": 64}, {"block": 64, "grid": 1}, {"block": 64, "once": True}]
+    shapes += [{"block": 128, "grid": 34, "once": True}]
     return [total.launch(chip, x, **shape) for shape in shapes], [total.reference(x, **shape) for shape in shapes]
 
 
@@ -173,8 +174,8 @@ def softmax_(chip, random):
 @trial
 def layer_norm_(chip, random):
     x, (gain, bias) = floats(random, (2, 150), "normal"), floats(random, (2, 150), "normal")
-    found = layer_norm.launch(chip, x, gain, bias, 1e-5, block=64)
-    return [found], [layer_norm.reference(x, gain, bias, 1e-5, block=64)]
+    found = layer_norm.launch(chip, x, gain, bias, 1e-5, block=128)  # four warps: the first may overtake another
+    return [found], [layer_norm.reference(x, gain, bias, 1e-5, block=128)]
 
 
 @trial
