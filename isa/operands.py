@@ -213,10 +213,10 @@ BANK_NAMES = {"v": "vector register", "s": "scalar register"}
 
 def check_register(value: Value, bank: str, words: int, allowed: np.ndarray) -> Register:
     """`value` if it is a register of that bank and width, else an error that says what is."""
-    wanted = BANK_NAMES[bank] if words == 1 else f"aligned range of {words} {BANK_NAMES[bank]}s"
+    wanted = f"a {BANK_NAMES[bank]}" if words == 1 else f"an aligned range of {words} {BANK_NAMES[bank]}s"
     example = f"{bank}reg4" if words == 1 else f"{bank}reg[4:{3 + words}]"
     if not isinstance(value, Register) or value.bank != bank:
-        raise OperandError(f"expected a {wanted}, found {describe(value)}", f"for example {example}")
+        raise OperandError(f"expected {wanted}, found {describe(value)}", f"for example {example}")
     named = value.bank == "s" and value.number > LAST_SREG
     if value.count != words and not named:
         hint = f"{words} registers belong here, for example {example}" if words > 1 else f"one register, {example}"
@@ -231,7 +231,7 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray) -> 
     if not allowed[value.number]:
         if named:
             name = register_text(value)
-            raise OperandError(f"{name} cannot stand here", _reader(name) or f"expected a {wanted}")
+            raise OperandError(f"{name} cannot stand here", _reader(name) or f"expected {wanted}")
         low = value.number - value.number % words
         raise OperandError(
             f"{register_text(value)} is not aligned",
