@@ -17,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, CPUTarget
 from numba.core.utils import threadsafe_cached_property
 
+from . import lowering_matrix  # noqa: F401 (gives the matrix instructions their meaning)
 from .cache import symbol
 from .fingerprint import PACKAGE
 from .lowering import PRIMITIVES, Builder, Constant, Value

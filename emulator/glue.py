@@ -102,11 +102,15 @@ class _Glue:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
             return LaneVector("bool", LANES), self.builder.bitcast(bits, LANE_BITS)
         words = self.words(self.slots[kind.name], hint.words, lanes)
+        if kind.name in self.recipe.absolute:
+            words = [self.builder.and_(word, self.every(word, ~hint.sign)) for word in words]
+        if kind.name in self.recipe.negate:
+            words = [self.builder.xor(word, self.every(word, hint.sign)) for word in words]
         if hint.words > 1 and hint.dtype.itemsize == 4:
             return types.UniTuple(LaneVector("uint32", lanes), hint.words), cgutils.pack_array(self.builder, words)
         ty = LaneVector(hint.dtype, lanes)
         value = self.pair(words) if hint.words == 2 else words[0]
-        value = self.modified(kind.name, value) if hint is F32 else value
+        value = self.flushed(value) if hint is F32 and "ftz" in self.recipe.suffixes else value
         return ty, self.builder.bitcast(value, ty.llvm)
 
     def pair(self, words: list[Value]) -> Value:
@@ -115,17 +119,14 @@ class _Glue:
         low, high = (self.builder.zext(word, wide) for word in words)
         return self.builder.or_(low, self.builder.shl(high, ir.Constant(wide, [32] * wide.count)))
 
-    def modified(self, name: str, bits: Value) -> Value:
-        """|x| and !x on a float source's bits, then flushing."""
-        builder, count = self.builder, bits.type.count
-        if name in self.recipe.absolute:
-            bits = builder.and_(bits, ir.Constant(bits.type, [0x7FFFFFFF] * count))
-        if name in self.recipe.negate:
-            bits = builder.xor(bits, ir.Constant(bits.type, [0x80000000] * count))
-        if "ftz" not in self.recipe.suffixes:
-            return bits
-        ty = LaneVector("float32", count)
-        return self.unit.call(numerics.flush, [ty], [builder.bitcast(bits, ty.llvm)])[1]
+    def every(self, word: Value, bits: int) -> Value:
+        """The constant with these bits in every lane of a row."""
+        return ir.Constant(word.type, [bits & 0xFFFFFFFF] * word.type.count)
+
+    def flushed(self, bits: Value) -> Value:
+        """A float source's bits with subnormals flushed to zero."""
+        ty = LaneVector("float32", bits.type.count)
+        return self.unit.call(numerics.flush, [ty], [self.builder.bitcast(bits, ty.llvm)])[1]
 
     def implicit(self, name: str) -> tuple[types.Type, Value]:
         """The type and value of an implicit register."""

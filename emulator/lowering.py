@@ -30,7 +30,7 @@ Builder: TypeAlias = Any
 """An llvmlite value and an IR builder: llvmlite has no types, and those inferred from its source are wrong."""
 _infer_global: Any = infer_global  # its inferred result, None or a decorator, fits neither use
 
-I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 ELEMENTS: dict[str, ir.Type] = {
     "bool": I1,
     "uint8": I8,

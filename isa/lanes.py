@@ -8,6 +8,7 @@ same length. The operators are declared here for the reader and the type checker
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -22,6 +23,8 @@ class LaneKind(type):
     dtype: np.dtype[Any]
     words: int
     canonical_nan: int | None
+    align: int | None
+    sign: int
 
     def __repr__(cls) -> str:
         return cls.__name__
@@ -33,6 +36,10 @@ class Lanes(metaclass=LaneKind):  # noqa: PLW1641 (never instantiated)
     dtype: ClassVar[np.dtype[Any]]
     words: ClassVar[int]
     canonical_nan: ClassVar[int | None] = None
+    align: ClassVar[int | None] = None
+    """What the first register of a range is a multiple of, if not of `words`."""
+    sign: ClassVar[int] = 0
+    """The bits of a register that `!` flips."""
 
     if TYPE_CHECKING:
 
@@ -90,6 +97,7 @@ class F32(Lanes):
     dtype = np.dtype(np.float32)
     words = 1
     canonical_nan = 0x7FFFFFFF
+    sign = 1 << 31
 
 
 class U64(Lanes):
@@ -111,3 +119,13 @@ class F64(Lanes):
 
     dtype = np.dtype(np.float64)
     words = 2
+
+
+@cache
+def register_range(words: int, sign: int = 0) -> LaneKind:
+    """The kind of an operand of a matrix instruction: registers whose bits the body takes apart itself.
+
+    Ranges start at an even register: published listings have `vreg[110:113]` as an operand of v.mma.
+    """
+    body = {"dtype": np.dtype(np.uint32), "words": words, "align": min(words, 2), "sign": sign}
+    return LaneKind(f"Registers{words}Sign{sign:08x}", (Lanes,), body)

@@ -119,14 +119,13 @@ def evaluate(
 
 
 def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -> Any:
+    if name in modifiers.absolute:
+        bits = bits & ~np.uint32(kind.sign)
+    if name in modifiers.negate:
+        sign = np.uint32(kind.sign)
+        bits = bits ^ sign if kind.words == 1 else tuple(word ^ sign for word in bits)
     value = read(kind, bits, lanes)
-    if kind is not F32:
-        return value
-    number = value.view(np.uint32)
-    number = number & 0x7FFFFFFF if name in modifiers.absolute else number
-    number = number ^ 0x80000000 if name in modifiers.negate else number
-    value = number.view(np.float32)
-    return flush(value) if "ftz" in modifiers.suffixes else value
+    return flush(value) if kind is F32 and "ftz" in modifiers.suffixes else value
 
 
 def _result(kind: Any, value: Any, lanes: int, modifiers: Modifiers) -> Any:

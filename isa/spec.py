@@ -23,6 +23,7 @@ from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
+_ITEM = Item
 
 TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
@@ -276,11 +277,12 @@ class Table:
                 apart = set(a.instruction.architectures).isdisjoint(b.instruction.architectures)
                 if not shared and not apart:
                     raise TypeError(f"{a.instruction.pattern} and {b.instruction.pattern} overlap")
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for instruction in self.instructions:
-            if instruction.pattern in seen:
+            here = {(instruction.pattern, arch) for arch in instruction.architectures}
+            if here & seen:
                 raise TypeError(f"{instruction.pattern} stands twice in the table")
-            seen.add(instruction.pattern)
+            seen |= here
 
 
 def _operand_error(word: int, form: Form, kind: Kind) -> DecodeError:
@@ -309,13 +311,15 @@ def insn(
     immediate: bool = True,
     all_lanes: bool = False,
     Item: Any = None,
+    kinds: Mapping[Any, Any] | None = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
 
     `ex` is one or more examples `a=1.5 b=2.25 | d=3.75`: operand values before, results after. `statics`
-    bind parameters of the body that are constants of this member of a family. `immediate=False` forbids
-    the immediate layout. Raises TypeError when the parts do not fit each other.
+    bind parameters of the body that are constants of this member of a family; `Item` fills in the type variable
+    of that name, `kinds` others. `immediate=False` forbids the immediate layout. Raises TypeError when the parts
+    do not fit each other.
     """
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -326,20 +330,20 @@ def insn(
             raise TypeError(f"{pattern}: a {tag} instruction names its source")
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
-        kinds_of, results = _annotations(body, Item)
+        kinds_of, results = _annotations(body, {_ITEM: Item, **(kinds or {})})
         _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
-        kinds = _operand_kinds(pattern, kinds_of, results, immediate and access is None)
+        operand_kinds = _operand_kinds(pattern, kinds_of, results, immediate and access is None)
         instruction = Instruction(
             pattern=pattern,
             mnemonic=mnemonic,
             opcode=opcode,
             fixed=sum(place.put(value) for place, value in (fixed or {}).items()),
-            kinds=kinds,
+            kinds=operand_kinds,
             suffixes=suffixes,
             body=body,
-            bindings=_bindings(pattern, kinds_of, kinds, statics),
+            bindings=_bindings(pattern, kinds_of, operand_kinds, statics),
             results=results,
             tag=tag,
             source=source,
@@ -349,7 +353,7 @@ def insn(
             all_lanes=all_lanes,
         )
         fixed_bits = operands.OPCODE.mask | sum(place.mask for place in (fixed or {}))
-        layouts = [True] if ":imm}" in pattern else _layouts(kinds)
+        layouts = [True] if ":imm}" in pattern else _layouts(operand_kinds)
         instruction.forms = tuple(_form(instruction, layout, fixed_bits) for layout in layouts)
         ISA.add(instruction)
         return body
@@ -357,26 +361,32 @@ def insn(
     return register
 
 
-def _annotations(body: Callable[..., Any], item: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """Parameter kinds by name, and the kinds of the results; the type variable Item filled in."""
+def _annotations(body: Callable[..., Any], filled: Mapping[Any, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Parameter kinds by name, and the kinds of the results; the family's type variables filled in."""
     hints = inspect.get_annotations(body, eval_str=True)
-    hints = {name: item if hint is Item else hint for name, hint in hints.items()}
+    hints = {name: filled.get(hint, hint) if isinstance(hint, TypeVar) else hint for name, hint in hints.items()}
     result = hints.pop("return", None)
     if get_origin(result) is tuple:
-        return hints, tuple(item if part is Item else part for part in get_args(result))
+        return hints, tuple(filled.get(part, part) if isinstance(part, TypeVar) else part for part in get_args(result))
     return hints, () if result is None else (result,)
 
 
 def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...], immediate: bool) -> tuple[Kind, ...]:
     places = _PLACE.findall(pattern)
     sources = [name for name, kind in places if kind.split("@")[0] in _SOURCE_KINDS]
+    matrices = [name for name, kind in places if kind.split("@")[0] == "matrix"]
     outputs = iter(kind for kind in results if isinstance(kind, LaneKind))
     made: list[Kind] = []
     for name, text in places:
         kind, _, where = text.partition("@")
         place = _FIELDS.get(where, operands.DESTINATION)
         if kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
-            made.append(operands.RegisterKind(name, kind[0], _words(next(outputs)), place, written=True))
+            output = next(outputs)
+            made.append(operands.RegisterKind(name, kind[0], _words(output), place, written=True, align=output.align))
+        elif kind == "matrix":
+            position, hint = matrices.index(name), hints[name]
+            negate = _NEGATIONS[where][position] if hint.sign else None
+            made.append(operands.MatrixKind(name, position, hint.words, hint.align, negate))
         elif kind in ("vreg", "sreg"):
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
         elif kind in ("vreg?", "sreg?"):
@@ -431,13 +441,18 @@ def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str]
 _WRITTEN = ("vreg!", "sreg!")
 """Kinds of operands that are both read and written."""
 _SOURCE_KINDS = ("vsrc", "ssrc", "vreg?", "sreg?", "imm")
+_NEGATIONS = {"": operands.NEGATE, "36": (Field(34, 34), Field(35, 35), Field(36, 36))}
+"""Where matrix operands are negated; those with a fourth register have their bits in the place of the rounding."""
 _FIELDS = {
     "d": operands.DESTINATION,
     "s0": operands.SOURCES[0],
     "s1": operands.SOURCES[1],
     "s2": operands.SOURCES[2],
     "13:10": Field(13, 10),
+    "13:6": Field(13, 6),
     "7:0": Field(7, 0),
+    "4:0": Field(4, 0),
+    "3:0": Field(3, 0),
 }
 _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
@@ -453,7 +468,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
 }
 
 
-_KINDS = ("vreg", "sreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
+_KINDS = ("vreg", "sreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
 _READ_ELSEWHERE = ("target", "waits")
 """Operands that the schedule may read instead of the body."""
 

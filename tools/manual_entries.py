@@ -99,6 +99,9 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
         return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
+    if isinstance(kind, operands.MatrixKind):
+        found = ((kind.field, kind.name), (kind.reuse, f".reuse {kind.name}"), (kind.negate, f"! {kind.name}"))
+        return [(field, label) for field, label in found if field]
     return [(kind.field, kind.name)] if isinstance(kind, RegisterKind | operands.Number) else []
 
 
@@ -165,7 +168,8 @@ def layout_text(found: Sequence[Column]) -> list[str]:
 def entry_key(instruction: Instruction) -> tuple[Any, ...]:
     """What instructions of one entry have in common."""
     at = tuple(kind.summary() for kind in instruction.kinds if isinstance(kind, addresses.AddressKind))
-    return chapter_of(instruction).__name__, instruction.body.__code__, instruction.page, at
+    where = chapter_of(instruction).__name__, instruction.architectures
+    return *where, instruction.body.__code__, instruction.page, at
 
 
 def chapter_of(instruction: Instruction) -> ModuleType:
