@@ -10,7 +10,7 @@ from numba.core import cgutils, types
 
 from ..isa import numerics
 from ..isa.addresses import AddressKind
-from ..isa.effects import Emsk, Next, Split, Stop
+from ..isa.effects import Emsk, Fault, Next, Split, Stop
 from ..isa.lanes import F32, LANES, LaneKind, Mask
 from ..isa.operands import RegisterKind, Target
 from ..isa.spec import Access, Binding
@@ -142,9 +142,8 @@ class _Glue:
     # The body.
 
     def _run(self) -> None:
-        statics = {binding.name: binding.static for binding in self.instruction.bindings}
-        if self.instruction.results == (Stop,):
-            code = self.instruction.body(*statics.values())
+        if self.instruction.results == (Stop,):  # the schedule reads its operands
+            code = self.instruction.body(*[binding.static for binding in self.instruction.bindings])
             if code is Stop.WAIT and self.recipe.build == FAST:  # every operation is complete already
                 self.builder.ret(self.following())
                 return
@@ -172,6 +171,9 @@ class _Glue:
         several = len(results) > 1
         types_: list[Any] = list(ty) if several else [ty]
         values = cgutils.unpack_tuple(self.builder, value, len(results)) if several else [value]
+        for kind, part in zip(results, values, strict=True):
+            if kind is Fault:
+                self.fault(self.builder.extract_element(part, ir.Constant(I32, 0)))
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
         go_on: Value | None = None
         for kind, part_type, part in zip(results, types_, values, strict=True):
@@ -184,6 +186,15 @@ class _Glue:
             elif kind is Split:
                 go_on = self.split(self.builder.extract_element(part, ir.Constant(I32, 0)))
         self.builder.ret(self.following() if go_on is None else go_on)
+
+    def fault(self, lanes: Value) -> None:
+        """Return from the handler with a fault if there are lanes that break the instruction's rule."""
+        builder = self.builder
+        with builder.if_then(builder.icmp_unsigned("!=", lanes, ir.Constant(I32, 0)), likely=False):
+            values = {"fault": ir.Constant(I64, self.instruction.fault), "fault_pc": self.record}
+            for name, value in {**values, "fault_lanes": builder.zext(lanes, I64)}.items():
+                builder.store(value, self.field(WARP, name, I64), align=8)
+            builder.ret(ir.Constant(I64, STOP + int(Stop.FAULT)))
 
     def split(self, wanted: Value) -> Value:
         """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""
@@ -281,7 +292,8 @@ class _Glue:
     def assemble(self, dense: Value, first: Value, hosts: Value) -> Value:
         """A Place value."""
         value = ir.Constant(place_type(hosts.type.count), ir.Undefined)
-        for index, part in enumerate((dense, first, hosts)):
+        mask = self.emsk() if hosts.type.count == LANES else ir.Constant(I32, 1)
+        for index, part in enumerate((dense, first, hosts, mask)):
             value = self.builder.insert_value(value, part, index)
         return value
 
@@ -298,6 +310,10 @@ class _Glue:
             size = builder.load(self.field(WARP, "tsm_size", I64), align=8)
             count = builder.sub(size, ir.Constant(I64, access.size - 1))
             return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "tsm", I64), align=8)
+        if access.space == "private":
+            size = builder.load(self.field(WARP, "private_size", I64), align=8)
+            count = builder.sub(size, ir.Constant(I64, access.size - 1))
+            return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "private", I64), align=8)
         fields = [builder.load(self.field(RECORD, name, I64), align=8) for name in ("lo", "count", "delta")]
         return fields[0], fields[1], fields[2]
 
@@ -376,7 +392,12 @@ class _Glue:
             off = builder.not_(builder.bitcast(mask, LANE_BITS))
             good = builder.or_(self.inside(addresses, lo, count, access), off)
             scratch = splat(builder, builder.add(self.warp, ir.Constant(I64, offset_of(WARP, "scratch"))), LANES)
-            builder.store(builder.select(off, scratch, builder.add(addresses, splat(builder, delta, LANES))), hosts)
+            deltas = splat(builder, delta, LANES)
+            if access.space == "private":  # each lane's own, one behind the other
+                size = builder.load(self.field(WARP, "private_size", I64), align=8)
+                steps = builder.mul(splat(builder, size, LANES), ir.Constant(WIDE, list(range(LANES))))
+                deltas = builder.add(deltas, steps)
+            builder.store(builder.select(off, scratch, builder.add(addresses, deltas)), hosts)
             all_good = builder.icmp_unsigned("==", builder.bitcast(good, I32), ir.Constant(I32, 0xFFFFFFFF))
             with builder.if_then(builder.not_(all_good), likely=False):
                 builder.store(addresses, self.field(WARP, "address", WIDE), align=8)
@@ -409,7 +430,7 @@ class _Glue:
     def resolve(self, access: Access, mask: Value) -> None:
         """Have the core look the addresses up; return from the handler if it says so."""
         builder = self.builder
-        name = "resolve_tsm" if access.space == "tsm" else "resolve"
+        name = {"global": "resolve", "tsm": "resolve_tsm", "private": "resolve_private"}[access.space]
         function = ir.FunctionType(I64, [I64, I64, I64, I64])
         callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
         request = ir.Constant(I64, access.size | (0x100 if access.store else 0))

@@ -9,15 +9,17 @@ import numpy as np
 from ..isa.lanes import LANES
 from ..isa.operands import EMSK, Address, Register, register_text
 from ..isa.program import CODE_BASE, Line
-from ..isa.spec import Decoded
-from . import core
+from ..isa.spec import Access, Decoded
+from . import resolve
+from .barriers import BLOCK_BARRIER
 from .decode import FALLS_OFF
-from .faults import TRAP, Fault, Source, WarpPlace
+from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
 from .observe import Batch, lanes_in
 from .plan import Plan
 from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS
 
 _HINTS = {
+    3: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
     2: "let all lanes of a warp meet before the barrier, at one s.blksyn",
     10: "a lane's TSM offset must be a multiple of the bytes it moves",
@@ -81,9 +83,7 @@ def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
         instruction=_instruction(plan, offset),
         operands=_operands(found, rows) if isinstance(found, Decoded) else {},
         addresses=addresses,
-        detail=_address_detail(plan, code, addresses, access.size if access else 1)
-        if addresses
-        else _detail(plan, offset, code),
+        detail=_address_detail(plan, code, addresses, access) if addresses and access else _detail(plan, offset, code),
         hint=_RAN_ON if ran_on and code == FALLS_OFF else _hint(plan, code, found, rows, lanes),
     )
 
@@ -124,12 +124,16 @@ def _instruction(plan: Plan, offset: int) -> str:
     return found.form.text(word) if isinstance(found, Decoded) else f"{word:#018x}"
 
 
-def _address_detail(plan: Plan, code: int, addresses: dict[int, int], size: int) -> str:
+def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Access) -> str:
     """What is wrong with the first of some faulting addresses."""
+    size = access.size
     lane, address = next(iter(addresses.items()))
-    if code in (core.TSM_OUT_OF_RANGE, core.TSM_MISALIGNED):
+    if access.space == "private":
+        has = plan.program.kernel.private
+        return f"lane {lane}: {size} bytes at {address:#x} of its private memory; .private gives a thread {has} bytes"
+    if code in (resolve.TSM_OUT_OF_RANGE, resolve.TSM_MISALIGNED):
         return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {plan.tsm} bytes"
-    if code == core.MISALIGNED:
+    if code == resolve.MISALIGNED:
         return f"lane {lane}: {address:#x} is not a multiple of {size}"
     return f"lane {lane}: {size} bytes at {address:#x}: {plan.hbm.describe(address, size)}"
 
@@ -138,6 +142,9 @@ def _detail(plan: Plan, offset: int, code: int) -> str:
     index = offset // 8
     if code == 0 and index < len(plan.program.decoded):
         return str(plan.program.decoded[index])
+    found = plan.program.decoded[index] if code == ASSERTION else None
+    if isinstance(found, Decoded) and len(found.values) > 1:
+        return plan.text(next(value for value in found.values if isinstance(value, int)))
     return ""
 
 
@@ -178,26 +185,28 @@ def places(plan: Plan, *, looping: bool = False) -> tuple[WarpPlace, ...]:
                 continue
             where = (int(block["x"]), int(block["y"]), int(block["z"]))
             runs = "a change that cannot come (it loops)" if looping else ""
-            found += _paths(plan, where, index, warp, (int(block["arrived"]), int(block["live"])), runs)
+            found += _paths(plan, where, index, warp, block, runs)
     return tuple(found)
 
 
 def _paths(
-    plan: Plan, block: tuple[int, int, int], index: int, warp: np.void, counts: tuple[int, int], runs: str
+    plan: Plan, where: tuple[int, int, int], index: int, warp: np.void, block: np.void, runs: str
 ) -> list[WarpPlace]:
     found: list[WarpPlace] = []
     if int(warp["state"]) != AT_BARRIER:
-        found.append(_place(plan, block, index, int(warp["lanes"]), int(warp["pc"]), runs))
+        found.append(_place(plan, where, index, int(warp["lanes"]), int(warp["pc"]), runs))
     for place in range(int(warp["paths"])):
-        waits = bool(warp["path_waits"][place])
+        waits = int(warp["path_waits"][place])
         pc = int(warp["path_pc"][place]) - (plan.program.records.itemsize if waits else 0)
-        text = (
-            f"the block barrier ({counts[0]} of {counts[1]} warps are there)"
-            if waits
-            else "its turn among the warp's paths"
-        )
-        found.append(_place(plan, block, index, int(warp["path_lanes"][place]), pc, text))
+        text = _barrier(block, waits - 1) if waits else "its turn among the warp's paths"
+        found.append(_place(plan, where, index, int(warp["path_lanes"][place]), pc, text))
     return found
+
+
+def _barrier(block: np.void, barrier: int) -> str:
+    name = "the block barrier" if barrier == BLOCK_BARRIER else f"named barrier {barrier}"
+    expected = int(block["expected"][barrier]) or int(block["live"])
+    return f"{name} ({int(block['arrived'][barrier])} of {expected} warps are there)"
 
 
 def _place(plan: Plan, block: tuple[int, int, int], index: int, mask: int, pc: int, waits_for: str) -> WarpPlace:

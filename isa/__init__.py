@@ -1,11 +1,33 @@
 """What the instructions are: words, text and meaning, in plain Python and numpy."""
 
-from . import bits, control, floating, integer, memory, moves, tensor
+from . import (
+    atomics,
+    bits,
+    control,
+    floating,
+    integer,
+    memory,
+    moves,
+    special,
+    sync,
+    tensor,
+)
 from .spec import ISA, DecodeError, Form, Instruction
 
 ISA.check()
 
-FAMILIES = (control, moves, integer, bits, floating, memory, tensor)
+FAMILIES = (
+    control,
+    sync,
+    moves,
+    integer,
+    bits,
+    floating,
+    special,
+    memory,
+    atomics,
+    tensor,
+)
 """The modules that fill the table, in the manual's order."""
 
 __all__ = ["FAMILIES", "ISA", "DecodeError", "Form", "Instruction"]

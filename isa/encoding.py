@@ -51,12 +51,12 @@ class Candidate:
 
     __slots__ = ("base", "count", "form", "kinds", "known", "separators", "suffixes", "waits")
 
-    def __init__(self, form: Form, suffixes: tuple[bool, ...]):
+    def __init__(self, form: Form, suffixes: tuple[int, ...]):
         instruction = form.instruction
         self.form, self.suffixes, self.kinds = form, suffixes, instruction.kinds
         self.base = form.value
-        for suffix, on in zip(instruction.suffixes, suffixes, strict=True):
-            self.base |= suffix.place.mask if on else 0
+        for suffix, value in zip(instruction.suffixes, suffixes, strict=True):
+            self.base |= suffix.place.put(value)
         self.count = len(self.kinds)
         self.separators = tuple(text.strip() for text in _BETWEEN.findall(instruction.pattern))[:-1]
         self.known: tuple[dict[Register | Address, Encoded], ...] = tuple({} for _ in self.kinds)

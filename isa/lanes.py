@@ -9,6 +9,7 @@ same length. The operators are declared here for the reader and the type checker
 from __future__ import annotations
 
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -44,10 +45,13 @@ class Lanes(metaclass=LaneKind):  # noqa: PLW1641 (never instantiated)
     if TYPE_CHECKING:
 
         def __add__(self, other: Self | int | float) -> Self: ...
+        def __radd__(self, other: int | float) -> Self: ...
         def __sub__(self, other: Self | int | float) -> Self: ...
         def __rsub__(self, other: int | float) -> Self: ...
         def __mul__(self, other: Self | int | float) -> Self: ...
+        def __rmul__(self, other: int | float) -> Self: ...
         def __truediv__(self, other: Self | float) -> Self: ...
+        def __rtruediv__(self, other: float) -> Self: ...
         def __and__(self, other: Self | int) -> Self: ...
         def __or__(self, other: Self | int) -> Self: ...
         def __xor__(self, other: Self | int) -> Self: ...
@@ -129,3 +133,15 @@ def register_range(words: int, sign: int = 0) -> LaneKind:
     """
     body = {"dtype": np.dtype(np.uint32), "words": words, "align": min(words, 2), "sign": sign}
     return LaneKind(f"Registers{words}Sign{sign:08x}", (Lanes,), body)
+
+
+class Table:
+    """Constants that lanes look up by number: binary64 values, a power of two of them."""
+
+    def __init__(self, values: tuple[float, ...]):
+        self.values = np.array(values, np.float64)
+        self._digest = sha256(self.values.tobytes()).hexdigest()
+
+    def __repr__(self) -> str:
+        """Stands for the values where compiled code is identified."""
+        return f"Table({self._digest})"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .lanes import F32, F64, LANES, S32, S64, U32, U64, Lanes, Mask
+from .lanes import F32, F64, LANES, S32, S64, U32, U64, Lanes, Mask, Table
 
 T = TypeVar("T", bound=Lanes)
 L = TypeVar("L", bound=Lanes)
@@ -104,6 +104,30 @@ def fused(a: F32, b: F32, c: F32) -> F32:
     return convert(fma_odd(a, b, c, RTTE), F32)
 
 
+def square_root(a: T) -> T:
+    """The square root, rounded once to nearest even."""
+    return cast(Any, np.sqrt(np.asarray(a)))
+
+
+def product_error(a: F64, b: F64, product: F64) -> F64:
+    """a * b - product, exact, where product is a * b rounded; for values whose products are far from the limits."""
+    x, y, p = np.asarray(a), np.asarray(b), np.asarray(product)
+    wide_x, wide_y = x * 134217729.0, y * 134217729.0
+    x_high, y_high = wide_x - (wide_x - x), wide_y - (wide_y - y)
+    x_low, y_low = x - x_high, y - y_high
+    return cast(Any, x_low * y_low - (((p - x_high * y_high) - x_low * y_high) - x_high * y_low))
+
+
+def lookup(table: Table, index: U32) -> F64:
+    """The table's value with that number, modulo the table's length."""
+    return cast(Any, table.values[np.asarray(index) & np.uint32(len(table.values) - 1)])
+
+
+def any_lane(a: Mask) -> bool:
+    """Whether the mask holds in some lane: to skip work whose result no lane would take."""
+    return bool(np.any(np.asarray(a)))
+
+
 # Integers.
 
 
@@ -143,9 +167,24 @@ def is_nan(a: F32) -> Mask:
     return a != a
 
 
+def canonical_f32(a: F32) -> F32:
+    """A NaN becomes the canonical one: for values that go to memory; register results are canonicalised anyway."""
+    return where(is_nan(a), reinterpret(constant(0x7FFFFFFF, U32), F32), a)
+
+
 def sign_bit(a: F32) -> Mask:
     """Whether the sign bit is set, NaN and -0 included."""
     return reinterpret(a, S32) < 0
+
+
+def absolute(a: F32) -> F32:
+    """The value with its sign bit cleared."""
+    return reinterpret(reinterpret(a, U32) & 0x7FFFFFFF, F32)
+
+
+def copy_sign(a: F32, sign: U32) -> F32:
+    """The size of `a` with the highest bit of `sign` as its sign."""
+    return reinterpret((reinterpret(a, U32) & 0x7FFFFFFF) | (sign & 0x80000000), F32)
 
 
 def flush(a: F32) -> F32:
@@ -176,16 +215,19 @@ def add_odd(x: F64, y: F64, rounding: int) -> F64:
     """x + y rounded to odd: exact, or the neighbour with an odd significand. For values of binary32 range."""
     total = x + y
     back = total - x
-    error = (x - (total - back)) + (y - back)
-    bits = reinterpret(total, U64)
-    inexact = (error < 0.0) | (error > 0.0)
-    outward = (error > 0.0) == (total > 0.0)
-    stepped = where(outward, bits, bits - 1) | 1
-    odd = reinterpret(where(inexact & ((bits & 1) == 0), stepped, bits), F64)
+    odd = to_odd(total, (x - (total - back)) + (y - back))
     if rounding == RTN:
         signs = (reinterpret(x, U64) | reinterpret(y, U64)) & 0x8000000000000000
         return where(total == 0.0, reinterpret(signs, F64), odd)
     return odd
+
+
+def to_odd(nearest: F64, error: F64) -> F64:
+    """nearest + error rounded to odd, where `nearest` is that sum to nearest; a NaN as error counts as none."""
+    bits = reinterpret(nearest, U64)
+    outward = (error > 0.0) == (nearest > 0.0)
+    odd = where(outward, bits, bits - 1) | 1
+    return reinterpret(where((error < 0.0) | (error > 0.0), odd, bits), F64)
 
 
 def fma_odd(a: F32, b: F32, c: F32, rounding: int) -> F64:

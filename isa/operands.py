@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .program import DATA_BASE, DATA_SIZE
+
 Words = Any
 """One 64-bit word as an int, or a numpy uint64 array of them."""
 
@@ -555,6 +557,32 @@ class Target(Number):
 
     def summary(self) -> str:
         return "label, or the signed distance in words"
+
+
+class DataAddress(Number):
+    """The address of something in `.data`: a label in source, in the word the low half as a distance from its start."""
+
+    def __init__(self, name: str):
+        super().__init__(name, IMMEDIATE)
+
+    def encode(self, value: Value, immediate: bool) -> int:
+        if not isinstance(value, int) or not DATA_BASE <= value < DATA_BASE + DATA_SIZE:
+            raise OperandError(
+                f"expected the address of something in .data, found {describe(value)}", "a label behind .data"
+            )
+        return self.field.put(value - DATA_BASE)
+
+    def decode(self, word: int, immediate: bool) -> int:
+        return DATA_BASE + self.field.get(word)
+
+    def valid(self, words: Words, immediate: bool) -> Any:
+        return self.field.get(words) < DATA_SIZE
+
+    def sample(self, random: Random, immediate: bool) -> int:
+        return DATA_BASE + random.getrandbits(16)
+
+    def summary(self) -> str:
+        return "label in .data"
 
 
 class Lane(Number):

@@ -14,6 +14,8 @@ CODE_BASE = 1 << 32
 """Address of a kernel's first word in its chip's address space (docs/isa.md, Memory)."""
 DATA_BASE = CODE_BASE + (1 << 31)
 """Address of the module's `.data` bytes: absolute, hence known while assembling."""
+DATA_SIZE = 1 << 31
+"""Most bytes of `.data`."""
 KM_BASE = 2 << 32
 """Address of the kernel-argument memory (KM), also the value of sreg[4:5] at entry."""
 

@@ -31,20 +31,62 @@ ARCHITECTURES = ("ppu0015", "ppu001")
 
 @dataclass(frozen=True, slots=True)
 class Suffix:
-    """An optional part of the mnemonic that sets one bit, such as `.ftz`."""
+    """An optional part of the mnemonic: a field of the word, and the text of each value it may have.
+
+    Value 0 is written as nothing. A `hint` changes nothing that a handler does.
+    """
 
     name: str
-    text: str
     place: Field
+    texts: Mapping[int, str]
+    hint: bool = False
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The values the field may have."""
+        return (0, *self.texts)
+
+    @property
+    def usage(self) -> str:
+        """How the manual names it: its text, or what it chooses where there are several."""
+        return next(iter(self.texts.values())) if len(self.texts) == 1 else f".{self.name.upper()}"
+
+    def text(self, value: int) -> str:
+        """How a value is written behind the mnemonic."""
+        return self.texts[value] if value else ""
+
+    def valid(self, words: Any) -> Any:
+        """Whether the field's bits mean something: a truth value or an array of them."""
+        if len(self.texts) == (1 << self.place.width) - 1:
+            return True
+        found = self.place.get(words)
+        return found in self.values if isinstance(words, int) else np.isin(found, self.values)
 
 
+_SCOPES = ("blk", "gpu", "sys")
+
+
+def _orders(*names: str) -> dict[int, str]:
+    """Memory orders with their scopes: the order in the field's upper two bits, the scope in the lower two."""
+    return {
+        order << 2 | scope: f".{name}.{word}"
+        for order, name in enumerate(names, 1)
+        for scope, word in enumerate(_SCOPES, 1)
+    }
+
+
+ORDER = Field(35, 32)
+"""Memory order and scope of a load, store or atomic."""
 SUFFIXES = {
     suffix.name: suffix
     for suffix in (
-        Suffix("ftz", ".ftz", operands.FLUSH),
-        Suffix("sat", ".sat", operands.SATURATE),
-        Suffix("sign", ".sign", Field(36, 36)),
-        Suffix("kp1", ".kp1", Field(0, 0)),
+        Suffix("ftz", operands.FLUSH, {1: ".ftz"}),
+        Suffix("sat", operands.SATURATE, {1: ".sat"}),
+        Suffix("sign", Field(36, 36), {1: ".sign"}),
+        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True),
+        Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
+        Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
+        Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
     )
 }
 
@@ -56,6 +98,8 @@ class Access(NamedTuple):
     counter: str
     size: int
     store: bool
+    atomic: bool = False
+    """Reads, computes and writes in one: a store that may give back what was there."""
 
     @property
     def alignment(self) -> int:
@@ -92,6 +136,8 @@ class Instruction:
     access: Access | None
     all_lanes: bool
     """Whether the result is written to lanes that are off, too."""
+    fault: int
+    """The published exception of the lanes in a `Fault` result."""
     forms: tuple[Form, ...] = field(default=(), repr=False)
 
     @property
@@ -131,11 +177,11 @@ class Form:
     room: tuple[bool, ...]
     """Which suffixes this layout has a bit for (an immediate leaves none for .sat and .ftz)."""
 
-    def encode(self, values: tuple[Value, ...], suffixes: tuple[bool, ...]) -> int:
+    def encode(self, values: tuple[Value, ...], suffixes: tuple[int, ...]) -> int:
         """The word for parsed operands; raises OperandError with `.args[1]` the operand's index."""
         word = self.value
-        for suffix, on in zip(self.instruction.suffixes, suffixes, strict=True):
-            word |= suffix.place.mask if on else 0
+        for suffix, value in zip(self.instruction.suffixes, suffixes, strict=True):
+            word |= suffix.place.put(value)
         for index, (kind, value) in enumerate(zip(self.instruction.kinds, values, strict=True)):
             try:
                 word |= kind.encode(value, self.immediate)
@@ -150,6 +196,8 @@ class Form:
             good = (words & self.mask) == self.value
         else:
             good = (words & np.uint64(self.mask)) == np.uint64(self.value)
+        for suffix, able in zip(self.instruction.suffixes, self.room, strict=True):
+            good = good & suffix.valid(words) if able else good
         for kind in self.instruction.kinds:
             good = good & kind.valid(words, self.immediate)
         return good
@@ -158,15 +206,20 @@ class Form:
         """The operands of a word that matches."""
         return tuple(kind.decode(word, self.immediate) for kind in self.instruction.kinds)
 
-    def suffixes(self, word: int) -> tuple[bool, ...]:
-        """Which mnemonic suffixes a word that matches has."""
+    def suffixes(self, word: int) -> tuple[int, ...]:
+        """The value of each mnemonic suffix in a word that matches; 0 is an absent one."""
         chosen = zip(self.instruction.suffixes, self.room, strict=True)
-        return tuple(able and bool(suffix.place.get(word)) for suffix, able in chosen)
+        return tuple(suffix.place.get(word) if able else 0 for suffix, able in chosen)
 
-    def mnemonic(self, suffixes: tuple[bool, ...]) -> str:
+    def mnemonic(self, suffixes: tuple[int, ...]) -> str:
         """The mnemonic with its suffixes."""
         chosen = zip(self.instruction.suffixes, suffixes, strict=True)
-        return self.instruction.mnemonic + "".join(suffix.text for suffix, on in chosen if on)
+        return self.instruction.mnemonic + "".join(suffix.text(value) for suffix, value in chosen)
+
+    def choices(self) -> Iterator[tuple[int, ...]]:
+        """All combinations of suffix values that this layout has room for."""
+        able = zip(self.instruction.suffixes, self.room, strict=True)
+        return itertools.product(*[suffix.values if room else (0,) for suffix, room in able])
 
     def text(self, word: int) -> str:
         """The word as assembly text."""
@@ -179,7 +232,10 @@ class Form:
 
     def sample(self, random: Any) -> int:
         """A random valid word of this form."""
-        chosen = tuple(able and random.random() < 0.3 for able in self.room)
+        chosen = tuple(
+            random.choice(suffix.values[1:]) if able and random.random() < 0.3 else 0
+            for suffix, able in zip(self.instruction.suffixes, self.room, strict=True)
+        )
         values = tuple(kind.sample(random, self.immediate) for kind in self.instruction.kinds)
         return self.encode(values, chosen)
 
@@ -192,7 +248,15 @@ class Decoded(NamedTuple):
 
     form: Form
     values: tuple[Value, ...]
-    suffixes: tuple[bool, ...]
+    suffixes: tuple[int, ...]
+    """The value of each suffix of the instruction; 0 is an absent one."""
+
+    @property
+    def order(self) -> str:
+        """The memory order its suffix names, such as "acquire"; "" without one."""
+        chosen = zip(self.form.instruction.suffixes, self.suffixes, strict=True)
+        text = "".join(suffix.text(value) for suffix, value in chosen if suffix.place == ORDER)
+        return text.split(".")[1] if text else ""
 
 
 class DecodeError(ValueError):
@@ -213,7 +277,7 @@ class Table:
     def __init__(self) -> None:
         self.instructions: list[Instruction] = []
         self.by_opcode: dict[int, list[Form]] = {}
-        self.by_mnemonic: dict[str, list[tuple[Form, tuple[bool, ...]]]] = {}
+        self.by_mnemonic: dict[str, list[tuple[Form, tuple[int, ...]]]] = {}
 
     def __iter__(self) -> Iterator[Instruction]:
         return iter(self.instructions)
@@ -227,7 +291,7 @@ class Table:
         self.instructions.append(instruction)
         for form in instruction.forms:
             self.by_opcode.setdefault(instruction.opcode, []).append(form)
-            for chosen in itertools.product(*[(False, True) if able else (False,) for able in form.room]):
+            for chosen in form.choices():
                 self.by_mnemonic.setdefault(form.mnemonic(chosen), []).append((form, chosen))
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
@@ -238,6 +302,9 @@ class Table:
             raise DecodeError(f"{word:#018x} is no instruction of {arch}: {candidates[0].instruction.mnemonic}")
         for form in here:
             if (word & form.mask) == form.value:
+                for suffix, able in zip(form.instruction.suffixes, form.room, strict=True):
+                    if able and not suffix.valid(word):
+                        raise _suffix_error(word, form, suffix)
                 for kind in form.instruction.kinds:
                     if not kind.valid(word, form.immediate):
                         raise _operand_error(word, form, kind)
@@ -285,6 +352,13 @@ class Table:
             seen |= here
 
 
+def _suffix_error(word: int, form: Form, suffix: Suffix) -> DecodeError:
+    return DecodeError(
+        f"{word:#018x} is no instruction: {form.instruction.mnemonic}: bits {suffix.place.high}:{suffix.place.low} "
+        f"are {suffix.place.get(word)}, which is none of {', '.join(suffix.texts.values())}"
+    )
+
+
 def _operand_error(word: int, form: Form, kind: Kind) -> DecodeError:
     value = kind.decode(word, form.immediate)
     try:
@@ -310,6 +384,7 @@ def insn(
     architectures: tuple[str, ...] = ARCHITECTURES,
     immediate: bool = True,
     all_lanes: bool = False,
+    fault: int = 0,
     Item: Any = None,
     kinds: Mapping[Any, Any] | None = None,
     **statics: Any,
@@ -351,6 +426,7 @@ def insn(
             examples=examples,
             access=access,
             all_lanes=all_lanes,
+            fault=fault,
         )
         fixed_bits = operands.OPCODE.mask | sum(place.mask for place in (fixed or {}))
         layouts = [True] if ":imm}" in pattern else _layouts(operand_kinds)
@@ -453,23 +529,34 @@ _FIELDS = {
     "7:0": Field(7, 0),
     "4:0": Field(4, 0),
     "3:0": Field(3, 0),
+    "49:46": Field(49, 46),
 }
 _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
     "target": lambda name, where: operands.Target(name, Field(19, 0)),
+    "data": lambda name, where: operands.DataAddress(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),
     "clock": lambda name, where: operands.NamedKind(name, operands.CLOCKS, 2, operands.SOURCES[0]),
     "lanespecial": lambda name, where: operands.NamedKind(name, operands.LANE_SPECIALS, 1, operands.SOURCES[0]),
     "vmem": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
     "vmem64": lambda name, where: addresses.AddressKind(name, index_bank=None, base_bank="v", base_words=2),
+    "vmem_element": lambda name, where: addresses.ElementAddress(
+        name, int(where), index_bank="v", base_bank="s", base_words=2
+    ),
+    "vmem64_element": lambda name, where: addresses.ElementAddress(
+        name, int(where), index_bank=None, base_bank="v", base_words=2
+    ),
+    "tsm_element": lambda name, where: addresses.ElementAddress(
+        name, int(where), index_bank="v", base_bank="s", base_words=1
+    ),
     "smem": lambda name, where: addresses.AddressKind(name, index_bank="s", base_bank="s", base_words=2),
     "tsm": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=1),
 }
 
 
 _KINDS = ("vreg", "sreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
-_READ_ELSEWHERE = ("target", "waits")
+_READ_ELSEWHERE = ("target", "waits", "data")
 """Operands that the schedule may read instead of the body."""
 
 

@@ -8,16 +8,20 @@ Products are exact. A sum starts at +0 and takes them in the order of k, each ad
 even; C is added last. Accumulators of 16 bits are widened, and the result is rounded to them once. Integer results
 are exact and wrap at 32 bits, with `.sat` they are clamped once. Every NaN that results is the canonical one. The
 accumulation order is that of the vendor's software model; it is not claimed for the chip's last bit.
+
+All 32 lanes must be on, else the warp faults with code 3, invalid warp sync, and nothing is written.
 """
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from .effects import Fault
 from .lanes import U32, LaneKind, Lanes, register_range
 from .matrix import SHAPES, SMALL, TYPES, MatrixForm, forms, multiply, multiply_scaled
 from .operands import SATURATE, SECOND_OPCODE
 from .spec import insn
+from .sync import INVALID_WARP_SYNC
 
 A = TypeVar("A", bound=Lanes)
 B = TypeVar("B", bound=Lanes)
@@ -83,15 +87,15 @@ def _halves(number: int) -> str:
 def _register(form: MatrixForm, opcode: int, shape: int) -> None:
     common: dict[str, Any] = {
         "opcode": opcode, "kinds": _kinds(form), "architectures": (form.arch,), "form": form, "ex": _example(form),
-        **_known(form),
+        "fault": INVALID_WARP_SYNC, "all_lanes": True, **_known(form),
     }
     if not form.scaled:
 
         @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix}}, {{b:matrix}}, {{c:matrix}}",
               fixed={SECOND_OPCODE: shape, SATURATE: int(form.saturate)}, **common)
-        def v_mma(a: A, b: B, c: C, form: MatrixForm) -> D:
+        def v_mma(a: A, b: B, c: C, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
             """D = A * B + C: {form.left.name} times {form.right.name}, accumulated as {form.result.name}."""
-            return multiply(a, b, c, form)
+            return multiply(a, b, c, form), ~emsk
 
 
     else:
@@ -99,7 +103,7 @@ def _register(form: MatrixForm, opcode: int, shape: int) -> None:
 
         @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix@36}}, {{b:matrix@36}}, {{c:matrix@36}}, {{s:vreg@13:6}}, "
               f"{{select:number@{width}}}", **common)
-        def v_mma_mx(a: A, b: B, c: C, s: S, select: U32, form: MatrixForm) -> D:
+        def v_mma_mx(a: A, b: B, c: C, s: S, select: U32, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
             """D = (A * scales of A) * (B * scales of B) + C; a scale belongs to 32 values along k.
 
             `s` is a pair of registers, the scales of A and of B, as E8M0 bytes: 0x7f is 1, 0xff NaN. Of the first one
@@ -110,7 +114,7 @@ def _register(form: MatrixForm, opcode: int, shape: int) -> None:
             binary32 number: only a scale of 2^126 or more can make it infinite. Of the 8 elements in a register the
             first is in the low bits.
             """
-            return multiply_scaled(a, b, c, s, select, form)
+            return multiply_scaled(a, b, c, s, select, form), ~emsk
 
 
 def _register_all() -> None:

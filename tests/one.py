@@ -18,7 +18,7 @@ from m890.emulator.recipes import FAST, ISSUE
 from m890.emulator.state import HEADER, LAUNCH, RANGE, READ, RECORD, ROW, SCALAR_ROWS, STOP, WARP, WRITE
 from m890.isa import ISA
 from m890.isa.assembler import assemble
-from m890.isa.effects import Emsk, Next, Split, Stop
+from m890.isa.effects import Emsk, Fault, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind, Mask
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm
 from m890.isa.operands import (
@@ -65,8 +65,10 @@ class Bench:
         self._launch = np.zeros(1, LAUNCH)
         self._areas: list[Area] = []
         self._tsm = np.zeros(0, np.uint8)
+        self._private = np.zeros(0, np.uint8)
         self.warp["launch"] = self._launch.ctypes.data
-        self.warp["resolve"], self.warp["resolve_tsm"] = self.engine.resolve, self.engine.resolve_tsm
+        for name in ("resolve", "resolve_tsm", "resolve_private"):
+            self.warp[name] = getattr(self.engine, name)
         self.path(ALL)
         self.specials()
 
@@ -109,9 +111,19 @@ class Bench:
         self.warp["tsm"], self.warp["tsm_size"] = self._tsm.ctypes.data + GUARD, len(content)
         return self._tsm[GUARD:-GUARD]
 
+    def private(self, content: bytes) -> np.ndarray:
+        """Give every lane private memory with this content; their bytes, live, as (lanes, bytes)."""
+        size = len(content)
+        self._private = np.full(LANES * size + 2 * GUARD, 0x3C, np.uint8)
+        lanes = self._private[GUARD:-GUARD].reshape(LANES, size)
+        lanes[:] = np.frombuffer(content, np.uint8)
+        self.warp["private"], self.warp["private_size"] = self._private.ctypes.data + GUARD, size
+        return lanes
+
     def guards_whole(self) -> bool:
         """Whether nothing was written beside the memories."""
-        wholes = [(area.data, 0xA5) for area in self._areas] + ([(self._tsm, 0x5A)] if len(self._tsm) else [])
+        wholes = [(area.data, 0xA5) for area in self._areas]
+        wholes += [(data, value) for data, value in ((self._tsm, 0x5A), (self._private, 0x3C)) if len(data)]
         return all((data[:GUARD] == value).all() and (data[-GUARD:] == value).all() for data, value in wholes)
 
     def one(self, text: "str | int", build: str = FAST) -> "One":
@@ -246,6 +258,9 @@ def predict(one: One, path: int = ALL) -> Step:
         if kind.role == "destination"
     )
     reached, taken = 1, None
+    faulting = [result for kind, result in zip(one.instruction.results, results, strict=False) if kind is Fault]
+    if any(int(result.ravel()[0]) for result in faulting):
+        return Step(rows, stop(Stop.FAULT), None)
     for kind, result in zip(one.instruction.results, results, strict=True) if one.instruction.results else ():
         if isinstance(kind, LaneKind):
             _write(rows, one, next(destinations), kind, result, emsk, path)

@@ -5,7 +5,6 @@ that a word can give it: suffixes, `!` and `|x|`, the other bank's sources, imme
 destinations, destination equal to a source, some lanes off. After each step all registers are compared.
 """
 
-from itertools import product
 from typing import Any
 
 import hypothesis.strategies as st
@@ -143,10 +142,7 @@ def words(form: Any) -> list[int]:
     """The words to try: each operand's alternatives, all suffixes, the modifiers."""
     base = plain(form)
     lists = [(values, ()) for values in one_by_one(form, base) + signs(form, base)]
-    rooms = [(False, True) if able else (False,) for able in form.room]
-    lists += [
-        (values, chosen) for chosen in product(*rooms) if any(chosen) for values in (base, *signs(form, base)[2:])
-    ]
+    lists += [(values, chosen) for chosen in form.choices() if any(chosen) for values in (base, *signs(form, base)[2:])]
     found: list[int] = []
     for values, chosen in lists:
         try:

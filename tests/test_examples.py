@@ -120,7 +120,8 @@ def operands_of(instruction: Any, example: Example, immediate: bool) -> tuple[An
             values.append(tuple((name, int(count)) for name, count in re.findall(r"(\w+)\((\d+)\)", text)))
         elif isinstance(kind, AddressKind):
             index = Register(kind.index_bank, 40) if kind.index_bank else None
-            values.append(Address(0, index, 0, Register(kind.base_bank, 44, kind.base_words)))
+            scale = getattr(kind, "scale", 0) if index else 0
+            values.append(Address(0, index, scale, Register(kind.base_bank, 44, kind.base_words)))
         else:
             raise AssertionError(f"the examples know no operand of kind {type(kind).__name__}")
     return tuple(values)
@@ -158,9 +159,11 @@ def place_memory(instance: One, address: Address, example: Example) -> np.ndarra
     if address.index:
         b.rows[row_of(address.index)] = 0
     assert address.base
-    base = 0 if access.space == "tsm" else HBM
+    base = HBM if access.space == "global" else 0
     for word, part in enumerate((base & ALL, base >> 32)[: address.base.count]):
         b.rows[row_of(address.base) + word] = part
+    if access.space == "private":  # every lane has its own, with the same content
+        return b.private(content)
     return b.tsm(content) if access.space == "tsm" else b.memory((HBM, content))[0]
 
 
@@ -180,7 +183,8 @@ def reference_step(instance: One, memory: np.ndarray | None) -> tuple[np.ndarray
             continue
         value = instance.decoded.values[binding.operand]
         if isinstance(kinds[binding.name], AddressKind):
-            inputs[binding.name] = At(memory, np.zeros(lanes, np.int64), active)
+            offsets = np.arange(lanes) * memory.shape[1] if memory.ndim == 2 else np.zeros(lanes, np.int64)
+            inputs[binding.name] = At(memory.reshape(-1), offsets, active)
         else:
             start = row_of(value)
             inputs[binding.name] = one.bits_of(rows[start : start + value.count, :lanes], binding.kind.dtype)
@@ -213,7 +217,7 @@ def verify(example: Example, instance: One, rows: np.ndarray, reached: int, take
         assert reached == 1
     content = after.pop("memory", None)
     if content is not None:
-        assert memory.tobytes() == bytes.fromhex(content)
+        assert (memory == np.frombuffer(bytes.fromhex(content), np.uint8)).all()
     emsk = after.pop("emsk", None)
     if emsk is not None:
         assert rows[one.EMSK].tolist() == [int(emsk, 0)] * LANES

@@ -21,7 +21,7 @@ from ..isa.program import (
     SCALAR_TYPES,
 )
 from ..isa.sections import SREG_COUNTS
-from ..isa.spec import SUFFIXES, TAGS
+from ..isa.spec import SUFFIXES, TAGS, Suffix
 from .manual_entries import chapter_of, heading_of
 from .tables import table
 
@@ -59,6 +59,9 @@ SUFFIX_MEANINGS = {
     "sat": "the result is clamped to [0, 1]; NaN becomes +0",
     "sign": "the index is signed (inferred); without it, unsigned",
     "kp1": "cache policy; no effect on results",
+    "load_order": "memory order and scope of a load",
+    "store_order": "memory order and scope of a store",
+    "atomic_order": "memory order and scope of an atomic; without it, relaxed",
 }
 TAG_MEANINGS = {
     "published": "the vendor says so, in a manual, a listing, a source file or a test",
@@ -246,9 +249,18 @@ One value a lane, read by `v.mov.b32` alone:
 {table(("name", "number", "holds"), lanes)}"""
 
 
+def _values_of(suffix: Suffix) -> str:
+    """What a suffix of several values may be, with the field's value of each."""
+    texts = ", ".join(f"`{text}` {value}" for value, text in suffix.texts.items())
+    return f": {texts}" if len(suffix.texts) > 1 else ""
+
+
 def modifiers() -> str:
     """Suffixes and roundings."""
-    suffixes = [(f"`{suffix.text}`", bits(suffix.place), SUFFIX_MEANINGS[name]) for name, suffix in SUFFIXES.items()]
+    suffixes = [
+        (f"`{suffix.usage}`", bits(suffix.place), SUFFIX_MEANINGS[name] + _values_of(suffix))
+        for name, suffix in SUFFIXES.items()
+    ]
     rounding = [(f"`.{name}`", code, ROUNDING_MEANINGS[name]) for name, code in ROUNDINGS.items()]
     return f"""## Suffixes and rounding
 

@@ -17,6 +17,7 @@ from ..isa import FAMILIES, ISA, Form, Instruction, addresses, operands
 from ..isa.effects import Effect
 from ..isa.lanes import LaneKind
 from ..isa.operands import Field, Kind, RegisterKind, Source
+from ..isa.spec import SUFFIXES
 from .manual_examples import PAGE_WIDTH, PLACE, Sample, sample
 
 SUFFIX = re.compile(r"\{(\w+)\}")
@@ -75,7 +76,7 @@ def told_apart(some: Sequence[str], every: Sequence[str]) -> str:
 def usage(instruction: Instruction) -> tuple[str, str]:
     """What follows the mnemonic in source: its optional suffixes, and its operands by name."""
     mnemonic, _, rest = instruction.pattern.partition(" ")
-    suffixes = "".join(f"[.{name}]" for name in SUFFIX.findall(mnemonic))
+    suffixes = "".join(f"[{SUFFIXES[name].usage}]" for name in SUFFIX.findall(mnemonic))
     return suffixes, PLACE.sub(r"\1", rest)
 
 
@@ -116,7 +117,7 @@ def columns(form: Form, varying: int = 0) -> list[Column]:
                 left &= ~field.mask
         assert not left, f"{form}: bits {left:#x} of {kind.name} have no name"
     for suffix, able in zip(form.instruction.suffixes, form.room, strict=True):
-        taken += [(suffix.place.high, suffix.place.low, suffix.text)] if able else []
+        taken += [(suffix.place.high, suffix.place.low, suffix.usage)] if able else []
     named = sum(Field(high, low).mask for high, low, _ in taken)
     return _merge(sorted([*taken, *_fixed(form, ~named & (1 << 64) - 1, varying)], reverse=True))
 
@@ -167,9 +168,12 @@ def layout_text(found: Sequence[Column]) -> list[str]:
 
 def entry_key(instruction: Instruction) -> tuple[Any, ...]:
     """What instructions of one entry have in common."""
-    at = tuple(kind.summary() for kind in instruction.kinds if isinstance(kind, addresses.AddressKind))
+    sorts = tuple(
+        kind.summary() if isinstance(kind, addresses.AddressKind) else isinstance(kind, operands.Number)
+        for kind in instruction.kinds
+    )
     where = chapter_of(instruction).__name__, instruction.architectures
-    return *where, instruction.body.__code__, instruction.page, at
+    return *where, instruction.body.__code__, instruction.page, sorts
 
 
 def chapter_of(instruction: Instruction) -> ModuleType:
@@ -197,7 +201,12 @@ def title(group: Sequence[Instruction]) -> str:
 def heading(group: Sequence[Instruction]) -> str:
     """The heading of an entry, which no other one has."""
     name, others = title(group), [other for other in entries(ISA) if title(other) == title(group)]
-    return f"`{name}`" if len(others) == 1 else f"`{name}` {_sort(group[0])}".rstrip()
+    if len(others) == 1:
+        return f"`{name}`"
+    sort = _sort(group[0])
+    if sum(_sort(other[0]) == sort for other in others) > 1:
+        sort = f"{sort} of {' and '.join(kind.name for kind in group[0].kinds)}".strip()
+    return f"`{name}` {sort}".rstrip()
 
 
 def _sort(instruction: Instruction) -> str:
@@ -207,6 +216,8 @@ def _sort(instruction: Instruction) -> str:
             return "from a special register of each lane" if kind.per_lane else "from a special register"
         if isinstance(kind, addresses.AddressKind) and kind.base_bank == "v":
             return "with a base in each lane"
+        if isinstance(kind, operands.Number) and not isinstance(kind, operands.Target | operands.DataAddress):
+            return f"with {kind.name} in the word"
     return ""
 
 
@@ -233,7 +244,7 @@ def _notes(group: Sequence[Instruction]) -> str:
     first = group[0]
     notes: list[str] = []
     if first.access:
-        unit = {"tsm": "TSM", "global": "global memory"}.get(first.access.space, first.access.space)
+        unit = {"tsm": "TSM", "global": "global memory", "private": "private memory"}[first.access.space]
         sizes = [str(size) for size in sorted({i.access.size for i in group if i.access})]
         count = " or ".join([", ".join(sizes[:-1]), sizes[-1]]) if sizes[1:] else sizes[0]
         notes.append(f"Bytes a lane: {count}, at an address that is a multiple of as many. Space: {unit}.")
@@ -246,7 +257,7 @@ def _notes(group: Sequence[Instruction]) -> str:
         else []
     )
     notes += ["Writes emsk."] if "emsk" in writes else []
-    notes += ["Lanes that are off are written, too."] if first.all_lanes else []
+    notes += ["Lanes that are off are written, too."] if first.all_lanes and not first.fault else []
     only = [i for i in group if i.architectures != first.architectures]
     if not only and len(first.architectures) == 1:
         notes.append(f"Only on {first.architectures[0]}.")
