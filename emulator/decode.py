@@ -13,6 +13,7 @@ from ..isa.lanes import LANES
 from ..isa.operands import (
     CLOCKS,
     EMSK,
+    IVREG,
     LAST_SREG,
     ONE,
     ZERO,
@@ -176,6 +177,8 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
         elif isinstance(kind, Target):
             assert isinstance(value, int)
             record["value"] = _target(program, index, kind.distance(value))
+        elif value == IVREG:
+            record["value"] = program.kernel.vregs
         elif isinstance(value, Register) and value.bank == "s" and value.number in (ZERO, ONE):
             # As a pair too the constant is 0 or 1: the row behind its own is something else.
             wide = getattr(kind, "words", 1) > 1

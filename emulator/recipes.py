@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..isa import numerics
 from ..isa.addresses import AddressKind
 from ..isa.lanes import LANES
-from ..isa.operands import DataAddress, Kind, Number, RegisterKind, Source, Target
+from ..isa.operands import DataAddress, IndexedKind, Kind, Number, RegisterKind, Source, Target
 from ..isa.spec import Instruction
 from .fingerprint import fingerprint
 from .state import RECORD
@@ -41,7 +41,7 @@ def operand_slots(instruction: Instruction) -> dict[str, int]:
     slots: dict[str, int] = {}
     for kind in instruction.kinds:
         in_value = isinstance(kind, Target | DataAddress)  # RECORD.value holds it
-        if isinstance(kind, RegisterKind | Source | Number) and not in_value:
+        if isinstance(kind, RegisterKind | IndexedKind | Source | Number) and not in_value:
             slots[kind.name] = len(slots)
         elif isinstance(kind, AddressKind):
             slots[kind.name] = len(slots)
@@ -53,7 +53,7 @@ def lanes_of(instruction: Instruction, kind: Kind) -> int:
     """How many lanes an operand is read with: 1 where all lanes of its row are the same by its nature."""
     if isinstance(kind, Source):
         return LANES if kind.flags.either else 1
-    if isinstance(kind, RegisterKind):
+    if isinstance(kind, RegisterKind | IndexedKind):
         return LANES if kind.per_lane else 1
     return 1
 
@@ -74,7 +74,7 @@ def key_of(recipe: Recipe) -> str:
         for kind in instruction.kinds
     ]
     bindings = [(binding.name, binding.kind, binding.operand, binding.static) for binding in instruction.bindings]
-    vocabulary = (numerics.flush, numerics.saturate) if recipe.suffixes else ()
+    vocabulary = [numerics.RESULT_SUFFIXES[name] for name in recipe.suffixes if name in numerics.RESULT_SUFFIXES]
     return fingerprint(
         "handler",
         instruction.body,

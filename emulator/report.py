@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..isa.lanes import LANES
-from ..isa.operands import EMSK, Address, Register, register_text
+from ..isa.operands import EMSK, INDEX_REGISTER, Address, Register, register_text
 from ..isa.program import CODE_BASE, Line
 from ..isa.spec import Access, Decoded
 from . import resolve
@@ -151,7 +151,7 @@ def _detail(plan: Plan, offset: int, code: int) -> str:
 def _operands(found: Decoded, rows: np.ndarray) -> dict[str, int | list[int]]:
     registers: list[Register] = []
     for kind, value in zip(found.form.instruction.kinds, found.values, strict=True):
-        if isinstance(value, Register) and kind.role == "source":
+        if isinstance(value, Register) and (kind.role == "source" or value.bank == "i"):
             registers.append(value)
         elif isinstance(value, Address):
             registers += [register for register in (value.index, value.base) if register]
@@ -164,6 +164,8 @@ def _values(registers: Sequence[Register | None], rows: np.ndarray) -> dict[str,
     for register in registers:
         if register is None:
             continue
+        if register.bank == "i":  # what selects it says more than what it holds
+            register = Register("s", INDEX_REGISTER)
         name = register_text(Register(register.bank, register.number, register.count))
         first = register.number + (SCALAR_ROWS if register.bank == "v" else 0)
         words = rows[first : first + min(register.count, 2)].astype(np.uint64)

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .lanes import B32, F32, S32, S64, U32, U64, LaneKind
-from .numerics import canonical_f32, flush, where
+from .formats import BF16, F16, Format
+from .formats import F32 as BINARY32
+from .lanes import B32, F32, S32, S64, U32, U64, LaneKind, U16x2
+from .numerics import canonical, flush, reinterpret, where
 from .operands import Field
+from .packed import to_f32, to_halves
 from .reference import atomic, compare_exchange
 from .spec import Access, Item, insn
 
@@ -25,14 +28,30 @@ def plus(old: Any, a: Any) -> Any:
     return old + a
 
 
-def plus_f32(old: F32, a: F32) -> F32:
-    """old + a, rounded to nearest even."""
-    return canonical_f32(old + a)
+def plus_f32(old: U32, a: U32) -> U32:
+    """old + a in binary32, rounded to nearest even."""
+    return canonical(reinterpret(reinterpret(old, F32) + reinterpret(a, F32), U32), BINARY32)
 
 
-def plus_f32_flushed(old: F32, a: F32) -> F32:
-    """old + a with subnormal sources and results flushed to zero (published for global memory)."""
-    return canonical_f32(flush(flush(old) + flush(a)))
+def plus_f32_flushed(old: U32, a: U32) -> U32:
+    """old + a in binary32, subnormal sources and results flushed to zero (published for global memory)."""
+    return flush(plus_f32(flush(old, BINARY32), flush(a, BINARY32)), BINARY32)
+
+
+def plus_halves(old: U32, a: U32, format: Format) -> U32:
+    """old + a in each half, rounded to nearest even; subnormals stay."""
+    total = to_f32(reinterpret(old, U16x2), format) + to_f32(reinterpret(a, U16x2), format)
+    return reinterpret(canonical(to_halves(total, format), format), U32)
+
+
+def plus_f16x2(old: U32, a: U32) -> U32:
+    """old + a in each binary16 half."""
+    return plus_halves(old, a, F16)
+
+
+def plus_bf16x2(old: U32, a: U32) -> U32:
+    """old + a in each bfloat16 half."""
+    return plus_halves(old, a, BF16)
 
 
 def smaller_of(old: Any, a: Any) -> Any:
@@ -93,7 +112,7 @@ class Operation(NamedTuple):
 OPERATIONS = (
     Operation("add.i32", 0, U32, plus, ("7", "5", "12", "17")),
     Operation("add.i64", 1, U64, plus, ("0xffffffff", "2", "0x100000001", "0x100000003")),
-    Operation("add.f32", 2, F32, plus_f32_flushed, ("1.5", "2.25", "3.75", "6.0"), plus_f32),
+    Operation("add.f32", 2, U32, plus_f32_flushed, ("0x3f800000", "0x40000000", "0x40400000", "0x40a00000"), plus_f32),
     Operation("min.u32", 3, U32, smaller_of, ("7", "-1", "7", "7")),
     Operation("min.i32", 4, S32, smaller_of, ("7", "-1", "-1", "-1")),
     Operation("min.u64", 5, U64, smaller_of, ("7", "5", "5", "5")),
@@ -104,6 +123,8 @@ OPERATIONS = (
     Operation("max.i64", 10, S64, larger_of, ("7", "-1", "7", "7")),
     Operation("inc.u32", 11, U32, count_up, ("7", "7", "0", "1")),
     Operation("dec.u32", 12, U32, count_down, ("0", "7", "7", "6")),
+    Operation("add.f16x2", 13, U32, plus_f16x2, ("0x3c004000", "0x3c003c00", "0x40004200", "0x42004400")),
+    Operation("add.bf16x2", 14, U32, plus_bf16x2, ("0x3f804000", "0x3f803f80", "0x40004040", "0x40404080")),
     Operation("and.b32", 16, U32, both_bits, ("0xf0", "0x3c", "0x30", "0x30")),
     Operation("and.b64", 17, U64, both_bits, ("0xf0", "0x3c", "0x30", "0x30")),
     Operation("or.b32", 18, U32, either_bits, ("0xf0", "0x3c", "0xfc", "0xfc")),
@@ -133,12 +154,8 @@ UNITS = (
 )
 
 
-def _bytes(number: str, size: int, kind: LaneKind) -> str:
+def _bytes(number: str, size: int) -> str:
     """An example's number as the hexadecimal bytes of memory."""
-    import numpy as np
-
-    if kind is F32:
-        return np.float32(number).tobytes().hex()
     return (int(number, 0) & ((1 << 8 * size) - 1)).to_bytes(size, "little").hex()
 
 
@@ -153,8 +170,8 @@ def _register(unit: Unit, operation: Operation) -> None:
         "update": update,
         **TIX,
     }
-    memory = f"memory={_bytes(old, size, kind)}"
-    after = f"memory={_bytes(newer, size, kind)}"
+    memory = f"memory={_bytes(old, size)}"
+    after = f"memory={_bytes(newer, size)}"
 
     @insn(f"{unit.name}.atom.{operation.name}{{atomic_order}} {{d:vreg}}, {{at:{unit.at}@{size}}}, {{a:vreg@s1}}",
           opcode=unit.opcode, access=Access(unit.space, unit.counters[0], size, True, True),
@@ -175,14 +192,14 @@ def _register(unit: Unit, operation: Operation) -> None:
 
 
 def _register_cas(unit: Unit, bits: int, kind: LaneKind) -> None:
-    size, seven = bits // 8, _bytes("7", bits // 8, kind)
+    size, seven = bits // 8, _bytes("7", bits // 8)
 
     operands = f"{{d:vreg}}, {{at:{unit.at}@{size}}}, {{a:vreg@s1}}, {{b:vreg@s2}}"
 
     @insn(f"{unit.name}.atom.cas.b{bits}{{atomic_order}} {operands}", opcode=unit.opcode + 2,
           fixed={_OPERATION: 16 + (bits == 64)}, Item=kind, item=kind,
           access=Access(unit.space, unit.counters[0], size, True, True),
-          ex=(f"a=7 b=9 emsk=3 memory={seven} | d=7,9 memory={_bytes('9', size, kind)}",
+          ex=(f"a=7 b=9 emsk=3 memory={seven} | d=7,9 memory={_bytes('9', size)}",
               f"a=8 b=9 emsk=3 memory={seven} | d=7,7 memory={seven}"), **TIX)
     def cas(at: Any, a: Item, b: Item, item: Any) -> Item:
         """d = what the address holds; if that is a, memory = b; lane after lane."""

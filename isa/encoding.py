@@ -39,6 +39,8 @@ def register_mask(value: Value) -> int:
     if isinstance(value, Register):
         if value.bank == "v":
             return ((1 << value.count) - 1) << value.number
+        if value.bank == "i":
+            return 0
         return ((1 << value.count) - 1) << (256 + value.number) if value.number <= LAST_SREG else 0
     if isinstance(value, Address):
         index, base = (0 if part is None else register_mask(part) for part in (value.index, value.base))

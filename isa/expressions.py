@@ -15,7 +15,7 @@ from typing import Protocol
 
 from .addresses import offset_field
 from .diagnostics import Failure
-from .operands import LAST_SREG, NAMED_SCALARS, Address, OperandError, Register, register_text
+from .operands import IVREG, LAST_SREG, NAMED_SCALARS, Address, OperandError, Register, register_text
 
 LARGEST = 1 << 256
 """Intermediate results stay below this: an expression cannot take the machine's memory."""
@@ -61,6 +61,7 @@ REGISTERS: Mapping[str, Register] = {
     **{f"vreg{n}": Register("v", n) for n in range(256)},
     **{f"sreg{n}": Register("s", n) for n in range(192)},
     **{name: Register("s", number) for name, (number, _) in NAMED_SCALARS.items()},
+    "ivreg": IVREG,
 }
 """Every register that has a name of its own."""
 

@@ -1,8 +1,8 @@
-"""Float arithmetic in binary32: add, subtract, multiply, fused multiply-add, min, max, compare, test, convert.
+"""Float arithmetic in binary32: add, subtract, multiply, fused multiply-add, min, max, compare, test.
 
 Every result NaN is the canonical one. `.ftz` flushes subnormal sources and results, `.sat` clamps the
 result to [0, 1]; `!x` and `|x|` change a source's sign bit alone. Without a rounding suffix v.add, v.sub and
-v.mul round to nearest even; v.fma and v.cnvt always name theirs (published forms).
+v.mul round to nearest even; v.fma always names its rounding (published forms).
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .integer import compare_forms
-from .lanes import F32, F64, S32, U32, Mask
+from .lanes import F32, F64, U32, Mask
 from .numerics import (
     ROUNDINGS,
     RTTE,
     absolute,
     add_odd,
-    clamp_to_integer,
     convert,
     copy_sign,
     fma_odd,
@@ -26,12 +25,11 @@ from .numerics import (
     larger,
     narrow,
     reinterpret,
-    round_integral,
     smaller,
     where,
 )
 from .operands import ROUNDING, SECOND_OPCODE
-from .spec import Item, insn
+from .spec import insn
 
 
 def _known(published: bool) -> dict[str, Any]:
@@ -75,29 +73,8 @@ def _arithmetic(suffix: str, rounding: int) -> None:
         return narrow(fma_odd(a, b, c, rounding), rounding)
 
 
-def _conversions(suffix: str, rounding: int) -> None:
-    common: dict[str, Any] = {"fixed": {ROUNDING: rounding}, "rounding": rounding}
-    for name, item, opcode, published in (("i32", S32, 0x210, rounding == RTTE), ("u32", U32, 0x211, False)):
-
-        @insn(f"v.cnvt.f32.{name}.{suffix} {{d:vreg}}, {{a:vsrc}}", opcode=opcode, Item=item,
-              ex="a=-3 | d=-3.0" if item is S32 else "a=3 | d=3.0", **common, **_known(published))
-        def to_f32(a: Item, rounding: int) -> F32:
-            """d = the integer a as binary32, rounded once."""
-            return narrow(convert(a, F64), rounding)
-
-    limits = (("i32", -2147483648.0, 2147483647.0, 0x212, rounding == RTTE), ("u32", 0.0, 4294967295.0, 0x213, False))
-    for name, low, high, opcode, published in limits:
-
-        @insn(f"v.cnvt.{name}.f32.{suffix}{{ftz}} {{d:vreg}}, {{a:vsrc}}", opcode=opcode,
-              ex=("a=3.0 | d=3", "a=nan | d=0"), low=low, high=high, **common, **_known(published))
-        def to_integer(a: F32, rounding: int, low: float, high: float) -> U32:
-            """d = a rounded to an integer; out of range goes to the nearest end, NaN gives 0."""
-            return clamp_to_integer(round_integral(convert(a, F64), rounding), low, high)
-
-
 for _suffix, _code in ROUNDINGS.items():
     _arithmetic(_suffix, _code)
-    _conversions(_suffix, _code)
 
 
 def nan_or(pick: Callable[[F32, F32], F32], a: F32, b: F32) -> F32:
@@ -154,7 +131,7 @@ FLOAT_RELATIONS = {
     "lt": 2, "eq": 4, "le": 6, "gt": 8, "ne": 10, "ge": 12, "num": 14,
     "nan": 1, "ltu": 3, "equ": 5, "leu": 7, "gtu": 9, "neu": 11, "geu": 13,
 }
-"""Ordered relations are false when a source is NaN, unordered ones (..u) true; num and nan ask only that."""
+"""Ordered relations are false when a source is NaN, unordered ones (..u, v.ucmp) true; num and nan ask only that."""
 
 for _relation, _outcomes in FLOAT_RELATIONS.items():
     compare_forms(f"{_relation}.f32", _outcomes, 8, F32, f"a=nan b=1.0 | d={-1 if _outcomes & 1 else 0}", False)

@@ -74,6 +74,12 @@ def _register(unit: Unit, width: Width) -> None:
         store(at, a, width)
 
 
+@insn("vmem.prefetch{sign}{kp1} {at:vmem_hint}", opcode=0x327, tag="published", source="listings; meaning defined",
+      ex="| ")
+def vmem_prefetch() -> None:
+    """Nothing happens, whatever the address: a hint that it will be read."""
+
+
 for _unit in UNITS:
     for _width in WIDTHS:
         _register(_unit, _width)

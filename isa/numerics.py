@@ -7,10 +7,12 @@ computes in binary64 rounded to odd and narrows once (docs/numerics.md).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from .formats import Format
 from .lanes import F32, F64, LANES, S32, S64, U32, U64, Lanes, Mask, Table
 
 T = TypeVar("T", bound=Lanes)
@@ -38,7 +40,7 @@ def convert(a: Lanes, kind: type[L]) -> L:
 
 
 def reinterpret(a: Lanes, kind: type[L]) -> L:
-    """The same bits read as another kind of the same width."""
+    """The same bits read as another kind; two halves in a register are two elements, a register is one."""
     return cast(Any, np.asarray(a).view(kind.dtype))
 
 
@@ -55,6 +57,26 @@ def mask_bits(a: Mask) -> U32:
 def broadcast(a: T, lane: U32) -> T:
     """The value of one lane (number modulo 32), as a one-lane value."""
     return cast(Any, np.asarray(a)[np.asarray(lane) % LANES])
+
+
+def permute(a: T, lanes: U32) -> T:
+    """In every lane the value of another one: `lanes` has its number, modulo 32."""
+    return cast(Any, np.broadcast_to(np.asarray(a), (LANES,))[np.asarray(lanes) % LANES])
+
+
+def mask_of(bits: U32) -> Mask:
+    """One 32-bit number as a mask, lane L by bit L: the opposite of `mask_bits`."""
+    return cast(Any, np.unpackbits(np.asarray(bits, "<u4").view(np.uint8), bitorder="little").astype(bool))
+
+
+def lower_half(a: T) -> T:
+    """The lanes of the lower half: half as many."""
+    return cast(Any, np.split(np.asarray(a), 2)[0])
+
+
+def upper_half(a: T) -> T:
+    """The lanes of the upper half: half as many."""
+    return cast(Any, np.split(np.asarray(a), 2)[1])
 
 
 def trailing_zeros(a: U32) -> U32:
@@ -159,17 +181,51 @@ def select_bit(table: U32, bit: int, value: U32) -> U32:
     return value & (constant(0, U32) - ((table >> bit) & 1))
 
 
+# Floats as bits of a format: what sources and results go through, as far as the word says so.
+
+
+def flush(bits: T, format: Format) -> T:
+    """.ftz: subnormals become zero of the same sign (published)."""
+    return where((bits & format.exponents) == 0, bits & format.sign, bits)
+
+
+def saturate(bits: T, format: Format) -> T:
+    """.sat: clamp to [0, 1]; NaN becomes +0 (published), and so does -0. As unsigned numbers they lie above top."""
+    positive = where(bits > format.top, bits & 0, bits)
+    return where(positive > format.one, bits & 0 | format.one, positive)
+
+
+def keep_finite(bits: T, format: Format) -> T:
+    """.satfinite: infinity becomes the largest finite number of its sign (published)."""
+    magnitude = bits & (format.sign - 1)
+    return where(magnitude == format.top, (bits & format.sign) | format.largest, bits)
+
+
+def rectify(bits: T, format: Format) -> T:
+    """.relu: negative numbers and -0 become +0, NaN stays (published, for -0 defined)."""
+    return where((bits >= format.sign) & (bits <= (format.sign | format.top)), bits & 0, bits)
+
+
+def canonical(bits: T, format: Format) -> T:
+    """Every NaN becomes the canonical one."""
+    return where((bits & (format.sign - 1)) > format.top, bits & 0 | format.nan, bits)
+
+
+RESULT_SUFFIXES: dict[str, Callable[[Any, Format], Any]] = {
+    "ftz": flush,
+    "sat": saturate,
+    "satfinite": keep_finite,
+    "relu": rectify,
+}
+"""What each suffix does to a float result, in this order; `canonical` comes last, always."""
+
+
 # Floats.
 
 
 def is_nan(a: F32) -> Mask:
     """Whether a lane holds a NaN."""
     return a != a
-
-
-def canonical_f32(a: F32) -> F32:
-    """A NaN becomes the canonical one: for values that go to memory; register results are canonicalised anyway."""
-    return where(is_nan(a), reinterpret(constant(0x7FFFFFFF, U32), F32), a)
 
 
 def sign_bit(a: F32) -> Mask:
@@ -185,18 +241,6 @@ def absolute(a: F32) -> F32:
 def copy_sign(a: F32, sign: U32) -> F32:
     """The size of `a` with the highest bit of `sign` as its sign."""
     return reinterpret((reinterpret(a, U32) & 0x7FFFFFFF) | (sign & 0x80000000), F32)
-
-
-def flush(a: F32) -> F32:
-    """Subnormals become zero of the same sign (published: .ftz keeps the sign)."""
-    bits = reinterpret(a, U32)
-    return where((bits & 0x7F800000) == 0, reinterpret(bits & 0x80000000, F32), a)
-
-
-def saturate(a: F32) -> F32:
-    """Clamp to [0, 1]; NaN becomes +0 (published)."""
-    above = where(a > 0.0, a, constant(0.0, F32))
-    return where(above > 1.0, constant(1.0, F32), above)
 
 
 def smaller(a: F32, b: F32) -> F32:

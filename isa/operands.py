@@ -73,7 +73,10 @@ IMMEDIATE = Field(31, 0)
 
 
 class Register(NamedTuple):
-    """`count` consecutive registers of bank "v" or "s"; named scalars such as emsk have numbers too."""
+    """`count` consecutive registers of bank "v" or "s"; named scalars such as emsk have numbers too.
+
+    Bank "i" is ivreg alone: the vector register whose number is in x0.
+    """
 
     bank: str
     number: int
@@ -97,6 +100,8 @@ Value = Register | Address | int | tuple[tuple[str, int], ...]
 
 LAST_SREG = 191
 EMSK, VCC, SCC = 0xF0, 0xF1, 0xF2
+INDEX_REGISTER = 0xFE
+IVREG = Register("i", 0)
 ZERO, ONE = 0xF8, 0xF9
 UNIFORM_SPECIALS: dict[str, tuple[int, int]] = {
     "%ntid.x": (0xC0, 1),
@@ -136,6 +141,7 @@ NAMED_SCALARS: dict[str, tuple[int, int]] = {
     "emsk": (EMSK, 1),
     "vcc": (VCC, 1),
     "scc": (SCC, 1),
+    "x0": (INDEX_REGISTER, 1),
     "c0x0": (ZERO, 1),
     "c0x1": (ONE, 1),
     **UNIFORM_SPECIALS,
@@ -148,6 +154,8 @@ _SCALAR_NAMES = {number: name for name, (number, _) in NAMED_SCALARS.items()}
 def register_text(register: Register) -> str:
     """A register as it is written, modifiers included."""
     bank, number, count = register[:3]
+    if bank == "i":
+        return "ivreg"
     if bank == "s" and number in _SCALAR_NAMES:
         text = _SCALAR_NAMES[number]
     elif count == 1:
@@ -163,6 +171,8 @@ def describe(value: Value) -> str:
     match value:
         case Register(bank="v", count=1):
             return f"the vector register {register_text(value)}"
+        case Register(bank="i"):
+            return "ivreg, the vector register that x0 selects"
         case Register(bank="s", count=1):
             return f"the scalar register {register_text(value)}"
         case Register():
@@ -194,7 +204,7 @@ def numbers_of(bank: str, words: int, *, written: bool, align: int | None = None
     if words > 1:
         pairs = {n for n in range(0, LAST_SREG + 2 - words, words)}
         return _allowed(pairs if written else pairs | _CONSTANTS | (_UNIFORM_PAIRS if words == 2 else set()))
-    named = {EMSK, VCC, SCC}
+    named = {EMSK, VCC, SCC, INDEX_REGISTER}
     return _allowed(_SREGS | named if written else _SREGS | named | _CONSTANTS | _UNIFORM)
 
 
@@ -345,6 +355,36 @@ class MatrixKind(RegisterKind):
 
     def summary(self) -> str:
         return super().summary() + (", with !" if self.negate else "")
+
+
+class IndexedKind(Kind):
+    """`ivreg`: the vector register whose number is in x0 when the instruction runs."""
+
+    words, per_lane, bank = 1, True, "v"
+
+    def __init__(self, name: str, *, written: bool):
+        self.name = name
+        self.role = "destination" if written else "source"
+
+    def bits(self, immediate: bool) -> int:
+        return 0
+
+    def encode(self, value: Value, immediate: bool) -> int:
+        if value != IVREG:
+            raise OperandError(f"expected ivreg, found {describe(value)}", "its number goes to x0: s.mov.b32 x0, 3")
+        return 0
+
+    def decode(self, word: int, immediate: bool) -> Register:
+        return IVREG
+
+    def format(self, value: Value) -> str:
+        return register_text(IVREG)
+
+    def sample(self, random: Random, immediate: bool) -> Register:
+        return IVREG
+
+    def summary(self) -> str:
+        return "ivreg, the vector register that x0 selects"
 
 
 class NamedKind(RegisterKind):

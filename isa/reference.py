@@ -13,8 +13,8 @@ from typing import Any, cast
 import numpy as np
 
 from .effects import Effect, Stop
-from .lanes import F32, LANES, LaneKind, Mask
-from .numerics import flush, mask_bits, saturate
+from .lanes import LANES, LaneKind, Mask
+from .numerics import RESULT_SUFFIXES, canonical, flush, mask_bits
 from .spec import Instruction
 from .widths import Width
 
@@ -90,22 +90,25 @@ def read(kind: Any, bits: Any, lanes: int) -> Any:
         return (np.asarray(bits).ravel()[0] >> np.arange(lanes, dtype=np.uint32) & 1).astype(bool)
     if isinstance(bits, tuple):
         return cast(Any, bits)
-    wide = np.uint64 if kind.words == 2 else np.uint32
-    return np.asarray(bits, wide).view(kind.dtype)
+    wide = np.asarray(bits, np.uint64 if kind.words == 2 else np.uint32)
+    return (np.resize(wide, lanes) if kind.per_word > 1 else wide).view(kind.dtype)
 
 
-def canonical(kind: LaneKind, value: Any, lanes: int) -> Any:
-    """A result as register bits: NaNs made canonical, masks as one number (all ones when scalar)."""
+def written(kind: LaneKind, value: Any, lanes: int, suffixes: frozenset[str]) -> Any:
+    """A result as register bits: float suffixes applied, NaNs canonical, masks as one number (all ones when scalar)."""
     if isinstance(value, tuple):
         return cast(Any, value)
     value = np.asarray(value)
     if kind is Mask:
         return mask_bits(value) if lanes == LANES else np.where(value, ALL, 0).astype(np.uint32)
-    value = np.broadcast_to(value, (lanes,)).astype(kind.dtype, copy=False)
-    bits = value.view(np.uint64 if kind.dtype.itemsize == 8 else np.uint32)
-    if kind.canonical_nan is not None:
-        bits = np.where(value != value, np.uint32(kind.canonical_nan), bits)
-    return bits
+    value = np.broadcast_to(value, (lanes * kind.per_word,)).astype(kind.dtype)
+    if kind.format is not None:
+        value = value.view(f"u{kind.dtype.itemsize}")
+        for suffix, function in RESULT_SUFFIXES.items():
+            if suffix in suffixes and kind.takes(suffix):
+                value = function(value, kind.format)
+        value = canonical(value, kind.format)
+    return value.view(np.uint64 if kind.dtype.itemsize == 8 else np.uint32)
 
 
 def evaluate(
@@ -142,19 +145,20 @@ def evaluate(
 
 
 def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -> Any:
-    if name in modifiers.absolute:
-        bits = bits & ~np.uint32(kind.sign)
-    if name in modifiers.negate:
+    if name in modifiers.negate and kind.sign:
         sign = np.uint32(kind.sign)
-        bits = bits ^ sign if kind.words == 1 else tuple(word ^ sign for word in bits)
+        return bits ^ sign if kind.words == 1 else tuple(word ^ sign for word in bits)
     value = read(kind, bits, lanes)
-    return flush(value) if kind is F32 and "ftz" in modifiers.suffixes else value
+    if not isinstance(kind, LaneKind) or kind.format is None:
+        return value
+    number = value.view(f"u{kind.dtype.itemsize}")
+    number = number & ~np.array(kind.format.sign, number.dtype) if name in modifiers.absolute else number
+    number = number ^ kind.format.sign if name in modifiers.negate else number
+    number = flush(number, kind.format) if "ftz" in modifiers.suffixes and kind.takes("ftz") else number
+    return number.view(kind.dtype)
 
 
 def _result(kind: Any, value: Any, lanes: int, modifiers: Modifiers) -> Any:
     if issubclass(kind, Effect):
         return np.asarray(value)
-    if kind is F32:
-        value = flush(value) if "ftz" in modifiers.suffixes else value
-        value = saturate(value) if "sat" in modifiers.suffixes else value
-    return canonical(kind, value, lanes)
+    return written(kind, value, lanes, modifiers.suffixes)

@@ -23,7 +23,8 @@ from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
-_ITEM = Item
+Result = TypeVar("Result", bound=Lanes)
+"""The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
 
 TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
@@ -38,7 +39,7 @@ class Suffix:
 
     name: str
     place: Field
-    texts: Mapping[int, str]
+    texts: Mapping[int, str] = field(hash=False)
     hint: bool = False
 
     @property
@@ -87,6 +88,8 @@ SUFFIXES = {
         Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
         Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
         Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
+        Suffix("relu", Field(4, 4), {1: ".relu"}),
+        Suffix("satfinite", Field(13, 13), {1: ".satfinite"}),
     )
 }
 
@@ -138,6 +141,8 @@ class Instruction:
     """Whether the result is written to lanes that are off, too."""
     fault: int
     """The published exception of the lanes in a `Fault` result."""
+    also: tuple[str, ...] = ()
+    """Other spellings of the mnemonic, which assemble but are never printed."""
     forms: tuple[Form, ...] = field(default=(), repr=False)
 
     @property
@@ -211,10 +216,10 @@ class Form:
         chosen = zip(self.instruction.suffixes, self.room, strict=True)
         return tuple(suffix.place.get(word) if able else 0 for suffix, able in chosen)
 
-    def mnemonic(self, suffixes: tuple[int, ...]) -> str:
-        """The mnemonic with its suffixes."""
+    def mnemonic(self, suffixes: tuple[int, ...], spelling: str = "") -> str:
+        """The mnemonic, or another spelling of it, with its suffixes."""
         chosen = zip(self.instruction.suffixes, suffixes, strict=True)
-        return self.instruction.mnemonic + "".join(suffix.text(value) for suffix, value in chosen)
+        return (spelling or self.instruction.mnemonic) + "".join(suffix.text(value) for suffix, value in chosen)
 
     def choices(self) -> Iterator[tuple[int, ...]]:
         """All combinations of suffix values that this layout has room for."""
@@ -292,7 +297,8 @@ class Table:
         for form in instruction.forms:
             self.by_opcode.setdefault(instruction.opcode, []).append(form)
             for chosen in form.choices():
-                self.by_mnemonic.setdefault(form.mnemonic(chosen), []).append((form, chosen))
+                for spelling in (instruction.mnemonic, *instruction.also):
+                    self.by_mnemonic.setdefault(form.mnemonic(chosen, spelling), []).append((form, chosen))
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
@@ -385,16 +391,18 @@ def insn(
     immediate: bool = True,
     all_lanes: bool = False,
     fault: int = 0,
+    also: tuple[str, ...] = (),
     Item: Any = None,
-    kinds: Mapping[Any, Any] | None = None,
+    Result: Any = None,
+    operand_types: Mapping[str, Any] | None = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
 
     `ex` is one or more examples `a=1.5 b=2.25 | d=3.75`: operand values before, results after. `statics`
-    bind parameters of the body that are constants of this member of a family; `Item` fills in the type variable
-    of that name, `kinds` others. `immediate=False` forbids the immediate layout. Raises TypeError when the parts
-    do not fit each other.
+    bind parameters of the body that are constants of this member of a family; `Item` and `Result` fill in the type
+    variables of these names, `operand_types` others by their names. `immediate=False` forbids the immediate layout.
+    `also` are other spellings of the mnemonic. Raises TypeError when the parts do not fit each other.
     """
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -405,20 +413,21 @@ def insn(
             raise TypeError(f"{pattern}: a {tag} instruction names its source")
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
-        kinds_of, results = _annotations(body, {_ITEM: Item, **(kinds or {})})
+        chosen = {"Item": Item, "Result": Result, **(operand_types or {})}
+        kinds_of, results = _annotations(body, chosen)
         _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
-        operand_kinds = _operand_kinds(pattern, kinds_of, results, immediate and access is None)
+        kinds = _operand_kinds(pattern, kinds_of, results, immediate and access is None)
         instruction = Instruction(
             pattern=pattern,
             mnemonic=mnemonic,
             opcode=opcode,
             fixed=sum(place.put(value) for place, value in (fixed or {}).items()),
-            kinds=operand_kinds,
+            kinds=kinds,
             suffixes=suffixes,
             body=body,
-            bindings=_bindings(pattern, kinds_of, operand_kinds, statics),
+            bindings=_bindings(pattern, kinds_of, kinds, statics),
             results=results,
             tag=tag,
             source=source,
@@ -427,9 +436,10 @@ def insn(
             access=access,
             all_lanes=all_lanes,
             fault=fault,
+            also=also,
         )
         fixed_bits = operands.OPCODE.mask | sum(place.mask for place in (fixed or {}))
-        layouts = [True] if ":imm}" in pattern else _layouts(operand_kinds)
+        layouts = [True] if ":imm}" in pattern else _layouts(kinds)
         instruction.forms = tuple(_form(instruction, layout, fixed_bits) for layout in layouts)
         ISA.add(instruction)
         return body
@@ -437,13 +447,16 @@ def insn(
     return register
 
 
-def _annotations(body: Callable[..., Any], filled: Mapping[Any, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """Parameter kinds by name, and the kinds of the results; the family's type variables filled in."""
-    hints = inspect.get_annotations(body, eval_str=True)
-    hints = {name: filled.get(hint, hint) if isinstance(hint, TypeVar) else hint for name, hint in hints.items()}
+def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Parameter kinds by name, and the kinds of the results; the type variables of a family filled in."""
+
+    def kind_of(hint: Any) -> Any:
+        return chosen[hint.__name__] if isinstance(hint, TypeVar) else hint
+
+    hints = {name: kind_of(hint) for name, hint in inspect.get_annotations(body, eval_str=True).items()}
     result = hints.pop("return", None)
     if get_origin(result) is tuple:
-        return hints, tuple(filled.get(part, part) if isinstance(part, TypeVar) else part for part in get_args(result))
+        return hints, tuple(kind_of(part) for part in get_args(result))
     return hints, () if result is None else (result,)
 
 
@@ -456,7 +469,11 @@ def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
     for name, text in places:
         kind, _, where = text.partition("@")
         place = _FIELDS.get(where, operands.DESTINATION)
-        if kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
+        if kind == "ivreg":
+            written = name not in hints
+            made.append(operands.IndexedKind(name, written=written))
+            _ = next(outputs) if written else None
+        elif kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
             output = next(outputs)
             made.append(operands.RegisterKind(name, kind[0], _words(output), place, written=True, align=output.align))
         elif kind == "matrix":
@@ -487,7 +504,7 @@ def _check_pattern(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
         kind = text.split("@", maxsplit=1)[0]
         if kind not in _KINDS:
             raise TypeError(f"{pattern}: no operand kind is called {kind}; there are {', '.join(_KINDS)}")
-        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints)
+        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg", "ivreg") and name not in hints)
         written += is_result
         if not is_result and name not in hints and kind not in _READ_ELSEWHERE:
             raise TypeError(f"{pattern}: the body does not read {name}")
@@ -501,7 +518,7 @@ def _words(hint: Any) -> int:
 
 
 def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str], immediate: bool) -> Source:
-    floating = hint.dtype.kind == "f"
+    floating = hint.format is not None
     flags = SourceFlags(
         either=bank == "v",
         last=immediate and len(sources) < 3 and name == sources[-1],
@@ -525,6 +542,7 @@ _FIELDS = {
     "s1": operands.SOURCES[1],
     "s2": operands.SOURCES[2],
     "13:10": Field(13, 10),
+    "10:3": Field(10, 3),
     "13:6": Field(13, 6),
     "7:0": Field(7, 0),
     "4:0": Field(4, 0),
@@ -541,6 +559,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "lanespecial": lambda name, where: operands.NamedKind(name, operands.LANE_SPECIALS, 1, operands.SOURCES[0]),
     "vmem": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
     "vmem64": lambda name, where: addresses.AddressKind(name, index_bank=None, base_bank="v", base_words=2),
+    "vmem_hint": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
     "vmem_element": lambda name, where: addresses.ElementAddress(
         name, int(where), index_bank="v", base_bank="s", base_words=2
     ),
@@ -555,9 +574,9 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
 }
 
 
-_KINDS = ("vreg", "sreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
-_READ_ELSEWHERE = ("target", "waits", "data")
-"""Operands that the schedule may read instead of the body."""
+_KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
+_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
+"""Operands that the schedule may read instead of the body, or nobody."""
 
 
 def _bindings(
@@ -605,4 +624,4 @@ def _form(instruction: Instruction, immediate: bool, fixed_bits: int) -> Form:
     return Form(instruction, immediate, mask, value, room)
 
 
-__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "insn"]
+__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "Result", "insn"]

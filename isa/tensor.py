@@ -48,17 +48,17 @@ def _known(form: MatrixForm) -> dict[str, Any]:
     return {"tag": "defined", "source": "slots of the published forms; shapes and lane maps ACT"}
 
 
-def _kinds(form: MatrixForm) -> dict[Any, LaneKind]:
+def _kinds(form: MatrixForm) -> dict[str, LaneKind]:
     def range_of(words: int, sign: int) -> LaneKind:
         return register_range(words, sign)
 
     d = form.d.words
     return {
-        A: range_of(form.a.words, form.left.register_sign),
-        B: range_of(form.b.words, form.right.register_sign),
-        C: range_of(d, form.result.register_sign),
-        D: range_of(d, 0),
-        S: range_of(2, 0),
+        "A": range_of(form.a.words, form.left.register_sign),
+        "B": range_of(form.b.words, form.right.register_sign),
+        "C": range_of(d, form.result.register_sign),
+        "D": range_of(d, 0),
+        "S": range_of(2, 0),
     }
 
 
@@ -86,8 +86,8 @@ def _halves(number: int) -> str:
 
 def _register(form: MatrixForm, opcode: int, shape: int) -> None:
     common: dict[str, Any] = {
-        "opcode": opcode, "kinds": _kinds(form), "architectures": (form.arch,), "form": form, "ex": _example(form),
-        "fault": INVALID_WARP_SYNC, "all_lanes": True, **_known(form),
+        "opcode": opcode, "operand_types": _kinds(form), "architectures": (form.arch,), "form": form,
+        "ex": _example(form), "fault": INVALID_WARP_SYNC, "all_lanes": True, **_known(form),
     }
     if not form.scaled:
 

@@ -23,10 +23,12 @@ from m890.isa.lanes import LANES, LaneKind, Mask
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm
 from m890.isa.operands import (
     EMSK,
+    INDEX_REGISTER,
     LANE_SPECIALS,
     NAMED_SCALARS,
     ONE,
     ZERO,
+    IndexedKind,
     NamedKind,
     Register,
     RegisterKind,
@@ -219,7 +221,9 @@ def _callable(address: int) -> Any:
 
 
 def row_of(register: Register) -> int:
-    """The row of a register's first word."""
+    """The row of a register's first word; of ivreg the one that x0 selects on the bench."""
+    if register.bank == "i":
+        return SCALAR_ROWS + int(bench().rows[INDEX_REGISTER, 0])
     return register.number + (SCALAR_ROWS if register.bank == "v" else 0)
 
 
@@ -302,7 +306,9 @@ def inputs_of(one: One, rows: np.ndarray, path: int = ALL) -> dict[str, Any]:
 def _reads_lanes(kind: Any) -> bool:
     if isinstance(kind, Source):
         return kind.flags.either
-    return isinstance(kind, RegisterKind) and (kind.bank == "v" or (isinstance(kind, NamedKind) and kind.words == 1))
+    if isinstance(kind, NamedKind):
+        return kind.words == 1
+    return isinstance(kind, IndexedKind) or (isinstance(kind, RegisterKind) and kind.bank == "v")
 
 
 def _target(one: One) -> int:
@@ -331,7 +337,7 @@ def words_of(result: Any) -> list[np.ndarray]:
 
 def _write(rows: np.ndarray, one: One, register: Register, kind: Any, result: Any, emsk: int, path: int) -> None:
     for place, part in enumerate(words_of(result), row_of(register)):
-        if register.bank == "v":
+        if register.bank in "vi":
             active = lane_mask(ALL if one.instruction.all_lanes else emsk)
             rows[place] = np.where(active, part, rows[place])
             continue

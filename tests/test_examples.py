@@ -21,8 +21,10 @@ from m890.isa.addresses import AddressKind, Waits
 from m890.isa.effects import Emsk, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind
 from m890.isa.operands import (
+    IVREG,
     NAMED_SCALARS,
     Address,
+    IndexedKind,
     Lane,
     NamedKind,
     Number,
@@ -64,7 +66,7 @@ def number(text: str, hint: Any) -> int:
     if re.fullmatch(r"-?(inf|nan|\d+\.\d*(e[-+]?\d+)?|\d+e[-+]?\d+)", text):
         value = float(text)
         if value != value:
-            return getattr(hint, "canonical_nan", None) or 0x7FFFFFFF
+            return hint.format.nan if getattr(hint, "format", None) else 0x7FFFFFFF
         dtype = getattr(hint, "dtype", np.dtype(np.float32))
         dtype = dtype if dtype.kind not in "iub" else np.dtype(np.float32)
         with np.errstate(over="ignore"):
@@ -106,6 +108,8 @@ def operands_of(instruction: Any, example: Example, immediate: bool) -> tuple[An
                 raise OperandError("lanes differ")
             value = number(text, hints(instruction)[kind.name])
             values.append(value & ALL if kind.words == 1 else value)
+        elif isinstance(kind, IndexedKind):
+            values.append(IVREG)
         elif isinstance(kind, RegisterKind | Source):
             bank = kind.bank if isinstance(kind, RegisterKind) else kind.usual
             values.append(Register(bank, 8 + 8 * place, kind.words))

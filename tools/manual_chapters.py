@@ -29,6 +29,7 @@ MEANINGS = {
     "emsk": "execution mask: the lanes that execute now",
     "vcc": "a mask register, like any sreg",
     "scc": "where scalar compares usually write, like any sreg",
+    "x0": "which vector register `ivreg` is",
     "c0x0": "the constant 0; read only",
     "c0x1": "the constant 1; read only",
     "%ntid": "extent of the block on this axis, in threads",
@@ -57,6 +58,8 @@ MEANINGS = {
 SUFFIX_MEANINGS = {
     "ftz": "subnormal sources and results become zero of the same sign",
     "sat": "the result is clamped to [0, 1]; NaN becomes +0",
+    "satfinite": "an infinite result becomes the largest finite number of its sign",
+    "relu": "a negative result becomes +0",
     "sign": "the index is signed (inferred); without it, unsigned",
     "kp1": "cache policy; no effect on results",
     "load_order": "memory order and scope of a load",

@@ -180,7 +180,7 @@ def chapter_of(instruction: Instruction) -> ModuleType:
     """The family an instruction stands with: where its body is, but with the floats if it reads a float."""
     homes = {module.__name__: module for module in FAMILIES}
     home = instruction.body.__module__
-    if any(isinstance(b.kind, LaneKind) and b.kind.dtype.kind == "f" for b in instruction.bindings):
+    if any(isinstance(b.kind, LaneKind) and b.kind.format is not None for b in instruction.bindings):
         home = home.replace(".integer", ".floating")  # the compares of both share one body
     return homes[home]
 
@@ -204,9 +204,11 @@ def heading(group: Sequence[Instruction]) -> str:
     if len(others) == 1:
         return f"`{name}`"
     sort = _sort(group[0])
-    if sum(_sort(other[0]) == sort for other in others) > 1:
-        sort = f"{sort} of {' and '.join(kind.name for kind in group[0].kinds)}".strip()
-    return f"`{name}` {sort}".rstrip()
+    same = [other[0] for other in others if _sort(other[0]) == sort]
+    if same[0] is not group[0]:
+        names, usual = ([kind.name for kind in one.kinds] for one in (group[0], same[0]))
+        sort += f" to a {group[0].kinds[0].summary()}" if names == usual else f" with {', '.join(names)}"
+    return f"`{name}` {sort.strip()}".rstrip()
 
 
 def _sort(instruction: Instruction) -> str:
@@ -262,6 +264,8 @@ def _notes(group: Sequence[Instruction]) -> str:
     if not only and len(first.architectures) == 1:
         notes.append(f"Only on {first.architectures[0]}.")
     notes += [f"`{i.mnemonic}` only on {', '.join(i.architectures)}." for i in only]
+    also = [spelling for i in group for spelling in i.also]
+    notes += [f"Also spelt {', '.join(f'`{name}`' for name in folds(dict.fromkeys(also)))}."] if also else []
     return " ".join(notes)
 
 
