@@ -142,7 +142,7 @@ def arrange(instance: One, example: Example) -> np.ndarray | None:
     memory = None
     for kind, value in zip(instruction.kinds, instance.decoded.values, strict=True):
         text = example.before.get(kind.name)
-        if isinstance(kind, AddressKind):
+        if isinstance(kind, AddressKind) and instruction.access:
             memory = place_memory(instance, value, example)
         elif isinstance(kind, NamedKind):
             if kind.words == 2:
