@@ -441,7 +441,7 @@ class Source(Kind):
             raise OperandError(f"expected a number, found {describe(value)}")
         if not isinstance(value, Register):
             raise OperandError(f"expected {self.summary()}, found {describe(value)}")
-        bank = value.bank if self.flags.either else self.usual
+        bank = value.bank if self.flags.either and value.bank in self.tables else self.usual
         check_register(value, bank, self.words, self.tables[bank])
         bits = self.field.put(value.number)
         available = self._extra(immediate)
