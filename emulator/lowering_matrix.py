@@ -19,7 +19,7 @@ from ..isa.fragments import places
 from ..isa.lanes import LANES
 from ..isa.matrix import MatrixForm
 from .lowering import I32, Builder, LaneVector, Value, primitive, splat, vector_intrinsic
-from .matrix_formats import narrow_half, scale_of, widen
+from .matrix_formats import FACTORS, narrow_half, scale_of, widen
 
 FLOAT = ir.FloatType()
 FEATURES = llvm.get_host_cpu_features()
@@ -168,6 +168,9 @@ class _Product:
             return (
                 vector_intrinsic(builder, "llvm.sadd.sat", number, c) if self.form.saturate else builder.add(number, c)
             )
+        factor = FACTORS.get(self.form.left.name, 1.0) * FACTORS.get(self.form.right.name, 1.0)
+        if factor != 1:
+            total = builder.fmul(total, ir.Constant(total.type, [factor] * LANES))
         total = builder.fadd(total, widen(builder, c, self.form.result, position))
         if self.form.result.name == "f16":
             return narrow_half(builder, total)

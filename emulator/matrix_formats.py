@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
+from numba.core import cgutils
 
 from ..isa.matrix import Format
 from .lowering import I16, I32, Builder, Value
@@ -14,10 +16,16 @@ FLOAT = ir.FloatType()
 HALF = ir.HalfType()
 HAS_HALF = bool(llvm.get_host_cpu_features().get("f16c")) or not llvm.get_default_triple().startswith(("x86", "i"))
 """Whether the host converts binary16; LLVM would call a function that is not there."""
+HAS_TABLE = bool(llvm.get_host_cpu_features().get("avx512f"))
+"""Whether the host looks up 16 numbers at once."""
+
+
+FACTORS = {"e4m3": 256.0}
+"""What `widen` leaves numbers too small by: sums of products are multiplied once, far from overflow and underflow."""
 
 
 def widen(builder: Builder, words: Value, form: Format, position: int) -> Value:
-    """The elements at one position of <n x i32> registers, as <n x float>."""
+    """The elements at one position of <n x i32> registers, as <n x float>, smaller by the format's factor."""
     match form.name:
         case "f32":
             return _float(builder, words)
@@ -28,7 +36,7 @@ def widen(builder: Builder, words: Value, form: Format, position: int) -> Value:
         case "f16":
             return half_to_float(builder, _lshr(builder, words, 16 * position))
         case "e4m3":
-            return _e4m3(builder, _lshr(builder, words, 8 * position))
+            return _e4m3(builder, words, position)
         case "e5m2":
             moved = _lshr(builder, words, 8 * position - 8) if position else _shl(builder, words, 8)
             return half_to_float(builder, _and(builder, moved, 0xFF00))
@@ -41,19 +49,46 @@ def widen(builder: Builder, words: Value, form: Format, position: int) -> Value:
             return builder.sitofp(_and(builder, _lshr(builder, words, 8 * position), 0xFF), _floats(words))
 
 
-def _e4m3(builder: Builder, words: Value) -> Value:
-    """As binary16 with the exponent's bias 8 too large; 0x7f and 0xff are NaN."""
-    size = _and(builder, words, 0x7F)
-    half = builder.or_(_shl(builder, _and(builder, words, 0x80), 8), _shl(builder, size, 7))
-    number = builder.fmul(half_to_float(builder, half), _number(words, 256.0))
-    nan = builder.icmp_unsigned("==", size, _every(words, 0x7F))
-    return builder.select(nan, _number(words, float("nan")), number)
+def _e4m3(builder: Builder, words: Value, position: int) -> Value:
+    """As binary16, two at a time, whose exponent's bias is 8 too large (see FACTORS); 0x7f and 0xff are NaN."""
+    bytes_ = _lshr(builder, words, 8 * (position % 2))  # of which only the even ones count
+    size = _and(builder, bytes_, 0x007F007F)
+    halves = builder.or_(_shl(builder, _and(builder, bytes_, 0x00800080), 8), _shl(builder, size, 7))
+    pairs = ir.VectorType(I16, 2 * words.type.count)
+    size, halves = builder.bitcast(size, pairs), builder.bitcast(halves, pairs)
+    nan = builder.icmp_unsigned("==", size, ir.Constant(pairs, [0x7F] * pairs.count))
+    halves = builder.select(nan, ir.Constant(pairs, [0x7FFF] * pairs.count), halves)
+    return half_to_float(builder, _lshr(builder, builder.bitcast(halves, words.type), 16 * (position // 2)))
 
 
 def _f4(builder: Builder, words: Value) -> Value:
-    """As binary16 with the exponent's bias 14 too large."""
+    """Looked up where the host has a table of 16, else as binary16 with the exponent's bias 14 too large."""
+    if HAS_TABLE:
+        return _looked_up(builder, words)
     half = builder.or_(_shl(builder, _and(builder, words, 8), 12), _shl(builder, _and(builder, words, 7), 9))
     return builder.fmul(half_to_float(builder, half), _number(words, 16384.0))
+
+
+def _looked_up(builder: Builder, words: Value) -> Value:
+    """Entry number (low 4 bits) of the table of all 16 numbers."""
+    row = ir.VectorType(FLOAT, 16)
+    kind = ir.FunctionType(row, [row, ir.VectorType(I32, 16)])
+    permute = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.permvar.sf.512")
+    sizes = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
+    table = ir.Constant(row, [*sizes, *[-size for size in sizes]])
+    parts: list[Value] = []
+    for first in range(0, words.type.count, 16):
+        lanes = [first + lane if first + lane < words.type.count else 0 for lane in range(16)]
+        parts.append(builder.call(permute, [table, _picked(builder, words, lanes)]))
+    if len(parts) == 1:
+        return _picked(builder, parts[0], range(words.type.count))
+    return builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(I32, 32), list(range(32))))
+
+
+def _picked(builder: Builder, vector: Value, lanes: Iterable[int]) -> Value:
+    numbers = list(lanes)
+    mask = ir.Constant(ir.VectorType(I32, len(numbers)), numbers)
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
 def half_to_float(builder: Builder, words: Value) -> Value:
