@@ -23,7 +23,7 @@ from ..isa.program import Module
 if TYPE_CHECKING:
     from ..emulator.chip import Chip, LoadedModule
 
-NAMES = ("saxpy", "sum", "transpose", "matmul_f32", "stencil9", "mandelbrot")
+NAMES = ("saxpy", "sum", "warp_sum", "scan", "transpose", "matmul_f32", "stencil9", "mandelbrot")
 """The programs."""
 
 

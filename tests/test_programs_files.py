@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from m890 import programs
-from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
+from m890.programs import mandelbrot, matmul_f32, saxpy, scan, stencil9, transpose, warp_sum
 from m890.programs import sum as total
 from m890.programs.binary32 import bits
 from m890.tools.cli import cli
@@ -46,6 +46,10 @@ def expected(name: str, job: Job) -> np.ndarray:
             return saxpy.reference(args["a"], buffers["x"], buffers["y"])
         case "sum":
             return total.reference(buffers["x"], block=launch.block[0], grid=launch.grid[0]).reshape(1)
+        case "warp_sum":
+            return warp_sum.reference(buffers["x"], block=launch.block[0], grid=launch.grid[0]).reshape(1)
+        case "scan":
+            return scan.reference(buffers["x"], block=launch.block[0])
         case "transpose":
             return transpose.reference(buffers["source"])
         case "matmul_f32":
