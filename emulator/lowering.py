@@ -432,12 +432,6 @@ def vector_intrinsic(builder: Builder, name: str, *values: Value, extra: list[Va
     return builder.call(callee, [*values, *rest])
 
 
-@primitive(numerics.divide, joined)
-def _divide(builder: Any, sig: Any, *values: Any) -> Any:
-    wide = [widen(builder, value, ty, sig.return_type) for value, ty in zip(values, sig.args, strict=True)]
-    return builder.udiv(*wide)
-
-
 def _fused_type(a: Any, b: Any, c: Any) -> Any:
     return LaneVector("float32", max(a.lanes, b.lanes, c.lanes))
 

@@ -1,4 +1,4 @@
-"""Integer arithmetic of the rarer kinds: saturation, high halves, 24-bit factors, 64-bit division, carries.
+"""Integer arithmetic of the rarer kinds: saturation, high halves, 24-bit factors, carries.
 
 Opcodes: scalar 0x08d to 0x08f and 0x094 to 0x097, vector 0x22d to 0x22f, 0x282 to 0x285 and 0x299 to 0x29c. Bits
 36:34 tell instructions of one or two sources apart, bits 4:0 those of three.
@@ -15,7 +15,6 @@ from .lanes import B32, F32, S32, S64, U32, U64, Lanes, Mask
 from .numerics import (
     constant,
     convert,
-    divide,
     leading_zeros,
     mul_high,
     mul_high_i64,
@@ -166,36 +165,6 @@ def mad24_sat(a: S32, b: S32, c: S32) -> S32:
     """d = c + bits 47:16 of the product of the low 24 bits of a and of b, or the nearest number that 32 bits hold."""
     product = (low_24(a, S32, S64) * low_24(b, S32, S64)) >> 16
     return saturate_i32(product + convert(c, S64))
-
-
-# Division of register pairs; that of 32 bits stands with the special functions.
-
-
-def divide_u64(a: U64, b: U64) -> U64:
-    """a / b rounded down, any number where b = 0."""
-    return divide(a, where(b == 0, b | 1, b))
-
-
-def divide_i64(a: S64, b: S64) -> S64:
-    """a / b rounded toward zero, modulo 2**64; any number where b = 0."""
-    above, below = reinterpret(where(a < 0, -a, a), U64), reinterpret(where(b < 0, -b, b), U64)
-    size = reinterpret(divide_u64(above, below), S64)
-    return where((a ^ b) < 0, -size, size)
-
-
-for _n, (_name, _item, _quotient) in enumerate((("u64", U64, divide_u64), ("i64", S64, divide_i64))):
-
-    @both(f"div.{_name}", BINARY, **_numbered(0x094, 0x282, ROUNDING, _n), Item=_item, quotient=_quotient,
-          ex=("a=-7 b=2 | d=-3" if _item is S64 else "a=7 b=2 | d=3", "a=7 b=0 | d=-1"))
-    def div64(a: Item, b: Item, quotient: Callable[[Any, Any], Any]) -> Item:
-        """d = a / b rounded toward zero, modulo 2**64; all ones where b = 0. Register pairs."""
-        return where(b == 0, ~(a & 0), quotient(a, b))
-
-    @both(f"rem.{_name}", BINARY, **_numbered(0x094, 0x282, ROUNDING, 2 + _n), Item=_item, quotient=_quotient,
-          ex=("a=-7 b=2 | d=-1" if _item is S64 else "a=7 b=2 | d=1", "a=7 b=0 | d=-1"))
-    def rem64(a: Item, b: Item, quotient: Callable[[Any, Any], Any]) -> Item:
-        """d = a - b * (a / b rounded toward zero), of a's sign; all ones where b = 0. Register pairs."""
-        return where(b == 0, ~(a & 0), a - b * quotient(a, b))
 
 
 # Bits.

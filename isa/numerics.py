@@ -121,11 +121,6 @@ def shift_right(a: T, count: U32) -> T:
     return moved if kind.kind == "i" else _np.where(count >= width, 0, moved).astype(kind)
 
 
-def divide(a: U64, b: U64) -> U64:
-    """a / b, rounded down; b is not zero."""
-    return cast(Any, np.asarray(a) // np.asarray(b))
-
-
 def fused(a: F32, b: F32, c: F32) -> F32:
     """a * b + c with one rounding, to nearest even."""
     return convert(fma_odd(a, b, c, RTTE), F32)
@@ -134,6 +129,11 @@ def fused(a: F32, b: F32, c: F32) -> F32:
 def square_root(a: T) -> T:
     """The square root, rounded once to nearest even."""
     return cast(Any, np.sqrt(np.asarray(a)))
+
+
+def unsigned_quotient(a: T, b: T) -> T:
+    """a / b rounded down, of unsigned integers; b is not 0."""
+    return _np.floor_divide(a, b)
 
 
 def product_error(a: F64, b: F64, product: F64) -> F64:
