@@ -3,6 +3,7 @@
 from . import (
     atomics,
     bits,
+    calls,
     control,
     convert,
     cross_lane,
@@ -37,6 +38,7 @@ FAMILIES = (
     cross_lane,
     memory,
     atomics,
+    calls,
 )
 """The modules that fill the table, in the manual's order."""
 
