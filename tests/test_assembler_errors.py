@@ -21,10 +21,10 @@ def errors(text: str, name: str = "a.s", **options: object) -> AssemblyError:
 
 FIRST_LINE = ".kernel k"
 GOLDEN = r"""
-v.add.f23 vreg0, vreg1, vreg2
-^~~~~~~~~
-error: unknown instruction v.add.f23
-hint: did you mean v.add.f32 or v.add.i32 or v.red.add.f32?
+v.tid.innit vreg0, sreg[36:37]
+^~~~~~~~~~~
+error: unknown instruction v.tid.innit
+hint: did you mean v.tid.init?
 
 v.tid.init vreg0
            ^~~~~
