@@ -186,7 +186,7 @@ INFO = np.dtype(
         ("scalar", "i8"),
         ("row", "i8"),  # the operand that is loaded, and how many registers it has
         ("words", "i8"),
-        ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: completes at once
+        ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: reads when it is issued
     ]
 )
 """What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
@@ -204,7 +204,7 @@ PENDING = _struct(
     576,
     ("record", "i8"),
     ("sequence", "i8"),
-    ("returned", "i8"),  # an atomic that has acted: `host` holds its result, 32 words a register
+    ("returned", "i8"),  # it has acted: from `host` on stands its result, 32 words a register, up to the end
     ("mask", "i8"),
     ("low", "i8"),  # bounds of the bytes the active lanes touch
     ("high", "i8"),
