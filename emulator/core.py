@@ -369,9 +369,12 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
 
 def arrived(launch_address: int, block_address: int, base: int) -> int:
     """No path of the warp can go on before its barrier opens: GO_ON if it just did."""
-    warp_at(base).state = AT_BARRIER
+    warp = warp_at(base)
+    if not count_in(block_address, base):
+        return STOP_FAULT
+    warp.state = AT_BARRIER
     block_at(block_address).waiting += 1
-    open_if_full(launch_address, block_address, count_in(block_address, base))
+    open_if_full(launch_address, block_address, warp.barrier)
     return GO_ON if warp_at(base).state == READY else BLOCKED
 
 

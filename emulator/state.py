@@ -54,7 +54,10 @@ WARP = _struct(
     ("lanes", "i8"),  # lanes of the running path; its emsk is row 0xf0
     ("live", "i8"),
     ("state", "i8"),
-    ("barrier", "i8"),  # which one it waits at
+    ("barrier", "i8"),  # which one it, or a path of it, waits at,
+    ("expected", "i8"),  # for how many warps (0: all live ones),
+    ("ones", "i8"),  # and what its lanes brought there
+    ("zeros", "i8"),
     ("index", "i8"),  # warp number in the block
     ("paths", "i8"),  # parked paths
     ("spin", "i8"),  # instructions since an exit or a rotation, while others are parked
@@ -65,7 +68,7 @@ WARP = _struct(
     ("path_pc", "i8", LANES),
     ("path_lanes", "i8", LANES),
     ("path_emsk", "i8", LANES),
-    ("path_waits", "i8", LANES),  # 0, or 1 plus the barrier's number
+    ("path_waits", "i8", LANES),  # 1: at the warp's barrier
     ("address", "i8", LANES),  # addresses of the last access that took the slow path
     ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch
     ("scratch", "u1", 64),

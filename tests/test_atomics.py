@@ -232,7 +232,7 @@ def test_every_atomic(space: str, way: str, name: str) -> None:
             scramble(random)
             assert compare(space, way, name, FAST, indices, emsk) == 0
     scramble(random)
-    outside = spread[:9] + [count] + spread[10:]
+    outside = [*spread[:9], count, *spread[10:]]
     assert compare(space, way, name, FAST, outside, ALL) in (9, 11)
     assert compare(space, way, name, FAST, outside, ALL & ~(1 << 9)) == 0
     if space != "tsm":
