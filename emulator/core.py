@@ -183,7 +183,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
         warp.queues = launch.queues + (base - block_at(launch.slots).warps) // launch.warp_stride * QUEUES_BYTES
         for counter in range(COUNTER_COUNT):
             queue = queue_at(warp.queues + counter * QUEUE_BYTES)
-            queue.head, queue.count = 0, 0
+            queue.head, queue.count, queue.groups = 0, 0, 0
     if launch.poison:
         for row in range(launch.poison_rows):
             write_row(base + HEADER + ROW * (SCALAR_ROWS + row), POISON)

@@ -34,6 +34,7 @@ from .pieces import Piece, Spot, lay_out, spot_of
 from .recipes import COMPLETE, FAST, ISSUE, Recipe, operand_slots
 from .state import (
     ACQUIRE,
+    COMMITS,
     HEADER,
     INFO,
     RECORD,
@@ -85,7 +86,8 @@ class Program:
     def spaces(self) -> set[str]:
         """The memory spaces its instructions access: the slow path of others need not be compiled."""
         accesses = [recipe.instruction.access for recipe in self.sharing]
-        return {access.space for access in accesses if access}
+        spaces = {access.space for access in accesses if access}
+        return spaces | {"tsm" for access in accesses if access and access.to}
 
     @property
     def kernel_piece(self) -> Piece:
@@ -262,6 +264,8 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
             record["value"] = binding.static << 46
         elif binding.name == "barrier":
             record["value"] = binding.static
+        elif binding.name == "commits":
+            record["value"] = COMMITS
     if any(isinstance(kind, NamedKind) for kind in instruction.kinds) and any(
         isinstance(value, Register) and value.number in _CLOCK_NUMBERS for value in found.values
     ):
@@ -291,7 +295,7 @@ def _info(found: Decoded, slots: dict[str, int]) -> tuple[int, ...]:
     row, words = (slots[loaded.name], getattr(loaded, "words", 1)) if loaded else (0, 0)
     counter, space = list(COUNTERS).index(access.counter), SPACES[access.space]
     scalar, order = instruction.lanes == 1, _ORDERS.get(found.order, 0)
-    return 0, counter, access.size, access.store, space, scalar, row, words, order
+    return 0, counter, access.size, access.store, space, scalar, row, words, bool(access.to), order
 
 
 def _fresh_pair(constants: dict[int, int], low: int, high: int, vregs: int) -> int:

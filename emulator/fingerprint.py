@@ -22,7 +22,7 @@ import numpy as np
 PACKAGE = __name__.split(".")[0]
 _HERE = Path(__file__).parent
 LOWERING = (
-    "lowering.py", "lowering_elementary.py", "lowering_matrix.py", "matrix_formats.py", "compiler.py", "glue.py",
+    "lowering.py", "lowering_elementary.py", "lowering_matrix.py", "lowering_copies.py", "matrix_formats.py", "compiler.py", "glue.py",
     "recipes.py", "primitives.py", "state.py", "../isa/lanes.py",
     "../isa/formats.py", "../isa/effects.py",
 )  # fmt: skip

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from ..isa import numerics
-from ..isa.addresses import AddressKind
+from ..isa.addresses import AddressKind, TsmTarget
 from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
@@ -18,6 +18,7 @@ from ..isa.spec import Access, Binding
 from .compiler import Unit, type_of_static
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
+from .resolve import COUNTED
 from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
 ROW_TYPE = ir.VectorType(I32, LANES)
@@ -102,10 +103,15 @@ class _Glue:
         kind = self.instruction.kinds[binding.operand or 0]
         if isinstance(kind, AddressKind):
             return self.place(kind)
+        if isinstance(kind, TsmTarget):
+            return Place(LANES), self.target_place(kind)
         if isinstance(kind, Target | CodeTarget):
             return LaneVector("uint64", 1), self.builder.load(
                 self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8
             )
+        access = self.instruction.access
+        if access and access.count == kind.name and self.recipe.build == COMPLETE:  # as it was at issue
+            return LaneVector("uint32", LANES), self.builder.load(self.field(WARP, "counts", ROW_TYPE), align=4)
         lanes, hint = lanes_of(self.instruction, kind), binding.kind
         if hint is Mask:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
@@ -444,7 +450,7 @@ class _Glue:
             self.dense(kind, access, lo, count) if self.recipe.dense else (ir.Constant(I1, 0), ir.Constant(I64, 0))
         )
         with builder.if_then(builder.not_(dense), likely=False):
-            mask = self.emsk()
+            mask = self.reading(access)
             addresses = self.addresses(kind)
             off = builder.not_(builder.bitcast(mask, LANE_BITS))
             good = builder.or_(self.inside(addresses, lo, count, access), off)
@@ -470,7 +476,7 @@ class _Glue:
         steps = builder.sub(index, spread(builder, index, LANES))
         even = builder.icmp_unsigned("==", steps, ir.Constant(ROW_TYPE, list(range(LANES))))
         flags = builder.icmp_unsigned(
-            "==", builder.and_(builder.bitcast(even, I32), self.emsk()), ir.Constant(I32, 0xFFFFFFFF)
+            "==", builder.and_(builder.bitcast(even, I32), self.reading(access)), ir.Constant(I32, 0xFFFFFFFF)
         )
         signed = "sign" in self.recipe.suffixes
         ordered = builder.xor(start, ir.Constant(I32, 0x80000000)) if signed else start
@@ -490,7 +496,8 @@ class _Glue:
         name = {"global": "resolve", "tsm": "resolve_tsm", "private": "resolve_private"}[access.space]
         function = ir.FunctionType(I64, [I64, I64, I64, I64])
         callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
-        request = ir.Constant(I64, access.size | (0x100 if access.store else 0))
+        counted = COUNTED * (1 + self.slots[access.count]) if access.count else 0
+        request = ir.Constant(I64, access.size | (0x100 if access.store else 0) | counted)
         answer = builder.call(callee, [self.warp, self.record, request, builder.zext(mask, I64)])
         with builder.if_then(builder.icmp_signed("!=", answer, ir.Constant(I64, 0)), likely=False):
             builder.ret(answer)
@@ -506,6 +513,61 @@ class _Glue:
             builder.store(address, self.field(WARP, "address", I64), align=8)
             self.resolve(access, ir.Constant(I32, 1))
         else:
+            if access.to:
+                self._issue_target(access)
             builder.store(self.addresses(kind), self.field(WARP, "address", WIDE), align=8)
-            self.resolve(access, self.emsk())
+            self.resolve(access, self.reading(access))
         builder.ret(ir.Constant(I64, STOP + int(Stop.ACCESS)))
+
+    # Asynchronous copies: a second place, in TSM, and lanes that read less than all.
+
+    def reading(self, access: Access) -> Value:
+        """The lanes that access memory: the active ones, without those that read no byte."""
+        if not access.count:
+            return self.emsk()
+        count = self.words(self.slots[access.count], 1, LANES)[0]
+        some = self.builder.icmp_unsigned("!=", count, ir.Constant(ROW_TYPE, [0] * LANES))
+        return self.builder.and_(self.emsk(), self.builder.bitcast(some, I32))
+
+    def offsets(self, name: str) -> Value:
+        """The TSM offsets of an operand, <32 x i64>."""
+        return self.builder.zext(self.words(self.slots[name], 1, LANES)[0], WIDE)
+
+    def target_place(self, kind: TsmTarget) -> Value:
+        """Where an asynchronous copy goes, checked; dense where all lanes are active and consecutive."""
+        builder, access = self.builder, self.target_access()
+        _, count, delta = self.bounds(access)
+        off = builder.not_(builder.bitcast(self.emsk(), LANE_BITS))
+        if self.recipe.build == COMPLETE:
+            offsets = builder.load(self.field(WARP, "to", WIDE), align=8)
+        else:
+            offsets = self.offsets(kind.name)
+            good = builder.or_(self.inside(offsets, ir.Constant(I64, 0), count, access), off)
+            all_good = builder.icmp_unsigned("==", builder.bitcast(good, I32), ir.Constant(I32, 0xFFFFFFFF))
+            with builder.if_then(builder.not_(all_good), likely=False):
+                builder.store(offsets, self.field(WARP, "address", WIDE), align=8)
+                self.resolve(access, self.emsk())
+        scratch = splat(builder, builder.add(self.warp, ir.Constant(I64, offset_of(WARP, "scratch"))), LANES)
+        hosts = builder.select(off, scratch, builder.add(offsets, splat(builder, delta, LANES)))
+        first = builder.extract_element(hosts, ir.Constant(I32, 0))
+        steps = builder.sub(hosts, splat(builder, first, LANES))
+        even = builder.icmp_unsigned("==", steps, ir.Constant(WIDE, [access.size * lane for lane in range(LANES)]))
+        return self.assemble(
+            builder.icmp_unsigned("==", builder.bitcast(even, I32), ir.Constant(I32, 0xFFFFFFFF)), first, hosts
+        )
+
+    def target_access(self) -> Access:
+        """An asynchronous copy as an access to TSM alone."""
+        access = self.instruction.access
+        assert access is not None
+        return access._replace(space="tsm", store=True, to="", count="")
+
+    def _issue_target(self, access: Access) -> None:
+        """Observed build: check where the lanes copy to, and keep that and what they read."""
+        builder, offsets = self.builder, self.offsets(access.to)
+        builder.store(offsets, self.field(WARP, "address", WIDE), align=8)
+        self.resolve(self.target_access(), self.emsk())
+        builder.store(offsets, self.field(WARP, "to", WIDE), align=8)
+        if access.count:
+            count = self.words(self.slots[access.count], 1, LANES)[0]
+            builder.store(count, self.field(WARP, "counts", ROW_TYPE), align=4)

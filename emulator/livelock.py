@@ -94,4 +94,4 @@ class Watch:
 
 def _stores(found: Decoded) -> bool:
     access = found.form.instruction.access
-    return access is not None and access.store
+    return access is not None and access.changes_memory

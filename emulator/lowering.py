@@ -450,7 +450,8 @@ def _cast(context: Any, builder: Any, fromty: Any, toty: Any, value: Any) -> Any
 # Memory: a Place is dense (rows from `first` on) or one host pointer per lane; inactive pointers are scratch.
 
 
-def _load_type(at: Any, width: Any) -> Any:
+def load_type(at: Any, width: Any) -> Any:
+    """The type of a load's value."""
     one, words = LaneVector("uint32", at.lanes), width.value.kind.words
     return one if words == 1 else types.UniTuple(one, words)
 
@@ -467,9 +468,14 @@ def _pointer(builder: Builder, address: Value, pointee: ir.Type) -> Value:
     return builder.inttoptr(address, pointee.as_pointer())
 
 
-@primitive(reference.load, _load_type)
+@primitive(reference.load, load_type)
 def _load(builder: Any, sig: Any, at: Any, width_value: Any) -> Any:
-    width, lanes = sig.args[1].value, sig.args[0].lanes
+    values = load_rows(builder, at, sig.args[1].value, sig.args[0].lanes)
+    return values[0] if len(values) == 1 else cgutils.pack_array(builder, values)
+
+
+def load_rows(builder: Builder, at: Value, width: Width, lanes: int) -> list[Value]:
+    """What a Place points to, as a vector for each register."""
     words, item = width.kind.words, _item(width)
     dense, first, pointers = (builder.extract_value(at, n) for n in range(3))
     row = ir.VectorType(I32, lanes)
@@ -497,8 +503,7 @@ def _load(builder: Any, sig: Any, at: Any, width_value: Any) -> Any:
                     columns[word] = builder.insert_element(columns[word], one, ir.Constant(I32, lane))
             for column, result in zip(columns, results, strict=True):
                 builder.store(column, result)
-    values = [builder.load(result) for result in results]
-    return values[0] if words == 1 else cgutils.pack_array(builder, values)
+    return [builder.load(result) for result in results]
 
 
 def _extend(builder: Any, value: Any, target: Any, signed: bool) -> Any:

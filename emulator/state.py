@@ -18,7 +18,7 @@ from ..isa.operands import EMSK
 ROW = 4 * LANES
 """Bytes of one row: 32 lanes of 32 bits."""
 SCALAR_ROWS = 256
-HEADER = 2048
+HEADER = 2304
 """Bytes before row 0."""
 
 
@@ -72,6 +72,8 @@ WARP = _struct(
     ("address", "i8", LANES),  # addresses of the last access that took the slow path
     ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch
     ("scratch", "u1", 64),
+    ("to", "i8", LANES),  # TSM offsets an asynchronous copy goes to (observed build),
+    ("counts", "u4", LANES),  # and how many bytes it reads, if an operand says
 )
 
 RECORD = _struct(
@@ -194,6 +196,7 @@ INFO = np.dtype(
         ("scalar", "i8"),
         ("row", "i8"),  # the operand that is loaded, and how many registers it has
         ("words", "i8"),
+        ("copies", "i8"),  # it writes what it reads to TSM
         ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: reads when it is issued
     ]
 )
@@ -204,12 +207,14 @@ SPACES = {"global": 0, "tsm": 1, "private": 2}
 RELEASE, ACQUIRE = 1, 2
 """Bits of an INFO's order."""
 
+COMMITS = -1
+"""The value of a record that closes a group of copies."""
 OUTSTANDING = 63
 """Operations a counter can have outstanding, as many as its 6 bits count; one more completes the oldest."""
 COUNTER_COUNT = 6
 
 PENDING = _struct(
-    576,
+    1024,
     ("record", "i8"),
     ("sequence", "i8"),
     ("returned", "i8"),  # it has acted: from `host` on stands its result, 32 words a register, up to the end
@@ -218,11 +223,16 @@ PENDING = _struct(
     ("high", "i8"),
     ("host", "i8", LANES),
     ("address", "i8", LANES),
+    ("group", "i8"),  # of a copy: how many groups had been committed before it,
+    ("to_low", "i8"),  # bounds of the bytes in TSM it goes to,
+    ("to_high", "i8"),
+    ("to", "i8", LANES),  # where that is,
+    ("counts", "u4", LANES),  # and how many bytes it reads
 )
 
-QUEUE = np.dtype([("head", "i8"), ("count", "i8")])
+QUEUE = np.dtype([("head", "i8"), ("count", "i8"), ("groups", "i8")])
 QUEUE_BYTES = QUEUE.itemsize + OUTSTANDING * PENDING.itemsize
-"""One counter's queue: its QUEUE, then a ring of PENDING."""
+"""One counter's queue: its QUEUE, then a ring of PENDING. `groups` counts those that have been committed."""
 QUEUES_BYTES = COUNTER_COUNT * QUEUE_BYTES + PENDING.itemsize
 """A warp's queues and one spare PENDING."""
 

@@ -6,6 +6,7 @@ from . import (
     calls,
     control,
     convert,
+    copies,
     cross_lane,
     division,
     extended,
@@ -40,6 +41,7 @@ FAMILIES = (
     cross_lane,
     memory,
     atomics,
+    copies,
     tensor,
 )
 """The modules that fill the table, in the manual's order."""

@@ -106,11 +106,20 @@ class Access(NamedTuple):
     store: bool
     atomic: bool = False
     """Reads, computes and writes in one: a store that may give back what was there."""
+    to: str = ""
+    """The operand with the TSM offsets that the bytes are copied to, of an asynchronous copy."""
+    count: str = ""
+    """The operand that says how many bytes each lane reads, where that is not always all."""
 
     @property
     def alignment(self) -> int:
         """Bytes an address must be a multiple of."""
         return self.size
+
+    @property
+    def changes_memory(self) -> bool:
+        """Whether it writes to some memory."""
+        return self.store or bool(self.to)
 
 
 class Binding(NamedTuple):
@@ -588,6 +597,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     ),
     "smem": lambda name, where: addresses.AddressKind(name, index_bank="s", base_bank="s", base_words=2),
     "tsm": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=1),
+    "tsm_target": lambda name, where: addresses.TsmTarget(name),
 }
 
 
