@@ -180,8 +180,9 @@ def poison_target(base: int, place: int, size: int) -> None:
     mask, start = pending_at(place).mask, warp_at(base).tsm
     for lane in range(LANES):
         if mask >> lane & 1:
+            offset = read64(place + KEPT_TO + 8 * lane)
             for byte in range(0, size, 4):
-                write32(start + read64(place + KEPT_TO + 8 * lane) + byte, POISON)
+                write32(start + offset + byte - offset % 4, POISON)
 
 
 def complete_oldest(base: int, counter: int) -> None:
