@@ -207,6 +207,12 @@ def globl(arguments: Arguments) -> None:
     unit.deferred.append(Deferred(unit.code, 0, statement.place, work))
 
 
+def error(arguments: Arguments) -> None:
+    """`.error "TEXT"`: the text does not assemble."""
+    arguments.expect(1, 1)
+    raise Failure(arguments.string(0).decode("utf-8", "replace"))
+
+
 def extern(arguments: Arguments) -> None:
     """`.extern NAME`: another object defines it."""
     arguments.expect(1, 64)

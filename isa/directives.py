@@ -200,6 +200,13 @@ _ALL = (
     Directive(".else", ".else", "Else.", ".if 0\n.else\n    s.nop\n.endif"),
     Directive(".endif", ".endif", "Ends .if, .ifdef and .ifndef.", ".if 1\n.endif"),
     Directive(
+        ".error",
+        '.error "TEXT"',
+        "An error with this text: for .if, where a value cannot be used.",
+        'N = 4\n.if N % 4\n.error "N must be a multiple of 4"\n.endif',
+        code_directives.error,
+    ),
+    Directive(
         ".include",
         '.include "FILE"',
         "The lines of another file, looked for beside this one and in the folders of -I.",
