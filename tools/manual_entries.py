@@ -216,6 +216,8 @@ def _sort(instruction: Instruction) -> str:
     for kind in instruction.kinds:
         if isinstance(kind, operands.NamedKind):
             return "from a special register of each lane" if kind.per_lane else "from a special register"
+        if isinstance(kind, operands.CodeTarget):
+            return "of a place in the word"
         if isinstance(kind, addresses.AddressKind) and kind.base_bank == "v":
             return "with a base in each lane"
         if isinstance(kind, operands.Number) and not isinstance(kind, operands.Target | operands.DataAddress):
