@@ -17,7 +17,7 @@ from .integer import INTEGER_RELATIONS
 from .lanes import F32, S32, U32, BF16x2, F16x2, Mask, S16x2, U16x2
 from .numerics import RTTE, compare, convert, fma_odd, reinterpret, where
 from .operands import SECOND_OPCODE
-from .rounding import extend, narrow_to, to_odd, widen_from
+from .rounding import add_odd_f32, extend, narrow_to, to_odd, widen_from
 from .spec import Item, insn
 
 LISTED: dict[str, Any] = {"tag": "published", "source": "listings"}
@@ -88,8 +88,10 @@ def _floats(name: str, item: type[Any], first: int) -> None:
           ex=f"a={two << 16 | one:#x} b={one << 16 | one:#x} c={one:#x} | d={two << 16 | two:#x}")
     def fma(a: Item, b: Item, c: Item, format: Format) -> Item:
         """d = a * b + c in each half, rounded once; with .relu negative results are +0."""
-        total = fma_odd(to_f32(a, format), to_f32(b, format), to_f32(c, format), RTTE)
-        return to_halves(to_odd(total), format)
+        x, y, z = to_f32(a, format), to_f32(b, format), to_f32(c, format)
+        if format.exponent < 8:
+            return to_halves(add_odd_f32(x * y, z), format)
+        return to_halves(to_odd(fma_odd(x, y, z, RTTE)), format)
 
     for number, (operation, pick) in enumerate((("min", smaller), ("max", larger))):
         for kind, (nan, xorsign) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):

@@ -41,6 +41,17 @@ def to_odd(x: F64) -> F32:
     return reinterpret(where(even & inward, bits - 1, where(even & outward, bits + 1, bits)), F32)
 
 
+def add_odd_f32(x: F32, y: F32) -> F32:
+    """x + y rounded to odd, where neither the sum nor its error leaves the range of binary32."""
+    total = x + y
+    back = total - x
+    error = (x - (total - back)) + (y - back)
+    bits = reinterpret(total, U32)
+    stepped = where((error > 0.0) == (total > 0.0), bits, bits - 1) | 1
+    inexact = (error < 0.0) | (error > 0.0)
+    return reinterpret(where(inexact & ((bits & 1) == 0), stepped, bits), F32)
+
+
 def narrow_to(x: F32, format: Format, rounding: int) -> Any:
     """x, exact or rounded to odd, as bits (U32) of a format narrower than binary32, in one of the five roundings.
 
