@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
@@ -19,7 +20,7 @@ from numba.core.imputils import lower_cast, lower_constant, lower_getattr_generi
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable, typeof_impl
 
-from ..isa import numerics, reference
+from ..isa import numerics, reference, rounding
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind
 from ..isa.widths import Width
@@ -389,6 +390,28 @@ def _fused_type(a: Any, b: Any, c: Any) -> Any:
 def _fused(builder: Any, sig: Any, *values: Any) -> Any:
     wide = [widen(builder, value, ty, sig.return_type) for value, ty in zip(values, sig.args, strict=True)]
     return vector_intrinsic(builder, "llvm.fma", *wide)
+
+
+def _converts_halves() -> bool:
+    """Whether the host converts binary16 by instructions, without a library that nobody links."""
+    features = llvm.get_host_cpu_features()
+    return bool(features.get("f16c") or features.get("fullfp16"))
+
+
+def _half_conversions() -> None:
+    @primitive(rounding.widen_f16, lambda halves, format: halves.like("float32"))
+    def widen_f16(builder: Any, sig: Any, halves: Any, format: Any) -> Any:
+        half = ir.VectorType(ir.HalfType(), halves.type.count)
+        return builder.fpext(builder.bitcast(halves, half), sig.return_type.llvm)
+
+    @primitive(rounding.narrow_f16, lambda x, format: x.like("uint16"))
+    def narrow_f16(builder: Any, sig: Any, x: Any, format: Any) -> Any:
+        half = ir.VectorType(ir.HalfType(), x.type.count)
+        return builder.bitcast(builder.fptrunc(x, half), sig.return_type.llvm)
+
+
+if _converts_halves():
+    _half_conversions()
 
 
 @lower_cast(LaneVector, LaneVector)

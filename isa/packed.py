@@ -17,7 +17,7 @@ from .integer import INTEGER_RELATIONS
 from .lanes import F32, S32, U32, BF16x2, F16x2, Mask, S16x2, U16x2
 from .numerics import RTTE, compare, convert, fma_odd, reinterpret, where
 from .operands import SECOND_OPCODE
-from .rounding import add_odd_f32, extend, narrow_to, to_odd, widen_from
+from .rounding import add_odd_f32, extend, narrow_f16, narrow_to, to_odd, widen_f16, widen_from
 from .spec import Item, insn
 
 LISTED: dict[str, Any] = {"tag": "published", "source": "listings"}
@@ -27,12 +27,12 @@ SLOT: dict[str, Any] = {"tag": "defined", "source": "slot of v.add.f16x2"}
 
 def to_f32(halves: Any, format: Format) -> F32:
     """Each half in binary32, exactly."""
-    return widen_from(convert(halves, U32), format)
+    return widen_f16(halves, format) if format.exponent == 5 else widen_from(convert(halves, U32), format)
 
 
 def to_halves(x: F32, format: Format) -> Any:
     """Each element, exact or rounded to odd, rounded to a half."""
-    return convert(narrow_to(x, format, RTTE), U16x2)
+    return narrow_f16(x, format) if format.exponent == 5 else convert(narrow_to(x, format, RTTE), U16x2)
 
 
 # Floats.
