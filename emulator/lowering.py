@@ -399,15 +399,15 @@ def _converts_halves() -> bool:
 
 
 def _half_conversions() -> None:
-    @primitive(rounding.widen_f16, lambda halves, format: halves.like("float32"))
-    def widen_f16(builder: Any, sig: Any, halves: Any, format: Any) -> Any:
-        half = ir.VectorType(ir.HalfType(), halves.type.count)
-        return builder.fpext(builder.bitcast(halves, half), sig.return_type.llvm)
+    @primitive(rounding.widen_f16, lambda bits, format: bits.like("float32"))
+    def widen_f16(builder: Any, sig: Any, bits: Any, format: Any) -> Any:
+        short, half = (ir.VectorType(element, bits.type.count) for element in (I16, ir.HalfType()))
+        return builder.fpext(builder.bitcast(builder.trunc(bits, short), half), sig.return_type.llvm)
 
-    @primitive(rounding.narrow_f16, lambda x, format: x.like("uint16"))
+    @primitive(rounding.narrow_f16, lambda x, format: x.like("uint32"))
     def narrow_f16(builder: Any, sig: Any, x: Any, format: Any) -> Any:
-        half = ir.VectorType(ir.HalfType(), x.type.count)
-        return builder.bitcast(builder.fptrunc(x, half), sig.return_type.llvm)
+        short, half = (ir.VectorType(element, x.type.count) for element in (I16, ir.HalfType()))
+        return builder.zext(builder.bitcast(builder.fptrunc(x, half), short), sig.return_type.llvm)
 
 
 if _converts_halves():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .formats import Format
-from .lanes import F32, F64, S32, S64, U32, U64, U16x2
+from .lanes import F32, F64, S32, S64, U32, U64
 from .numerics import (
     RTN,
     RTP,
@@ -111,14 +111,14 @@ def widen_from(bits: Any, format: Format) -> F32:
     return reinterpret(where(finite, reinterpret(number, U32), special) | sign, F32)
 
 
-def widen_f16(halves: Any, format: Format) -> F32:
-    """16-bit elements in binary16 as binary32. Compiled, an instruction of the host, if it has one; the same numbers."""
-    return widen_from(convert(halves, U32), format)
+def widen_f16(bits: U32, format: Format) -> F32:
+    """binary16 (nothing above it) as binary32. Compiled, an instruction of the host if it has one: the same numbers."""
+    return widen_from(bits, format)
 
 
-def narrow_f16(x: F32, format: Format) -> Any:
-    """x as 16-bit elements in binary16, rounded to nearest even; compiled in the same way. A NaN is some NaN."""
-    return convert(narrow_to(x, format, RTTE), U16x2)
+def narrow_f16(x: F32, format: Format) -> U32:
+    """x as binary16, rounded to nearest even; compiled in the same way. A NaN is some NaN."""
+    return narrow_to(x, format, RTTE)
 
 
 def scale_of(x: F32, rounding: int) -> U32:
