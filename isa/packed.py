@@ -1,8 +1,9 @@
 """Arithmetic on two 16-bit numbers in a register, each half for itself: f16x2, bf16x2, i16x2, u16x2.
 
-Opcodes: floats 0x234 to 0x253, integers 0x2c8 to 0x2d9, compares to masks 0x2e9 to 0x2ec. A body sees two elements
-per lane. Sums and products are computed in binary32, whose 24 bits are enough for rounding them twice to give what
-rounding once gives (2 * 11 + 2); the sum of fma is rounded to odd in between (docs/numerics.md). To nearest even.
+Opcodes: floats 0x234 to 0x251, integers 0x2c8 to 0x2d9, compares to masks 0x2e9 to 0x2ec. Sums and products of
+floats are computed in binary32: its 24 bits are at least 2 * 11 + 2, so rounding twice gives what rounding once does.
+The sum of fma is rounded to odd in between (docs/numerics.md). All round to nearest even. In bodies x, y and z are the
+low halves in binary32, and p, q and r the high ones.
 """
 
 from __future__ import annotations
