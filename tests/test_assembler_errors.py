@@ -24,7 +24,7 @@ GOLDEN = r"""
 v.add.f23 vreg0, vreg1, vreg2
 ^~~~~~~~~
 error: unknown instruction v.add.f23
-hint: did you mean v.add.f32 or v.add.i32 or v.add.f32.sat?
+hint: did you mean v.add.f32 or v.add.f16x2 or v.add.i32?
 
 v.tid.init vreg0
            ^~~~~
