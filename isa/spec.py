@@ -41,6 +41,8 @@ class Suffix:
     place: Field
     texts: Mapping[int, str] = field(hash=False)
     hint: bool = False
+    zero: str = ""
+    """A text that value 0 may have in source."""
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -84,7 +86,7 @@ SUFFIXES = {
         Suffix("ftz", operands.FLUSH, {1: ".ftz"}),
         Suffix("sat", operands.SATURATE, {1: ".sat"}),
         Suffix("sign", Field(36, 36), {1: ".sign"}),
-        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True),
+        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True, zero=".kp0"),
         Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
         Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
         Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
@@ -216,10 +218,17 @@ class Form:
         chosen = zip(self.instruction.suffixes, self.room, strict=True)
         return tuple(suffix.place.get(word) if able else 0 for suffix, able in chosen)
 
-    def mnemonic(self, suffixes: tuple[int, ...], spelling: str = "") -> str:
-        """The mnemonic, or another spelling of it, with its suffixes."""
+    def mnemonic(self, suffixes: tuple[int, ...]) -> str:
+        """The mnemonic with its suffixes."""
         chosen = zip(self.instruction.suffixes, suffixes, strict=True)
-        return (spelling or self.instruction.mnemonic) + "".join(suffix.text(value) for suffix, value in chosen)
+        return self.instruction.mnemonic + "".join(suffix.text(value) for suffix, value in chosen)
+
+    def spellings(self, suffixes: tuple[int, ...]) -> Iterator[str]:
+        """The mnemonic with its suffixes in every way it may be written, the printed one first."""
+        chosen = zip(self.instruction.suffixes, suffixes, strict=True)
+        texts = [[suffix.text(value)] if value or not suffix.zero else ["", suffix.zero] for suffix, value in chosen]
+        names = (self.instruction.mnemonic, *self.instruction.also)
+        return ("".join(parts) for parts in itertools.product(names, *texts))
 
     def choices(self) -> Iterator[tuple[int, ...]]:
         """All combinations of suffix values that this layout has room for."""
@@ -297,8 +306,8 @@ class Table:
         for form in instruction.forms:
             self.by_opcode.setdefault(instruction.opcode, []).append(form)
             for chosen in form.choices():
-                for spelling in (instruction.mnemonic, *instruction.also):
-                    self.by_mnemonic.setdefault(form.mnemonic(chosen, spelling), []).append((form, chosen))
+                for spelling in form.spellings(chosen):
+                    self.by_mnemonic.setdefault(spelling, []).append((form, chosen))
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""

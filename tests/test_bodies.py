@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from one import ALL, One, assert_rows, bench, lane_mask, predict, row_of, stop
 
 from m890.isa import ISA
+from m890.isa.addresses import AddressKind
 from m890.isa.effects import Stop
 from m890.isa.lanes import LANES
 from m890.isa.operands import (
@@ -54,7 +55,8 @@ ALL_VALUES = np.array(FLOATS + INTEGERS, np.uint32)
 
 def has_control(instruction: Any) -> bool:
     """Whether the instruction does more than compute (its examples cover that; see test_paths)."""
-    return instruction.access is not None or Stop in instruction.results
+    points = any(isinstance(kind, AddressKind) for kind in instruction.kinds)
+    return points or Stop in instruction.results
 
 
 def branches(form: Any) -> bool:
