@@ -3,9 +3,12 @@
 from . import (
     atomics,
     bits,
+    calls,
     control,
     convert,
     cross_lane,
+    division,
+    extended,
     floating,
     integer,
     memory,
@@ -24,6 +27,8 @@ FAMILIES = (
     sync,
     moves,
     integer,
+    extended,
+    division,
     bits,
     floating,
     special,
@@ -33,6 +38,7 @@ FAMILIES = (
     cross_lane,
     memory,
     atomics,
+    calls,
 )
 """The modules that fill the table, in the manual's order."""
 

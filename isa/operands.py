@@ -408,6 +408,8 @@ class Source(Kind):
             raise OperandError(f"expected a number, found {describe(value)}")
         if not isinstance(value, Register):
             raise OperandError(f"expected {self.summary()}, found {describe(value)}")
+        if value == IVREG:
+            raise OperandError("ivreg cannot stand here", "only v.mov.b32 reads it: v.mov.b32 vreg4, ivreg")
         bank = value.bank if self.flags.either else self.usual
         check_register(value, bank, self.words, self.tables[bank])
         bits = self.field.put(value.number)
@@ -590,6 +592,28 @@ class DataAddress(Number):
 
     def summary(self) -> str:
         return "label in .data"
+
+
+class CodeTarget(Number):
+    """A place in the code: a function or a label in source, in the word its distance in bytes from CODE_BASE."""
+
+    def __init__(self, name: str):
+        super().__init__(name, IMMEDIATE)
+
+    def encode(self, value: Value, immediate: bool) -> int:
+        if not isinstance(value, int):
+            raise OperandError(f"expected a function or a label, found {describe(value)}", "for example f")
+        return super().encode(value, immediate)
+
+    def distance(self, value: int) -> int:
+        """The signed number of bytes from CODE_BASE to the target."""
+        return value - (1 << 32) if value >> 31 else value
+
+    def sample(self, random: Random, immediate: bool) -> int:
+        return random.choice([0, 8, 0xC0000080, 0xFFFFFFFF, random.getrandbits(32)])
+
+    def summary(self) -> str:
+        return "function, label, or the distance in bytes from the kernel's first word"
 
 
 class Lane(Number):

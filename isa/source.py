@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from .diagnostics import Failure, Log, Place, SourceFile, nearest
+from .listing import Listing, is_listing, word_of
 from .syntax import split
 
 MAX_NESTING = 64
@@ -52,8 +53,8 @@ class Label(NamedTuple):
 class Statement(NamedTuple):
     """One line's work: labels, then an instruction or a directive and the text after it.
 
-    `column` and `start` say where `operation` and `rest` begin in `place.text`. `word` is the word that a listing
-    line says its text stands for.
+    `column` and `start` say where `operation` and `rest` begin in `place.text`. `words` is the word that a listing
+    line says its text stands for, if its bytes are given lowest first, and if they are given highest first.
     """
 
     labels: tuple[Label, ...]
@@ -62,7 +63,7 @@ class Statement(NamedTuple):
     rest: str
     start: int
     place: Place
-    word: int | None = None
+    words: tuple[int, int] | None = None
 
 
 class Context(Protocol):
@@ -202,7 +203,16 @@ class Reader:
                 self.log.error(place, Failure("the comment /* is not closed", "close it with */"))
             return re.sub(r"[^\n]", " ", comment)
 
-        text = _COMMENT.sub(blank, "\n".join(source.lines))
+        lines: Sequence[str] = source.lines
+        if is_listing(lines):
+            listing = Listing(lines)
+            lines = list(listing.lines())
+            for number, words in listing.gaps:
+                place = Place(source, number + 1, source.lines[number])
+                what = f"leaves out {words} words" if words > 0 else "goes back"
+                hint = "branches and lines are right only in a whole listing"
+                self.log.warning(place, Failure(f"the listing {what} before this line", hint))
+        text = _COMMENT.sub(blank, "\n".join(lines))
         return Lines(1, [line.rstrip() for line in text.split("\n")])
 
     def _push(self, frame: Frame) -> None:
@@ -378,22 +388,22 @@ def read_lines(text: str, name: str, path: Path | None = None) -> SourceFile:
 def parse_line(text: str, place: Place) -> Statement:
     """The labels, operation and rest of one line without comments; raises Failure."""
     labels: tuple[Label, ...] = ()
-    word, position = None, 0
+    words, position = None, 0
     if ":" in text:
         listing = _LISTING.match(text)
         if listing:
-            word, position = int.from_bytes(bytes.fromhex(listing[1]), "little"), listing.end()
+            words, position = word_of(listing[1]), listing.end()
         while match := _LABEL.match(text, position):
             labels += (Label(match[1] or match[2], match.start(1 if match[1] else 2)),)
             position = match.end()
     match = _OPERATION.match(text, position)
     if match is None:
-        return Statement(labels, "", position, "", position, place, word)
+        return Statement(labels, "", position, "", position, place, words)
     if "=" in text and match[1][0] not in "\"'":
         setting = _SETTING.match(text, position)
         if setting:
-            return Statement(labels, "=", setting.start(1), text[setting.start(1) :], setting.start(1), place, word)
-    return Statement(labels, match[1], match.start(1), text[match.end() :].rstrip(), match.end(), place, word)
+            return Statement(labels, "=", setting.start(1), text[setting.start(1) :], setting.start(1), place, words)
+    return Statement(labels, match[1], match.start(1), text[match.end() :].rstrip(), match.end(), place, words)
 
 
 def _first_word(text: str) -> str:

@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import numpy as np
@@ -41,6 +42,8 @@ class Suffix:
     place: Field
     texts: Mapping[int, str] = field(hash=False)
     hint: bool = False
+    zero: str = ""
+    """A text that value 0 may have in source."""
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -84,7 +87,7 @@ SUFFIXES = {
         Suffix("ftz", operands.FLUSH, {1: ".ftz"}),
         Suffix("sat", operands.SATURATE, {1: ".sat"}),
         Suffix("sign", Field(36, 36), {1: ".sign"}),
-        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True),
+        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True, zero=".kp0"),
         Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
         Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
         Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
@@ -216,20 +219,28 @@ class Form:
         chosen = zip(self.instruction.suffixes, self.room, strict=True)
         return tuple(suffix.place.get(word) if able else 0 for suffix, able in chosen)
 
-    def mnemonic(self, suffixes: tuple[int, ...], spelling: str = "") -> str:
-        """The mnemonic, or another spelling of it, with its suffixes."""
+    def mnemonic(self, suffixes: tuple[int, ...]) -> str:
+        """The mnemonic with its suffixes."""
         chosen = zip(self.instruction.suffixes, suffixes, strict=True)
-        return (spelling or self.instruction.mnemonic) + "".join(suffix.text(value) for suffix, value in chosen)
+        return self.instruction.mnemonic + "".join(suffix.text(value) for suffix, value in chosen)
+
+    def spellings(self, suffixes: tuple[int, ...]) -> Iterator[str]:
+        """The mnemonic with its suffixes in every way it may be written, the printed one first."""
+        chosen = zip(self.instruction.suffixes, suffixes, strict=True)
+        texts = [[suffix.text(value)] if value or not suffix.zero else ["", suffix.zero] for suffix, value in chosen]
+        names = (self.instruction.mnemonic, *self.instruction.also)
+        return ("".join(parts) for parts in itertools.product(names, *texts))
 
     def choices(self) -> Iterator[tuple[int, ...]]:
         """All combinations of suffix values that this layout has room for."""
         able = zip(self.instruction.suffixes, self.room, strict=True)
         return itertools.product(*[suffix.values if room else (0,) for suffix, room in able])
 
-    def text(self, word: int) -> str:
-        """The word as assembly text."""
+    def text(self, word: int, instead: Mapping[str, str] = MappingProxyType({})) -> str:
+        """The word as assembly text; `instead` has other texts for operands by name."""
         parts = {
-            kind.name: kind.format(value) for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
+            kind.name: instead.get(kind.name) or kind.format(value)
+            for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
         }
         mnemonic = self.mnemonic(self.suffixes(word))
         _, _, rest = self.instruction.pattern.partition(" ")
@@ -297,8 +308,8 @@ class Table:
         for form in instruction.forms:
             self.by_opcode.setdefault(instruction.opcode, []).append(form)
             for chosen in form.choices():
-                for spelling in (instruction.mnemonic, *instruction.also):
-                    self.by_mnemonic.setdefault(form.mnemonic(chosen, spelling), []).append((form, chosen))
+                for spelling in form.spellings(chosen):
+                    self.by_mnemonic.setdefault(spelling, []).append((form, chosen))
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
@@ -540,6 +551,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
     "target": lambda name, where: operands.Target(name, Field(19, 0)),
     "data": lambda name, where: operands.DataAddress(name),
+    "code": lambda name, where: operands.CodeTarget(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),
     "clock": lambda name, where: operands.NamedKind(name, operands.CLOCKS, 2, operands.SOURCES[0]),
