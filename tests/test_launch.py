@@ -136,7 +136,7 @@ def test_a_write_back_completes_what_is_outstanding():
 
 def test_a_cooperative_launch_is_resident_or_refused():
     kernel = Chip().assemble(".kernel k\n.tsm 131072\nsimt.exit\n")["k"]
-    assert kernel.launch((78, 1, 1), (32, 1, 1), (), cooperative=True) == 78  # two on each of 39 compute units
+    assert kernel.launch(78, (32, 1), (), cooperative=True) == 78  # two on each of 39 compute units
     with pytest.raises(LaunchError, match="78 of 79 fit"):
         kernel.launch((79, 1, 1), (32, 1, 1), (), cooperative=True)
 
