@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -138,11 +139,12 @@ class Program:
 
 def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functions: Sequence[Function] = ()) -> Program:
     """Decode a kernel, and the functions if it leaves itself. Words that are no instruction fault when reached."""
-    decoded = [_decode_word(int(word), arch) for word in kernel.words]
+    size = len(ISA.instructions)
+    decoded = [_decode_word(int(word), arch, size) for word in kernel.words]
     functions = functions if any(_leaves(found) for found in decoded) else ()
     pieces = lay_out(kernel, functions)
     if functions:
-        text = [_decode_word(int(word), arch) for piece in pieces[:-1] for word in piece.function.words]
+        text = [_decode_word(int(word), arch, size) for piece in pieces[:-1] for word in piece.function.words]
         decoded = [*text, DecodeError("there is no code", FALLS_OFF), *decoded]
     records = _aligned(len(decoded) + 1)
     infos = np.zeros(len(decoded) + 1, INFO)
@@ -177,7 +179,13 @@ def _aligned(count: int) -> np.ndarray:
     return raw[start : start + count * RECORD.itemsize].view(RECORD)
 
 
-def _decode_word(word: int, arch: str) -> Decoded | DecodeError:
+@lru_cache(maxsize=1 << 14)
+def _decode_word(word: int, arch: str, size: int) -> Decoded | DecodeError:
+    """A word taken apart; remembered, for the chips of a pod and the two builds decode the same kernels.
+
+    `size` is how many instructions the table has, for it may grow.
+    """
+    del size
     try:
         return ISA.decode(word, arch)
     except DecodeError as error:

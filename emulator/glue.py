@@ -111,6 +111,9 @@ class _Glue:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
             return LaneVector("bool", LANES), self.builder.bitcast(bits, LANE_BITS)
         words = self.words(self.slots[kind.name], hint.words, lanes)
+        if kind.name in self.recipe.negate and hint.sign:
+            sign = ir.Constant(words[0].type, [hint.sign] * lanes)
+            words = [self.builder.xor(word, sign) for word in words]
         if hint.words > 1 and hint.dtype.itemsize == 4:
             return types.UniTuple(LaneVector("uint32", lanes), hint.words), cgutils.pack_array(self.builder, words)
         ty = LaneVector(hint.dtype, lanes * hint.per_word)

@@ -200,8 +200,8 @@ SPACES = {"global": 0, "tsm": 1, "private": 2}
 RELEASE, ACQUIRE = 1, 2
 """Bits of an INFO's order."""
 
-OUTSTANDING = 64
-"""Operations a counter can have outstanding; one more completes the oldest."""
+OUTSTANDING = 63
+"""Operations a counter can have outstanding, as many as its 6 bits count; one more completes the oldest."""
 COUNTER_COUNT = 6
 
 PENDING = _struct(

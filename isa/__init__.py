@@ -17,6 +17,7 @@ from . import (
     packing,
     special,
     sync,
+    tensor,
 )
 from .spec import ISA, DecodeError, Form, Instruction
 
@@ -24,6 +25,7 @@ ISA.check()
 
 FAMILIES = (
     control,
+    calls,
     sync,
     moves,
     integer,
@@ -38,7 +40,7 @@ FAMILIES = (
     cross_lane,
     memory,
     atomics,
-    calls,
+    tensor,
 )
 """The modules that fill the table, in the manual's order."""
 

@@ -214,7 +214,7 @@ _ALL = (
     Directive(
         ".include",
         '.include "FILE"',
-        "The lines of another file, looked for beside this one, in the folders of -I, and in the library (see below).",
+        "The lines of another file, looked for beside this one, in the folders of -I, in the library (below).",
         '.include "common.inc"',
     ),
 )

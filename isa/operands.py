@@ -197,10 +197,10 @@ _UNIFORM = {number for number, words in UNIFORM_SPECIALS.values() if words == 1}
 _UNIFORM_PAIRS = {number for number, words in UNIFORM_SPECIALS.values() if words == 2}
 
 
-def numbers_of(bank: str, words: int, *, written: bool) -> np.ndarray:
+def numbers_of(bank: str, words: int, *, written: bool, align: int | None = None) -> np.ndarray:
     """Which 8-bit numbers name `words` registers of `bank`: a table of 256 truth values."""
     if bank == "v":
-        return _allowed(set(range(0, 257 - words, words)))
+        return _allowed(set(range(0, 257 - words, align or words)))
     if words > 1:
         pairs = {n for n in range(0, LAST_SREG + 2 - words, words)}
         return _allowed(pairs if written else pairs | _CONSTANTS | (_UNIFORM_PAIRS if words == 2 else set()))
@@ -211,7 +211,7 @@ def numbers_of(bank: str, words: int, *, written: bool) -> np.ndarray:
 BANK_NAMES = {"v": "vector register", "s": "scalar register"}
 
 
-def check_register(value: Value, bank: str, words: int, allowed: np.ndarray) -> Register:
+def check_register(value: Value, bank: str, words: int, allowed: np.ndarray, align: int | None = None) -> Register:
     """`value` if it is a register of that bank and width, else an error that says what is."""
     wanted = f"a {BANK_NAMES[bank]}" if words == 1 else f"an aligned range of {words} {BANK_NAMES[bank]}s"
     example = f"{bank}reg4" if words == 1 else f"{bank}reg[4:{3 + words}]"
@@ -232,10 +232,11 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray) -> 
         if named:
             name = register_text(value)
             raise OperandError(f"{name} cannot stand here", _reader(name) or f"expected {wanted}")
-        low = value.number - value.number % words
+        align = align or words
+        low = value.number - value.number % align
         raise OperandError(
             f"{register_text(value)} is not aligned",
-            f"a range of {words} starts at a multiple of {words}: {bank}reg[{low}:{low + words - 1}]",
+            f"a range of {words} starts at a multiple of {align}: {bank}reg[{low}:{low + words - 1}]",
             code=7 if bank == "v" else 8,
         )
     return value
@@ -291,17 +292,17 @@ def _pick(random: Random, allowed: np.ndarray) -> int:
 class RegisterKind(Kind):
     """Registers of one bank only: a destination, or a source that must be of that bank."""
 
-    def __init__(self, name: str, bank: str, words: int, field: Field, *, written: bool):
-        self.name, self.bank, self.words, self.field = name, bank, words, field
+    def __init__(self, name: str, bank: str, words: int, field: Field, *, written: bool, align: int | None = None):
+        self.name, self.bank, self.words, self.field, self.align = name, bank, words, field, align
         self.role = "destination" if written else "source"
         self.per_lane = bank == "v"
-        self.allowed = numbers_of(bank, words, written=written)
+        self.allowed = numbers_of(bank, words, written=written, align=align)
 
     def bits(self, immediate: bool) -> int:
         return self.field.mask
 
     def encode(self, value: Value, immediate: bool) -> int:
-        register = check_register(value, self.bank, self.words, self.allowed)
+        register = check_register(value, self.bank, self.words, self.allowed, self.align)
         if register.negate or register.absolute or register.reuse:
             raise OperandError(f"{register_text(register)}: no modifier can stand here")
         return self.field.put(register.number)
@@ -321,7 +322,39 @@ class RegisterKind(Kind):
 
     def summary(self) -> str:
         what = BANK_NAMES[self.bank]
-        return what if self.words == 1 else f"{self.words} {what}s, aligned"
+        even = f", the first one a multiple of {self.align}" if self.align else ", aligned"
+        return what if self.words == 1 else f"{self.words} {what}s{even}"
+
+
+class MatrixKind(RegisterKind):
+    """A matrix operand: vector registers at source position 0 to 2, with `.reuse`, and `!` if `negate` has a place."""
+
+    def __init__(self, name: str, position: int, words: int, align: int | None, negate: Field | None):
+        super().__init__(name, "v", words, SOURCES[position], written=False, align=align)
+        self.reuse = REUSE[position] if position < 2 else None
+        self.negate = negate
+
+    def bits(self, immediate: bool) -> int:
+        return self.field.mask | sum(field.mask for field in (self.reuse, self.negate) if field)
+
+    def encode(self, value: Value, immediate: bool) -> int:
+        register = check_register(value, "v", self.words, self.allowed, self.align)
+        if register.absolute or (register.negate and not self.negate) or (register.reuse and not self.reuse):
+            raise OperandError(f"{register_text(register)} cannot stand here", "this operand takes no such modifier")
+        bits = self.field.put(register.number)
+        bits |= self.negate.mask if self.negate and register.negate else 0
+        return bits | (self.reuse.mask if self.reuse and register.reuse else 0)
+
+    def decode(self, word: int, immediate: bool) -> Register:
+        negate, reuse = (bool(field and field.get(word)) for field in (self.negate, self.reuse))
+        return Register("v", self.field.get(word), self.words, negate=negate, reuse=reuse)
+
+    def sample(self, random: Random, immediate: bool) -> Register:
+        negate, reuse = (field is not None and random.random() < 0.2 for field in (self.negate, self.reuse))
+        return super().sample(random, immediate)._replace(negate=negate, reuse=reuse)
+
+    def summary(self) -> str:
+        return super().summary() + (", with !" if self.negate else "")
 
 
 class IndexedKind(Kind):

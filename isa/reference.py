@@ -147,6 +147,9 @@ def evaluate(
 
 
 def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -> Any:
+    if name in modifiers.negate and kind.sign:
+        sign = np.uint32(kind.sign)
+        return bits ^ sign if kind.words == 1 else tuple(word ^ sign for word in bits)
     value = read(kind, bits, lanes)
     if not isinstance(kind, LaneKind) or kind.format is None:
         return value

@@ -20,6 +20,7 @@ from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind, Mask
+from m890.isa.matrix import MATRIX_FORMS, MatrixForm
 from m890.isa.operands import (
     EMSK,
     INDEX_REGISTER,
@@ -229,6 +230,19 @@ def row_of(register: Register) -> int:
     if register.bank == "i":
         return SCALAR_ROWS + int(bench().rows[INDEX_REGISTER, 0])
     return register.number + (SCALAR_ROWS if register.bank == "v" else 0)
+
+
+def compiles_long(instruction: Any) -> bool:
+    """Whether it is one of the many matrix instructions that the slow tests alone compile.
+
+    The others are the largest shape of each combination of types.
+    """
+    form = next((binding.static for binding in instruction.bindings if isinstance(binding.static, MatrixForm)), None)
+    if form is None:
+        return False
+    alike = [other for other in MATRIX_FORMS if other.mnemonic.rpartition(".m")[0] == form.mnemonic.rpartition(".m")[0]]
+    largest = max(other.m * other.n * other.k for other in alike)
+    return form.m * form.n * form.k < largest or (form.saturate and form.left != form.right)
 
 
 # The slow twin.
@@ -471,6 +485,7 @@ __all__ = [
     "bits",
     "bits_of",
     "check",
+    "compiles_long",
     "float_bits",
     "inputs_of",
     "lane_mask",

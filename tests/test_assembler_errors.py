@@ -29,7 +29,7 @@ hint: expected an aligned range of 2 scalar registers
 v.add.f23 vreg0, vreg1, vreg2
 ^~~~~~~~~
 error: unknown instruction v.add.f23
-hint: did you mean v.add.f32 or v.add.i32 or v.red.add.f32?
+hint: did you mean v.add.f32 or v.add.f16x2 or v.add.i32?
 
 v.tid.init vreg0
            ^~~~~
