@@ -345,7 +345,8 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
             return arrived(launch_address, block_address, base)
         return STOP_FAULT if outcome == REFUSED else GO_ON
     if code == YIELD:
-        block_at(block_address).warp_left = count  # the caller takes them off
+        block = block_at(block_address)
+        block.warp_left = block.left = count  # the caller takes them off: other warps and other blocks come first
         warp.spin = launch.spin_limit
         return GO_ON
     if code == SPLIT:

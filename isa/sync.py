@@ -76,7 +76,7 @@ def s_warp_sync(m: U32, emsk: U32) -> Fault:
 
 @insn("s.sleep {n:ssrc}", opcode=0x041, **TIX, ex="n=100 | stop=YIELD")
 def s_sleep(n: U32) -> Stop:
-    """Let other paths and warps run first; n is a hint of nanoseconds that changes nothing. For loops that wait."""
+    """Let other paths, warps and blocks run first; n is a hint of nanoseconds that changes nothing. For waiting."""
     return Stop.YIELD
 
 
