@@ -57,7 +57,7 @@ format: $(LINTERS)
 
 docs: $(RUNTIME)
 	$(VENV)/bin/python -m m890.tools.manual docs/isa.md
-	$(VENV)/bin/python -m m890.tools.tables docs/assembly.md docs/launch-files.md
+	$(VENV)/bin/python -m m890.tools.tables docs/assembly.md docs/launch-files.md docs/programs.md
 
 bench: $(RUNTIME)
 	$(VENV)/bin/m890 bench $(ARGS)

@@ -3,6 +3,7 @@
 from . import (
     atomics,
     bits,
+    calls,
     control,
     convert,
     cross_lane,
@@ -39,6 +40,7 @@ FAMILIES = (
     memory,
     atomics,
     tensor,
+    calls,
 )
 """The modules that fill the table, in the manual's order."""
 

@@ -213,10 +213,10 @@ BANK_NAMES = {"v": "vector register", "s": "scalar register"}
 
 def check_register(value: Value, bank: str, words: int, allowed: np.ndarray, align: int | None = None) -> Register:
     """`value` if it is a register of that bank and width, else an error that says what is."""
-    wanted = BANK_NAMES[bank] if words == 1 else f"aligned range of {words} {BANK_NAMES[bank]}s"
+    wanted = f"a {BANK_NAMES[bank]}" if words == 1 else f"an aligned range of {words} {BANK_NAMES[bank]}s"
     example = f"{bank}reg4" if words == 1 else f"{bank}reg[4:{3 + words}]"
     if not isinstance(value, Register) or value.bank != bank:
-        raise OperandError(f"expected a {wanted}, found {describe(value)}", f"for example {example}")
+        raise OperandError(f"expected {wanted}, found {describe(value)}", f"for example {example}")
     named = value.bank == "s" and value.number > LAST_SREG
     if value.count != words and not named:
         hint = f"{words} registers belong here, for example {example}" if words > 1 else f"one register, {example}"
@@ -231,7 +231,7 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray, ali
     if not allowed[value.number]:
         if named:
             name = register_text(value)
-            raise OperandError(f"{name} cannot stand here", _reader(name) or f"expected a {wanted}")
+            raise OperandError(f"{name} cannot stand here", _reader(name) or f"expected {wanted}")
         align = align or words
         low = value.number - value.number % align
         raise OperandError(
@@ -441,7 +441,9 @@ class Source(Kind):
             raise OperandError(f"expected a number, found {describe(value)}")
         if not isinstance(value, Register):
             raise OperandError(f"expected {self.summary()}, found {describe(value)}")
-        bank = value.bank if self.flags.either and value.bank in self.tables else self.usual
+        if value == IVREG:
+            raise OperandError("ivreg cannot stand here", "only v.mov.b32 reads it: v.mov.b32 vreg4, ivreg")
+        bank = value.bank if self.flags.either else self.usual
         check_register(value, bank, self.words, self.tables[bank])
         bits = self.field.put(value.number)
         available = self._extra(immediate)
@@ -623,6 +625,28 @@ class DataAddress(Number):
 
     def summary(self) -> str:
         return "label in .data"
+
+
+class CodeTarget(Number):
+    """A place in the code: a function or a label in source, in the word its distance in bytes from CODE_BASE."""
+
+    def __init__(self, name: str):
+        super().__init__(name, IMMEDIATE)
+
+    def encode(self, value: Value, immediate: bool) -> int:
+        if not isinstance(value, int):
+            raise OperandError(f"expected a function or a label, found {describe(value)}", "for example f")
+        return super().encode(value, immediate)
+
+    def distance(self, value: int) -> int:
+        """The signed number of bytes from CODE_BASE to the target."""
+        return value - (1 << 32) if value >> 31 else value
+
+    def sample(self, random: Random, immediate: bool) -> int:
+        return random.choice([0, 8, 0xC0000080, 0xFFFFFFFF, random.getrandbits(32)])
+
+    def summary(self) -> str:
+        return "function, label, or the distance in bytes from the kernel's first word"
 
 
 class Lane(Number):

@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import numpy as np
@@ -235,10 +236,11 @@ class Form:
         able = zip(self.instruction.suffixes, self.room, strict=True)
         return itertools.product(*[suffix.values if room else (0,) for suffix, room in able])
 
-    def text(self, word: int) -> str:
-        """The word as assembly text."""
+    def text(self, word: int, instead: Mapping[str, str] = MappingProxyType({})) -> str:
+        """The word as assembly text; `instead` has other texts for operands by name."""
         parts = {
-            kind.name: kind.format(value) for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
+            kind.name: instead.get(kind.name) or kind.format(value)
+            for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
         }
         mnemonic = self.mnemonic(self.suffixes(word))
         _, _, rest = self.instruction.pattern.partition(" ")
@@ -562,6 +564,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
     "target": lambda name, where: operands.Target(name, Field(19, 0)),
     "data": lambda name, where: operands.DataAddress(name),
+    "code": lambda name, where: operands.CodeTarget(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),
     "clock": lambda name, where: operands.NamedKind(name, operands.CLOCKS, 2, operands.SOURCES[0]),

@@ -27,6 +27,7 @@ from m890.isa.operands import (
     UNIFORM_SPECIALS,
     VCC,
     ZERO,
+    CodeTarget,
     IndexedKind,
     Kind,
     MatrixKind,
@@ -89,6 +90,8 @@ def plain(form: Any) -> list[Any]:
             values.append(Register(kind.bank, 4 * place, kind.words))
         elif isinstance(kind, Target):
             values.append(7)
+        elif isinstance(kind, CodeTarget):
+            values.append(0x38)
         elif isinstance(kind, Number):
             values.append(0x15 & (1 << kind.field.width) - 1)
         else:
@@ -125,7 +128,7 @@ def alternatives(form: Any, kind: Kind, base: list[Any]) -> list[Any]:
         return [Register("s", number) for number in (EMSK, VCC, SCC)]
     if isinstance(kind, RegisterKind) and kind.role == "destination":
         return [value for value in base if isinstance(value, Register) and value.bank == kind.bank]
-    if isinstance(kind, Target) or not isinstance(kind, Number):
+    if isinstance(kind, Target | CodeTarget) or not isinstance(kind, Number):
         return []
     top = (1 << kind.field.width) - 1
     return [value for value in (0, top, 0x20, 3, 0x96) if value <= top]

@@ -18,7 +18,7 @@ from one import ALL, FAST, ISSUE, One, bench, predict, row_of
 
 from m890.isa import ISA
 from m890.isa.addresses import AddressKind, Waits
-from m890.isa.effects import Emsk, Next, Split, Stop
+from m890.isa.effects import Emsk, Jump, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind
 from m890.isa.operands import (
     IVREG,
@@ -291,9 +291,13 @@ def test_example_is_complete(instruction: Any) -> None:
         told |= set(example.after)
     results = {kind.name for kind in instruction.kinds if kind.role == "destination"}
     for result in instruction.results:
-        results |= {Emsk: {"emsk"}, Next: {"next"}, Split: {"split", "next"} & told or {"split"}, Stop: {"stop"}}.get(
-            result, set()
-        )
+        results |= {
+            Emsk: {"emsk"},
+            Jump: {"next"},
+            Next: {"next"},
+            Split: {"split", "next"} & told or {"split"},
+            Stop: {"stop"},
+        }.get(result, set())
     assert not results - told, "no example says what becomes of these"
 
 
