@@ -11,6 +11,7 @@ from . import (
     extended,
     floating,
     integer,
+    matrix_loads,
     memory,
     moves,
     packed,
@@ -40,6 +41,7 @@ FAMILIES = (
     memory,
     atomics,
     tensor,
+    matrix_loads,
     calls,
 )
 """The modules that fill the table, in the manual's order."""
