@@ -26,6 +26,7 @@ ISA.check()
 
 FAMILIES = (
     control,
+    calls,
     sync,
     moves,
     integer,
@@ -42,7 +43,6 @@ FAMILIES = (
     atomics,
     tensor,
     matrix_loads,
-    calls,
 )
 """The modules that fill the table, in the manual's order."""
 

@@ -190,6 +190,11 @@ class Form:
     room: tuple[bool, ...]
     """Which suffixes this layout has a bit for (an immediate leaves none for .sat and .ftz)."""
 
+    @property
+    def name(self) -> str:
+        """What no other form is called: the instruction's pattern, and whether the layout is the immediate one."""
+        return f"{self.instruction.pattern}{' (immediate)' if self.immediate else ''}"
+
     def encode(self, values: tuple[Value, ...], suffixes: tuple[int, ...]) -> int:
         """The word for parsed operands; raises OperandError with `.args[1]` the operand's index."""
         word = self.value

@@ -29,6 +29,7 @@ from m890.programs import (
     radix_sort,
     ring,
     saxpy,
+    scan,
     search,
     sieve,
     softmax,
@@ -36,8 +37,10 @@ from m890.programs import (
     stencil3,
     stencil9,
     transpose,
+    warp_sum,
 )
 from m890.programs import sum as total
+from m890.programs.binary32 import bits
 from m890.tools.launchfile import LaunchSpec
 
 Arrays = list[np.ndarray]
@@ -229,6 +232,20 @@ def ring_(chip, random):
     return [ring.launch(chip, source, size=32)], [ring.reference(source)]
 
 
+@trial
+def warp_sum_(chip, random):
+    x, kernels = floats(random, LONG, "normal"), ("warp_sum", "warp_sum_red")
+    found = [warp_sum.launch(chip, x, block=80, kernel=kernel) for kernel in kernels]
+    return found, [warp_sum.reference(x, block=80)] * 2
+
+
+@trial
+def scan_(chip, random):
+    x, heads = floats(random, LONG, "normal"), random.random(LONG) < 0.01
+    calls = [(x, None), (x, heads), (bits(x), None), (bits(x), heads)]
+    return [scan.launch(chip, *call, block=80) for call in calls], [scan.reference(*call, block=80) for call in calls]
+
+
 # ---- launch files ----------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +259,17 @@ def sum_file(args, buffers, launch):
     shape = {"block": launch.block[0], "grid": launch.grid[0]}
     found = {"total": total.reference(buffers["x"], **shape), "once": total.reference(buffers["x"], **shape, once=True)}
     return {name: value.reshape(1) for name, value in found.items()}
+
+
+@files
+def warp_sum_file(args, buffers, launch):
+    found = warp_sum.reference(buffers["x"], block=launch.block[0], grid=launch.grid[0])
+    return {"total": found.reshape(1)}
+
+
+@files
+def scan_file(args, buffers, launch):
+    return {"y": scan.reference(buffers["x"], block=launch.block[0])}
 
 
 @files

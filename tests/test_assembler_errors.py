@@ -26,10 +26,10 @@ vmem.ld.b32 vreg0, [vreg1 * 0x4] @vcc
 error: vcc cannot stand here
 hint: expected an aligned range of 2 scalar registers
 
-v.add.f23 vreg0, vreg1, vreg2
-^~~~~~~~~
-error: unknown instruction v.add.f23
-hint: did you mean v.add.f32 or v.add.f16x2 or v.add.i32?
+v.tid.innit vreg0, sreg[36:37]
+^~~~~~~~~~~
+error: unknown instruction v.tid.innit
+hint: did you mean v.tid.init?
 
 v.tid.init vreg0
            ^~~~~

@@ -22,7 +22,7 @@ from program_samples import (
 
 from m890 import Chip, programs
 from m890.isa.assembler import assemble
-from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
+from m890.programs import mandelbrot, matmul_f32, saxpy, scan, stencil9, transpose, warp_sum
 from m890.programs import sum as total
 from m890.programs.binary32 import bits, canonical, fma
 
@@ -89,6 +89,52 @@ def test_sum(chip, n, kind, seed, block, grid):
 def test_sum_is_about_the_exact_sum(n):
     x = floats(np.random.default_rng(n), n, "normal")
     assert abs(float(total.launch(Chip(), x)) - x.astype(np.float64).sum()) < 1e-6 * np.abs(x).astype(np.float64).sum()
+
+
+WARP_SUMS = ("warp_sum", "warp_sum_red")
+
+
+@examples()
+@given(n=st.integers(0, 6000), kind=kinds, seed=seeds, block=flat_blocks, grid=st.integers(1, 9) | st.none())
+@example(n=0, kind="normal", seed=0, block=256, grid=None)
+@example(n=1, kind="bits", seed=0, block=1, grid=1)
+@example(n=70, kind="special", seed=0, block=33, grid=2)
+@example(n=4099, kind="normal", seed=0, block=1024, grid=1)
+def test_warp_sum(chip, n, kind, seed, block, grid):
+    """By shuffles and by one instruction: the same bits."""
+    x = floats(np.random.default_rng(seed), n, kind)
+    for kernel in WARP_SUMS:
+        found = warp_sum.launch(chip, x, block=block, grid=grid, kernel=kernel)
+        same_bits(found, warp_sum.reference(x, block=block, grid=grid))
+
+
+def running_sums(words: list[int], heads: list[bool]) -> list[int]:
+    """Scans of 32-bit integers, in plain Python."""
+    sums, total = [], 0
+    for word, head in zip(words, heads, strict=True):
+        total = (0 if head else total) + word & 0xFFFFFFFF
+        sums.append(total)
+    return sums
+
+
+scan_blocks = st.one_of(st.integers(2, 1024), st.sampled_from([2, 31, 32, 33, 64, 256, 1024]))
+densities = st.sampled_from([None, 0.0, 0.001, 0.05, 0.5, 1.0])
+
+
+@examples(20)
+@given(n=st.integers(0, 5000), kind=kinds, seed=seeds, block=scan_blocks, density=densities)
+@example(n=0, kind="normal", seed=0, block=256, density=0.5)
+@example(n=1, kind="bits", seed=0, block=2, density=None)
+@example(n=1500, kind="normal", seed=1, block=7, density=0.01)
+@example(n=5000, kind="mixture", seed=2, block=64, density=0.002)
+def test_scan(chip, n, kind, seed, block, density):
+    random = np.random.default_rng(seed)
+    x, heads = floats(random, n, kind), None if density is None else random.random(n) < density
+    same_bits(scan.launch(chip, x, heads, block=block), scan.reference(x, heads, block=block))
+    words = bits(x)
+    found = scan.launch(chip, words, heads, block=block)
+    np.testing.assert_array_equal(found, scan.reference(words, heads, block=block))
+    assert found.tolist() == running_sums(words.tolist(), [False] * n if heads is None else heads.tolist())
 
 
 extents = st.one_of(st.integers(1, 100), st.sampled_from([1, 31, 32, 33, 64, 65, 128]))
@@ -210,6 +256,10 @@ def test_both_styles_of_divergence_appear():
         (saxpy.launch, (1.0, np.zeros(3), np.zeros(4))),
         (lambda *arrays: saxpy.launch(*arrays, block=33), (1.0, np.zeros(3), np.zeros(3))),
         (total.launch, (np.zeros((2, 2)),)),
+        (warp_sum.launch, (np.zeros((2, 2)),)),
+        (scan.launch, (np.zeros(4),)),
+        (scan.launch, (np.zeros(4, np.float32), [1, 0])),
+        (lambda *arrays: scan.launch(*arrays, block=1), (np.zeros(4, np.float32),)),
         (transpose.launch, (np.zeros(4),)),
         (transpose.launch, (np.zeros((2, 2), np.float64),)),
         (matmul_f32.launch, (np.zeros((2, 3)), np.zeros((2, 3)))),
