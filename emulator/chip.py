@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..isa.assembler import assemble
+from ..isa.linker import missing_text
 from ..isa.objectfile import read
 from ..isa.program import Kernel, Module
 from . import arguments
@@ -22,6 +23,7 @@ from .hbm import Hbm, HostMemory
 from .launch import Limits, run
 from .observe import Observer
 from .plan import Mode, Plan, Schedule, memory_ranges
+from .printing import Console
 from .profiles import Profile, profile
 from .shape import Shape, dim3, occupancy, tsm_bytes
 
@@ -36,7 +38,7 @@ class Chip:
     `kind` is a name ("M890", "810E") or a Profile. `timing` is "eager" (loads and stores complete when issued) or
     "late" (when a wait covers them: finds missing waits). `poison` fills registers, TSM and new allocations with
     0x7fff7fff words; it is on under late timing unless switched off. `observers` are given every executed
-    instruction. `limits` end a launch that runs too long with a Timeout.
+    instruction. `limits` end a launch that runs too long with a Timeout. Kernels print to `console` (stdout).
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Chip:
         schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         host_memory: HostMemory | None = None,
+        console: Console | None = None,
     ):
         self.profile = profile(kind) if isinstance(kind, str) else kind
         if timing not in ("eager", "late"):
@@ -69,6 +72,7 @@ class Chip:
         self.progress: Callable[[int, int], None] | None = None
         """Called now and then with (blocks finished, blocks) while a launch runs."""
         self.launches = 0
+        self.console = console or Console()
 
     def to_device(self, array: Any, *, name: str | None = None) -> Buffer:
         """Allocate a buffer of an array's shape and type and copy it in."""
@@ -114,8 +118,12 @@ class LoadedModule:
                 f"the object is for {module.arch}, {chip.profile.name} is {chip.profile.arch}: "
                 f"change .arch or choose another chip"
             )
+        lacks = missing_text(module)
+        if lacks:
+            raise LaunchError(f"the module {lacks}")
         self.chip, self.module = chip, module
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
+        self.text = module.text() if module.functions else np.zeros(0, np.uint64)
         self.sources: dict[str, list[str]] = {}
         """Lines of source texts that are in no file, for messages."""
         self._kernels: dict[str, LoadedKernel] = {}
@@ -196,13 +204,13 @@ class LoadedKernel:
                 f"kernel '{kernel.name}': a cooperative launch keeps all blocks resident, and {plan.slots} of "
                 f"{plan.shape.blocks} fit ({plan.per_cu} on each of {chip.profile.compute_units} compute units)"
             )
-        ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data)
+        ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data, self.module.text)
         plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
         chip.launches += 1
         plan.start(memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
         plan.running = True
         try:
-            return run(plan, limits or chip.limits, chip.progress)
+            return run(plan, limits or chip.limits, chip.console, chip.progress)
         finally:
             plan.running = False
 
@@ -225,7 +233,9 @@ class LoadedKernel:
         """The decoded kernel, in the build the chip's mode needs."""
         build = self.module.chip.mode.build
         if build not in self._programs:
-            self._programs[build] = decode(self.kernel, self.module.module.arch, self.module.chip.engine, build)
+            module = self.module.module
+            functions = tuple(module.functions.values())
+            self._programs[build] = decode(self.kernel, module.arch, self.module.chip.engine, build, functions)
         return self._programs[build]
 
     def occupancy(self, block: int | tuple[int, ...], *, tsm: int = 0) -> dict[str, int]:

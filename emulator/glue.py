@@ -10,19 +10,21 @@ from numba.core import cgutils, types
 
 from ..isa import numerics
 from ..isa.addresses import AddressKind
-from ..isa.effects import Emsk, Next, Split, Stop
+from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
-from ..isa.operands import RegisterKind, Target
+from ..isa.operands import INDEX_REGISTER, CodeTarget, IndexedKind, RegisterKind, Target
 from ..isa.spec import Access, Binding
 from .compiler import Unit, type_of_static
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
-from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of
+from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
 ROW_TYPE = ir.VectorType(I32, LANES)
 LANE_BITS = ir.VectorType(I1, LANES)
 WIDE = ir.VectorType(I64, LANES)
+INVALID_VREG = 5
+"""Published exception code."""
 
 
 def compile_handler(key: str, recipe: Recipe) -> bytes:
@@ -47,6 +49,7 @@ class _Glue:
         self.warp, self.record = self.unit.entry.args
         self.slots = operand_slots(self.instruction)
         self.lanes = self.instruction.lanes
+        self.indexed = {self.slots[kind.name] for kind in self.instruction.kinds if isinstance(kind, IndexedKind)}
 
     def compile(self) -> bytes:
         if self.recipe.build == ISSUE and self.instruction.access:
@@ -68,8 +71,13 @@ class _Glue:
 
     def row(self, slot: int, word: int, pointee: ir.Type) -> Value:
         """A pointer to the row that an operand slot names, `word` rows further."""
-        place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
-        offset = self.builder.zext(self.builder.load(place, align=4), I64)
+        if slot in self.indexed:
+            number = self.builder.load(self.pointer(self.warp, scalar_row(INDEX_REGISTER), I32), align=4)
+            offset = self.builder.mul(self.builder.zext(number, I64), ir.Constant(I64, ROW))
+            offset = self.builder.add(offset, ir.Constant(I64, vector_row(0)))
+        else:
+            place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
+            offset = self.builder.zext(self.builder.load(place, align=4), I64)
         return self.pointer(self.warp, self.builder.add(offset, ir.Constant(I64, ROW * word)), pointee)
 
     def emsk(self) -> Value:
@@ -94,7 +102,7 @@ class _Glue:
         kind = self.instruction.kinds[binding.operand or 0]
         if isinstance(kind, AddressKind):
             return self.place(kind)
-        if isinstance(kind, Target):
+        if isinstance(kind, Target | CodeTarget):
             return LaneVector("uint64", 1), self.builder.load(
                 self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8
             )
@@ -103,6 +111,9 @@ class _Glue:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
             return LaneVector("bool", LANES), self.builder.bitcast(bits, LANE_BITS)
         words = self.words(self.slots[kind.name], hint.words, lanes)
+        if kind.name in self.recipe.negate and hint.sign:
+            sign = ir.Constant(words[0].type, [hint.sign] * lanes)
+            words = [self.builder.xor(word, sign) for word in words]
         if hint.words > 1 and hint.dtype.itemsize == 4:
             return types.UniTuple(LaneVector("uint32", lanes), hint.words), cgutils.pack_array(self.builder, words)
         ty = LaneVector(hint.dtype, lanes * hint.per_word)
@@ -145,15 +156,25 @@ class _Glue:
         if name in ("following", "here"):
             value = self.following() if name == "following" else self.record
             return LaneVector("uint64", 1), splat(builder, value, 1)
+        if name == "after":
+            return LaneVector("uint64", 1), builder.load(self.field(RECORD, "lo", ir.VectorType(I64, 1)), align=8)
         value = self.emsk() if name == "emsk" else builder.load(self.field(WARP, "lanes", I32), align=4)
         return LaneVector("uint32", 1), splat(builder, value, 1)
 
     # The body.
 
+    def check_index(self) -> None:
+        """Return with a fault if x0 names a register that the kernel has not got."""
+        number = self.builder.load(self.pointer(self.warp, scalar_row(INDEX_REGISTER), I32), align=4)
+        count = self.builder.load(self.field(RECORD, "value", I64), align=8)
+        missing = self.builder.icmp_unsigned(">=", self.builder.zext(number, I64), count)
+        self.fault(self.builder.select(missing, self.emsk(), ir.Constant(I32, 0)), INVALID_VREG, missing)
+
     def _run(self) -> None:
-        statics = {binding.name: binding.static for binding in self.instruction.bindings}
-        if self.instruction.results == (Stop,):
-            code = self.instruction.body(*statics.values())
+        if self.indexed:
+            self.check_index()
+        if self.instruction.results == (Stop,):  # the schedule reads its operands
+            code = self.instruction.body(*[binding.static for binding in self.instruction.bindings])
             if code is Stop.WAIT and self.recipe.build == FAST:  # every operation is complete already
                 self.builder.ret(self.following())
                 return
@@ -181,9 +202,16 @@ class _Glue:
         several = len(results) > 1
         types_: list[Any] = list(ty) if several else [ty]
         values = cgutils.unpack_tuple(self.builder, value, len(results)) if several else [value]
+        for kind, part in zip(results, values, strict=True):
+            if kind is Fault:
+                lanes = self.builder.extract_element(part, ir.Constant(I32, 0))
+                wrong = self.builder.icmp_unsigned("!=", lanes, ir.Constant(I32, 0))
+                self.fault(lanes, self.instruction.fault, wrong)
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
         mask = self.emsk()  # as it was: emsk may be the first of two destinations
         go_on: Value | None = None
+        if Jump in results:  # first of all, for it may fault
+            go_on = self.jump(values[results.index(Jump)])
         for kind, part_type, part in zip(results, types_, values, strict=True):
             if isinstance(kind, LaneKind):
                 self.write(next(destinations), kind, part_type, part, mask)
@@ -194,6 +222,15 @@ class _Glue:
             elif kind is Split:
                 go_on = self.split(self.builder.extract_element(part, ir.Constant(I32, 0)))
         self.builder.ret(self.following() if go_on is None else go_on)
+
+    def fault(self, lanes: Value, code: int, wrong: Value) -> None:
+        """Return from the handler with a fault of these lanes if something is wrong."""
+        builder = self.builder
+        with builder.if_then(wrong, likely=False):
+            values = {"fault": ir.Constant(I64, code), "fault_pc": self.record}
+            for name, value in {**values, "fault_lanes": builder.zext(lanes, I64)}.items():
+                builder.store(value, self.field(WARP, name, I64), align=8)
+            builder.ret(ir.Constant(I64, STOP + int(Stop.FAULT)))
 
     def split(self, wanted: Value) -> Value:
         """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""
@@ -208,12 +245,26 @@ class _Glue:
         stop = ir.Constant(I64, STOP + int(Stop.SPLIT))
         return builder.select(none, self.following(), builder.select(all_of_them, target, stop))
 
+    def jump(self, addresses: Value) -> Value:
+        """The record at a code address, one for all or one per active lane; returns from the handler on a fault."""
+        builder, count = self.builder, addresses.type.count
+        builder.store(addresses, self.field(WARP, "address", addresses.type), align=8)
+        mask = ir.Constant(I64, 1) if count == 1 else builder.zext(self.emsk(), I64)
+        launch = builder.load(self.field(WARP, "launch", I64), align=8)
+        function = ir.FunctionType(I64, [I64, I64, I64])
+        place = self.pointer(launch, offset_of(LAUNCH, "jump"), I64)
+        callee = builder.inttoptr(builder.load(place, align=8), function.as_pointer())
+        answer = builder.call(callee, [self.warp, self.record, mask])
+        with builder.if_then(builder.icmp_signed(">=", answer, ir.Constant(I64, STOP)), likely=False):
+            builder.ret(answer)
+        return answer
+
     # Results out.
 
     def write(self, operand: Any, kind: LaneKind, ty: Any, value: Value, mask: Value) -> None:
         """Write a result to its destination operand, in the lanes of `mask`."""
         builder, slot = self.builder, self.slots[operand.name]
-        assert isinstance(operand, RegisterKind)
+        assert isinstance(operand, RegisterKind | IndexedKind)
         parts = cgutils.unpack_tuple(builder, value, len(ty)) if isinstance(ty, types.BaseTuple) else [value]
         for word, row in enumerate(self.rows(kind, ty, parts)):
             if operand.bank == "v":
@@ -298,7 +349,8 @@ class _Glue:
     def assemble(self, dense: Value, first: Value, hosts: Value) -> Value:
         """A Place value."""
         value = ir.Constant(place_type(hosts.type.count), ir.Undefined)
-        for index, part in enumerate((dense, first, hosts)):
+        mask = self.emsk() if hosts.type.count == LANES else ir.Constant(I32, 1)
+        for index, part in enumerate((dense, first, hosts, mask)):
             value = self.builder.insert_value(value, part, index)
         return value
 
@@ -315,6 +367,10 @@ class _Glue:
             size = builder.load(self.field(WARP, "tsm_size", I64), align=8)
             count = builder.sub(size, ir.Constant(I64, access.size - 1))
             return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "tsm", I64), align=8)
+        if access.space == "private":
+            size = builder.load(self.field(WARP, "private_size", I64), align=8)
+            count = builder.sub(size, ir.Constant(I64, access.size - 1))
+            return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "private", I64), align=8)
         fields = [builder.load(self.field(RECORD, name, I64), align=8) for name in ("lo", "count", "delta")]
         return fields[0], fields[1], fields[2]
 
@@ -393,7 +449,12 @@ class _Glue:
             off = builder.not_(builder.bitcast(mask, LANE_BITS))
             good = builder.or_(self.inside(addresses, lo, count, access), off)
             scratch = splat(builder, builder.add(self.warp, ir.Constant(I64, offset_of(WARP, "scratch"))), LANES)
-            builder.store(builder.select(off, scratch, builder.add(addresses, splat(builder, delta, LANES))), hosts)
+            deltas = splat(builder, delta, LANES)
+            if access.space == "private":  # each lane's own, one behind the other
+                size = builder.load(self.field(WARP, "private_size", I64), align=8)
+                steps = builder.mul(splat(builder, size, LANES), ir.Constant(WIDE, list(range(LANES))))
+                deltas = builder.add(deltas, steps)
+            builder.store(builder.select(off, scratch, builder.add(addresses, deltas)), hosts)
             all_good = builder.icmp_unsigned("==", builder.bitcast(good, I32), ir.Constant(I32, 0xFFFFFFFF))
             with builder.if_then(builder.not_(all_good), likely=False):
                 builder.store(addresses, self.field(WARP, "address", WIDE), align=8)
@@ -426,7 +487,7 @@ class _Glue:
     def resolve(self, access: Access, mask: Value) -> None:
         """Have the core look the addresses up; return from the handler if it says so."""
         builder = self.builder
-        name = "resolve_tsm" if access.space == "tsm" else "resolve"
+        name = {"global": "resolve", "tsm": "resolve_tsm", "private": "resolve_private"}[access.space]
         function = ir.FunctionType(I64, [I64, I64, I64, I64])
         callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
         request = ir.Constant(I64, access.size | (0x100 if access.store else 0))

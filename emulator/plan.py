@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..isa.lanes import LANES
 from ..isa.operands import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
-from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, Kernel
+from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
 from . import arguments
 from .decode import Program
 from .engine import Engine
@@ -19,7 +20,7 @@ from .observe import Observer
 from .profiles import Profile
 from .recipes import FAST, ISSUE
 from .shape import Shape, check_shape
-from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, ROW, WARP, WRITE, scalar_row
+from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, RECORD, ROW, WARP, WRITE, scalar_row
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
@@ -52,6 +53,8 @@ class Mode:
         return ISSUE if self.late or self.observers else FAST
 
 
+LONGEST_TEXT = 4096
+"""Bytes of guest memory read for a text that has no end before."""
 EVENTS = 4096
 """Events kept before observers are given them."""
 
@@ -88,12 +91,15 @@ class Plan:
         tsm_stride = -(-self.tsm // 128) * 128
         self.warps = aligned_bytes(self.slots * shape.warps * self.stride, 4096)
         self.tsm_bytes = aligned_bytes(max(1, self.slots * tsm_stride))
+        private_stride = LANES * shape.warps * program.kernel.private
+        self.private_bytes = aligned_bytes(max(1, self.slots * private_stride))
         self.blocks = aligned_bytes(self.slots * BLOCK.itemsize).view(BLOCK)
         self.blocks[:] = 0
         self.launch = aligned_bytes(LAUNCH.itemsize).view(LAUNCH)
         self.resident = np.zeros(profile.compute_units, np.int32)
         self.ring, self.free = np.zeros(self.slots, np.int32), np.arange(self.slots, dtype=np.int32)[::-1].copy()
         self.blocks["warps"] = self.warps.ctypes.data + np.arange(self.slots) * shape.warps * self.stride
+        self.blocks["private"] = self.private_bytes.ctypes.data + np.arange(self.slots) * private_stride
         self.blocks["tsm"] = self.tsm_bytes.ctypes.data + np.arange(self.slots) * tsm_stride
         self.queues = np.empty(self.slots * shape.warps * QUEUES_BYTES if program.build != FAST else 0, np.uint8)
         self._template(program)
@@ -156,6 +162,10 @@ class Plan:
     def _launch_struct(self, schedule: Schedule) -> None:
         values: dict[str, int] = {
             "program": self.program.records.ctypes.data,
+            "start": self.program.records.ctypes.data + RECORD.itemsize * self.program.kernel_piece.first,
+            "kernel_words": self.program.kernel.words.size,
+            "text_words": self.program.kernel_piece.first - 1 if self.program.kernel_piece.first else 0,
+            "jump": self.engine.jump if self.program.jumps else 0,
             "slots": self.blocks.ctypes.data,
             "slot_count": self.slots,
             "warp_stride": self.stride,
@@ -181,6 +191,8 @@ class Plan:
             "tsm_size": self.tsm,
             "resolve": self.engine.resolve if "global" in self.program.spaces else 0,
             "resolve_tsm": self.engine.resolve_tsm if "tsm" in self.program.spaces else 0,
+            "resolve_private": self.engine.resolve_private if "private" in self.program.spaces else 0,
+            "private_size": self.program.kernel.private,
             "poison_rows": self.program.kernel.vregs,
         }
         if self.program.build != FAST:
@@ -220,6 +232,15 @@ class Plan:
         start = (slot * self.shape.warps + index) * self.stride
         return self.warps[start : start + WARP.itemsize].view(WARP)[0]
 
+    def text(self, address: int) -> str:
+        """The NUL-terminated text at a guest address, as far as it can be read."""
+        for place in self.ranges:
+            if int(place["lo"]) <= address < int(place["hi"]):
+                most = min(int(place["hi"]) - address, LONGEST_TEXT)
+                data = ctypes.string_at(address + int(place["delta"]), most)
+                return data.split(b"\0", 1)[0].decode("utf-8", "replace")
+        return f"<no text at {address:#x}>"
+
     def tsm_of(self, slot: int) -> np.ndarray:
         """The TSM bytes of a resident block."""
         start = int(self.blocks["tsm"][slot]) - self.tsm_bytes.ctypes.data
@@ -258,10 +279,11 @@ def _packed_id(thread: int, block: Dim3) -> int:
     return thread % x | (thread // x % y) << 12 | (thread // (x * y) & 0xFF) << 24
 
 
-def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """Code, data and KM of a launch before the chip's HBM allocations, sorted by address, as RANGE."""
+def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.ndarray, text: np.ndarray) -> np.ndarray:
+    """Functions, code, data and KM of a launch before the chip's HBM allocations, sorted by address, as RANGE."""
     rows: list[tuple[int, int, int, int]] = []
     for base, content, flags in (
+        (TEXT_BASE, text, READ | EXECUTE),
         (CODE_BASE, code, READ | EXECUTE),
         (DATA_BASE, data, READ | WRITE),
         (KM_BASE, km, READ),

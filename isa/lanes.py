@@ -9,6 +9,8 @@ type checker alone.
 
 from __future__ import annotations
 
+from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -28,6 +30,8 @@ class LaneKind(type):
     per_word: int
     format: Format | None
     flushes: bool
+    align: int | None
+    sign: int
 
     def __repr__(cls) -> str:
         return cls.__name__
@@ -48,14 +52,21 @@ class Lanes(metaclass=LaneKind):  # noqa: PLW1641 (never instantiated)
     """What float the elements are: such sources take `!x` and `|x|`, and NaN results become the canonical one."""
     flushes: ClassVar[bool] = False
     """Whether `.ftz` means this kind of source and result."""
+    align: ClassVar[int | None] = None
+    """What the first register of a range is a multiple of, if not of `words`."""
+    sign: ClassVar[int] = 0
+    """The bits of a register that `!` flips, where the body takes registers apart itself."""
 
     if TYPE_CHECKING:
 
         def __add__(self, other: Self | int | float) -> Self: ...
+        def __radd__(self, other: int | float) -> Self: ...
         def __sub__(self, other: Self | int | float) -> Self: ...
         def __rsub__(self, other: int | float) -> Self: ...
         def __mul__(self, other: Self | int | float) -> Self: ...
+        def __rmul__(self, other: int | float) -> Self: ...
         def __truediv__(self, other: Self | float) -> Self: ...
+        def __rtruediv__(self, other: float) -> Self: ...
         def __and__(self, other: Self | int) -> Self: ...
         def __or__(self, other: Self | int) -> Self: ...
         def __xor__(self, other: Self | int) -> Self: ...
@@ -210,3 +221,25 @@ class F64(Lanes):
 
     dtype = np.dtype(np.float64)
     words = 2
+
+
+@cache
+def register_range(words: int, sign: int = 0) -> LaneKind:
+    """The kind of an operand of a matrix instruction: registers whose bits the body takes apart itself.
+
+    Ranges start at an even register: published listings have `vreg[110:113]` as an operand of v.mma.
+    """
+    body = {"dtype": np.dtype(np.uint32), "words": words, "align": min(words, 2), "sign": sign}
+    return LaneKind(f"Registers{words}Sign{sign:08x}", (Lanes,), body)
+
+
+class Table:
+    """Constants that lanes look up by number: binary64 values, a power of two of them."""
+
+    def __init__(self, values: tuple[float, ...]):
+        self.values = np.array(values, np.float64)
+        self._digest = sha256(self.values.tobytes()).hexdigest()
+
+    def __repr__(self) -> str:
+        """Stands for the values where compiled code is identified."""
+        return f"Table({self._digest})"

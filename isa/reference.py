@@ -6,14 +6,16 @@ warp, one instruction, no schedule.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from .effects import Emsk, Next, Split, Stop
+from .effects import Effect, Stop
 from .lanes import LANES, LaneKind, Mask
 from .numerics import RESULT_SUFFIXES, canonical, flush, mask_bits
+from .program import CODE_BASE
 from .spec import Instruction
 from .widths import Width
 
@@ -48,6 +50,28 @@ def store(at: At, value: Any, width: Width) -> None:
         data = b"".join(int(word[lane]).to_bytes(4, "little")[: width.item] for word in words)
         start = int(at.offsets[lane])
         at.memory[start : start + width.size] = np.frombuffer(data, np.uint8)
+
+
+def atomic(at: At, item: Any, update: Callable[[Any, Any], Any], a: Any) -> Any:
+    """What the active lanes' addresses held, each replaced by `update(held, a)`, lane after lane."""
+    return _one_by_one(at, item, lambda held, lane: update(held, np.asarray(a)[lane]))
+
+
+def compare_exchange(at: At, item: Any, a: Any, b: Any) -> Any:
+    """What the active lanes' addresses held, replaced by b where it was a, lane after lane."""
+    wanted, given = np.asarray(a), np.asarray(b)
+    return _one_by_one(at, item, lambda held, lane: np.where(held == wanted[lane], given[lane], held))
+
+
+def _one_by_one(at: At, item: Any, update: Callable[[np.ndarray, slice], Any]) -> np.ndarray:
+    found = np.zeros(len(at.offsets), item.dtype)
+    for lane in np.flatnonzero(at.active):
+        start, one = int(at.offsets[lane]), slice(lane, lane + 1)
+        place = at.memory[start : start + item.dtype.itemsize]
+        held = place.view(item.dtype).copy()
+        found[one] = held
+        place[:] = np.asarray(update(held, one), item.dtype).view(np.uint8)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +127,7 @@ def evaluate(
         "laneid": np.arange(LANES, dtype=np.uint32),
         "following": np.array([0], np.uint64),
         "here": np.array([0], np.uint64),
+        "after": np.array([CODE_BASE + 8], np.uint64),
     }
     arguments: list[Any] = []
     with np.errstate(all="ignore"):
@@ -122,6 +147,9 @@ def evaluate(
 
 
 def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -> Any:
+    if name in modifiers.negate and kind.sign:
+        sign = np.uint32(kind.sign)
+        return bits ^ sign if kind.words == 1 else tuple(word ^ sign for word in bits)
     value = read(kind, bits, lanes)
     if not isinstance(kind, LaneKind) or kind.format is None:
         return value
@@ -133,6 +161,6 @@ def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -
 
 
 def _result(kind: Any, value: Any, lanes: int, modifiers: Modifiers) -> Any:
-    if kind in (Emsk, Next, Split):
+    if issubclass(kind, Effect):
         return np.asarray(value)
     return written(kind, value, lanes, modifiers.suffixes)
