@@ -11,8 +11,8 @@ from . import (
     extended,
     floating,
     integer,
-    matrix_loads,
     memory,
+    mixed,
     moves,
     packed,
     packing,
@@ -36,13 +36,13 @@ FAMILIES = (
     floating,
     special,
     packed,
+    mixed,
     convert,
     packing,
     cross_lane,
     memory,
     atomics,
     tensor,
-    matrix_loads,
 )
 """The modules that fill the table, in the manual's order."""
 
