@@ -11,13 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 from ..isa.assembler import assemble
+from ..isa.linker import missing_text
 from ..isa.objectfile import read
 from ..isa.program import Kernel, Module
 from . import arguments
 from .buffers import Buffer
 from .decode import Program, decode
 from .engine import Engine, engine
-from .faults import Dim3, LaunchError
+from .faults import LaunchError
 from .hbm import Hbm, HostMemory
 from .launch import Limits, run
 from .observe import Observer
@@ -117,8 +118,12 @@ class LoadedModule:
                 f"the object is for {module.arch}, {chip.profile.name} is {chip.profile.arch}: "
                 f"change .arch or choose another chip"
             )
+        lacks = missing_text(module)
+        if lacks:
+            raise LaunchError(f"the module {lacks}")
         self.chip, self.module = chip, module
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
+        self.text = module.text() if module.functions else np.zeros(0, np.uint64)
         self.sources: dict[str, list[str]] = {}
         """Lines of source texts that are in no file, for messages."""
         self._kernels: dict[str, LoadedKernel] = {}
@@ -180,18 +185,21 @@ class LoadedKernel:
 
     def launch(
         self,
-        grid: Dim3,
-        block: Dim3,
+        grid: int | tuple[int, ...],
+        block: int | tuple[int, ...],
         values: Any,
         *,
         tsm: int = 0,
         cooperative: bool = False,
         limits: Limits | None = None,
     ) -> int:
-        """Run the kernel; how many instructions its warps executed. Raises LaunchError, Fault, Timeout, Deadlock."""
+        """Run the kernel; how many instructions its warps executed. Raises LaunchError, Fault, Timeout, Deadlock.
+
+        A cooperative launch is refused unless all blocks can be resident at once. `limits` replaces the chip's.
+        """
         chip, kernel = self.module.chip, self.kernel
         memory = arguments.pack(kernel, values, chip.hbm)
-        plan = self.plan(Shape(grid, block, tsm))
+        plan = self.plan(Shape(dim3(grid, "grid"), dim3(block, "block"), tsm))
         if plan.running:
             raise LaunchError(f"kernel '{kernel.name}' is running already with this grid and block")
         if cooperative and plan.slots < plan.shape.blocks:
@@ -199,7 +207,7 @@ class LoadedKernel:
                 f"kernel '{kernel.name}': a cooperative launch keeps all blocks resident, and {plan.slots} of "
                 f"{plan.shape.blocks} fit ({plan.per_cu} on each of {chip.profile.compute_units} compute units)"
             )
-        ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data)
+        ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data, self.module.text)
         plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
         chip.launches += 1
         plan.start(memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
@@ -228,7 +236,9 @@ class LoadedKernel:
         """The decoded kernel, in the build the chip's mode needs."""
         build = self.module.chip.mode.build
         if build not in self._programs:
-            self._programs[build] = decode(self.kernel, self.module.module.arch, self.module.chip.engine, build)
+            module = self.module.module
+            functions = tuple(module.functions.values())
+            self._programs[build] = decode(self.kernel, module.arch, self.module.chip.engine, build, functions)
         return self._programs[build]
 
     def occupancy(self, block: int | tuple[int, ...], *, tsm: int = 0) -> dict[str, int]:

@@ -10,15 +10,18 @@ from numba.core import cgutils, types
 
 from ..isa import numerics
 from ..isa.addresses import AddressKind
-from ..isa.effects import Emsk, Fault, Next, Split, Stop
+from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
-from ..isa.operands import INDEX_REGISTER, IndexedKind, RegisterKind, Target
+from ..isa.matrix_operands import SwizzledAddress
+from ..isa.operands import INDEX_REGISTER, CodeTarget, IndexedKind, RegisterKind, Target
 from ..isa.spec import Access, Binding
+from ..isa.sync import INVALID_WARP_SYNC
 from .compiler import Unit, type_of_static
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
+from .lowering_rows import repeated_rows, swizzled_rows
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
-from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
+from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
 ROW_TYPE = ir.VectorType(I32, LANES)
 LANE_BITS = ir.VectorType(I1, LANES)
@@ -102,7 +105,7 @@ class _Glue:
         kind = self.instruction.kinds[binding.operand or 0]
         if isinstance(kind, AddressKind):
             return self.place(kind)
-        if isinstance(kind, Target):
+        if isinstance(kind, Target | CodeTarget):
             return LaneVector("uint64", 1), self.builder.load(
                 self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8
             )
@@ -111,6 +114,9 @@ class _Glue:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
             return LaneVector("bool", LANES), self.builder.bitcast(bits, LANE_BITS)
         words = self.words(self.slots[kind.name], hint.words, lanes)
+        if kind.name in self.recipe.negate and hint.sign:
+            sign = ir.Constant(words[0].type, [hint.sign] * lanes)
+            words = [self.builder.xor(word, sign) for word in words]
         if hint.words > 1 and hint.dtype.itemsize == 4:
             return types.UniTuple(LaneVector("uint32", lanes), hint.words), cgutils.pack_array(self.builder, words)
         ty = LaneVector(hint.dtype, lanes * hint.per_word)
@@ -153,6 +159,8 @@ class _Glue:
         if name in ("following", "here"):
             value = self.following() if name == "following" else self.record
             return LaneVector("uint64", 1), splat(builder, value, 1)
+        if name == "after":
+            return LaneVector("uint64", 1), builder.load(self.field(RECORD, "lo", ir.VectorType(I64, 1)), align=8)
         value = self.emsk() if name == "emsk" else builder.load(self.field(WARP, "lanes", I32), align=4)
         return LaneVector("uint32", 1), splat(builder, value, 1)
 
@@ -205,6 +213,8 @@ class _Glue:
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
         mask = self.emsk()  # as it was: emsk may be the first of two destinations
         go_on: Value | None = None
+        if Jump in results:  # first of all, for it may fault
+            go_on = self.jump(values[results.index(Jump)])
         for kind, part_type, part in zip(results, types_, values, strict=True):
             if isinstance(kind, LaneKind):
                 self.write(next(destinations), kind, part_type, part, mask)
@@ -225,6 +235,12 @@ class _Glue:
                 builder.store(value, self.field(WARP, name, I64), align=8)
             builder.ret(ir.Constant(I64, STOP + int(Stop.FAULT)))
 
+    def whole_warp(self, access: Access) -> None:
+        """A matrix access is a fault unless all lanes are on."""
+        if access.rows:
+            off = self.builder.not_(self.emsk())
+            self.fault(off, INVALID_WARP_SYNC, self.builder.icmp_unsigned("!=", off, ir.Constant(I32, 0)))
+
     def split(self, wanted: Value) -> Value:
         """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""
         builder = self.builder
@@ -237,6 +253,20 @@ class _Glue:
         all_of_them = builder.icmp_unsigned("==", taken, lanes)
         stop = ir.Constant(I64, STOP + int(Stop.SPLIT))
         return builder.select(none, self.following(), builder.select(all_of_them, target, stop))
+
+    def jump(self, addresses: Value) -> Value:
+        """The record at a code address, one for all or one per active lane; returns from the handler on a fault."""
+        builder, count = self.builder, addresses.type.count
+        builder.store(addresses, self.field(WARP, "address", addresses.type), align=8)
+        mask = ir.Constant(I64, 1) if count == 1 else builder.zext(self.emsk(), I64)
+        launch = builder.load(self.field(WARP, "launch", I64), align=8)
+        function = ir.FunctionType(I64, [I64, I64, I64])
+        place = self.pointer(launch, offset_of(LAUNCH, "jump"), I64)
+        callee = builder.inttoptr(builder.load(place, align=8), function.as_pointer())
+        answer = builder.call(callee, [self.warp, self.record, mask])
+        with builder.if_then(builder.icmp_signed(">=", answer, ir.Constant(I64, STOP)), likely=False):
+            builder.ret(answer)
+        return answer
 
     # Results out.
 
@@ -323,6 +353,7 @@ class _Glue:
             return Place(lanes), self.assemble(ir.Constant(I1, 0), ir.Constant(I64, 0), hosts)
         if lanes == 1:
             return Place(1), self.one_place(kind, access)
+        self.whole_warp(access)
         return Place(lanes), self.vector_place(kind, access)
 
     def assemble(self, dense: Value, first: Value, hosts: Value) -> Value:
@@ -404,7 +435,10 @@ class _Glue:
 
     def addresses(self, kind: AddressKind) -> Value:
         """The address of every lane, <32 x i64>; TSM offsets wrap at 32 bits."""
-        builder = self.builder
+        builder, access = self.builder, self.instruction.access
+        if isinstance(kind, SwizzledAddress):
+            point, strides = (self.words(self.slots[name], 1, 1)[0] for name in (kind.name, f"{kind.name}.base"))
+            return swizzled_rows(builder, point, strides, kind.mode)
         base, (_, scale) = self.uniform_base(kind), self.offset_and_scale()
         if kind.base_bank == "v":
             lanes = self.pair(self.words(self.slots[f"{kind.name}.base"], 2, LANES))
@@ -412,6 +446,8 @@ class _Glue:
         index = self.words(self.slots[kind.name], 1, LANES)[0]
         wide = builder.sext(index, WIDE) if "sign" in self.recipe.suffixes else builder.zext(index, WIDE)
         total = builder.add(builder.shl(wide, splat(builder, scale, LANES)), splat(builder, base, LANES))
+        if access and access.rows:
+            total = repeated_rows(builder, total, access.rows, access.step)
         return builder.and_(total, ir.Constant(WIDE, [0xFFFFFFFF] * LANES)) if kind.base_words == 1 else total
 
     def vector_place(self, kind: AddressKind, access: Access) -> Value:
@@ -485,6 +521,7 @@ class _Glue:
             builder.store(address, self.field(WARP, "address", I64), align=8)
             self.resolve(access, ir.Constant(I32, 1))
         else:
+            self.whole_warp(access)
             builder.store(self.addresses(kind), self.field(WARP, "address", WIDE), align=8)
             self.resolve(access, self.emsk())
         builder.ret(ir.Constant(I64, STOP + int(Stop.ACCESS)))

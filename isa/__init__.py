@@ -3,6 +3,7 @@
 from . import (
     atomics,
     bits,
+    calls,
     control,
     convert,
     cross_lane,
@@ -10,12 +11,14 @@ from . import (
     extended,
     floating,
     integer,
+    matrix_loads,
     memory,
     moves,
     packed,
     packing,
     special,
     sync,
+    tensor,
 )
 from .spec import ISA, DecodeError, Form, Instruction
 
@@ -23,6 +26,7 @@ ISA.check()
 
 FAMILIES = (
     control,
+    calls,
     sync,
     moves,
     integer,
@@ -37,6 +41,8 @@ FAMILIES = (
     cross_lane,
     memory,
     atomics,
+    tensor,
+    matrix_loads,
 )
 """The modules that fill the table, in the manual's order."""
 

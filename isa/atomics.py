@@ -2,8 +2,9 @@
 
 The active lanes act one after the other, lane 0 first, so lanes with the same address see each other's work. An
 `.atom` counts as a load (vldcnt), acts when it is issued and gives its result at the wait; a `.red`, which gives
-nothing back, counts and completes as a store. An address has no offset; its index counts elements.
-Opcodes 0x380 to 0x397: space and operation; bits 4:0 hold the type, and bit 4 whether the result is given back.
+nothing back, counts and completes as a store, or acts when it is issued if it has an order. `.release` and `.acq_rel`
+complete what the warp has outstanding first. An address has no offset; its index counts elements.
+Opcodes 0x380 to 0x38b, four for each space: .atom, .red, .atom.cas; bits 4:0 hold the operation and its type.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Every example of every instruction says what both machines do: the reference body and the compiled handler.
 
 The syntax of an example: `before | after`, each a list of `name=value`. A name is an operand of the pattern, or
-emsk, memory (hexadecimal bytes that every active lane's address points to), next (words further, 0: the
-following one), split (the lanes that leave), stop (a name of isa.effects.Stop). A value is bits as an integer,
+emsk, memory (hexadecimal bytes that every active lane's address points to, `*N` for N times), next (words further,
+0: the following one), split (the lanes that leave), stop (a name of isa.effects.Stop). A value is bits as an integer,
 a float (with a point, nan or inf) in the operand's format, the name of a special register, or counters; commas
 separate the first lanes, colons the registers of a range.
 """
@@ -18,7 +18,7 @@ from one import ALL, FAST, ISSUE, One, bench, predict, row_of
 
 from m890.isa import ISA
 from m890.isa.addresses import AddressKind, Waits
-from m890.isa.effects import Emsk, Next, Split, Stop
+from m890.isa.effects import Emsk, Jump, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind
 from m890.isa.operands import (
     IVREG,
@@ -59,6 +59,12 @@ def parse(text: str) -> Example:
             raise ValueError(f"an example is made of name=value: {text!r}")
         sides.append({name: value for name, _, value in pairs})
     return Example(*sides)
+
+
+def memory_bytes(text: str) -> bytes:
+    """What memory holds: hexadecimal bytes, `*N` behind them for N times."""
+    content, _, times = text.partition("*")
+    return bytes.fromhex(content) * int(times or 1)
 
 
 def number(text: str, hint: Any) -> int:
@@ -112,7 +118,7 @@ def operands_of(instruction: Any, example: Example, immediate: bool) -> tuple[An
             values.append(IVREG)
         elif isinstance(kind, RegisterKind | Source):
             bank = kind.bank if isinstance(kind, RegisterKind) else kind.usual
-            values.append(Register(bank, 8 + 4 * place, kind.words))
+            values.append(Register(bank, 8 + 8 * place, kind.words))
         elif isinstance(kind, Target):
             assert text is not None
             values.append(int(text) - 1)
@@ -159,7 +165,7 @@ def place_memory(instance: One, address: Address, example: Example) -> np.ndarra
     """Memory that every lane's address points to; the address registers point there."""
     b, access = bench(), instance.instruction.access
     assert access is not None
-    content = bytes.fromhex(example.before["memory"]) if "memory" in example.before else bytes(access.size)
+    content = memory_bytes(example.before["memory"]) if "memory" in example.before else bytes(access.size)
     if address.index:
         b.rows[row_of(address.index)] = 0
     assert address.base
@@ -221,7 +227,7 @@ def verify(example: Example, instance: One, rows: np.ndarray, reached: int, take
         assert reached == 1
     content = after.pop("memory", None)
     if content is not None:
-        assert (memory == np.frombuffer(bytes.fromhex(content), np.uint8)).all()
+        assert (memory == np.frombuffer(memory_bytes(content), np.uint8)).all()
     emsk = after.pop("emsk", None)
     if emsk is not None:
         assert rows[one.EMSK].tolist() == [int(emsk, 0)] * LANES
@@ -233,7 +239,12 @@ def verify(example: Example, instance: One, rows: np.ndarray, reached: int, take
 def cases() -> list[Any]:
     """Every example of every form."""
     return [
-        pytest.param(form, text, id=f"{form.instruction.mnemonic}{'-imm' if form.immediate else ''}-{text}")
+        pytest.param(
+            form,
+            text,
+            id=f"{form.instruction.mnemonic}{'-imm' if form.immediate else ''}-{text}",
+            marks=[pytest.mark.slow] if one.compiles_long(instruction) else [],
+        )
         for instruction in ISA
         for form, text in product(instruction.forms, instruction.examples)
     ]
@@ -286,9 +297,13 @@ def test_example_is_complete(instruction: Any) -> None:
         told |= set(example.after)
     results = {kind.name for kind in instruction.kinds if kind.role == "destination"}
     for result in instruction.results:
-        results |= {Emsk: {"emsk"}, Next: {"next"}, Split: {"split", "next"} & told or {"split"}, Stop: {"stop"}}.get(
-            result, set()
-        )
+        results |= {
+            Emsk: {"emsk"},
+            Jump: {"next"},
+            Next: {"next"},
+            Split: {"split", "next"} & told or {"split"},
+            Stop: {"stop"},
+        }.get(result, set())
     assert not results - told, "no example says what becomes of these"
 
 

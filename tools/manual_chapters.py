@@ -9,6 +9,7 @@ from ..emulator.hbm import GUARD, WINDOW_BITS, window_base
 from ..emulator.state import OUTSTANDING, POISON
 from ..isa import FAMILIES, ISA, operands
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
+from ..isa.callgraph import SREG_COUNTS
 from ..isa.lanes import LANES
 from ..isa.numerics import ROUNDINGS
 from ..isa.operands import CLOCKS, LANE_SPECIALS, LAST_SREG, NAMED_SCALARS, UNIFORM_SPECIALS, Field
@@ -19,8 +20,9 @@ from ..isa.program import (
     MAX_PARAMETER_BYTES,
     PRELOADED_SREGS,
     SCALAR_TYPES,
+    TEXT_BASE,
+    TEXT_HEAD,
 )
-from ..isa.sections import SREG_COUNTS
 from ..isa.spec import SUFFIXES, TAGS, Suffix
 from .manual_entries import chapter_of, heading_of
 from .tables import table
@@ -73,8 +75,8 @@ TAG_MEANINGS = {
 }
 FUNCTION_MEANINGS = {
     "pipe_flush": "the pipeline is empty; no effect on results",
-    "vmem_wbinv": "vector memory is written back and its caches are invalid; no effect on results",
-    "smem_wbinv": "the same for scalar memory",
+    "vmem_wbinv": "all of `vldcnt` and `vstcnt` is complete, vector memory written back, its caches invalid",
+    "smem_wbinv": "the same for scalar memory: `sldcnt` and `sstcnt`",
 }
 ROUNDING_MEANINGS = {
     "rtte": "to nearest, ties to even",
@@ -87,7 +89,7 @@ ROUNDING_MEANINGS = {
 
 def front() -> list[str]:
     """The chapters in order, each with its heading."""
-    makers = (reading, tags, words, syntax, registers, modifiers, masks, waits, memory, entry_state, exceptions)
+    makers = (reading, tags, words, syntax, registers, modifiers, masks, calls, waits, memory, entry_state, exceptions)
     return [maker() for maker in makers]
 
 
@@ -293,6 +295,40 @@ Writing `emsk` can only set lanes of the running path. sregs, `vcc` and `scc` be
 active lanes, `s.exit` the warp. A barrier counts a warp when all its live lanes have come."""
 
 
+def calls() -> str:
+    """Functions, code addresses, and the convention."""
+    return f"""## Functions
+
+Device functions (`.func`) are in `.text`, from {TEXT_BASE:#x} on: {TEXT_HEAD.size} s.nop, then one behind the other.
+A kernel is at {CODE_BASE:#x}. A code address is such an address of 64 bits, in an aligned pair of registers. `s.call`
+puts that of the next instruction into a pair and goes to a function, to a label, or to the address in a pair; `s.ret`
+and `s.cbr.ind` go to the address in a pair, `simt.cbr.ind` to the one that all active lanes have. The whole path moves.
+An address outside of the code is exception 16, one that is no multiple of 8 exception 0, lanes that differ exception
+1; then nothing was written.
+
+As functions lie below kernels, lanes in a function run before lanes that wait for them behind the call, and both go on
+together. A kernel has the registers of all functions it may call.
+
+{convention()}"""
+
+
+def convention() -> str:
+    """The calling convention."""
+    rows = [
+        ("`sreg[38:39]`", "return address", "anything"),
+        ("`sreg40`", "stack pointer: the first free byte of each lane's private memory; it grows upward", "the same"),
+        ("`sreg41` to `sreg47`", "scalar arguments in order, 64 bits in even pairs", "scalar results"),
+        ("`sreg48` to `sreg55`, `sreg80` on, `vcc`, `scc`", "anything", "anything"),
+        ("`sreg0` to `sreg37`, `sreg56` to `sreg79`", "the caller's", "the same"),
+        ("`vreg0` to `vreg15`", "vector arguments in order, 64 bits in even pairs", "vector results"),
+        ("`vreg16` to `vreg31`, `vreg64` on", "anything", "anything"),
+        ("`vreg32` to `vreg63`", "the caller's", "the same, in the lanes that were active"),
+        ("`emsk`", "the lanes that call", "the same, but for lanes that have ended"),
+    ]
+    text = "The convention, which nothing enforces; `docs/assembly.md` says more:"
+    return f"{text}\n\n{table(('register', 'at the call', 'at the return'), rows)}"
+
+
 def waits() -> str:
     """The counters of s.wait, and which instructions count in which."""
     counted: dict[str, dict[str, None]] = {}
@@ -309,7 +345,8 @@ def waits() -> str:
 
 Loads and stores are outstanding until `s.wait` covers them. Each counter is a queue of its own in each warp:
 `s.wait vldcnt(2)` completes the oldest loads until at most 2 remain. An operation beyond {OUTSTANDING} completes the
-oldest. Several counters may stand in one `s.wait`; the count of one that is not named is zero in the word.
+oldest. Several counters may stand in one `s.wait`, which are waited for in the order of the table; the count of one
+that is not named is zero in the word.
 
 {table(("counter", "bit of the set", "count in bits", "counts"), rows)}
 
@@ -320,12 +357,14 @@ Instead of counters, one function:
 Two timings are legal, and a correct program cannot tell them apart. `eager`: an operation completes when issued.
 `late`: it completes at the wait that covers it; until then a load's destination holds poison, {POISON:#x}, and a store
 has not changed memory. Addresses, lanes and faults are fixed at issue in both. A warp's own access to bytes of an older
-operation completes that one first. A fence completes what it names; the end of a warp completes everything."""
+operation of its own completes that one, and what is before it in its queue, first if one of the two stores. A fence
+completes what it names; the end of a warp completes everything, stores before loads."""
 
 
 def memory() -> str:
     """Spaces, the address map, and how addresses are formed."""
     rows = [
+        (f"`{TEXT_BASE:#x}`", "`.text`: device functions"),
         (f"`{CODE_BASE:#x}`", "the kernel's words"),
         (f"`{DATA_BASE:#x}`", "the module's `.data`"),
         (f"`{KM_BASE:#x}`", "KM: kernel-argument memory, read only"),
@@ -364,6 +403,7 @@ def entry_state() -> str:
         ("`sreg36`", "packed id of the thread in lane 0: x in 11:0, y in 23:12, z in 31:24"),
         ("`sreg37`", "packed extents of the block, in the same places"),
         ("`emsk`", "the lanes that exist"),
+        ("`vcc`, `scc`", "0"),
     ]
     types = [(f"`{name}`", kind.itemsize) for name, kind in SCALAR_TYPES.items()]
     return f"""## Kernel entry
