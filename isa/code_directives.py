@@ -179,12 +179,6 @@ def file(arguments: Arguments) -> None:
     arguments.unit.file = arguments.string(0).decode("utf-8", "surrogateescape")
 
 
-def error(arguments: Arguments) -> None:
-    """`.error "MESSAGE"`: what a macro says about wrong arguments."""
-    arguments.expect(1, 1)
-    raise Failure(arguments.string(0).decode("utf-8", "surrogateescape"))
-
-
 def loc(arguments: Arguments) -> None:
     """`.loc LINE` or `.loc LINE, "NAME"`: the next words come from this line of `.file`, which NAME is from now on."""
     code = code_of(arguments)

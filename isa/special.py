@@ -23,7 +23,7 @@ from .formats import Format
 from .lanes import F32, BF16x2, F16x2
 from .numerics import ROUNDINGS, RTTE, constant, narrow, square_root, where
 from .operands import ROUNDING
-from .packed import to_f32, to_halves
+from .packed import floats, halves
 from .rounding import to_odd
 from .spec import Item, insn
 
@@ -114,13 +114,15 @@ def _halves(name: str, item: type[Any], opcode: int) -> None:
     @insn(f"v.exp2.{name} {_UNARY}", opcode=opcode, ex=f"a={infinity << 16:#x} | d={infinity << 16 | one:#x}", **common)
     def exp2(a: Item, format: Format) -> Item:
         """d = 2 to the power a in each half, rounded once."""
-        return to_halves(to_odd(exp2_odd(to_f32(a, format))), format)
+        low, high = floats(a, format)
+        return halves(to_odd(exp2_odd(low)), to_odd(exp2_odd(high)), format)
 
     @insn(f"v.tanh.{name} {_UNARY}", opcode=opcode + 1, ex=f"a={infinity << 16 | 1:#x} | d={one << 16 | 1:#x}",
           **common)
     def tanh(a: Item, format: Format) -> Item:
         """d = the hyperbolic tangent of a in each half, rounded once; -0 stays."""
-        return to_halves(to_odd(tanh_odd(to_f32(a, format))), format)
+        low, high = floats(a, format)
+        return halves(to_odd(tanh_odd(low)), to_odd(tanh_odd(high)), format)
 
 
 _halves("f16x2", F16x2, 0x309)
@@ -131,5 +133,6 @@ _halves("bf16x2", BF16x2, 0x30B)
       format=BF16x2.format, **_TIX)
 def v_exp2_bf16x2_ftz(a: Item, format: Format) -> Item:
     """d = 2 to the power a in each half, rounded once; a subnormal result becomes 0, and a subnormal a would give 1."""
-    result = to_halves(to_odd(exp2_odd(to_f32(a, format))), format)
+    low, high = floats(a, format)
+    result = halves(to_odd(exp2_odd(low)), to_odd(exp2_odd(high)), format)
     return where((result & format.exponents) == 0, result & 0, result)
