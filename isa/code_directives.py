@@ -173,6 +173,12 @@ def assign(arguments: Arguments) -> None:
 # ---- lines and visibility -----------------------------------------------------------------------------------------
 
 
+def error(arguments: Arguments) -> None:
+    """`.error "MESSAGE"`: what a macro says about wrong arguments."""
+    arguments.expect(1, 1)
+    raise Failure(arguments.string(0).decode("utf-8", "surrogateescape"))
+
+
 def file(arguments: Arguments) -> None:
     """`.file "NAME"`: from here on line entries come from `.loc` alone and are in this file."""
     arguments.expect(1, 1)
