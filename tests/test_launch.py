@@ -147,6 +147,7 @@ HANDSHAKE = """
         v.mov.b32       vreg0, 0
         s.mov.b32       sreg40, %blkid.x
 wait:   vmem.ld.b32.acquire.gpu vreg1, [0x0] @turn
+        s.wait          vldcnt(0)
         v.mov.v2s       sreg41, vreg1, 0
         s.cmp.eq.u32    scc, sreg41, sreg40
         s.cbr.nz        scc, mine
@@ -154,7 +155,6 @@ wait:   vmem.ld.b32.acquire.gpu vreg1, [0x0] @turn
         s.cbr           wait
 mine:   v.add.i32       vreg1, vreg1, 1
         vmem.st.b32.release.gpu vreg1, [0x0] @turn
-        s.wait          vstcnt(0)
         s.add.i32       sreg40, sreg40, 2
         s.cmp.lt.u32    scc, sreg40, 200
         s.cbr.nz        scc, wait
