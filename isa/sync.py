@@ -101,19 +101,30 @@ def v_assert_text(c: U32, emsk: U32) -> Fault:
     return emsk & ~c
 
 
-@insn("v.print {text:data}, {a:vreg@d}, {count:number@s0}", opcode=0x045, tag="defined", **_TEXT,
-      ex="text=0x180000000 a=7 count=1 | stop=PRINT")
-def v_print(a: U32, count: U32) -> Stop:
-    """Print the `.asciz` at text once for each active lane, lane 0 first; its values are count registers from a on.
+@insn("v.print {text:data}, {a:vlist}", opcode=0x045, tag="defined", **_TEXT, ex="text=0x180000000 a=7 | stop=PRINT")
+def v_print(a: U32) -> Stop:
+    """Print the `.asciz` at text once for each active lane, lane 0 first, with values from consecutive registers.
 
-    Formats are those of C: %d %i %u %x %X %o %c %f %e %g %a (binary32), %s (address of a text, two registers), %p
-    and the `l` and `ll` sizes (64 bits, two registers), `h` and `hh`, flags, width and precision; %% is a percent sign.
+    Formats are those of C: %d %i %u %x %X %o %c take one register, %f %e %g %a too (binary32); with the size `l`, `ll`
+    or `z` two (64 bits, binary64), with `h` and `hh` the low 16 and 8 bits of one; %s (the address of a text) and %p
+    two. Flags, width and precision are as in C; %% is a percent sign. A value too few prints as `<no value>`.
     """
     return Stop.PRINT
 
 
-@insn("s.print {text:data}, {a:sreg@d}, {count:number@s0}", opcode=0x046, tag="defined", **_TEXT,
-      ex="text=0x180000000 a=7 count=1 | stop=PRINT")
-def s_print(a: U32, count: U32) -> Stop:
-    """Print the `.asciz` at text once for the warp, as v.print does; its values are count sregs from a on."""
+@insn("s.print {text:data}, {a:slist}", opcode=0x046, tag="defined", **_TEXT, ex="text=0x180000000 a=7 | stop=PRINT")
+def s_print(a: U32) -> Stop:
+    """Print the `.asciz` at text once for the warp, as v.print does, with values from scalar registers."""
+    return Stop.PRINT
+
+
+@insn("v.print {text:data}", opcode=0x047, tag="defined", **_TEXT, ex="text=0x180000000 | stop=PRINT")
+def v_print_text() -> Stop:
+    """Print the `.asciz` at text once for each active lane."""
+    return Stop.PRINT
+
+
+@insn("s.print {text:data}", opcode=0x048, tag="defined", **_TEXT, ex="text=0x180000000 | stop=PRINT")
+def s_print_text() -> Stop:
+    """Print the `.asciz` at text once for the warp, whatever lanes are active."""
     return Stop.PRINT

@@ -100,6 +100,8 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
         return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
+    if isinstance(kind, operands.RegisterList):
+        return [(kind.field, kind.name), (kind.count, f"count of {kind.name}")]
     return [(kind.field, kind.name)] if isinstance(kind, RegisterKind | operands.Number) else []
 
 
