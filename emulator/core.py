@@ -169,7 +169,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     launch, block = launch_at(launch_address), block_at(block_address)
     base = block.warps + index * launch.warp_stride
     warp = warp_at(base)
-    warp.pc, warp.limit, warp.launch, warp.index = launch.program, STOP, launch_address, index
+    warp.pc, warp.limit, warp.launch, warp.index = launch.start, STOP, launch_address, index
     warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
     warp.private, warp.private_size = block.private + index * LANES * launch.private_size, launch.private_size
     warp.resolve, warp.resolve_tsm, warp.resolve_private = launch.resolve, launch.resolve_tsm, launch.resolve_private

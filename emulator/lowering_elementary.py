@@ -10,7 +10,7 @@ from numba.extending import typeof_impl
 
 from ..isa import numerics
 from ..isa.lanes import Table
-from .lowering import I32, I64, Constant, primitive, vector_intrinsic, widen
+from .lowering import I32, I64, Constant, joined, primitive, vector_intrinsic, widen
 
 
 @typeof_impl.register(Table)
@@ -21,6 +21,13 @@ def _typeof_table(value: Table, c: Any) -> Constant:
 @primitive(numerics.square_root, lambda a: a)
 def _square_root(builder: Any, sig: Any, a: Any) -> Any:
     return vector_intrinsic(builder, "llvm.sqrt", a)
+
+
+@primitive(numerics.unsigned_quotient, joined)
+def _unsigned_quotient(builder: Any, sig: Any, a: Any, b: Any) -> Any:
+    return builder.udiv(
+        widen(builder, a, sig.args[0], sig.return_type), widen(builder, b, sig.args[1], sig.return_type)
+    )
 
 
 @primitive(numerics.product_error, lambda a, b, product: product)

@@ -79,7 +79,7 @@ RECORD = _struct(
     ("handler", "i8"),
     ("value", "i8"),  # branch target, address offset and scale, counters, or the handler behind a stop
     ("operand", "i4", 6),  # byte offsets of rows from the start of the warp
-    ("lo", "i8"),  # the allocation hit last: first address,
+    ("lo", "i8"),  # the allocation hit last: first address (of a call: the code address behind it),
     ("count", "i8"),  # how many addresses an access may start at,
     ("delta", "i8"),  # host address minus guest address
 )
@@ -118,7 +118,11 @@ BLOCK = _struct(
 
 LAUNCH = _struct(
     512,
-    ("program", "i8"),
+    ("program", "i8"),  # the first record
+    ("start", "i8"),  # the record a kernel begins with
+    ("kernel_words", "i8"),
+    ("text_words", "i8"),  # words of `.text`, whose records stand before the kernel's; 0 if it is not loaded
+    ("jump", "i8"),  # the core's way from a code address to its record
     ("slots", "i8"),  # BLOCK structs
     ("slot_count", "i8"),
     ("warp_stride", "i8"),
@@ -200,8 +204,8 @@ SPACES = {"global": 0, "tsm": 1, "private": 2}
 RELEASE, ACQUIRE = 1, 2
 """Bits of an INFO's order."""
 
-OUTSTANDING = 64
-"""Operations a counter can have outstanding; one more completes the oldest."""
+OUTSTANDING = 63
+"""Operations a counter can have outstanding, as many as its 6 bits count; one more completes the oldest."""
 COUNTER_COUNT = 6
 
 PENDING = _struct(
@@ -224,7 +228,7 @@ QUEUES_BYTES = COUNTER_COUNT * QUEUE_BYTES + PENDING.itemsize
 
 EVENT = _struct(
     320,
-    ("pc", "i8"),  # byte offset in the kernel
+    ("pc", "i8"),  # 8 times the number of its record
     ("block", "i8"),
     ("warp", "i4"),
     ("cu", "i4"),

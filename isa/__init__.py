@@ -3,9 +3,12 @@
 from . import (
     atomics,
     bits,
+    calls,
     control,
     convert,
     cross_lane,
+    division,
+    extended,
     floating,
     integer,
     memory,
@@ -14,6 +17,7 @@ from . import (
     packing,
     special,
     sync,
+    tensor,
 )
 from .spec import ISA, DecodeError, Form, Instruction
 
@@ -21,9 +25,12 @@ ISA.check()
 
 FAMILIES = (
     control,
+    calls,
     sync,
     moves,
     integer,
+    extended,
+    division,
     bits,
     floating,
     special,
@@ -33,6 +40,7 @@ FAMILIES = (
     cross_lane,
     memory,
     atomics,
+    tensor,
 )
 """The modules that fill the table, in the manual's order."""
 

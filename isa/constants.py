@@ -91,7 +91,7 @@ INVERSE_LN2_HIGH, INVERSE_LN2_LOW = pair(ONE * ONE // LN2)
 # sin and cos: steps of pi/64, 128 to the turn.
 
 TURN = 128
-_quarter = [_sine(PI * j // (TURN // 2)) for j in range(TURN // 4 + 1)]
+_quarter = [*[_sine(PI * j // (TURN // 2)) for j in range(TURN // 4)], ONE]
 _half = _quarter + _quarter[-2:0:-1]
 SINE_HIGH, SINE_LOW = columns([pair(value) for value in _half] + [pair(-value) for value in _half])
 STEPS_PER_RADIAN = (TURN // 2) * ONE / PI

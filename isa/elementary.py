@@ -134,23 +134,6 @@ def rsqrt_odd(x: F32) -> F64:
     return sum_odd(near, where(low == low, low, constant(0.0, F64)))
 
 
-def divide_unsigned(a: U32, b: U32) -> U32:
-    """a / b rounded down, any number where b = 0: the quotient's rounding error is far below 1 / b."""
-    divisor = where(b == 0, b | 1, b)
-    return convert(convert(a, F64) / convert(divisor, F64), U32)
-
-
-def divide_signed(a: S32, b: S32) -> S32:
-    """a / b rounded toward zero, modulo 2**32; any number where b = 0."""
-    size = reinterpret(divide_unsigned(magnitude(a), magnitude(b)), S32)
-    return where((a ^ b) < 0, -size, size)
-
-
-def magnitude(a: S32) -> U32:
-    """The absolute value; 2**31 for the smallest number."""
-    return reinterpret(where(a < 0, -a, a), U32)
-
-
 # exp2: 2**x = 2**e * 2**(j/32) * 2**r.
 
 

@@ -131,6 +131,11 @@ def square_root(a: T) -> T:
     return cast(Any, np.sqrt(np.asarray(a)))
 
 
+def unsigned_quotient(a: T, b: T) -> T:
+    """a / b rounded down, of unsigned integers; b is not 0."""
+    return _np.floor_divide(a, b)
+
+
 def product_error(a: F64, b: F64, product: F64) -> F64:
     """a * b - product, exact, where product is a * b rounded; for values whose products are far from the limits."""
     x, y, p = np.asarray(a), np.asarray(b), np.asarray(product)
@@ -156,6 +161,25 @@ def any_lane(a: Mask) -> bool:
 def mul_high(a: Lanes, b: Lanes, wide: type[Lanes]) -> U32:
     """The upper half of the double-width product."""
     return convert((convert(a, wide) * convert(b, wide)) >> 32, U32)
+
+
+def mul_high_u64(a: U64, b: U64) -> U64:
+    """The upper 64 bits of the 128-bit product, from four products of halves."""
+    low, cross = a & 0xFFFFFFFF, b & 0xFFFFFFFF
+    first = (a >> 32) * cross + ((low * cross) >> 32)
+    second = low * (b >> 32) + (first & 0xFFFFFFFF)
+    return (a >> 32) * (b >> 32) + (first >> 32) + (second >> 32)
+
+
+def mul_high_i64(a: S64, b: S64) -> U64:
+    """The upper 64 bits of the signed 128-bit product: a negative factor counts 2**64 less than its bits say."""
+    high = mul_high_u64(reinterpret(a, U64), reinterpret(b, U64))
+    return high - reinterpret(where(a < 0, b, b & 0), U64) - reinterpret(where(b < 0, a, a & 0), U64)
+
+
+def saturate_i32(a: S64) -> S32:
+    """a, or the nearest number of 32 bits."""
+    return convert(where(a < -(1 << 31), a & 0 | -(1 << 31), where(a > 0x7FFFFFFF, a & 0 | 0x7FFFFFFF, a)), S32)
 
 
 def bit_field_mask(position: U32, length: U32) -> U32:

@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import numpy as np
@@ -41,6 +42,8 @@ class Suffix:
     place: Field
     texts: Mapping[int, str] = field(hash=False)
     hint: bool = False
+    zero: str = ""
+    """A text that value 0 may have in source."""
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -84,7 +87,7 @@ SUFFIXES = {
         Suffix("ftz", operands.FLUSH, {1: ".ftz"}),
         Suffix("sat", operands.SATURATE, {1: ".sat"}),
         Suffix("sign", Field(36, 36), {1: ".sign"}),
-        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True),
+        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True, zero=".kp0"),
         Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
         Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
         Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
@@ -182,6 +185,11 @@ class Form:
     room: tuple[bool, ...]
     """Which suffixes this layout has a bit for (an immediate leaves none for .sat and .ftz)."""
 
+    @property
+    def name(self) -> str:
+        """What no other form is called: the instruction's pattern, and whether the layout is the immediate one."""
+        return f"{self.instruction.pattern}{' (immediate)' if self.immediate else ''}"
+
     def encode(self, values: tuple[Value, ...], suffixes: tuple[int, ...]) -> int:
         """The word for parsed operands; raises OperandError with `.args[1]` the operand's index."""
         word = self.value
@@ -216,20 +224,28 @@ class Form:
         chosen = zip(self.instruction.suffixes, self.room, strict=True)
         return tuple(suffix.place.get(word) if able else 0 for suffix, able in chosen)
 
-    def mnemonic(self, suffixes: tuple[int, ...], spelling: str = "") -> str:
-        """The mnemonic, or another spelling of it, with its suffixes."""
+    def mnemonic(self, suffixes: tuple[int, ...]) -> str:
+        """The mnemonic with its suffixes."""
         chosen = zip(self.instruction.suffixes, suffixes, strict=True)
-        return (spelling or self.instruction.mnemonic) + "".join(suffix.text(value) for suffix, value in chosen)
+        return self.instruction.mnemonic + "".join(suffix.text(value) for suffix, value in chosen)
+
+    def spellings(self, suffixes: tuple[int, ...]) -> Iterator[str]:
+        """The mnemonic with its suffixes in every way it may be written, the printed one first."""
+        chosen = zip(self.instruction.suffixes, suffixes, strict=True)
+        texts = [[suffix.text(value)] if value or not suffix.zero else ["", suffix.zero] for suffix, value in chosen]
+        names = (self.instruction.mnemonic, *self.instruction.also)
+        return ("".join(parts) for parts in itertools.product(names, *texts))
 
     def choices(self) -> Iterator[tuple[int, ...]]:
         """All combinations of suffix values that this layout has room for."""
         able = zip(self.instruction.suffixes, self.room, strict=True)
         return itertools.product(*[suffix.values if room else (0,) for suffix, room in able])
 
-    def text(self, word: int) -> str:
-        """The word as assembly text."""
+    def text(self, word: int, instead: Mapping[str, str] = MappingProxyType({})) -> str:
+        """The word as assembly text; `instead` has other texts for operands by name."""
         parts = {
-            kind.name: kind.format(value) for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
+            kind.name: instead.get(kind.name) or kind.format(value)
+            for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
         }
         mnemonic = self.mnemonic(self.suffixes(word))
         _, _, rest = self.instruction.pattern.partition(" ")
@@ -297,8 +313,8 @@ class Table:
         for form in instruction.forms:
             self.by_opcode.setdefault(instruction.opcode, []).append(form)
             for chosen in form.choices():
-                for spelling in (instruction.mnemonic, *instruction.also):
-                    self.by_mnemonic.setdefault(form.mnemonic(chosen, spelling), []).append((form, chosen))
+                for spelling in form.spellings(chosen):
+                    self.by_mnemonic.setdefault(spelling, []).append((form, chosen))
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
@@ -350,11 +366,12 @@ class Table:
                 apart = set(a.instruction.architectures).isdisjoint(b.instruction.architectures)
                 if not shared and not apart:
                     raise TypeError(f"{a.instruction.pattern} and {b.instruction.pattern} overlap")
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for instruction in self.instructions:
-            if instruction.pattern in seen:
+            here = {(instruction.pattern, arch) for arch in instruction.architectures}
+            if here & seen:
                 raise TypeError(f"{instruction.pattern} stands twice in the table")
-            seen.add(instruction.pattern)
+            seen |= here
 
 
 def _suffix_error(word: int, form: Form, suffix: Suffix) -> DecodeError:
@@ -393,14 +410,15 @@ def insn(
     also: tuple[str, ...] = (),
     Item: Any = None,
     Result: Any = None,
+    operand_types: Mapping[str, Any] | None = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
 
     `ex` is one or more examples `a=1.5 b=2.25 | d=3.75`: operand values before, results after. `statics`
-    bind parameters of the body that are constants of this member of a family. `immediate=False` forbids
-    the immediate layout. `also` are other spellings of the mnemonic. Raises TypeError when the parts do not
-    fit each other.
+    bind parameters of the body that are constants of this member of a family; `Item` and `Result` fill in the type
+    variables of these names, `operand_types` others by their names. `immediate=False` forbids the immediate layout.
+    `also` are other spellings of the mnemonic. Raises TypeError when the parts do not fit each other.
     """
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -411,7 +429,8 @@ def insn(
             raise TypeError(f"{pattern}: a {tag} instruction names its source")
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
-        kinds_of, results = _annotations(body, {"Item": Item, "Result": Result})
+        chosen = {"Item": Item, "Result": Result, **(operand_types or {})}
+        kinds_of, results = _annotations(body, chosen)
         _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
@@ -460,6 +479,7 @@ def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict
 def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...], immediate: bool) -> tuple[Kind, ...]:
     places = _PLACE.findall(pattern)
     sources = [name for name, kind in places if kind.split("@")[0] in _SOURCE_KINDS]
+    matrices = [name for name, kind in places if kind.split("@")[0] == "matrix"]
     outputs = iter(kind for kind in results if isinstance(kind, LaneKind))
     made: list[Kind] = []
     for name, text in places:
@@ -470,7 +490,12 @@ def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
             made.append(operands.IndexedKind(name, written=written))
             _ = next(outputs) if written else None
         elif kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
-            made.append(operands.RegisterKind(name, kind[0], _words(next(outputs)), place, written=True))
+            output = next(outputs)
+            made.append(operands.RegisterKind(name, kind[0], _words(output), place, written=True, align=output.align))
+        elif kind == "matrix":
+            position, hint = matrices.index(name), hints[name]
+            negate = _NEGATIONS[where][position] if hint.sign else None
+            made.append(operands.MatrixKind(name, position, hint.words, hint.align, negate))
         elif kind in ("vreg", "sreg"):
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
         elif kind in ("vreg?", "sreg?"):
@@ -525,6 +550,8 @@ def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str]
 _WRITTEN = ("vreg!", "sreg!")
 """Kinds of operands that are both read and written."""
 _SOURCE_KINDS = ("vsrc", "ssrc", "vreg?", "sreg?", "imm")
+_NEGATIONS = {"": operands.NEGATE, "36": (Field(34, 34), Field(35, 35), Field(36, 36))}
+"""Where matrix operands are negated; those with a fourth register have their bits in the place of the rounding."""
 _FIELDS = {
     "d": operands.DESTINATION,
     "s0": operands.SOURCES[0],
@@ -534,6 +561,8 @@ _FIELDS = {
     "10:3": Field(10, 3),
     "13:6": Field(13, 6),
     "7:0": Field(7, 0),
+    "4:0": Field(4, 0),
+    "3:0": Field(3, 0),
     "49:46": Field(49, 46),
 }
 _OTHERS: dict[str, Callable[[str, str], Kind]] = {
@@ -542,6 +571,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "data": lambda name, where: operands.DataAddress(name),
     "vlist": lambda name, where: operands.RegisterList(name, "v"),
     "slist": lambda name, where: operands.RegisterList(name, "s"),
+    "code": lambda name, where: operands.CodeTarget(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),
     "clock": lambda name, where: operands.NamedKind(name, operands.CLOCKS, 2, operands.SOURCES[0]),
@@ -563,7 +593,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
 }
 
 
-_KINDS = ("vreg", "sreg", "ivreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
+_KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
 _READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
 """Operands that the schedule may read instead of the body, or nobody."""
 

@@ -1,6 +1,6 @@
-"""Division, roots and elementary functions.
+"""Division, roots and elementary functions in binary32.
 
-Opcodes 0x300 to 0x31f. Every float result is the true value correctly rounded, over the whole input range: in
+Opcodes 0x300 to 0x30f. Every result is the true value correctly rounded, over the whole input range: in
 nearest even, and for reciprocal, square root and quotient also in the directed roundings. The vendor's
 approximations have error bounds, which these results meet.
 """
@@ -11,8 +11,6 @@ from typing import Any
 
 from .elementary import (
     cos_odd,
-    divide_signed,
-    divide_unsigned,
     exp2_odd,
     log2_odd,
     quotient_odd,
@@ -21,9 +19,8 @@ from .elementary import (
     sqrt_odd,
     tanh_odd,
 )
-from .families import both
-from .lanes import F32, S32, U32
-from .numerics import ROUNDINGS, RTTE, constant, narrow, square_root, where
+from .lanes import F32
+from .numerics import ROUNDINGS, RTTE, constant, narrow, square_root
 from .operands import ROUNDING
 from .spec import insn
 
@@ -104,35 +101,3 @@ def v_cos_f32(a: F32) -> F32:
 def v_tanh_f32(a: F32) -> F32:
     """d = the hyperbolic tangent of a, rounded once; -0 stays."""
     return narrow(tanh_odd(a), RTTE)
-
-
-_KNOWN = ("defined", "semantics TIX")
-_BINARY = "{d:D}, {a:S}, {b:S}"
-
-
-@both("div.u32", _BINARY, scalar=0x310, vector=0x311, scalar_known=_KNOWN, vector_known=_KNOWN,
-      ex=("a=7 b=2 | d=3", "a=7 b=0 | d=0xffffffff"))
-def div_u32(a: U32, b: U32) -> U32:
-    """d = a / b rounded down; all ones where b = 0."""
-    return where(b == 0, ~(a & 0), divide_unsigned(a, b))
-
-
-@both("rem.u32", _BINARY, scalar=0x312, vector=0x313, scalar_known=_KNOWN, vector_known=_KNOWN,
-      ex=("a=7 b=2 | d=1", "a=7 b=0 | d=0xffffffff"))
-def rem_u32(a: U32, b: U32) -> U32:
-    """d = a - b * (a / b rounded down); all ones where b = 0."""
-    return where(b == 0, ~(a & 0), a - b * divide_unsigned(a, b))
-
-
-@both("div.i32", _BINARY, scalar=0x314, vector=0x315, scalar_known=_KNOWN, vector_known=_KNOWN,
-      ex=("a=-7 b=2 | d=-3", "a=7 b=0 | d=-1", "a=0x80000000 b=-1 | d=0x80000000"))
-def div_i32(a: S32, b: S32) -> S32:
-    """d = a / b rounded toward zero, modulo 2**32; all ones where b = 0."""
-    return where(b == 0, ~(a & 0), divide_signed(a, b))
-
-
-@both("rem.i32", _BINARY, scalar=0x316, vector=0x317, scalar_known=_KNOWN, vector_known=_KNOWN,
-      ex=("a=-7 b=2 | d=-1", "a=7 b=0 | d=-1", "a=0x80000000 b=-1 | d=0"))
-def rem_i32(a: S32, b: S32) -> S32:
-    """d = a - b * (a / b rounded toward zero), of a's sign; all ones where b = 0."""
-    return where(b == 0, ~(a & 0), a - b * divide_signed(a, b))

@@ -9,6 +9,7 @@ from ..emulator.hbm import GUARD, WINDOW_BITS, window_base
 from ..emulator.state import OUTSTANDING, POISON
 from ..isa import FAMILIES, ISA, operands
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
+from ..isa.callgraph import SREG_COUNTS
 from ..isa.lanes import LANES
 from ..isa.numerics import ROUNDINGS
 from ..isa.operands import CLOCKS, LANE_SPECIALS, LAST_SREG, NAMED_SCALARS, UNIFORM_SPECIALS, Field
@@ -20,7 +21,6 @@ from ..isa.program import (
     PRELOADED_SREGS,
     SCALAR_TYPES,
 )
-from ..isa.sections import SREG_COUNTS
 from ..isa.spec import SUFFIXES, TAGS, Suffix
 from .manual_entries import chapter_of, heading_of
 from .tables import table
@@ -73,8 +73,8 @@ TAG_MEANINGS = {
 }
 FUNCTION_MEANINGS = {
     "pipe_flush": "the pipeline is empty; no effect on results",
-    "vmem_wbinv": "vector memory is written back and its caches are invalid; no effect on results",
-    "smem_wbinv": "the same for scalar memory",
+    "vmem_wbinv": "all of `vldcnt` and `vstcnt` is complete, vector memory written back, its caches invalid",
+    "smem_wbinv": "the same for scalar memory: `sldcnt` and `sstcnt`",
 }
 ROUNDING_MEANINGS = {
     "rtte": "to nearest, ties to even",
@@ -309,7 +309,8 @@ def waits() -> str:
 
 Loads and stores are outstanding until `s.wait` covers them. Each counter is a queue of its own in each warp:
 `s.wait vldcnt(2)` completes the oldest loads until at most 2 remain. An operation beyond {OUTSTANDING} completes the
-oldest. Several counters may stand in one `s.wait`; the count of one that is not named is zero in the word.
+oldest. Several counters may stand in one `s.wait`, which are waited for in the order of the table; the count of one
+that is not named is zero in the word.
 
 {table(("counter", "bit of the set", "count in bits", "counts"), rows)}
 
@@ -320,7 +321,8 @@ Instead of counters, one function:
 Two timings are legal, and a correct program cannot tell them apart. `eager`: an operation completes when issued.
 `late`: it completes at the wait that covers it; until then a load's destination holds poison, {POISON:#x}, and a store
 has not changed memory. Addresses, lanes and faults are fixed at issue in both. A warp's own access to bytes of an older
-operation completes that one first. A fence completes what it names; the end of a warp completes everything."""
+operation of its own completes that one, and what is before it in its queue, first if one of the two stores. A fence
+completes what it names; the end of a warp completes everything, stores before loads."""
 
 
 def memory() -> str:
@@ -364,6 +366,7 @@ def entry_state() -> str:
         ("`sreg36`", "packed id of the thread in lane 0: x in 11:0, y in 23:12, z in 31:24"),
         ("`sreg37`", "packed extents of the block, in the same places"),
         ("`emsk`", "the lanes that exist"),
+        ("`vcc`, `scc`", "0"),
     ]
     types = [(f"`{name}`", kind.itemsize) for name, kind in SCALAR_TYPES.items()]
     return f"""## Kernel entry
