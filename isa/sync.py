@@ -49,7 +49,8 @@ for _b, _step in (("{b:number@49:46}", 0), ("{b:ssrc}", 1)):
     def s_bar_arrive(b: U32, n: U32, barrier: int) -> Stop:
         """Count the warp as come to named barrier b, which waits for n threads, and go on: a producer's half.
 
-        All live lanes of the warp must be on the path that arrives: else fault 2.
+        All live lanes of the warp must be on the path that arrives: else fault 2. The warp may use the barrier again
+        once it knows that it has opened.
         """
         return Stop.BARRIER
 
@@ -58,7 +59,10 @@ for _b, _step in (("{b:number@49:46}", 0), ("{b:ssrc}", 1)):
         @insn(f"s.bar.red.{_name} {_b}, {{m:sreg?}}", opcode=_opcode + _step, **TIX, ex="b=1 m=0xf | stop=BARRIER",
               barrier=_kind, result=_result)
         def s_bar_red(b: U32, m: U32, barrier: int, result: str) -> Stop:
-            """Wait as s.bar.sync does; then scc = {result}: each active lane of a warp brings its bit of m."""
+            """Wait as s.bar.sync does; then scc = {result}: each active lane of a warp brings its bit of m.
+
+            A warp that comes to the same barrier with s.bar.sync brings nothing.
+            """
             return Stop.BARRIER
 
         @insn(f"s.bar.red.{_name} {_b}, {{n:ssrc}}, {{m:sreg?}}", opcode=_opcode + 2 + _step, **TIX, immediate=False,
@@ -77,7 +81,7 @@ def s_warp_sync(m: U32, emsk: U32) -> Fault:
 
 @insn("s.sleep {n:ssrc}", opcode=0x041, **TIX, ex="n=100 | stop=YIELD")
 def s_sleep(n: U32) -> Stop:
-    """Let other paths and warps run first; n is a hint of nanoseconds that changes nothing. For loops that wait."""
+    """Let other paths, warps and blocks run first; n, nanoseconds, changes nothing. For loops that wait."""
     return Stop.YIELD
 
 
