@@ -104,6 +104,8 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
         return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
+    if isinstance(kind, operands.RegisterList):
+        return [(kind.field, kind.name), (kind.count, f"count of {kind.name}")]
     if isinstance(kind, MatrixKind):
         found = ((kind.field, kind.name), (kind.reuse, f".reuse {kind.name}"), (kind.negate, f"! {kind.name}"))
         return [(field, label) for field, label in found if field]
