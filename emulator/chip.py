@@ -23,6 +23,7 @@ from .hbm import Hbm, HostMemory
 from .launch import Limits, run
 from .observe import Observer
 from .plan import Mode, Plan, Schedule, memory_ranges
+from .printing import Console
 from .profiles import Profile, profile
 from .shape import Shape, dim3, occupancy, tsm_bytes
 
@@ -37,7 +38,7 @@ class Chip:
     `kind` is a name ("M890", "810E") or a Profile. `timing` is "eager" (loads and stores complete when issued) or
     "late" (when a wait covers them: finds missing waits). `poison` fills registers, TSM and new allocations with
     0x7fff7fff words; it is on under late timing unless switched off. `observers` are given every executed
-    instruction. `limits` end a launch that runs too long with a Timeout.
+    instruction. `limits` end a launch that runs too long with a Timeout. Kernels print to `console` (stdout).
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Chip:
         schedule: Schedule = Schedule(),  # noqa: B008 (frozen)
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         host_memory: HostMemory | None = None,
+        console: Console | None = None,
     ):
         self.profile = profile(kind) if isinstance(kind, str) else kind
         if timing not in ("eager", "late"):
@@ -70,6 +72,7 @@ class Chip:
         self.progress: Callable[[int, int], None] | None = None
         """Called now and then with (blocks finished, blocks) while a launch runs."""
         self.launches = 0
+        self.console = console or Console()
 
     def to_device(self, array: Any, *, name: str | None = None) -> Buffer:
         """Allocate a buffer of an array's shape and type and copy it in."""
@@ -207,7 +210,7 @@ class LoadedKernel:
         plan.start(memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
         plan.running = True
         try:
-            return run(plan, limits or chip.limits, chip.progress)
+            return run(plan, limits or chip.limits, chip.console, chip.progress)
         finally:
             plan.running = False
 

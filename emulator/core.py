@@ -9,15 +9,14 @@ from __future__ import annotations
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
 from ..isa.operands import CLOCKS, LAST_SREG, UNIFORM_SPECIALS
-from ..isa.program import CODE_BASE, TEXT_BASE
-from .paths import drop_lanes, park, reach, rotate, run_lowest, runnable, waits_elsewhere, wake_all
+from .barriers import ARRIVED, REFUSED, clear, count_in, open_all, open_if_full, reach_barrier
+from .paths import drop_lanes, park, reach, rotate, run_lowest
 from .primitives import (
     block_at,
     call,
     copy,
     launch_at,
     queue_at,
-    range_at,
     read32,
     read64,
     record_at,
@@ -28,6 +27,7 @@ from .primitives import (
 )
 from .state import (
     AT_BARRIER,
+    BARRIERS,
     BLOCK,
     COUNTER_COUNT,
     EMSK_ROW,
@@ -36,16 +36,11 @@ from .state import (
     POISON,
     QUEUE_BYTES,
     QUEUES_BYTES,
-    RANGE,
-    READ,
     READY,
     RECORD,
     ROW,
     SCALAR_ROWS,
     STOP,
-    WARP,
-    WRITE,
-    offset_of,
     scalar_row,
 )
 
@@ -54,20 +49,15 @@ DONE, QUOTA, DEADLOCK = 100, 101, 102
 GO_ON, EXPIRED, BLOCKED, FINISHED = 200, 201, 202, 203
 """What became of a warp or block."""
 
-RECORD_SIZE, BLOCK_SIZE, RANGE_SIZE = RECORD.itemsize, BLOCK.itemsize, RANGE.itemsize
+RECORD_SIZE, BLOCK_SIZE = RECORD.itemsize, BLOCK.itemsize
 QUANTUM = 4096
 """Instructions of a chip between two ticks of %globaltimer."""
-ADDRESS, HOST, SCRATCH = offset_of(WARP, "address"), offset_of(WARP, "host"), offset_of(WARP, "scratch")
 CLOCK_ROW, TIME_ROW = scalar_row(CLOCKS["%clock64"][0]), scalar_row(CLOCKS["%globaltimer"][0])
 BLKID_ROW, CUID_ROW = scalar_row(UNIFORM_SPECIALS["%blkid.x"][0]), scalar_row(UNIFORM_SPECIALS["%cuid"][0])
 STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop.FAULT), STOP + int(Stop.BREAK)
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
-ACCESS, STOP_EVENTS = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS)
-OUT_OF_RANGE, MISALIGNED, READ_DENIED, WRITE_DENIED = 11, 12, 20, 21
-TSM_OUT_OF_RANGE, TSM_MISALIGNED = 9, 10
-INVALID, CANDIDATE_MASK, BARRIER_PARAMETER, NO_CODE = 0, 1, 2, 16
-"""Published exception codes."""
+ACCESS, STOP_EVENTS, YIELD = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS), STOP + int(Stop.YIELD)
 
 
 def run(launch_address: int) -> int:
@@ -155,14 +145,23 @@ def admit(launch_address: int) -> int:
     block.x = number % launch.grid_x
     block.y = number // launch.grid_x % launch.grid_y
     block.z = number // (launch.grid_x * launch.grid_y)
-    for offset in range(0, launch.tsm_size if launch.poison else 0, 4):
-        write32(block.tsm + offset, POISON)
-    block.live, block.arrived, block.cursor, block.resumed = launch.block_warps, 0, 0, 0
+    if launch.poison:
+        fill(block.tsm, launch.tsm_size)
+        fill(block.private, launch.block_warps * LANES * launch.private_size)
+    block.live, block.waiting, block.cursor, block.resumed = launch.block_warps, 0, 0, 0
+    for barrier in range(BARRIERS):
+        clear(launch.slots + slot * BLOCK_SIZE, barrier)
     block.left, block.warp_left = launch.block_slice, launch.warp_slice
     for index in range(launch.block_warps):
         enter(launch_address, launch.slots + slot * BLOCK_SIZE, index)
     block.ready = 1
     return slot
+
+
+def fill(start: int, size: int) -> None:
+    """Put poison into memory."""
+    for offset in range(0, size, 4):
+        write32(start + offset, POISON)
 
 
 def enter(launch_address: int, block_address: int, index: int) -> None:
@@ -172,7 +171,8 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     warp = warp_at(base)
     warp.pc, warp.limit, warp.launch, warp.index = launch.start, STOP, launch_address, index
     warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
-    warp.resolve, warp.resolve_tsm = launch.resolve, launch.resolve_tsm
+    warp.private, warp.private_size = block.private + index * LANES * launch.private_size, launch.private_size
+    warp.resolve, warp.resolve_tsm, warp.resolve_private = launch.resolve, launch.resolve_tsm, launch.resolve_private
     warp.state, warp.paths, warp.spin, warp.rotated = READY, 0, 0, 0
     threads = least(launch.block_threads - LANES * index, LANES)
     lanes = (1 << threads) - 1
@@ -239,8 +239,8 @@ def run_block(launch_address: int, block_address: int) -> int:
             block.warp_left = launch.warp_slice
             if outcome == FINISHED:
                 block.live -= 1
-            if block.arrived == block.live and block.live > 0:
-                release(launch_address, block_address)
+                if block.waiting > 0:
+                    open_all(launch_address, block_address)
         else:
             launch.stop_warp = index
             return outcome
@@ -249,24 +249,13 @@ def run_block(launch_address: int, block_address: int) -> int:
 def next_warp(launch_address: int, block_address: int) -> int:
     """The first warp from the cursor on that can run, or -1."""
     launch, block = launch_at(launch_address), block_at(block_address)
-    if block.arrived == block.live:
+    if block.waiting == block.live:
         return -1
     for step in range(launch.block_warps):
         index = (block.cursor + step) % launch.block_warps
         if warp_at(block.warps + index * launch.warp_stride).state == READY:
             return index
     return -1
-
-
-def release(launch_address: int, block_address: int) -> None:
-    """All live warps have reached the barrier: they go on."""
-    launch, block = launch_at(launch_address), block_at(block_address)
-    block.arrived = 0
-    for index in range(launch.block_warps):
-        base = block.warps + index * launch.warp_stride
-        if warp_at(base).state == AT_BARRIER:
-            wake_all(base)
-            warp_at(base).state = READY
 
 
 # One warp.
@@ -298,7 +287,7 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
                 break
             pc = reached
         if reached >= STOP:
-            outcome = stopped(launch_address, base, pc, reached, clock, count)
+            outcome = stopped(launch_address, block_address, base, pc, reached, clock, count)
             if outcome == STOP_COMPILE or outcome == STOP_BREAK:
                 count -= 1
         else:
@@ -317,8 +306,6 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
             warp.spin = warp.spin + count if contended else 0
             launch.stop_pc = warp.pc
             return outcome - STOP
-        if outcome == BLOCKED:
-            block.arrived += 1
         if outcome != GO_ON:
             return outcome
         if warp.paths > 0:
@@ -339,7 +326,7 @@ def write_clock(clock: int, count: int) -> None:
     write64(clock, read64(clock) + count)
 
 
-def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, count: int) -> int:
+def stopped(launch_address: int, block_address: int, base: int, pc: int, code: int, clock: int, count: int) -> int:
     """Act on a stop code of the instruction at pc: GO_ON, BLOCKED, FINISHED, or the code for Python."""
     warp = warp_at(base)
     warp.pc = pc + RECORD_SIZE
@@ -347,25 +334,20 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
     if code == EXIT_LANES:
         if drop_lanes(base):
             return finished(launch_address, base)
-        if warp.lanes == 0:
-            warp.state = AT_BARRIER
-            return BLOCKED
-        return GO_ON
+        return GO_ON if warp.lanes != 0 else arrived(launch_address, block_address, base)
     if code == EXIT_WARP:
         warp.live = 0
         warp.paths = 0
         return finished(launch_address, base)
     if code == BARRIER:
-        if waits_elsewhere(base):
-            warp.fault, warp.fault_lanes, warp.fault_pc, warp.pc = BARRIER_PARAMETER, warp.lanes, pc, pc
-            return STOP_FAULT
-        park(base)
-        warp.path_waits[warp.paths - 1] = 1
-        if runnable(base):
-            run_lowest(base)
-            return GO_ON
-        warp.state = AT_BARRIER
-        return BLOCKED
+        outcome = reach_barrier(launch_address, block_address, base, pc)
+        if outcome == ARRIVED:
+            return arrived(launch_address, block_address, base)
+        return STOP_FAULT if outcome == REFUSED else GO_ON
+    if code == YIELD:
+        block_at(block_address).warp_left = count  # the caller takes them off
+        warp.spin = launch.spin_limit
+        return GO_ON
     if code == SPLIT:
         split(base)
         return GO_ON
@@ -383,6 +365,14 @@ def stopped(launch_address: int, base: int, pc: int, code: int, clock: int, coun
         return GO_ON
     warp.pc = pc
     return code
+
+
+def arrived(launch_address: int, block_address: int, base: int) -> int:
+    """No path of the warp can go on before its barrier opens: GO_ON if it just did."""
+    warp_at(base).state = AT_BARRIER
+    block_at(block_address).waiting += 1
+    open_if_full(launch_address, block_address, count_in(block_address, base))
+    return GO_ON if warp_at(base).state == READY else BLOCKED
 
 
 def finished(launch_address: int, base: int) -> int:
@@ -408,127 +398,6 @@ def split(base: int) -> None:
     warp.pc = stay
     park(base)
     run_lowest(base)
-
-
-def jump(base: int, record_address: int, mask: int) -> int:
-    """The record at the code address that the lanes of mask have in the warp's addresses; or STOP + FAULT."""
-    warp = warp_at(base)
-    launch = launch_at(warp.launch)
-    address, apart = read64(base + ADDRESS), 0
-    if mask == 0:
-        return record_address + RECORD_SIZE
-    if mask != 1:  # not one for the warp: one per lane
-        for lane in range(LANES - 1, -1, -1):
-            if mask >> lane & 1:
-                address = read64(base + ADDRESS + 8 * lane)
-        for lane in range(LANES):
-            if mask >> lane & 1 and read64(base + ADDRESS + 8 * lane) != address:
-                apart |= 1 << lane
-    code, record = 0, launch.start + ((address - CODE_BASE) >> 3) * RECORD_SIZE
-    if address >= TEXT_BASE and address < TEXT_BASE + 8 * launch.text_words:
-        record = launch.program + ((address - TEXT_BASE) >> 3) * RECORD_SIZE
-    elif address < CODE_BASE or address >= CODE_BASE + 8 * launch.kernel_words:
-        code = NO_CODE
-    if apart == 0 and code == 0 and address & 7 == 0:
-        return record
-    warp.fault, warp.fault_pc = CANDIDATE_MASK if apart != 0 else code, record_address
-    warp.fault_lanes = apart if apart != 0 else read32(base + EMSK_ROW)
-    return STOP_FAULT
-
-
-# Addresses: the slow path behind the bounds each record remembers.
-
-
-def resolve(base: int, record_address: int, request: int, mask: int) -> int:
-    """Look up the active lanes' HBM addresses; 0 and host pointers in the warp, or STOP + FAULT.
-
-    request is the bytes of an access, plus 0x100 for a store. Lanes that are off get a scratch pointer.
-    """
-    size, store = request & 0xFF, request >> 8
-    first = True
-    for lane in range(LANES):
-        if mask >> lane & 1 == 0:
-            write64(base + HOST + 8 * lane, base + SCRATCH)
-            continue
-        address = read64(base + ADDRESS + 8 * lane)
-        found = find_range(base, address, size)
-        code = check_access(found, address, size, store)
-        if code != 0:
-            return fault(base, record_address, code, request, mask)
-        place = range_at(found)
-        write64(base + HOST + 8 * lane, address + place.delta)
-        if first:
-            record = record_at(record_address)
-            record.lo, record.count, record.delta = place.lo, place.hi - place.lo - size + 1, place.delta
-            first = False
-    return 0
-
-
-def find_range(base: int, address: int, size: int) -> int:
-    """The RANGE that holds the whole access, or 0."""
-    launch = launch_at(warp_at(base).launch)
-    low, high = 0, launch.range_count
-    while low < high:
-        middle = (low + high) // 2
-        if range_at(launch.ranges + middle * RANGE_SIZE).hi <= address:
-            low = middle + 1
-        else:
-            high = middle
-    if low == launch.range_count:
-        return 0
-    found = launch.ranges + low * RANGE_SIZE
-    place = range_at(found)
-    return found if address >= place.lo and address <= place.hi - size else 0
-
-
-def check_access(found: int, address: int, size: int, store: int) -> int:
-    """The published exception code of one access, or 0 if it is allowed."""
-    if address & (size - 1):
-        return MISALIGNED
-    if found == 0:
-        return OUT_OF_RANGE
-    flags = range_at(found).flags
-    if store and flags & WRITE == 0:
-        return WRITE_DENIED
-    if not store and flags & READ == 0:
-        return READ_DENIED
-    return 0
-
-
-def fault(base: int, record_address: int, code: int, request: int, mask: int) -> int:
-    """Record a fault of the lanes that have this code, nothing having changed."""
-    size, store, lanes = request & 0xFF, request >> 8, 0
-    for lane in range(LANES):
-        if mask >> lane & 1:
-            address = read64(base + ADDRESS + 8 * lane)
-            if check_access(find_range(base, address, size), address, size, store) == code:
-                lanes |= 1 << lane
-    warp = warp_at(base)
-    warp.fault, warp.fault_lanes, warp.fault_pc = code, lanes, record_address
-    return STOP_FAULT
-
-
-def resolve_tsm(base: int, record_address: int, request: int, mask: int) -> int:
-    """Check the active lanes' TSM offsets; 0 and host pointers in the warp, or STOP + FAULT."""
-    size = request & 0xFF
-    warp = warp_at(base)
-    code, lanes = 0, 0
-    for lane in range(LANES):
-        if mask >> lane & 1 == 0:
-            write64(base + HOST + 8 * lane, base + SCRATCH)
-            continue
-        offset = read64(base + ADDRESS + 8 * lane)
-        bad = TSM_MISALIGNED if offset & (size - 1) else 0
-        bad = bad if offset >= 0 and offset <= warp.tsm_size - size else TSM_OUT_OF_RANGE
-        if bad != 0 and code == 0:
-            code = bad
-        if bad == code and bad != 0:
-            lanes |= 1 << lane
-        write64(base + HOST + 8 * lane, warp.tsm + offset)
-    if code != 0:
-        warp.fault, warp.fault_lanes, warp.fault_pc = code, lanes, record_address
-        return STOP_FAULT
-    return 0
 
 
 def fail(base: int, record_address: int) -> int:

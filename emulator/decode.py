@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,11 +15,13 @@ from ..isa.lanes import LANES
 from ..isa.operands import (
     CLOCKS,
     EMSK,
+    IVREG,
     LAST_SREG,
     ONE,
     ZERO,
     Address,
     CodeTarget,
+    DataAddress,
     NamedKind,
     Register,
     Target,
@@ -29,11 +32,24 @@ from ..isa.spec import Decoded, Instruction
 from .engine import Engine
 from .pieces import Piece, Spot, lay_out, spot_of
 from .recipes import COMPLETE, FAST, ISSUE, Recipe, operand_slots
-from .state import HEADER, INFO, RECORD, ROW, SCALAR_ROWS, STOP, scalar_row, vector_row
+from .state import (
+    ACQUIRE,
+    HEADER,
+    INFO,
+    RECORD,
+    RELEASE,
+    ROW,
+    SCALAR_ROWS,
+    SPACES,
+    STOP,
+    scalar_row,
+    vector_row,
+)
 
 FALLS_OFF = 16
 """Published code: the program counter left the kernel's instructions."""
 CLOCK_STOP = STOP + int(Stop.CLOCK)
+_ORDERS = {"release": RELEASE, "acquire": ACQUIRE, "acq_rel": RELEASE | ACQUIRE}
 _CLOCK_NUMBERS = {number for number, _ in CLOCKS.values()}
 
 
@@ -123,11 +139,12 @@ class Program:
 
 def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functions: Sequence[Function] = ()) -> Program:
     """Decode a kernel, and the functions if it leaves itself. Words that are no instruction fault when reached."""
-    decoded = [_decode_word(int(word), arch) for word in kernel.words]
+    size = len(ISA.instructions)
+    decoded = [_decode_word(int(word), arch, size) for word in kernel.words]
     functions = functions if any(_leaves(found) for found in decoded) else ()
     pieces = lay_out(kernel, functions)
     if functions:
-        text = [_decode_word(int(word), arch) for piece in pieces[:-1] for word in piece.function.words]
+        text = [_decode_word(int(word), arch, size) for piece in pieces[:-1] for word in piece.function.words]
         decoded = [*text, DecodeError("there is no code", FALLS_OFF), *decoded]
     records = _aligned(len(decoded) + 1)
     infos = np.zeros(len(decoded) + 1, INFO)
@@ -162,7 +179,13 @@ def _aligned(count: int) -> np.ndarray:
     return raw[start : start + count * RECORD.itemsize].view(RECORD)
 
 
-def _decode_word(word: int, arch: str) -> Decoded | DecodeError:
+@lru_cache(maxsize=1 << 14)
+def _decode_word(word: int, arch: str, size: int) -> Decoded | DecodeError:
+    """A word taken apart; remembered, for the chips of a pod and the two builds decode the same kernels.
+
+    `size` is how many instructions the table has, for it may grow.
+    """
+    del size
     try:
         return ISA.decode(word, arch)
     except DecodeError as error:
@@ -211,11 +234,15 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
             record["operand"][slots[kind.name]] = _row(value.index) if value.index else scalar_row(ZERO)
             record["operand"][slots[f"{kind.name}.base"]] = _row(value.base) if value.base else scalar_row(ZERO)
             record["value"] = offset_bytes(value.offset) | value.scale << 32
-            access = instruction.access
-            dense = bool(access and value.index and kind.index_bank == "v" and 1 << value.scale == access.size)
+            dense = _dense(instruction, kind, value)
+        elif isinstance(kind, DataAddress):
+            assert isinstance(value, int)
+            record["value"] = value
         elif isinstance(kind, Target):
             assert isinstance(value, int)
             record["value"] = _target(program, index, kind.distance(value))
+        elif value == IVREG:
+            record["value"] = program.kernel.vregs
         elif isinstance(kind, CodeTarget):
             assert isinstance(value, int)
             record["value"] = program.record_at(CODE_BASE + kind.distance(value)) or 0
@@ -230,9 +257,11 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
             record["operand"][slots[kind.name]] = constant(value) if words == 1 else pair(value)
         else:
             record["value"] = _counters(value)
-    completes = next((b.static for b in instruction.bindings if b.name == "completes"), None)
-    if completes is not None:
-        record["value"] = completes << 46
+    for binding in instruction.bindings:
+        if binding.name == "completes":
+            record["value"] = binding.static << 46
+        elif binding.name == "barrier":
+            record["value"] = binding.static
     if any(isinstance(kind, NamedKind) for kind in instruction.kinds) and any(
         isinstance(value, Register) and value.number in _CLOCK_NUMBERS for value in found.values
     ):
@@ -242,16 +271,27 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
     recipe = program.recipes[index] = _recipe(found, build, dense)
     program.sharing.setdefault(recipe, []).append(index)
     if instruction.access and build != FAST:
-        program.infos[index] = _info(instruction, slots)
+        program.infos[index] = _info(found, slots)
 
 
-def _info(instruction: Instruction, slots: dict[str, int]) -> tuple[int, ...]:
+def _dense(instruction: Instruction, kind: AddressKind, address: Address) -> bool:
+    """Whether lanes with consecutive indices access consecutive bytes."""
+    access = instruction.access
+    if access is None or access.atomic or access.space == "private":
+        return False
+    return address.index is not None and kind.index_bank == "v" and 1 << address.scale == access.size
+
+
+def _info(found: Decoded, slots: dict[str, int]) -> tuple[int, ...]:
     """The INFO of a memory instruction; its complete handler is filled in with the record's."""
+    instruction = found.form.instruction
     access = instruction.access
     assert access is not None
-    data = next(kind for kind in instruction.kinds if not isinstance(kind, AddressKind))
-    counter, words = list(COUNTERS).index(access.counter), getattr(data, "words", 1)
-    return 0, counter, access.size, access.store, access.space == "tsm", instruction.lanes == 1, slots[data.name], words
+    loaded = next((kind for kind in instruction.kinds if kind.role == "destination"), None)
+    row, words = (slots[loaded.name], getattr(loaded, "words", 1)) if loaded else (0, 0)
+    counter, space = list(COUNTERS).index(access.counter), SPACES[access.space]
+    scalar, order = instruction.lanes == 1, _ORDERS.get(found.order, 0)
+    return 0, counter, access.size, access.store, space, scalar, row, words, order
 
 
 def _fresh_pair(constants: dict[int, int], low: int, high: int, vregs: int) -> int:
@@ -301,7 +341,7 @@ def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
         build if instruction.access or instruction.results == (Stop,) else FAST,
         tuple(name for name, value in named if value.negate),
         tuple(name for name, value in named if value.absolute),
-        tuple(suffix.name for suffix, on in chosen if on and suffix.name != "kp1"),
+        tuple(suffix.name for suffix, on in chosen if on and not suffix.hint),
         tuple(
             name for name, value in named if roles[name] == "destination" and value.number == EMSK and value.bank == "s"
         ),

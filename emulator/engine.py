@@ -8,7 +8,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-from . import core, observed
+from . import core, jumps, observed, resolve
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
@@ -45,17 +45,22 @@ class Engine:
     @cached_property
     def resolve(self) -> int:
         """Address of the slow path of HBM addresses."""
-        return self.address(core.resolve)
+        return self.address(resolve.resolve)
 
     @cached_property
     def resolve_tsm(self) -> int:
         """Address of the slow path of TSM offsets."""
-        return self.address(core.resolve_tsm)
+        return self.address(resolve.resolve_tsm)
+
+    @cached_property
+    def resolve_private(self) -> int:
+        """Address of the slow path of offsets in private memory."""
+        return self.address(resolve.resolve_private)
 
     @cached_property
     def jump(self) -> int:
         """Address of the way from a code address to its record."""
-        return self.address(core.jump)
+        return self.address(jumps.jump)
 
     @cached_property
     def not_compiled(self) -> int:

@@ -60,7 +60,8 @@ CODES: dict[int, str] = dict(
 
 TRAP = 256
 """Code of s.trap: `defined`, outside the published ones."""
-DEFINED_CODES = {TRAP: "trap"}
+ASSERTION, BREAKPOINT = 257, 258
+DEFINED_CODES = {TRAP: "trap", ASSERTION: "assertion failed", BREAKPOINT: "breakpoint"}
 XIDS: dict[int, str] = {
     1157: "ICN unreachable (icn_unreach_err)",
     3712: "ICN atomic: invalid PA (err_icn_atomic_invpa)",

@@ -10,18 +10,21 @@ from numba.core import cgutils, types
 
 from ..isa import numerics
 from ..isa.addresses import AddressKind
-from ..isa.effects import Emsk, Jump, Next, Split, Stop
-from ..isa.lanes import F32, LANES, LaneKind, Mask
-from ..isa.operands import CodeTarget, RegisterKind, Target
+from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
+from ..isa.formats import Format
+from ..isa.lanes import LANES, LaneKind, Mask
+from ..isa.operands import INDEX_REGISTER, CodeTarget, IndexedKind, RegisterKind, Target
 from ..isa.spec import Access, Binding
 from .compiler import Unit, type_of_static
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
-from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of
+from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
 ROW_TYPE = ir.VectorType(I32, LANES)
 LANE_BITS = ir.VectorType(I1, LANES)
 WIDE = ir.VectorType(I64, LANES)
+INVALID_VREG = 5
+"""Published exception code."""
 
 
 def compile_handler(key: str, recipe: Recipe) -> bytes:
@@ -46,6 +49,7 @@ class _Glue:
         self.warp, self.record = self.unit.entry.args
         self.slots = operand_slots(self.instruction)
         self.lanes = self.instruction.lanes
+        self.indexed = {self.slots[kind.name] for kind in self.instruction.kinds if isinstance(kind, IndexedKind)}
 
     def compile(self) -> bytes:
         if self.recipe.build == ISSUE and self.instruction.access:
@@ -67,8 +71,13 @@ class _Glue:
 
     def row(self, slot: int, word: int, pointee: ir.Type) -> Value:
         """A pointer to the row that an operand slot names, `word` rows further."""
-        place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
-        offset = self.builder.zext(self.builder.load(place, align=4), I64)
+        if slot in self.indexed:
+            number = self.builder.load(self.pointer(self.warp, scalar_row(INDEX_REGISTER), I32), align=4)
+            offset = self.builder.mul(self.builder.zext(number, I64), ir.Constant(I64, ROW))
+            offset = self.builder.add(offset, ir.Constant(I64, vector_row(0)))
+        else:
+            place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
+            offset = self.builder.zext(self.builder.load(place, align=4), I64)
         return self.pointer(self.warp, self.builder.add(offset, ir.Constant(I64, ROW * word)), pointee)
 
     def emsk(self) -> Value:
@@ -102,11 +111,15 @@ class _Glue:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
             return LaneVector("bool", LANES), self.builder.bitcast(bits, LANE_BITS)
         words = self.words(self.slots[kind.name], hint.words, lanes)
+        if kind.name in self.recipe.negate and hint.sign:
+            sign = ir.Constant(words[0].type, [hint.sign] * lanes)
+            words = [self.builder.xor(word, sign) for word in words]
         if hint.words > 1 and hint.dtype.itemsize == 4:
             return types.UniTuple(LaneVector("uint32", lanes), hint.words), cgutils.pack_array(self.builder, words)
-        ty = LaneVector(hint.dtype, lanes)
+        ty = LaneVector(hint.dtype, lanes * hint.per_word)
         value = self.pair(words) if hint.words == 2 else words[0]
-        value = self.modified(kind.name, value) if hint is F32 else value
+        if hint.format is not None:
+            value = self.modified(kind.name, hint, self.builder.bitcast(value, ty.bits.llvm))
         return ty, self.builder.bitcast(value, ty.llvm)
 
     def pair(self, words: list[Value]) -> Value:
@@ -115,17 +128,25 @@ class _Glue:
         low, high = (self.builder.zext(word, wide) for word in words)
         return self.builder.or_(low, self.builder.shl(high, ir.Constant(wide, [32] * wide.count)))
 
-    def modified(self, name: str, bits: Value) -> Value:
+    def modified(self, name: str, kind: LaneKind, bits: Value) -> Value:
         """|x| and !x on a float source's bits, then flushing."""
-        builder, count = self.builder, bits.type.count
+        builder, float_format, vector = self.builder, kind.format, bits.type
+        assert float_format is not None
         if name in self.recipe.absolute:
-            bits = builder.and_(bits, ir.Constant(bits.type, [0x7FFFFFFF] * count))
+            bits = builder.and_(bits, ir.Constant(vector, [~float_format.sign] * vector.count))
         if name in self.recipe.negate:
-            bits = builder.xor(bits, ir.Constant(bits.type, [0x80000000] * count))
-        if "ftz" not in self.recipe.suffixes:
-            return bits
-        ty = LaneVector("float32", count)
-        return self.unit.call(numerics.flush, [ty], [builder.bitcast(bits, ty.llvm)])[1]
+            bits = builder.xor(bits, ir.Constant(vector, [float_format.sign] * vector.count))
+        return self.with_format(numerics.flush, bits, float_format) if "ftz" in self.suffixes_of(kind) else bits
+
+    def suffixes_of(self, kind: LaneKind) -> list[str]:
+        """The word's suffixes that change floats of a kind, in the order in which they do."""
+        return [name for name in numerics.RESULT_SUFFIXES if name in self.recipe.suffixes and kind.takes(name)]
+
+    def with_format(self, function: Any, bits: Value, float_format: Format) -> Value:
+        """Call `function(bits, format)` of the vocabulary on unsigned elements."""
+        ty = LaneVector(f"uint{bits.type.element.width}", bits.type.count)
+        static = type_of_static(float_format)
+        return self.unit.call(function, [ty, static], [bits, ir.Constant(I8.as_pointer(), None)])[1]
 
     def implicit(self, name: str) -> tuple[types.Type, Value]:
         """The type and value of an implicit register."""
@@ -142,10 +163,18 @@ class _Glue:
 
     # The body.
 
+    def check_index(self) -> None:
+        """Return with a fault if x0 names a register that the kernel has not got."""
+        number = self.builder.load(self.pointer(self.warp, scalar_row(INDEX_REGISTER), I32), align=4)
+        count = self.builder.load(self.field(RECORD, "value", I64), align=8)
+        missing = self.builder.icmp_unsigned(">=", self.builder.zext(number, I64), count)
+        self.fault(self.builder.select(missing, self.emsk(), ir.Constant(I32, 0)), INVALID_VREG, missing)
+
     def _run(self) -> None:
-        statics = {binding.name: binding.static for binding in self.instruction.bindings}
-        if self.instruction.results == (Stop,):
-            code = self.instruction.body(*statics.values())
+        if self.indexed:
+            self.check_index()
+        if self.instruction.results == (Stop,):  # the schedule reads its operands
+            code = self.instruction.body(*[binding.static for binding in self.instruction.bindings])
             if code is Stop.WAIT and self.recipe.build == FAST:  # every operation is complete already
                 self.builder.ret(self.following())
                 return
@@ -173,13 +202,19 @@ class _Glue:
         several = len(results) > 1
         types_: list[Any] = list(ty) if several else [ty]
         values = cgutils.unpack_tuple(self.builder, value, len(results)) if several else [value]
+        for kind, part in zip(results, values, strict=True):
+            if kind is Fault:
+                lanes = self.builder.extract_element(part, ir.Constant(I32, 0))
+                wrong = self.builder.icmp_unsigned("!=", lanes, ir.Constant(I32, 0))
+                self.fault(lanes, self.instruction.fault, wrong)
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
+        mask = self.emsk()  # as it was: emsk may be the first of two destinations
         go_on: Value | None = None
         if Jump in results:  # first of all, for it may fault
             go_on = self.jump(values[results.index(Jump)])
         for kind, part_type, part in zip(results, types_, values, strict=True):
             if isinstance(kind, LaneKind):
-                self.write(next(destinations), kind, part_type, part)
+                self.write(next(destinations), kind, part_type, part, mask)
             elif kind is Emsk:
                 self.write_scalar(ir.Constant(I64, EMSK_ROW), self.builder.extract_element(part, ir.Constant(I32, 0)))
             elif kind is Next:
@@ -187,6 +222,15 @@ class _Glue:
             elif kind is Split:
                 go_on = self.split(self.builder.extract_element(part, ir.Constant(I32, 0)))
         self.builder.ret(self.following() if go_on is None else go_on)
+
+    def fault(self, lanes: Value, code: int, wrong: Value) -> None:
+        """Return from the handler with a fault of these lanes if something is wrong."""
+        builder = self.builder
+        with builder.if_then(wrong, likely=False):
+            values = {"fault": ir.Constant(I64, code), "fault_pc": self.record}
+            for name, value in {**values, "fault_lanes": builder.zext(lanes, I64)}.items():
+                builder.store(value, self.field(WARP, name, I64), align=8)
+            builder.ret(ir.Constant(I64, STOP + int(Stop.FAULT)))
 
     def split(self, wanted: Value) -> Value:
         """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""
@@ -217,42 +261,50 @@ class _Glue:
 
     # Results out.
 
-    def write(self, operand: Any, kind: LaneKind, ty: Any, value: Value) -> None:
-        """Write a result to its destination operand."""
+    def write(self, operand: Any, kind: LaneKind, ty: Any, value: Value, mask: Value) -> None:
+        """Write a result to its destination operand, in the lanes of `mask`."""
         builder, slot = self.builder, self.slots[operand.name]
-        assert isinstance(operand, RegisterKind)
+        assert isinstance(operand, RegisterKind | IndexedKind)
         parts = cgutils.unpack_tuple(builder, value, len(ty)) if isinstance(ty, types.BaseTuple) else [value]
-        for word, row in enumerate(self.rows(kind, parts)):
+        for word, row in enumerate(self.rows(kind, ty, parts)):
             if operand.bank == "v":
-                self.write_vector(slot, word, row)
+                self.write_vector(slot, word, row, mask)
             else:
                 place = builder.sub(builder.ptrtoint(self.row(slot, word, I8), I64), self.warp)
-                bits = self.scalar_bits(kind, row)
+                bits = self.scalar_bits(kind, row, mask)
                 if operand.name in self.recipe.emsk_written:
                     bits = builder.and_(bits, builder.load(self.field(WARP, "lanes", I32), align=4))
                 self.write_scalar(place, bits)
 
-    def rows(self, kind: LaneKind, parts: list[Value]) -> list[Value]:
+    def rows(self, kind: LaneKind, ty: Any, parts: list[Value]) -> list[Value]:
         """A result as rows of 32-bit words: NaNs canonical, pairs split."""
         builder, value = self.builder, parts[0]
         if len(parts) > 1 or kind is Mask:
             return parts
-        count = value.type.count
+        count = value.type.count // kind.per_word
         row = ir.VectorType(I32, count)
         if kind.dtype.itemsize == 8:
             bits = builder.bitcast(value, ir.VectorType(I64, count))
             high = builder.lshr(bits, ir.Constant(bits.type, [32] * count))
             return [builder.trunc(bits, row), builder.trunc(high, row)]
-        if kind is not F32:
-            return [builder.bitcast(value, row)]
-        for suffix, function in (("ftz", numerics.flush), ("sat", numerics.saturate)):
-            if suffix in self.recipe.suffixes:
-                _, value = self.unit.call(function, [LaneVector("float32", count)], [value])
-        bits = builder.bitcast(value, row)
-        nan = builder.fcmp_unordered("uno", value, value)
-        return [builder.select(nan, ir.Constant(row, [kind.canonical_nan] * count), bits)]
+        if kind.format is not None:
+            value = self.finished(kind, kind.format, builder.bitcast(value, ty.bits.llvm))
+        return [builder.bitcast(value, row)]
 
-    def write_vector(self, slot: int, word: int, row: Value) -> None:
+    def finished(self, kind: LaneKind, float_format: Format, bits: Value) -> Value:
+        """A float result's bits after the word's suffixes, NaNs canonical as `numerics.canonical` says."""
+        builder, vector = self.builder, bits.type
+        for name in self.suffixes_of(kind):
+            bits = self.with_format(numerics.RESULT_SUFFIXES[name], bits, float_format)
+
+        def every(number: int) -> Any:
+            return ir.Constant(vector, [number] * vector.count)
+
+        magnitude = builder.and_(bits, every(float_format.sign - 1))
+        nan = builder.icmp_unsigned(">", magnitude, every(float_format.top))
+        return builder.select(nan, every(float_format.nan), bits)
+
+    def write_vector(self, slot: int, word: int, row: Value, mask: Value) -> None:
         """Write a row to the active lanes."""
         builder = self.builder
         row = row if row.type.count == LANES else spread(builder, row, LANES)
@@ -260,7 +312,6 @@ class _Glue:
         if self.instruction.all_lanes:
             builder.store(row, place, align=64)
             return
-        mask = self.emsk()
         everything = builder.icmp_unsigned("==", mask, ir.Constant(I32, 0xFFFFFFFF))
         with builder.if_else(everything, likely=True) as (whole, some):
             with whole:
@@ -269,11 +320,11 @@ class _Glue:
                 old = builder.load(place, align=64)
                 builder.store(builder.select(builder.bitcast(mask, LANE_BITS), row, old), place, align=64)
 
-    def scalar_bits(self, kind: LaneKind, row: Value) -> Value:
+    def scalar_bits(self, kind: LaneKind, row: Value, mask: Value) -> Value:
         """A result as the one word of a scalar register; a mask of lanes only has bits of active lanes."""
         builder = self.builder
         if kind is Mask and row.type.count == LANES:
-            return builder.and_(builder.bitcast(row, I32), self.emsk())
+            return builder.and_(builder.bitcast(row, I32), mask)
         first = builder.extract_element(row, ir.Constant(I32, 0))
         return builder.sext(first, I32) if kind is Mask else first
 
@@ -298,7 +349,8 @@ class _Glue:
     def assemble(self, dense: Value, first: Value, hosts: Value) -> Value:
         """A Place value."""
         value = ir.Constant(place_type(hosts.type.count), ir.Undefined)
-        for index, part in enumerate((dense, first, hosts)):
+        mask = self.emsk() if hosts.type.count == LANES else ir.Constant(I32, 1)
+        for index, part in enumerate((dense, first, hosts, mask)):
             value = self.builder.insert_value(value, part, index)
         return value
 
@@ -315,6 +367,10 @@ class _Glue:
             size = builder.load(self.field(WARP, "tsm_size", I64), align=8)
             count = builder.sub(size, ir.Constant(I64, access.size - 1))
             return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "tsm", I64), align=8)
+        if access.space == "private":
+            size = builder.load(self.field(WARP, "private_size", I64), align=8)
+            count = builder.sub(size, ir.Constant(I64, access.size - 1))
+            return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "private", I64), align=8)
         fields = [builder.load(self.field(RECORD, name, I64), align=8) for name in ("lo", "count", "delta")]
         return fields[0], fields[1], fields[2]
 
@@ -393,7 +449,12 @@ class _Glue:
             off = builder.not_(builder.bitcast(mask, LANE_BITS))
             good = builder.or_(self.inside(addresses, lo, count, access), off)
             scratch = splat(builder, builder.add(self.warp, ir.Constant(I64, offset_of(WARP, "scratch"))), LANES)
-            builder.store(builder.select(off, scratch, builder.add(addresses, splat(builder, delta, LANES))), hosts)
+            deltas = splat(builder, delta, LANES)
+            if access.space == "private":  # each lane's own, one behind the other
+                size = builder.load(self.field(WARP, "private_size", I64), align=8)
+                steps = builder.mul(splat(builder, size, LANES), ir.Constant(WIDE, list(range(LANES))))
+                deltas = builder.add(deltas, steps)
+            builder.store(builder.select(off, scratch, builder.add(addresses, deltas)), hosts)
             all_good = builder.icmp_unsigned("==", builder.bitcast(good, I32), ir.Constant(I32, 0xFFFFFFFF))
             with builder.if_then(builder.not_(all_good), likely=False):
                 builder.store(addresses, self.field(WARP, "address", WIDE), align=8)
@@ -426,7 +487,7 @@ class _Glue:
     def resolve(self, access: Access, mask: Value) -> None:
         """Have the core look the addresses up; return from the handler if it says so."""
         builder = self.builder
-        name = "resolve_tsm" if access.space == "tsm" else "resolve"
+        name = {"global": "resolve", "tsm": "resolve_tsm", "private": "resolve_private"}[access.space]
         function = ir.FunctionType(I64, [I64, I64, I64, I64])
         callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
         request = ir.Constant(I64, access.size | (0x100 if access.store else 0))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from ..isa.effects import Stop
-from . import core, report
+from . import core, printing, report
 from .faults import Deadlock, Timeout
 from .livelock import STEP, Watch
 from .plan import Plan
@@ -37,8 +37,18 @@ def check_host() -> None:
         )
 
 
-def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None = None) -> int:
+def run(
+    plan: Plan, limits: Limits, console: printing.Console, progress: Callable[[int, int], None] | None = None
+) -> int:
     """Run a started plan to its end: instructions executed. Raises Fault, Timeout, Deadlock."""
+    console.start()
+    try:
+        return _run(plan, limits, console, progress)
+    finally:
+        console.finish()
+
+
+def _run(plan: Plan, limits: Limits, console: printing.Console, progress: Callable[[int, int], None] | None) -> int:
     check_host()
     started = time.monotonic()
     launch, step, watch = plan.launch, 1 << 20, Watch(plan)
@@ -59,7 +69,7 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
         if reason == core.DEADLOCK:
             raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
         if reason != core.QUOTA:
-            _stopped(plan, reason)
+            _stopped(plan, reason, console)
             continue
         if limits.seconds is not None and now - started > limits.seconds:
             _give_up(plan, "seconds", limits.seconds)
@@ -79,7 +89,7 @@ def run(plan: Plan, limits: Limits, progress: Callable[[int, int], None] | None 
             step = max(step // 2, 1 << 12)
 
 
-def _stopped(plan: Plan, reason: int) -> None:
+def _stopped(plan: Plan, reason: int, console: printing.Console) -> None:
     """Do what the core needs Python for; raise what ends the launch."""
     launch = plan.launch
     pc = int(launch["stop_pc"][0])
@@ -90,6 +100,10 @@ def _stopped(plan: Plan, reason: int) -> None:
         program.fill(plan.engine, program.recipes[program.index_of(pc)], compile=True)
         return
     slot, index = int(launch["stop_slot"][0]), int(launch["stop_warp"][0])
+    if reason == Stop.PRINT:
+        printing.print_from(plan, slot, index, plan.program.index_of(pc), console)
+        plan.warp(slot, index)["pc"] += plan.program.records.itemsize
+        return
     if reason in (Stop.FAULT, Stop.TRAP):
         raise report.fault(plan, slot, index, trap=reason == Stop.TRAP)
     raise AssertionError(f"the core stopped for {reason}")

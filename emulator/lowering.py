@@ -11,15 +11,17 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.imputils import lower_cast, lower_constant
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.core.imputils import lower_cast, lower_constant, lower_getattr_generic
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable, typeof_impl
 
 from ..isa import numerics, reference
+from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind
 from ..isa.widths import Width
 from . import primitives
@@ -30,10 +32,12 @@ Builder: TypeAlias = Any
 """An llvmlite value and an IR builder: llvmlite has no types, and those inferred from its source are wrong."""
 _infer_global: Any = infer_global  # its inferred result, None or a decorator, fits neither use
 
-I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 ELEMENTS: dict[str, ir.Type] = {
     "bool": I1,
     "uint8": I8,
+    "int16": I16,
+    "uint16": I16,
     "int32": I32,
     "uint32": I32,
     "int64": I64,
@@ -58,6 +62,11 @@ class LaneVector(types.Type):
     def like(self, dtype: Any) -> LaneVector:
         """As many lanes of another element."""
         return LaneVector(dtype, self.lanes)
+
+    @property
+    def bits(self) -> LaneVector:
+        """As many lanes of unsigned integers of the same width."""
+        return self.like(f"u{self.dtype.itemsize}")
 
 
 class Constant(types.Type):
@@ -94,18 +103,34 @@ class _PlaceModel(models.PrimitiveModel):
 
 
 def place_type(lanes: int) -> ir.Type:
-    """{dense, first host address, host address per lane}."""
-    return ir.LiteralStructType([I1, I64, ir.VectorType(I64, lanes)])
+    """{dense, first host address, host address per lane, active lanes}."""
+    return ir.LiteralStructType([I1, I64, ir.VectorType(I64, lanes), I32])
 
 
 @typeof_impl.register(LaneKind)
-def _typeof_kind(value: LaneKind, c: Any) -> Constant:
+@typeof_impl.register(Format)
+def _typeof_constant(value: LaneKind | Format, c: Any) -> Constant:
     return Constant(value)
 
 
 @lower_constant(Constant)
 def _constant(context: Any, builder: Any, ty: Any, value: Any) -> Any:
     return context.get_dummy_value()
+
+
+@infer_getattr
+class _ConstantAttribute(AttributeTemplate):
+    """An attribute of a constant is a number known while compiling."""
+
+    key = Constant
+
+    def generic_resolve(self, typ: Constant, attr: str) -> Any:
+        return types.int64 if isinstance(getattr(typ.value, attr, None), int) else None
+
+
+@lower_getattr_generic(Constant)
+def _constant_attribute(context: Any, builder: Any, ty: Any, value: Any, attr: str) -> Any:
+    return ir.Constant(I64, getattr(ty.value, attr))
 
 
 def splat(builder: Builder, scalar: Value, lanes: int) -> Value:
@@ -288,7 +313,11 @@ def _convert(builder: Any, sig: Any, a: Any, kind: Any) -> Any:
     return (builder.sext if source.dtype.kind == "i" else builder.zext)(a, target.llvm)
 
 
-@primitive(numerics.reinterpret, lambda a, kind: a.like(kind.value.dtype))
+def _reinterpret_type(a: Any, kind: Any) -> Any:
+    return LaneVector(kind.value.dtype, a.lanes * a.dtype.itemsize // kind.value.dtype.itemsize)
+
+
+@primitive(numerics.reinterpret, _reinterpret_type)
 def _reinterpret(builder: Any, sig: Any, a: Any, kind: Any) -> Any:
     return builder.bitcast(a, sig.return_type.llvm)
 
@@ -307,6 +336,56 @@ def _mask_bits(builder: Any, sig: Any, a: Any) -> Any:
 def _broadcast(builder: Any, sig: Any, a: Any, lane: Any) -> Any:
     number = builder.and_(builder.extract_element(lane, ir.Constant(I32, 0)), ir.Constant(I32, LANES - 1))
     return splat(builder, builder.extract_element(a, number), 1)
+
+
+PERMUTES = bool(llvm.get_host_cpu_features().get("avx512f"))
+"""Whether the host picks 16 words out of 32 in one instruction (AVX-512's vpermi2d)."""
+
+
+@primitive(numerics.permute, lambda a, lanes: LaneVector(a.dtype, LANES))
+def _permute(builder: Any, sig: Any, a: Any, lanes: Any) -> Any:
+    a = widen(builder, a, sig.args[0], sig.return_type)
+    lanes = builder.and_(lanes, ir.Constant(lanes.type, [LANES - 1] * LANES))
+    return (_pick_in_registers if PERMUTES and a.type.element == I32 else _pick_from_memory)(builder, a, lanes)
+
+
+def _pick_in_registers(builder: Builder, a: Value, lanes: Value) -> Value:
+    half = ir.VectorType(I32, LANES // 2)
+    callee = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(half, [half] * 3), "llvm.x86.avx512.vpermi2var.d.512"
+    )
+    low, high = _lanes_from(builder, a, 0), _lanes_from(builder, a, LANES // 2)
+    picked = [builder.call(callee, [low, _lanes_from(builder, lanes, first), high]) for first in (0, LANES // 2)]
+    return builder.shuffle_vector(*picked, ir.Constant(ir.VectorType(I32, LANES), list(range(LANES))))
+
+
+def _pick_from_memory(builder: Builder, a: Value, lanes: Value) -> Value:
+    values = builder.bitcast(cgutils.alloca_once_value(builder, a), a.type.element.as_pointer())
+    result = ir.Constant(a.type, ir.Undefined)
+    for lane in range(LANES):
+        place = builder.gep(values, [builder.extract_element(lanes, ir.Constant(I32, lane))])
+        result = builder.insert_element(result, builder.load(place), ir.Constant(I32, lane))
+    return result
+
+
+@primitive(numerics.mask_of, lambda bits: LaneVector("bool", LANES))
+def _mask_of(builder: Any, sig: Any, bits: Any) -> Any:
+    return builder.bitcast(builder.bitcast(bits, I32), ir.VectorType(I1, LANES))
+
+
+def _lanes_from(builder: Builder, a: Value, first: int) -> Value:
+    """Half as many lanes, from `first` on."""
+    count = a.type.count // 2
+    places = ir.Constant(ir.VectorType(I32, count), list(range(first, first + count)))
+    return builder.shuffle_vector(a, ir.Constant(a.type, ir.Undefined), places)
+
+
+def _half(upper: bool) -> Callable[..., Any]:
+    return lambda builder, sig, a: _lanes_from(builder, a, a.type.count // 2 if upper else 0)
+
+
+primitive(numerics.lower_half, lambda a: LaneVector(a.dtype, a.lanes // 2))(_half(upper=False))
+primitive(numerics.upper_half, lambda a: LaneVector(a.dtype, a.lanes // 2))(_half(upper=True))
 
 
 @primitive(numerics.trailing_zeros, lambda a: a)
@@ -470,6 +549,71 @@ def _interleave(builder: Builder, rows: list[Value]) -> Value:
             for a, b in pairs
         ]
     return rows[0]
+
+
+def _one_by_one(
+    builder: Builder, at: Value, element: ir.Type, operands: list[Value], new: Callable[..., Value]
+) -> Value:
+    """Read and replace what the active lanes point to, one lane after the other; what they held."""
+    pointers, mask = builder.extract_value(at, 2), builder.extract_value(at, 3)
+    lanes = pointers.type.count
+    held = cgutils.alloca_once_value(builder, ir.Constant(ir.VectorType(element, lanes), None))
+    columns = [cgutils.alloca_once_value(builder, operand) for operand in [pointers, *operands]]
+    left = cgutils.alloca_once_value(builder, mask)
+
+    def item(column: Value, lane: Value) -> Value:
+        first = builder.bitcast(column, column.type.pointee.element.as_pointer())
+        return builder.gep(first, [lane])
+
+    condition, body, done = (builder.append_basic_block(name) for name in ("lanes", "lane", "done"))
+    builder.branch(condition)
+    builder.position_at_end(condition)
+    builder.cbranch(builder.icmp_unsigned("!=", builder.load(left), ir.Constant(I32, 0)), body, done)
+    builder.position_at_end(body)
+    lane = builder.cttz(builder.load(left), ir.Constant(I1, 1))
+    builder.store(builder.and_(builder.load(left), builder.sub(builder.load(left), ir.Constant(I32, 1))), left)
+    place = _pointer(builder, builder.load(item(columns[0], lane)), element)
+    old = builder.load(place)
+    builder.store(old, item(held, lane))
+    builder.store(new(old, *[builder.load(item(column, lane)) for column in columns[1:]]), place)
+    builder.branch(condition)
+    builder.position_at_end(done)
+    return builder.load(held)
+
+
+@type_callable(reference.atomic)
+def _type_atomic(context: Any) -> Any:
+    def typer(at: Any, item: Any, update: Any, a: Any) -> Any:
+        one = LaneVector(item.value.dtype, 1)
+        update.get_call_type(context, (one, one), {})  # compiles the update for one lane
+        return LaneVector(item.value.dtype, at.lanes)
+
+    return typer
+
+
+PRIMITIVES.add(reference.atomic)
+
+
+@lower_builtin(reference.atomic, types.Any, types.Any, types.Any, types.Any)
+def _atomic(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    at, _, _, a = args
+    one = LaneVector(sig.return_type.dtype, 1)
+    function = context.get_function(sig.args[2], signature(one, one, one))
+    context.add_linking_libs(getattr(function, "libs", ()))
+
+    def new(old: Value, mine: Value) -> Value:
+        result = function(builder, [splat(builder, value, 1) for value in (old, mine)])
+        return builder.extract_element(result, ir.Constant(I32, 0))
+
+    return _one_by_one(builder, at, one.llvm.element, [a], new)
+
+
+@primitive(reference.compare_exchange, lambda at, item, a, b: LaneVector(item.value.dtype, at.lanes))
+def _compare_exchange(builder: Any, sig: Any, at: Any, item: Any, a: Any, b: Any) -> Any:
+    def new(old: Value, wanted: Value, given: Value) -> Value:
+        return builder.select(builder.icmp_unsigned("==", old, wanted), given, old)
+
+    return _one_by_one(builder, at, sig.return_type.llvm.element, [a, b], new)
 
 
 # What the compiled schedule is written in.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..isa.addresses import COUNTERS
 from ..isa.lanes import LANES
-from .core import ADDRESS, HOST, RECORD_SIZE, least
+from .core import RECORD_SIZE, least
 from .primitives import (
     call,
     event_at,
@@ -25,7 +25,9 @@ from .primitives import (
     write64,
     write_row,
 )
+from .resolve import ADDRESS, HOST
 from .state import (
+    ACQUIRE,
     COUNTER_COUNT,
     EMSK_ROW,
     EVENT,
@@ -35,7 +37,9 @@ from .state import (
     POISON,
     QUEUE,
     QUEUE_BYTES,
+    RELEASE,
     ROW,
+    SPACES,
     offset_of,
 )
 
@@ -47,6 +51,7 @@ STORES_FIRST = tuple(sorted(range(COUNTER_COUNT), key=lambda n: "ld" in list(COU
 INFO_SIZE, PENDING_SIZE, QUEUE_SIZE, EVENT_SIZE = INFO.itemsize, PENDING.itemsize, QUEUE.itemsize, EVENT.itemsize
 KEPT_HOST, KEPT_ADDRESS = offset_of(PENDING, "host"), offset_of(PENDING, "address")
 EVENT_ADDRESS = offset_of(EVENT, "address")
+PRIVATE = SPACES["private"]
 
 
 def info_of(base: int, record_address: int) -> int:
@@ -65,19 +70,35 @@ def access(base: int, record_address: int) -> int:
         return 0
     queue_address = warp.queues + info.counter * QUEUE_BYTES
     queue = queue_at(queue_address)
-    place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
-    if queue.count == OUTSTANDING:
-        keep(base, place_of_spare(base), record_address)
+    keep(base, place_of_spare(base), record_address)
+    if info.order & RELEASE:
+        finish(base, record_address)
+    elif queue.count == OUTSTANDING:
         complete_oldest(base, info.counter)
-        place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
-        restore(base, place_of_spare(base))
+    restore(base, place_of_spare(base))
+    place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
     keep(base, place, record_address)
     settle_conflicts(base, place)
     restore(base, place)
+    if info.store != 0 and info.words > 0:
+        act(base, place, record_address)
     queue.count += 1
-    if info.store == 0:
+    if info.words > 0:
         poison(base, record_address)
+    while info.order & ACQUIRE and queue.count > 0:
+        complete_oldest(base, info.counter)
     return 0
+
+
+def act(base: int, place: int, record_address: int) -> None:
+    """An atomic that gives back what was there: memory changes now, the result is kept until it completes."""
+    entry, info = pending_at(place), info_at(info_of(base, record_address))
+    call(info.complete, base, record_address)
+    row = base + record_at(record_address).operand[info.row]
+    for item in range(LANES * info.words):
+        write32(place + KEPT_HOST + 4 * item, read32(row + 4 * item))
+    entry.returned = 1
+    entry.low, entry.high = 1 << 62, 0  # it touches memory no more
 
 
 def place_of_spare(base: int) -> int:
@@ -91,7 +112,7 @@ def keep(base: int, place: int, record_address: int) -> None:
     launch = launch_at(warp.launch)
     info = info_at(info_of(base, record_address))
     launch.sequence += 1
-    entry.record, entry.sequence = record_address, launch.sequence
+    entry.record, entry.sequence, entry.returned = record_address, launch.sequence, 0
     entry.mask = 1 if info.scalar else read32(base + EMSK_ROW)
     low, high = 1 << 62, 0
     for lane in range(LANES):
@@ -134,6 +155,12 @@ def complete_oldest(base: int, counter: int) -> None:
     queue.head = (queue.head + 1) % OUTSTANDING
     queue.count -= 1
     info = info_at(info_of(base, entry.record))
+    if entry.returned:
+        row = base + record_at(entry.record).operand[info.row]
+        for item in range(LANES * info.words):
+            if entry.mask >> item % LANES & 1:
+                write32(row + 4 * item, read32(place + KEPT_HOST + 4 * item))
+        return
     emsk = read32(base + EMSK_ROW)
     restore(base, place)
     if info.scalar:
@@ -156,22 +183,24 @@ def settle_conflicts(base: int, place: int) -> None:
             old_place = queue_address + QUEUE_SIZE + (queue.head + turn) % OUTSTANDING * PENDING_SIZE
             old = pending_at(old_place)
             other = info_at(info_of(base, old.record))
-            near = old.low < new.high and new.low < old.high and other.tsm == info.tsm
-            if near and (other.store != 0 or info.store != 0) and overlap(old_place, other.size, place, info.size):
+            near = old.low < new.high and new.low < old.high and other.space == info.space
+            own = info.space == PRIVATE
+            if near and (other.store or info.store) and overlap(old_place, other.size, place, info.size, own):
                 last = turn
         for _ in range(last + 1):
             complete_oldest(base, counter)
 
 
-def overlap(a_place: int, a_size: int, b_place: int, b_size: int) -> bool:
-    """Whether some active lane of one touches a byte of some active lane of the other."""
+def overlap(a_place: int, a_size: int, b_place: int, b_size: int, own: bool) -> bool:
+    """Whether some active lane of one touches a byte of some (if `own`, the same) active lane of the other."""
     a, b = pending_at(a_place), pending_at(b_place)
     for left in range(LANES):
         if a.mask >> left & 1:
             first = read64(a_place + KEPT_ADDRESS + 8 * left)
             for right in range(LANES):
                 second = read64(b_place + KEPT_ADDRESS + 8 * right)
-                if b.mask >> right & 1 and first < second + b_size and second < first + a_size:
+                meet = first < second + b_size and second < first + a_size
+                if meet and b.mask >> right & 1 and (left == right or not own):
                     return True
     return False
 

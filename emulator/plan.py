@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,8 @@ class Mode:
         return ISSUE if self.late or self.observers else FAST
 
 
+LONGEST_TEXT = 4096
+"""Bytes of guest memory read for a text that has no end before."""
 EVENTS = 4096
 """Events kept before observers are given them."""
 
@@ -88,12 +91,15 @@ class Plan:
         tsm_stride = -(-self.tsm // 128) * 128
         self.warps = aligned_bytes(self.slots * shape.warps * self.stride, 4096)
         self.tsm_bytes = aligned_bytes(max(1, self.slots * tsm_stride))
+        private_stride = LANES * shape.warps * program.kernel.private
+        self.private_bytes = aligned_bytes(max(1, self.slots * private_stride))
         self.blocks = aligned_bytes(self.slots * BLOCK.itemsize).view(BLOCK)
         self.blocks[:] = 0
         self.launch = aligned_bytes(LAUNCH.itemsize).view(LAUNCH)
         self.resident = np.zeros(profile.compute_units, np.int32)
         self.ring, self.free = np.zeros(self.slots, np.int32), np.arange(self.slots, dtype=np.int32)[::-1].copy()
         self.blocks["warps"] = self.warps.ctypes.data + np.arange(self.slots) * shape.warps * self.stride
+        self.blocks["private"] = self.private_bytes.ctypes.data + np.arange(self.slots) * private_stride
         self.blocks["tsm"] = self.tsm_bytes.ctypes.data + np.arange(self.slots) * tsm_stride
         self.queues = np.empty(self.slots * shape.warps * QUEUES_BYTES if program.build != FAST else 0, np.uint8)
         self._template(program)
@@ -185,6 +191,8 @@ class Plan:
             "tsm_size": self.tsm,
             "resolve": self.engine.resolve if "global" in self.program.spaces else 0,
             "resolve_tsm": self.engine.resolve_tsm if "tsm" in self.program.spaces else 0,
+            "resolve_private": self.engine.resolve_private if "private" in self.program.spaces else 0,
+            "private_size": self.program.kernel.private,
             "poison_rows": self.program.kernel.vregs,
         }
         if self.program.build != FAST:
@@ -223,6 +231,15 @@ class Plan:
         """The WARP header of a resident warp."""
         start = (slot * self.shape.warps + index) * self.stride
         return self.warps[start : start + WARP.itemsize].view(WARP)[0]
+
+    def text(self, address: int) -> str:
+        """The NUL-terminated text at a guest address, as far as it can be read."""
+        for place in self.ranges:
+            if int(place["lo"]) <= address < int(place["hi"]):
+                most = min(int(place["hi"]) - address, LONGEST_TEXT)
+                data = ctypes.string_at(address + int(place["delta"]), most)
+                return data.split(b"\0", 1)[0].decode("utf-8", "replace")
+        return f"<no text at {address:#x}>"
 
     def tsm_of(self, slot: int) -> np.ndarray:
         """The TSM bytes of a resident block."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..isa import numerics
 from ..isa.addresses import AddressKind
 from ..isa.lanes import LANES
-from ..isa.operands import CodeTarget, Kind, Number, RegisterKind, Source, Target
+from ..isa.operands import CodeTarget, DataAddress, IndexedKind, Kind, Number, RegisterKind, Source, Target
 from ..isa.spec import Instruction
 from .fingerprint import fingerprint
 from .state import RECORD
@@ -40,9 +40,8 @@ def operand_slots(instruction: Instruction) -> dict[str, int]:
     """Where in RECORD.operand each operand's row offset stands; an address takes two (index, base)."""
     slots: dict[str, int] = {}
     for kind in instruction.kinds:
-        if isinstance(kind, RegisterKind | Source) or (
-            isinstance(kind, Number) and not isinstance(kind, Target | CodeTarget)
-        ):
+        in_value = isinstance(kind, Target | CodeTarget | DataAddress)  # RECORD.value holds it
+        if isinstance(kind, RegisterKind | IndexedKind | Source | Number) and not in_value:
             slots[kind.name] = len(slots)
         elif isinstance(kind, AddressKind):
             slots[kind.name] = len(slots)
@@ -54,7 +53,7 @@ def lanes_of(instruction: Instruction, kind: Kind) -> int:
     """How many lanes an operand is read with: 1 where all lanes of its row are the same by its nature."""
     if isinstance(kind, Source):
         return LANES if kind.flags.either else 1
-    if isinstance(kind, RegisterKind):
+    if isinstance(kind, RegisterKind | IndexedKind):
         return LANES if kind.per_lane else 1
     return 1
 
@@ -75,7 +74,7 @@ def key_of(recipe: Recipe) -> str:
         for kind in instruction.kinds
     ]
     bindings = [(binding.name, binding.kind, binding.operand, binding.static) for binding in instruction.bindings]
-    vocabulary = (numerics.flush, numerics.saturate) if recipe.suffixes else ()
+    vocabulary = [numerics.RESULT_SUFFIXES[name] for name in recipe.suffixes if name in numerics.RESULT_SUFFIXES]
     return fingerprint(
         "handler",
         instruction.body,
@@ -85,6 +84,7 @@ def key_of(recipe: Recipe) -> str:
         instruction.lanes,
         instruction.access or (),
         instruction.all_lanes,
+        instruction.fault,
         recipe[1:],
         vocabulary,
     )

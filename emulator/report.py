@@ -7,18 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..isa.lanes import LANES
-from ..isa.operands import EMSK, Address, CodeTarget, Register, RegisterKind, register_text
+from ..isa.operands import EMSK, INDEX_REGISTER, Address, CodeTarget, Register, RegisterKind, register_text
 from ..isa.program import CODE_BASE, TEXT_BASE, Line
-from ..isa.spec import Decoded, DecodeError
-from . import core
+from ..isa.spec import Access, Decoded, DecodeError
+from . import jumps, resolve
+from .barriers import BLOCK_BARRIER
 from .decode import FALLS_OFF
-from .faults import TRAP, Fault, Source, WarpPlace
+from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
 from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
 from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS
 
 _HINTS = {
+    3: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
     2: "let all lanes of a warp meet before the barrier, at one s.blksyn",
     10: "a lane's TSM offset must be a multiple of the bytes it moves",
@@ -84,8 +86,8 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
         instruction=_instruction(found, spot),
         operands=_operands(found, rows) if isinstance(found, Decoded) else {},
         addresses=addresses,
-        detail=_address_detail(plan, code, addresses, access.size if access else 1)
-        if addresses
+        detail=_address_detail(plan, code, addresses, access)
+        if addresses and access
         else _detail(plan, found, code, warp),
         hint=_RAN_ON if ran_on and code == FALLS_OFF and found is None else _hint(plan, code, found, rows, lanes),
     )
@@ -124,20 +126,26 @@ def _instruction(found: object, spot: Spot) -> str:
     return found.form.text(spot.word) if isinstance(found, Decoded) else f"{spot.word:#018x}"
 
 
-def _address_detail(plan: Plan, code: int, addresses: dict[int, int], size: int) -> str:
+def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Access) -> str:
     """What is wrong with the first of some faulting addresses."""
+    size = access.size
     lane, address = next(iter(addresses.items()))
-    if code in (core.TSM_OUT_OF_RANGE, core.TSM_MISALIGNED):
+    if access.space == "private":
+        has = plan.program.kernel.private
+        return f"lane {lane}: {size} bytes at {address:#x} of its private memory; .private gives a thread {has} bytes"
+    if code in (resolve.TSM_OUT_OF_RANGE, resolve.TSM_MISALIGNED):
         return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {plan.tsm} bytes"
-    if code == core.MISALIGNED:
+    if code == resolve.MISALIGNED:
         return f"lane {lane}: {address:#x} is not a multiple of {size}"
     return f"lane {lane}: {size} bytes at {address:#x}: {plan.hbm.describe(address, size)}"
 
 
 def _detail(plan: Plan, found: object, code: int, warp: np.void) -> str:
     if isinstance(found, DecodeError):
-        return str(found) if code == core.INVALID else ""
-    if not isinstance(found, Decoded) or code not in (core.INVALID, core.CANDIDATE_MASK, core.NO_CODE):
+        return str(found) if code == jumps.INVALID else ""
+    if isinstance(found, Decoded) and code == ASSERTION and len(found.values) > 1:
+        return plan.text(next(value for value in found.values if isinstance(value, int)))
+    if not isinstance(found, Decoded) or code not in (jumps.INVALID, jumps.CANDIDATE_MASK, jumps.NO_CODE):
         return ""
     return _jump_detail(plan, found, code, warp)
 
@@ -151,11 +159,11 @@ def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:
         if isinstance(kind, CodeTarget) and isinstance(value, int):
             address = CODE_BASE + kind.distance(value)
     address &= (1 << 64) - 1
-    if code == core.CANDIDATE_MASK:
+    if code == jumps.CANDIDATE_MASK:
         lane = lanes_in(int(warp["fault_lanes"]))[0]
         other = int(warp["address"][lane]) & (1 << 64) - 1
         return f"lane {lane} would go to {other:#x}, lanes below it elsewhere"
-    if code == core.INVALID:
+    if code == jumps.INVALID:
         return f"the code address {address:#x} is not a multiple of 8"
     where = [f"kernel '{plan.program.kernel.name}' {CODE_BASE:#x} to {CODE_BASE + plan.program.kernel.words.nbytes:#x}"]
     if len(plan.program.pieces) > 1:
@@ -167,7 +175,7 @@ def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:
 def _operands(found: Decoded, rows: np.ndarray) -> dict[str, int | list[int]]:
     registers: list[Register] = []
     for kind, value in zip(found.form.instruction.kinds, found.values, strict=True):
-        if isinstance(value, Register) and kind.role == "source":
+        if isinstance(value, Register) and (kind.role == "source" or value.bank == "i"):
             registers.append(value)
         elif isinstance(value, Address):
             registers += [register for register in (value.index, value.base) if register]
@@ -180,6 +188,8 @@ def _values(registers: Sequence[Register | None], rows: np.ndarray) -> dict[str,
     for register in registers:
         if register is None:
             continue
+        if register.bank == "i":  # what selects it says more than what it holds
+            register = Register("s", INDEX_REGISTER)
         name = register_text(Register(register.bank, register.number, register.count))
         first = register.number + (SCALAR_ROWS if register.bank == "v" else 0)
         words = rows[first : first + min(register.count, 2)].astype(np.uint64)
@@ -201,26 +211,28 @@ def places(plan: Plan, *, looping: bool = False) -> tuple[WarpPlace, ...]:
                 continue
             where = (int(block["x"]), int(block["y"]), int(block["z"]))
             runs = "a change that cannot come (it loops)" if looping else ""
-            found += _paths(plan, where, index, warp, (int(block["arrived"]), int(block["live"])), runs)
+            found += _paths(plan, where, index, warp, block, runs)
     return tuple(found)
 
 
 def _paths(
-    plan: Plan, block: tuple[int, int, int], index: int, warp: np.void, counts: tuple[int, int], runs: str
+    plan: Plan, where: tuple[int, int, int], index: int, warp: np.void, block: np.void, runs: str
 ) -> list[WarpPlace]:
     found: list[WarpPlace] = []
     if int(warp["state"]) != AT_BARRIER:
-        found.append(_place(plan, block, index, int(warp["lanes"]), int(warp["pc"]), runs))
+        found.append(_place(plan, where, index, int(warp["lanes"]), int(warp["pc"]), runs))
     for place in range(int(warp["paths"])):
-        waits = bool(warp["path_waits"][place])
+        waits = int(warp["path_waits"][place])
         pc = int(warp["path_pc"][place]) - (plan.program.records.itemsize if waits else 0)
-        text = (
-            f"the block barrier ({counts[0]} of {counts[1]} warps are there)"
-            if waits
-            else "its turn among the warp's paths"
-        )
-        found.append(_place(plan, block, index, int(warp["path_lanes"][place]), pc, text))
+        text = _barrier(block, waits - 1) if waits else "its turn among the warp's paths"
+        found.append(_place(plan, where, index, int(warp["path_lanes"][place]), pc, text))
     return found
+
+
+def _barrier(block: np.void, barrier: int) -> str:
+    name = "the block barrier" if barrier == BLOCK_BARRIER else f"named barrier {barrier}"
+    expected = int(block["expected"][barrier]) or int(block["live"])
+    return f"{name} ({int(block['arrived'][barrier])} of {expected} warps are there)"
 
 
 def _place(plan: Plan, block: tuple[int, int, int], index: int, mask: int, pc: int, waits_for: str) -> WarpPlace:

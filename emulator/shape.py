@@ -12,6 +12,9 @@ from ..isa.program import Kernel
 from .faults import Dim3, LaunchError
 from .profiles import Profile
 
+MAX_PRIVATE = 512 * 1024
+"""Most bytes of private memory a thread may have (defined)."""
+
 
 def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
     """A grid or block extent with the missing ones filled in; LaunchError if it is none."""
@@ -82,6 +85,10 @@ def check_shape(kernel: Kernel, shape: Shape, profile: Profile) -> int:
         )
     if kernel.maxntid and any(extent > most for extent, most in zip(shape.block, kernel.maxntid, strict=True)):
         raise LaunchError(f"kernel '{kernel.name}': block {shape.block} exceeds its .maxntid {kernel.maxntid}")
+    if kernel.private > MAX_PRIVATE:
+        raise LaunchError(
+            f"kernel '{kernel.name}': {kernel.private} bytes of private memory a thread, at most {MAX_PRIVATE}"
+        )
     tsm = kernel.tsm + shape.tsm
     if tsm > profile.tsm_bytes:
         raise LaunchError(

@@ -45,12 +45,16 @@ WARP = _struct(
     ("tsm_size", "i8"),
     ("resolve", "i8"),  # the core's slow path for HBM addresses
     ("resolve_tsm", "i8"),
+    ("resolve_private", "i8"),
+    ("private", "i8"),  # host address of lane 0's private memory
+    ("private_size", "i8"),  # bytes of it a lane
     ("queues", "i8"),  # this warp's outstanding operations (observed build), or 0
     ("target", "i8"),  # operands of a stop: where split lanes go, what a wait waits for
     ("taken", "i8"),
     ("lanes", "i8"),  # lanes of the running path; its emsk is row 0xf0
     ("live", "i8"),
     ("state", "i8"),
+    ("barrier", "i8"),  # which one it waits at
     ("index", "i8"),  # warp number in the block
     ("paths", "i8"),  # parked paths
     ("spin", "i8"),  # instructions since an exit or a rotation, while others are parked
@@ -61,7 +65,7 @@ WARP = _struct(
     ("path_pc", "i8", LANES),
     ("path_lanes", "i8", LANES),
     ("path_emsk", "i8", LANES),
-    ("path_waits", "i8", LANES),
+    ("path_waits", "i8", LANES),  # 0, or 1 plus the barrier's number
     ("address", "i8", LANES),  # addresses of the last access that took the slow path
     ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch
     ("scratch", "u1", 64),
@@ -82,14 +86,21 @@ RANGE = np.dtype([("lo", "i8"), ("hi", "i8"), ("delta", "i8"), ("flags", "i8")])
 READ, WRITE, EXECUTE = 1, 2, 4
 """Flags of a RANGE."""
 
+BARRIERS = 17
+"""Barriers of a block: 16 named ones, and the last one for s.blksyn."""
+
 BLOCK = _struct(
-    192,
+    1024,
     ("number", "i8"),
     ("warps", "i8"),  # address of warp 0
     ("left", "i8"),  # instructions left of the block's slice
     ("warp_left", "i8"),
     ("live", "i8"),  # warps not yet ended
-    ("arrived", "i8"),  # warps at the barrier
+    ("waiting", "i8"),  # warps that wait at a barrier
+    ("arrived", "i8", BARRIERS),  # warps that have arrived at each barrier,
+    ("expected", "i8", BARRIERS),  # how many open it (0: all live ones),
+    ("ones", "i8", BARRIERS),  # lanes that brought a 1 to it,
+    ("zeros", "i8", BARRIERS),  # and a 0
     ("cursor", "i8"),
     ("cu", "i8"),
     ("x", "i8"),
@@ -98,6 +109,7 @@ BLOCK = _struct(
     ("resumed", "i8"),
     ("ready", "i8"),  # the slot holds this launch's constants
     ("tsm", "i8"),
+    ("private", "i8"),
 )
 
 LAUNCH = _struct(
@@ -144,6 +156,8 @@ LAUNCH = _struct(
     ("tsm_size", "i8"),
     ("resolve", "i8"),
     ("resolve_tsm", "i8"),
+    ("resolve_private", "i8"),
+    ("private_size", "i8"),  # bytes of private memory a lane
     ("poison", "i8"),
     ("poison_rows", "i8"),
     ("late", "i8"),  # observed build: operations complete at their wait, not at issue
@@ -172,22 +186,29 @@ INFO = np.dtype(
         ("counter", "i8"),
         ("size", "i8"),
         ("store", "i8"),
-        ("tsm", "i8"),
+        ("space", "i8"),
         ("scalar", "i8"),
-        ("row", "i8"),
+        ("row", "i8"),  # the operand that is loaded, and how many registers it has
         ("words", "i8"),
+        ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: completes at once
     ]
 )
 """What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
 
-OUTSTANDING = 64
-"""Operations a counter can have outstanding; one more completes the oldest."""
+SPACES = {"global": 0, "tsm": 1, "private": 2}
+"""Memory spaces by number."""
+RELEASE, ACQUIRE = 1, 2
+"""Bits of an INFO's order."""
+
+OUTSTANDING = 63
+"""Operations a counter can have outstanding, as many as its 6 bits count; one more completes the oldest."""
 COUNTER_COUNT = 6
 
 PENDING = _struct(
     576,
     ("record", "i8"),
     ("sequence", "i8"),
+    ("returned", "i8"),  # an atomic that has acted: `host` holds its result, 32 words a register
     ("mask", "i8"),
     ("low", "i8"),  # bounds of the bytes the active lanes touch
     ("high", "i8"),

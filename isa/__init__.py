@@ -1,11 +1,47 @@
 """What the instructions are: words, text and meaning, in plain Python and numpy."""
 
-from . import bits, calls, control, floating, integer, memory, moves
+from . import (
+    atomics,
+    bits,
+    calls,
+    control,
+    convert,
+    cross_lane,
+    division,
+    extended,
+    floating,
+    integer,
+    memory,
+    moves,
+    packed,
+    packing,
+    special,
+    sync,
+    tensor,
+)
 from .spec import ISA, DecodeError, Form, Instruction
 
 ISA.check()
 
-FAMILIES = (control, calls, moves, integer, bits, floating, memory)
+FAMILIES = (
+    control,
+    calls,
+    sync,
+    moves,
+    integer,
+    extended,
+    division,
+    bits,
+    floating,
+    special,
+    packed,
+    convert,
+    packing,
+    cross_lane,
+    memory,
+    atomics,
+    tensor,
+)
 """The modules that fill the table, in the manual's order."""
 
 __all__ = ["FAMILIES", "ISA", "DecodeError", "Form", "Instruction"]

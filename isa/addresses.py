@@ -141,6 +141,40 @@ class AddressKind(Kind):
         return self.example()
 
 
+class ElementAddress(AddressKind):
+    """`[index * size] @base` of an atomic: no offset, and the scale is the size of an element."""
+
+    def __init__(self, name: str, size: int, *, index_bank: str | None, base_bank: str, base_words: int):
+        super().__init__(name, index_bank=index_bank, base_bank=base_bank, base_words=base_words)
+        self.scale = size.bit_length() - 1
+
+    def bits(self, immediate: bool) -> int:
+        return super().bits(immediate) & ~(OFFSET.mask | SCALE.mask)
+
+    def encode(self, value: Value, immediate: bool) -> int:
+        if isinstance(value, Address) and value.offset:
+            raise OperandError("no offset can stand in the address of an atomic", "add it to the base or the index")
+        if isinstance(value, Address) and value.index and value.scale != self.scale:
+            raise OperandError(f"the index scale of this atomic is {1 << self.scale:#x}", "shift the index")
+        return super().encode(value, immediate) & ~SCALE.mask
+
+    def decode(self, word: int, immediate: bool) -> Address:
+        found = super().decode(word & ~(OFFSET.mask | SCALE.mask), immediate)
+        return found._replace(scale=self.scale) if found.index else found
+
+    def valid(self, words: Words, immediate: bool) -> Any:
+        kept = ~(OFFSET.mask | SCALE.mask) & (1 << 64) - 1
+        return super().valid(words & (kept if isinstance(words, int) else np.uint64(kept)), immediate)
+
+    def sample(self, random: Random, immediate: bool) -> Address:
+        found = super().sample(random, immediate)
+        return found._replace(offset=0, scale=self.scale if found.index else 0)
+
+    def example(self) -> str:
+        index = f" + {self.index_bank}reg3 * {1 << self.scale:#x}" if self.index_bank else ""
+        return f"[sreg8{index}]" if self.inside else f"[0x0{index}] @{self.base_bank}reg[6:7]"
+
+
 COUNTERS: dict[str, tuple[int, Field]] = {
     "vldcnt": (0x10, Field(27, 22)),
     "vstcnt": (0x20, Field(21, 16)),

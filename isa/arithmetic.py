@@ -22,6 +22,8 @@ class CodeAddress(int):
 class Symbolic(int):
     """An address that the linker may move: `symbol` plus `addend`, or the `part` "lo" or "hi" of that.
 
+    `part` is "data" where an operand takes addresses in `.data` alone.
+
     As a number it is what is known of it so far; in a function it is right for distances within the function.
     """
 

@@ -43,7 +43,8 @@ def assemble(
     """Assemble a source text; raises AssemblyError with every error found.
 
     `name` is the file's name in messages and line tables; if it is a path, `.include` looks beside it, then in
-    the folders of `include`. `defines` are symbols as if set by `.equ`. `warn` is called with each warning.
+    the folders of `include`, last in the library `programs/include`. `defines` are symbols as if set by `.equ`.
+    `warn` is called with each warning.
     """
     unit = Unit()
     log = Log(unit.notice)

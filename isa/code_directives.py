@@ -179,6 +179,12 @@ def file(arguments: Arguments) -> None:
     arguments.unit.file = arguments.string(0).decode("utf-8", "surrogateescape")
 
 
+def error(arguments: Arguments) -> None:
+    """`.error "MESSAGE"`: what a macro says about wrong arguments."""
+    arguments.expect(1, 1)
+    raise Failure(arguments.string(0).decode("utf-8", "surrogateescape"))
+
+
 def loc(arguments: Arguments) -> None:
     """`.loc LINE` or `.loc LINE, "NAME"`: the next words come from this line of `.file`, which NAME is from now on."""
     code = code_of(arguments)
@@ -205,12 +211,6 @@ def globl(arguments: Arguments) -> None:
                 raise Failure(f"{argument.text} is not defined", hint, start, start + len(argument.text))
 
     unit.deferred.append(Deferred(unit.code, 0, statement.place, work))
-
-
-def error(arguments: Arguments) -> None:
-    """`.error "TEXT"`: the text does not assemble."""
-    arguments.expect(1, 1)
-    raise Failure(arguments.string(0).decode("utf-8", "replace"))
 
 
 def extern(arguments: Arguments) -> None:

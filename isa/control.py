@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .effects import Emsk, Next, Split, Stop
+from .effects import BARRIER_BLOCK, Emsk, Next, Split, Stop
 from .lanes import U32, U64
 from .numerics import select_bit, where
 from .operands import IMMEDIATE_FLAG, Field
@@ -102,14 +102,15 @@ def s_wait() -> Stop:
     return Stop.WAIT
 
 
-@insn("s.blksyn", opcode=0x030, tag="published", source="listings", ex="| stop=BARRIER")
-def s_blksyn() -> Stop:
+@insn("s.blksyn", opcode=0x030, tag="published", source="listings", ex="| stop=BARRIER", barrier=BARRIER_BLOCK)
+def s_blksyn(barrier: int) -> Stop:
     """Wait until every live lane of the block has come here. Outstanding operations stay outstanding."""
     return Stop.BARRIER
 
 
-@insn("s.blksyn.defer", opcode=0x031, tag="published", source="listings; meaning defined", ex="| stop=BARRIER")
-def s_blksyn_defer() -> Stop:
+@insn("s.blksyn.defer", opcode=0x031, tag="published", source="listings; meaning defined", ex="| stop=BARRIER",
+      barrier=BARRIER_BLOCK)
+def s_blksyn_defer(barrier: int) -> Stop:
     """The same as s.blksyn (what `defer` adds is not published)."""
     return Stop.BARRIER
 

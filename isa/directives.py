@@ -148,6 +148,13 @@ _ALL = (
         data_directives.align,
     ),
     Directive(
+        ".error",
+        '.error "MESSAGE"',
+        "An error with this message, and the lines from which the macro was called.",
+        'N = 8\n.if N > 32\n    .error "N is at most 32"\n.endif',
+        code_directives.error,
+    ),
+    Directive(
         ".file",
         '.file "NAME"',
         "From here on lines come from .loc alone, and are of this file.",
@@ -184,7 +191,12 @@ _ALL = (
         ".macro inc r, by=1\n    v.add.i32 \\r, \\r, \\by\n.endm\n    inc vreg1, by=4",
     ),
     Directive(".endm", ".endm", "Ends .macro.", ".macro nothing\n.endm"),
-    Directive(".rept", ".rept COUNT", "Lines up to .endr, so many times.", ".rept 4\n    s.nop\n.endr"),
+    Directive(
+        ".rept",
+        ".rept COUNT or .rept COUNT, NAME",
+        "Lines up to .endr, so many times. \\NAME in them is 0, 1, 2, ...",
+        ".rept 4, N\n    v.mov.b32 vreg[4 + \\N], \\N\n.endr",
+    ),
     Directive(".endr", ".endr", "Ends .rept.", ".rept 0\n.endr"),
     Directive(
         ".if",
@@ -200,16 +212,9 @@ _ALL = (
     Directive(".else", ".else", "Else.", ".if 0\n.else\n    s.nop\n.endif"),
     Directive(".endif", ".endif", "Ends .if, .ifdef and .ifndef.", ".if 1\n.endif"),
     Directive(
-        ".error",
-        '.error "TEXT"',
-        "An error with this text: for .if, where a value cannot be used.",
-        'N = 4\n.if N % 4\n.error "N must be a multiple of 4"\n.endif',
-        code_directives.error,
-    ),
-    Directive(
         ".include",
         '.include "FILE"',
-        "The lines of another file, looked for beside this one and in the folders of -I.",
+        "The lines of another file, looked for beside this one, in the folders of -I, in the library (below).",
         '.include "common.inc"',
     ),
 )

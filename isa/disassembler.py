@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .addresses import COARSE, offset_bytes
 from .diagnostics import Failure
 from .encoding import register_mask
-from .operands import Address, CodeTarget, Register, Target, register_text
+from .operands import IMMEDIATE, Address, CodeTarget, Register, Target, register_text
 from .program import DATA_ALIGNMENT, Function, Kernel, Module, Relocation, lay_out
 from .relocations import DATA, KINDS, missing
 from .sections import check_free
@@ -182,19 +182,21 @@ class _Code:
         word, decoded = self.words[index], self.decoded[index]
         if isinstance(decoded, str):
             return f".quad   {word:#018x}", [decoded]
-        text, target = decoded.form.text(word), self._target(index)
+        form, target = decoded.form, self._target(index)
+        instead: dict[str, str] = {}
+        notes: list[str] = []
         symbol = self.symbols.get(8 * index)
         if symbol is not None:
             shown = _symbol_text(symbol, self.module, spaced=not self.options.listing)
-            number = decoded.form.instruction.kinds[-1].format(decoded.values[-1])
-            text = f"{text} <{shown}>" if self.options.listing else text.removesuffix(number) + shown
+            filled = (kind for kind in form.instruction.kinds if not IMMEDIATE.mask & ~kind.bits(form.immediate))
+            instead |= {kind.name: shown for kind in filled}
+            notes.append(shown)
         if target is not None:
             label = self.targets[target]
-            number = f"{decoded.values[-1]:#x}"
-            if self.options.listing:
-                text += f" <{label}>" if target in self.labels else f" <{self.kernel.name}+{target:#x}>"
-            else:
-                text = text.removesuffix(number) + label
+            instead[form.instruction.kinds[-1].name] = label
+            notes.append(label if target in self.labels else f"{self.kernel.name}+{target:#x}")
+        listed = f"{form.text(word)}{''.join(f' <{note}>' for note in notes)}"
+        text = listed if self.options.listing else form.text(word, instead)
         return text, self._comments(decoded, target) if self.options.annotate else []
 
     def _comments(self, decoded: Decoded, target: int | None) -> list[str]:

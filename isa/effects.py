@@ -18,7 +18,7 @@ class Effect:
 
 
 if TYPE_CHECKING:  # what bodies return for them
-    Emsk = Split = U32
+    Emsk = Split = Fault = U32
     Next = Jump = U64
 else:
 
@@ -27,6 +27,9 @@ else:
 
     class Next(Effect):
         """The address of the instruction to go on with: `following` or a target."""
+
+    class Fault(Effect):
+        """A mask: these lanes break the instruction's rule `fault`, and nothing happens; 0 if none does."""
 
     class Jump(Effect):
         """A code address to go on at. If it is none, the instruction faults and changes nothing."""
@@ -50,7 +53,13 @@ class Stop(IntEnum):
     BREAK = 10
     ACCESS = 11
     EVENTS = 12
+    YIELD = 14
+    PRINT = 15
 
+
+HAS_COUNT, ARRIVE, REDUCE_POPC, REDUCE_AND, REDUCE_OR, BARRIER_BLOCK = 1, 2, 4, 8, 16, 32
+"""What a barrier instruction does, as bits of its static `barrier`: its operands are the barrier's number, then
+(HAS_COUNT) how many threads it waits for, then what to reduce; BARRIER_BLOCK has none."""
 
 IMPLICIT = {
     "emsk": "the lanes that execute now, as a mask in one lane value",

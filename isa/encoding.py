@@ -40,6 +40,8 @@ def register_mask(value: Value) -> int:
     if isinstance(value, Register):
         if value.bank == "v":
             return ((1 << value.count) - 1) << value.number
+        if value.bank == "i":
+            return 0
         return ((1 << value.count) - 1) << (256 + value.number) if value.number <= LAST_SREG else 0
     if isinstance(value, Address):
         index, base = (0 if part is None else register_mask(part) for part in (value.index, value.base))
@@ -52,12 +54,12 @@ class Candidate:
 
     __slots__ = ("base", "count", "form", "kinds", "known", "separators", "suffixes", "waits")
 
-    def __init__(self, form: Form, suffixes: tuple[bool, ...]):
+    def __init__(self, form: Form, suffixes: tuple[int, ...]):
         instruction = form.instruction
         self.form, self.suffixes, self.kinds = form, suffixes, instruction.kinds
         self.base = form.value
-        for suffix, on in zip(instruction.suffixes, suffixes, strict=True):
-            self.base |= suffix.place.mask if on else 0
+        for suffix, value in zip(instruction.suffixes, suffixes, strict=True):
+            self.base |= suffix.place.put(value)
         self.count = len(self.kinds)
         self.separators = tuple(text.strip() for text in _BETWEEN.findall(instruction.pattern))[:-1]
         self.known: tuple[dict[Register | Address, Encoded], ...] = tuple({} for _ in self.kinds)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from .arithmetic import LINKED, CodeAddress, OffsetField, Result, Symbolic, as_number, as_whole, call, compute
 from .diagnostics import Failure
-from .operands import LAST_SREG, NAMED_SCALARS, Address, Register, register_text
+from .operands import IVREG, LAST_SREG, NAMED_SCALARS, Address, Register, register_text
 
 
 class Undefined(Failure):
@@ -45,6 +45,7 @@ REGISTERS: Mapping[str, Register] = {
     **{f"vreg{n}": Register("v", n) for n in range(256)},
     **{f"sreg{n}": Register("s", n) for n in range(192)},
     **{name: Register("s", number) for name, (number, _) in NAMED_SCALARS.items()},
+    "ivreg": IVREG,
 }
 """Every register that has a name of its own."""
 

@@ -51,7 +51,8 @@ def mull_i32(a: U32, b: U32) -> U32:
 for _name, _item, _wide, _s, _v in (("u32", U32, U64, 0x083, 0x223), ("i32", S32, S64, 0x084, 0x224)):
 
     @both(f"mulh.{_name}", BINARY, scalar=_s, vector=_v, scalar_known=LISTED, vector_known=LISTED,
-          ex="a=0x80000000 b=4 | d=2" if _item is U32 else "a=-1 b=1 | d=0xffffffff", Item=_item, wide=_wide)
+          ex="a=0x80000000 b=4 | d=2" if _item is U32 else "a=-1 b=1 | d=0xffffffff", Item=_item, wide=_wide,
+          also="mulh" if _item is U32 else "")
     def mulh(a: Item, b: Item, wide: type[Any]) -> U32:
         """d = the high 32 bits of the 64-bit product a * b."""
         return mul_high(a, b, wide)
@@ -84,7 +85,7 @@ for _name, _item, _wide, _s, _v in (("u32", U32, U64, 0x083, 0x223), ("i32", S32
         return where(a > b, a, b)
 
 
-@both("bfe.u32", TERNARY, scalar=0x090, vector=0x230, scalar_known=TIX, vector_known=LISTED,
+@both("bfe.u32", TERNARY, scalar=0x090, vector=0x230, scalar_known=TIX, vector_known=LISTED, also="bfe.b32",
       ex=("a=0x12345678 b=8 c=8 | d=0x56", "a=0xff00 b=40 c=8 | d=0"))
 def bfe_u32(a: U32, b: U32, c: U32) -> U32:
     """d = the c bits of a from bit b on, zero-extended; b and c count by their low 8 bits, bits past 31 read as 0."""
@@ -134,7 +135,7 @@ def _logic(name: str, item: type[Any], bits: int, scalar: int, vector: int, exam
     known = WORD if bits == 32 and name in ("and", "or") else LISTED if bits == 32 else TIX
 
     @both(f"{name}.b{bits}", BINARY, scalar=scalar, vector=vector, scalar_known=known, vector_known=known,
-          ex=example, Item=item, operation=name)
+          ex=example, Item=item, operation=name, also=name if bits == 32 else "")
     def logic(a: Item, b: Item, operation: str) -> Item:
         """d = a {operation} b, bit by bit."""
         if operation == "and":
@@ -154,7 +155,8 @@ for _name, (_scalar, _vector, _example) in _LOGIC.items():
 for _bits, _item, _s, _v in ((32, U32, 0x0A0, 0x270), (64, U64, 0x0A1, 0x271)):
 
     @both(f"not.b{_bits}", "{d:D}, {a:S}", scalar=_s, vector=_v, scalar_known=TIX,
-          vector_known=LISTED if _bits == 32 else TIX, ex="a=5 | d=-6", Item=_item)
+          vector_known=LISTED if _bits == 32 else TIX, ex="a=5 | d=-6", Item=_item,
+          also="not" if _bits == 32 else "")
     def invert(a: Item) -> Item:
         """d = a with every bit flipped."""
         return ~a
@@ -245,18 +247,27 @@ _RESULT, _RELATION = Field(53, 46), Field(36, 33)
 
 
 def compare_forms(name: str, relation: int, type_code: int, item: type[Any], example: str, published: bool) -> None:
-    """Register v.cmp.NAME for one relation and type: between registers, and with an immediate."""
-    tag, source = WORD if published else TIX
-    common: dict[str, Any] = {"tag": tag, "source": source, "ex": example, "Item": item, "relation": relation}
+    """Register v.cmp.NAME for one relation and type: between registers, and with an immediate.
 
-    @insn(f"v.cmp.{name} {{d:sreg@s2}}, {{a:vsrc@s}}, {{b:vsrc}}", opcode=0x2FF, immediate=False,
+    A relation that a NaN fulfils, such as ltu.f32, is the mnemonic v.ucmp.lt.f32; v.cmp.ltu.f32 assembles too.
+    """
+    outcome, _, kind = name.partition(".")
+    mnemonic, also = f"v.cmp.{name}", ()
+    if outcome.endswith("u"):
+        mnemonic, also = f"v.ucmp.{outcome[:-1]}.{kind}", (mnemonic,)
+    known = ("published", "listings") if mnemonic in ("v.ucmp.ne.f32", "v.ucmp.gt.f32") else WORD if published else TIX
+    common: dict[str, Any] = {
+        "tag": known[0], "source": known[1], "ex": example, "Item": item, "relation": relation, "also": also,
+    }
+
+    @insn(f"{mnemonic} {{d:sreg@s2}}, {{a:vsrc@s}}, {{b:vsrc}}", opcode=0x2FF, immediate=False,
           fixed={_RESULT: type_code << 4 | relation}, **common)
-    @insn(f"v.cmp.{name} {{d:sreg}}, {{a:vsrc}}, {{b:imm}}", opcode=0x2E0 + type_code,
+    @insn(f"{mnemonic} {{d:sreg}}, {{a:vsrc}}, {{b:imm}}", opcode=0x2E0 + type_code,
           fixed={_RELATION: relation}, **common)
     def cmp(a: Item, b: Item, relation: int) -> Mask:
         """d = the lanes where the relation holds, as a mask; lanes that are off give 0.
 
-        Of floats: with a NaN, lt to ge are false and ltu to geu true; num and nan ask only whether there is one.
+        Of floats: with a NaN, v.cmp is false and v.ucmp true; num and nan ask only whether there is one.
         """
         return compare(a, b, relation)
 

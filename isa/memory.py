@@ -1,13 +1,16 @@
-"""Loads and stores: HBM (vmem), thread-block shared memory (tsm), scalar loads (smem).
+"""Loads and stores: HBM (vmem), thread-block shared memory (tsm), private memory (vmem.ga.p), scalar (smem).
 
 Opcode 0x324 and 0x334 with their type codes are published; bits 4:1 hold the type, bit 0 the cache policy
 `.kp1`. vmem and tsm access an address in each active lane, smem one for the warp, whatever emsk is. An
 address must be a multiple of the bytes moved there. An access is outstanding until s.wait.
+
+A release store completes what the warp has outstanding before it is issued, an acquire load is complete when it
+is issued; relaxed and volatile ones order nothing more than plain ones do. The scope does not matter on one chip.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from .operands import Field
 from .reference import load, store
@@ -15,46 +18,68 @@ from .spec import Access, Item, insn
 from .widths import WIDTHS, Width
 
 _TYPE = Field(4, 1)
-_PUBLISHED = {
-    "vmem.ld": ("b8", "b16", "b32", "b32x2", "b32x4"),
-    "vmem.st": ("b16", "b32", "b32x2", "b32x4"),
-    "tsm.ld": ("b16", "b32", "b32x2", "b32x4"),
-    "tsm.st": ("b16", "b32", "b32x4"),
-    "smem.ld": ("b32",),
-    "smem.st": ("b32",),
-}
 
 
-def _known(name: str, at: str, width: Width) -> dict[str, Any]:
-    if at != "vmem64" and width.name in _PUBLISHED[name]:
+class Unit(NamedTuple):
+    """One memory with one form of address: how its loads and stores are called, counted and encoded."""
+
+    name: str
+    bank: str
+    space: str
+    counters: tuple[str, str]
+    opcodes: tuple[int, int]
+    at: str
+    load_suffixes: str
+    store_suffixes: str
+    published: tuple[str, str] = ("", "")
+    """Types of the loads and of the stores that the vendor's listings show."""
+
+
+VMEM, TSM = ("vldcnt", "vstcnt"), ("tsmcnt", "tsmcnt")
+ORDERED = "{load_order}", "{store_order}"
+UNITS = (
+    Unit("vmem", "v", "global", VMEM, (0x324, 0x334), "vmem", "{sign}{kp1}{load_order}", "{sign}{kp1}{store_order}",
+         ("b8 b16 b32 b32x2 b32x4", "b16 b32 b32x2 b32x4")),
+    Unit("vmem", "v", "global", VMEM, (0x325, 0x335), "vmem64", "{kp1}{load_order}", "{kp1}{store_order}"),
+    Unit("vmem.ga.p", "v", "private", VMEM, (0x326, 0x336), "tsm", "", ""),
+    Unit("tsm", "v", "tsm", TSM, (0x344, 0x354), "tsm", *ORDERED, ("b16 b32 b32x2 b32x4", "b16 b32 b32x4")),
+    Unit("smem", "s", "global", ("sldcnt", "sstcnt"), (0x364, 0x374), "smem", "{kp1}", "{kp1}", ("b32", "b32")),
+)
+
+
+def _known(width: Width, published: str) -> dict[str, Any]:
+    if width.name in published.split():
         return {"tag": "published", "source": "listings"}
     return {"tag": "defined", "source": "slots of the published forms"}
 
 
-def _register(
-    unit: str, bank: str, space: str, counters: tuple[str, str], opcodes: tuple[int, int], at: str, suffixes: str
-) -> None:
-    for width in WIDTHS:
-        common: dict[str, Any] = {"fixed": {_TYPE: width.code}, "width": width, "Item": width.kind}
+def _register(unit: Unit, width: Width) -> None:
+    common: dict[str, Any] = {"fixed": {_TYPE: width.code}, "width": width, "Item": width.kind}
 
-        @insn(f"{unit}.ld.{width.name}{suffixes} {{d:{bank}reg}}, {{at:{at}}}", opcode=opcodes[0],
-              ex=f"memory={width.example_bytes} | d={width.example}",
-              access=Access(space, counters[0], width.size, False), **common, **_known(f"{unit}.ld", at, width))
-        def ld(at: Any, width: Any) -> Item:
-            """d = what the address holds; b8 and b16 are zero-extended, s8 and s16 sign-extended."""
-            return load(at, width)
+    @insn(f"{unit.name}.ld.{width.name}{unit.load_suffixes} {{d:{unit.bank}reg}}, {{at:{unit.at}}}",
+          opcode=unit.opcodes[0], ex=f"memory={width.example_bytes} | d={width.example}",
+          access=Access(unit.space, unit.counters[0], width.size, False), **common, **_known(width, unit.published[0]))
+    def ld(at: Any, width: Any) -> Item:
+        """d = what the address holds; b8 and b16 are zero-extended, s8 and s16 sign-extended."""
+        return load(at, width)
 
-        if not width.signed:
+    if width.signed:
+        return
 
-            @insn(f"{unit}.st.{width.name}{suffixes} {{a:{bank}reg}}, {{at:{at}}}", opcode=opcodes[1],
-                  ex=f"a={width.example} | memory={width.example_bytes}",
-                  access=Access(space, counters[1], width.size, True), **common, **_known(f"{unit}.st", at, width))
-            def st(at: Any, a: Item, width: Any) -> None:
-                """Memory at the address = a; b8 and b16 store the low bits. The highest lane at an address wins."""
-                store(at, a, width)
+    @insn(f"{unit.name}.st.{width.name}{unit.store_suffixes} {{a:{unit.bank}reg}}, {{at:{unit.at}}}",
+          opcode=unit.opcodes[1], ex=f"a={width.example} | memory={width.example_bytes}",
+          access=Access(unit.space, unit.counters[1], width.size, True), **common, **_known(width, unit.published[1]))
+    def st(at: Any, a: Item, width: Any) -> None:
+        """Memory at the address = a; b8 and b16 store the low bits. The highest lane at an address wins."""
+        store(at, a, width)
 
 
-_register("vmem", "v", "global", ("vldcnt", "vstcnt"), (0x324, 0x334), "vmem", "{sign}{kp1}")
-_register("vmem", "v", "global", ("vldcnt", "vstcnt"), (0x325, 0x335), "vmem64", "{kp1}")
-_register("tsm", "v", "tsm", ("tsmcnt", "tsmcnt"), (0x344, 0x354), "tsm", "")
-_register("smem", "s", "global", ("sldcnt", "sstcnt"), (0x364, 0x374), "smem", "{kp1}")
+@insn("vmem.prefetch{sign}{kp1} {at:vmem_hint}", opcode=0x327, tag="published", source="listings; meaning defined",
+      ex="| ")
+def vmem_prefetch() -> None:
+    """Nothing happens, whatever the address: a hint that it will be read."""
+
+
+for _unit in UNITS:
+    for _width in WIDTHS:
+        _register(_unit, _width)

@@ -30,6 +30,26 @@ def v_mov64(a: U64) -> U64:
     return a
 
 
+@insn("v.mov.b32 {d:vreg}, {a:ivreg}", opcode=0x143, tag="published", source="REF; word defined",
+      ex="a=0x7f812345 | d=0x7f812345")
+def v_mov_from_ivreg(a: B32) -> B32:
+    """d = the vector register whose number is in x0; write x0 before with s.mov.b32 and s.wait pipe_flush.
+
+    A number the kernel has no register for is fault 5, invalid vreg.
+    """
+    return a
+
+
+@insn("v.mov.b32 {d:ivreg}, {a:vsrc}", opcode=0x144, tag="published", source="REF; word defined",
+      ex="a=0x7f812345 | d=0x7f812345")
+def v_mov_to_ivreg(a: B32) -> B32:
+    """The vector register whose number is in x0 = a; write x0 before with s.mov.b32 and s.wait pipe_flush.
+
+    A number the kernel has no register for is fault 5, invalid vreg.
+    """
+    return a
+
+
 @insn("v.mov.alllane.b32 {d:vreg}, {a:vsrc}", opcode=0x15A, **BIN, ex="a=7 emsk=1 | d=7,7,7", all_lanes=True)
 def v_mov_alllane(a: B32) -> B32:
     """d = a in all 32 lanes: emsk does not matter."""
@@ -64,12 +84,17 @@ def v_mov_v2s(a: B32, lane: U32, emsk: U32) -> B32:
     return broadcast(a, where(lane == 0x20, first, lane))
 
 
-@insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, tag="defined", source="name from listings",
+@insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, tag="published", source="listings; operands defined",
       immediate=False, ex=("a=7 lane=1 d=0,0,0 | d=0,7,0",), all_lanes=True)
 def v_mov_s2v(d: B32, a: B32, lane: U32, emsk: U32, laneid: U32) -> B32:
     """Lane `lane` of d = a, whether it is active or not; 0x20 means the first active lane. Other lanes stay."""
     first = trailing_zeros(emsk)
     return where(laneid == where(lane == 0x20, first, lane), a, d)
+
+
+@insn("v.reg.dchk", opcode=0x15E, tag="published", source="listings; meaning defined", ex="| ")
+def v_reg_dchk() -> None:
+    """Nothing happens. Compiled code has it among waits; what it checks, and its operands, are not published."""
 
 
 @insn("v.tid.init {d:vreg}, {a:sreg?}", opcode=0x15F, **BIN, ex="a=0x0010010000000000 | d=0x0,0x1,0x2")

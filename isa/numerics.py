@@ -7,11 +7,13 @@ computes in binary64 rounded to odd and narrows once (docs/numerics.md).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .lanes import F32, F64, LANES, S32, S64, U32, U64, Lanes, Mask
+from .formats import Format
+from .lanes import F32, F64, LANES, S32, S64, U32, U64, Lanes, Mask, Table
 
 T = TypeVar("T", bound=Lanes)
 L = TypeVar("L", bound=Lanes)
@@ -38,7 +40,7 @@ def convert(a: Lanes, kind: type[L]) -> L:
 
 
 def reinterpret(a: Lanes, kind: type[L]) -> L:
-    """The same bits read as another kind of the same width."""
+    """The same bits read as another kind; two halves in a register are two elements, a register is one."""
     return cast(Any, np.asarray(a).view(kind.dtype))
 
 
@@ -55,6 +57,26 @@ def mask_bits(a: Mask) -> U32:
 def broadcast(a: T, lane: U32) -> T:
     """The value of one lane (number modulo 32), as a one-lane value."""
     return cast(Any, np.asarray(a)[np.asarray(lane) % LANES])
+
+
+def permute(a: T, lanes: U32) -> T:
+    """In every lane the value of another one: `lanes` has its number, modulo 32."""
+    return cast(Any, np.broadcast_to(np.asarray(a), (LANES,))[np.asarray(lanes) % LANES])
+
+
+def mask_of(bits: U32) -> Mask:
+    """One 32-bit number as a mask, lane L by bit L: the opposite of `mask_bits`."""
+    return cast(Any, np.unpackbits(np.asarray(bits, "<u4").view(np.uint8), bitorder="little").astype(bool))
+
+
+def lower_half(a: T) -> T:
+    """The lanes of the lower half: half as many."""
+    return cast(Any, np.split(np.asarray(a), 2)[0])
+
+
+def upper_half(a: T) -> T:
+    """The lanes of the upper half: half as many."""
+    return cast(Any, np.split(np.asarray(a), 2)[1])
 
 
 def trailing_zeros(a: U32) -> U32:
@@ -104,12 +126,60 @@ def fused(a: F32, b: F32, c: F32) -> F32:
     return convert(fma_odd(a, b, c, RTTE), F32)
 
 
+def square_root(a: T) -> T:
+    """The square root, rounded once to nearest even."""
+    return cast(Any, np.sqrt(np.asarray(a)))
+
+
+def unsigned_quotient(a: T, b: T) -> T:
+    """a / b rounded down, of unsigned integers; b is not 0."""
+    return _np.floor_divide(a, b)
+
+
+def product_error(a: F64, b: F64, product: F64) -> F64:
+    """a * b - product, exact, where product is a * b rounded; for values whose products are far from the limits."""
+    x, y, p = np.asarray(a), np.asarray(b), np.asarray(product)
+    wide_x, wide_y = x * 134217729.0, y * 134217729.0
+    x_high, y_high = wide_x - (wide_x - x), wide_y - (wide_y - y)
+    x_low, y_low = x - x_high, y - y_high
+    return cast(Any, x_low * y_low - (((p - x_high * y_high) - x_low * y_high) - x_high * y_low))
+
+
+def lookup(table: Table, index: U32) -> F64:
+    """The table's value with that number, modulo the table's length."""
+    return cast(Any, table.values[np.asarray(index) & np.uint32(len(table.values) - 1)])
+
+
+def any_lane(a: Mask) -> bool:
+    """Whether the mask holds in some lane: to skip work whose result no lane would take."""
+    return bool(np.any(np.asarray(a)))
+
+
 # Integers.
 
 
 def mul_high(a: Lanes, b: Lanes, wide: type[Lanes]) -> U32:
     """The upper half of the double-width product."""
     return convert((convert(a, wide) * convert(b, wide)) >> 32, U32)
+
+
+def mul_high_u64(a: U64, b: U64) -> U64:
+    """The upper 64 bits of the 128-bit product, from four products of halves."""
+    low, cross = a & 0xFFFFFFFF, b & 0xFFFFFFFF
+    first = (a >> 32) * cross + ((low * cross) >> 32)
+    second = low * (b >> 32) + (first & 0xFFFFFFFF)
+    return (a >> 32) * (b >> 32) + (first >> 32) + (second >> 32)
+
+
+def mul_high_i64(a: S64, b: S64) -> U64:
+    """The upper 64 bits of the signed 128-bit product: a negative factor counts 2**64 less than its bits say."""
+    high = mul_high_u64(reinterpret(a, U64), reinterpret(b, U64))
+    return high - reinterpret(where(a < 0, b, b & 0), U64) - reinterpret(where(b < 0, a, a & 0), U64)
+
+
+def saturate_i32(a: S64) -> S32:
+    """a, or the nearest number of 32 bits."""
+    return convert(where(a < -(1 << 31), a & 0 | -(1 << 31), where(a > 0x7FFFFFFF, a & 0 | 0x7FFFFFFF, a)), S32)
 
 
 def bit_field_mask(position: U32, length: U32) -> U32:
@@ -135,6 +205,45 @@ def select_bit(table: U32, bit: int, value: U32) -> U32:
     return value & (constant(0, U32) - ((table >> bit) & 1))
 
 
+# Floats as bits of a format: what sources and results go through, as far as the word says so.
+
+
+def flush(bits: T, format: Format) -> T:
+    """.ftz: subnormals become zero of the same sign (published)."""
+    return where((bits & format.exponents) == 0, bits & format.sign, bits)
+
+
+def saturate(bits: T, format: Format) -> T:
+    """.sat: clamp to [0, 1]; NaN becomes +0 (published), and so does -0. As unsigned numbers they lie above top."""
+    positive = where(bits > format.top, bits & 0, bits)
+    return where(positive > format.one, bits & 0 | format.one, positive)
+
+
+def keep_finite(bits: T, format: Format) -> T:
+    """.satfinite: infinity becomes the largest finite number of its sign (published)."""
+    magnitude = bits & (format.sign - 1)
+    return where(magnitude == format.top, (bits & format.sign) | format.largest, bits)
+
+
+def rectify(bits: T, format: Format) -> T:
+    """.relu: negative numbers and -0 become +0, NaN stays (published, for -0 defined)."""
+    return where((bits >= format.sign) & (bits <= (format.sign | format.top)), bits & 0, bits)
+
+
+def canonical(bits: T, format: Format) -> T:
+    """Every NaN becomes the canonical one."""
+    return where((bits & (format.sign - 1)) > format.top, bits & 0 | format.nan, bits)
+
+
+RESULT_SUFFIXES: dict[str, Callable[[Any, Format], Any]] = {
+    "ftz": flush,
+    "sat": saturate,
+    "satfinite": keep_finite,
+    "relu": rectify,
+}
+"""What each suffix does to a float result, in this order; `canonical` comes last, always."""
+
+
 # Floats.
 
 
@@ -148,16 +257,14 @@ def sign_bit(a: F32) -> Mask:
     return reinterpret(a, S32) < 0
 
 
-def flush(a: F32) -> F32:
-    """Subnormals become zero of the same sign (published: .ftz keeps the sign)."""
-    bits = reinterpret(a, U32)
-    return where((bits & 0x7F800000) == 0, reinterpret(bits & 0x80000000, F32), a)
+def absolute(a: F32) -> F32:
+    """The value with its sign bit cleared."""
+    return reinterpret(reinterpret(a, U32) & 0x7FFFFFFF, F32)
 
 
-def saturate(a: F32) -> F32:
-    """Clamp to [0, 1]; NaN becomes +0 (published)."""
-    above = where(a > 0.0, a, constant(0.0, F32))
-    return where(above > 1.0, constant(1.0, F32), above)
+def copy_sign(a: F32, sign: U32) -> F32:
+    """The size of `a` with the highest bit of `sign` as its sign."""
+    return reinterpret((reinterpret(a, U32) & 0x7FFFFFFF) | (sign & 0x80000000), F32)
 
 
 def smaller(a: F32, b: F32) -> F32:
@@ -176,16 +283,19 @@ def add_odd(x: F64, y: F64, rounding: int) -> F64:
     """x + y rounded to odd: exact, or the neighbour with an odd significand. For values of binary32 range."""
     total = x + y
     back = total - x
-    error = (x - (total - back)) + (y - back)
-    bits = reinterpret(total, U64)
-    inexact = (error < 0.0) | (error > 0.0)
-    outward = (error > 0.0) == (total > 0.0)
-    stepped = where(outward, bits, bits - 1) | 1
-    odd = reinterpret(where(inexact & ((bits & 1) == 0), stepped, bits), F64)
+    odd = to_odd(total, (x - (total - back)) + (y - back))
     if rounding == RTN:
         signs = (reinterpret(x, U64) | reinterpret(y, U64)) & 0x8000000000000000
         return where(total == 0.0, reinterpret(signs, F64), odd)
     return odd
+
+
+def to_odd(nearest: F64, error: F64) -> F64:
+    """nearest + error rounded to odd, where `nearest` is that sum to nearest; a NaN as error counts as none."""
+    bits = reinterpret(nearest, U64)
+    outward = (error > 0.0) == (nearest > 0.0)
+    odd = where(outward, bits, bits - 1) | 1
+    return reinterpret(where((error < 0.0) | (error > 0.0), odd, bits), F64)
 
 
 def fma_odd(a: F32, b: F32, c: F32, rounding: int) -> F64:

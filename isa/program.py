@@ -16,6 +16,8 @@ TEXT_BASE = CODE_BASE - (1 << 30)
 """Address of `.text`, where device functions are: below kernels, so that lanes in a function run before the others."""
 DATA_BASE = CODE_BASE + (1 << 31)
 """Address of the module's `.data` bytes: absolute, hence known while assembling."""
+DATA_SIZE = 1 << 31
+"""Most bytes of `.data`."""
 KM_BASE = 2 << 32
 """Address of the kernel-argument memory (KM), also the value of sreg[4:5] at entry."""
 

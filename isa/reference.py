@@ -6,14 +6,15 @@ warp, one instruction, no schedule.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
-from .effects import Emsk, Jump, Next, Split, Stop
-from .lanes import F32, LANES, LaneKind, Mask
-from .numerics import flush, mask_bits, saturate
+from .effects import Effect, Stop
+from .lanes import LANES, LaneKind, Mask
+from .numerics import RESULT_SUFFIXES, canonical, flush, mask_bits
 from .program import CODE_BASE
 from .spec import Instruction
 from .widths import Width
@@ -51,6 +52,28 @@ def store(at: At, value: Any, width: Width) -> None:
         at.memory[start : start + width.size] = np.frombuffer(data, np.uint8)
 
 
+def atomic(at: At, item: Any, update: Callable[[Any, Any], Any], a: Any) -> Any:
+    """What the active lanes' addresses held, each replaced by `update(held, a)`, lane after lane."""
+    return _one_by_one(at, item, lambda held, lane: update(held, np.asarray(a)[lane]))
+
+
+def compare_exchange(at: At, item: Any, a: Any, b: Any) -> Any:
+    """What the active lanes' addresses held, replaced by b where it was a, lane after lane."""
+    wanted, given = np.asarray(a), np.asarray(b)
+    return _one_by_one(at, item, lambda held, lane: np.where(held == wanted[lane], given[lane], held))
+
+
+def _one_by_one(at: At, item: Any, update: Callable[[np.ndarray, slice], Any]) -> np.ndarray:
+    found = np.zeros(len(at.offsets), item.dtype)
+    for lane in np.flatnonzero(at.active):
+        start, one = int(at.offsets[lane]), slice(lane, lane + 1)
+        place = at.memory[start : start + item.dtype.itemsize]
+        held = place.view(item.dtype).copy()
+        found[one] = held
+        place[:] = np.asarray(update(held, one), item.dtype).view(np.uint8)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Modifiers:
     """What a word adds to its instruction: negated and absolute operands by name, and suffixes by name."""
@@ -68,22 +91,25 @@ def read(kind: Any, bits: Any, lanes: int) -> Any:
         return (np.asarray(bits).ravel()[0] >> np.arange(lanes, dtype=np.uint32) & 1).astype(bool)
     if isinstance(bits, tuple):
         return cast(Any, bits)
-    wide = np.uint64 if kind.words == 2 else np.uint32
-    return np.asarray(bits, wide).view(kind.dtype)
+    wide = np.asarray(bits, np.uint64 if kind.words == 2 else np.uint32)
+    return (np.resize(wide, lanes) if kind.per_word > 1 else wide).view(kind.dtype)
 
 
-def canonical(kind: LaneKind, value: Any, lanes: int) -> Any:
-    """A result as register bits: NaNs made canonical, masks as one number (all ones when scalar)."""
+def written(kind: LaneKind, value: Any, lanes: int, suffixes: frozenset[str]) -> Any:
+    """A result as register bits: float suffixes applied, NaNs canonical, masks as one number (all ones when scalar)."""
     if isinstance(value, tuple):
         return cast(Any, value)
     value = np.asarray(value)
     if kind is Mask:
         return mask_bits(value) if lanes == LANES else np.where(value, ALL, 0).astype(np.uint32)
-    value = np.broadcast_to(value, (lanes,)).astype(kind.dtype, copy=False)
-    bits = value.view(np.uint64 if kind.dtype.itemsize == 8 else np.uint32)
-    if kind.canonical_nan is not None:
-        bits = np.where(value != value, np.uint32(kind.canonical_nan), bits)
-    return bits
+    value = np.broadcast_to(value, (lanes * kind.per_word,)).astype(kind.dtype)
+    if kind.format is not None:
+        value = value.view(f"u{kind.dtype.itemsize}")
+        for suffix, function in RESULT_SUFFIXES.items():
+            if suffix in suffixes and kind.takes(suffix):
+                value = function(value, kind.format)
+        value = canonical(value, kind.format)
+    return value.view(np.uint64 if kind.dtype.itemsize == 8 else np.uint32)
 
 
 def evaluate(
@@ -121,20 +147,20 @@ def evaluate(
 
 
 def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -> Any:
+    if name in modifiers.negate and kind.sign:
+        sign = np.uint32(kind.sign)
+        return bits ^ sign if kind.words == 1 else tuple(word ^ sign for word in bits)
     value = read(kind, bits, lanes)
-    if kind is not F32:
+    if not isinstance(kind, LaneKind) or kind.format is None:
         return value
-    number = value.view(np.uint32)
-    number = number & 0x7FFFFFFF if name in modifiers.absolute else number
-    number = number ^ 0x80000000 if name in modifiers.negate else number
-    value = number.view(np.float32)
-    return flush(value) if "ftz" in modifiers.suffixes else value
+    number = value.view(f"u{kind.dtype.itemsize}")
+    number = number & ~np.array(kind.format.sign, number.dtype) if name in modifiers.absolute else number
+    number = number ^ kind.format.sign if name in modifiers.negate else number
+    number = flush(number, kind.format) if "ftz" in modifiers.suffixes and kind.takes("ftz") else number
+    return number.view(kind.dtype)
 
 
 def _result(kind: Any, value: Any, lanes: int, modifiers: Modifiers) -> Any:
-    if kind in (Emsk, Jump, Next, Split):
+    if issubclass(kind, Effect):
         return np.asarray(value)
-    if kind is F32:
-        value = flush(value) if "ftz" in modifiers.suffixes else value
-        value = saturate(value) if "sat" in modifiers.suffixes else value
-    return canonical(kind, value, lanes)
+    return written(kind, value, lanes, modifiers.suffixes)

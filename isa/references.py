@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from .encoding import Candidate, Encoded, Mismatch, encode
 from .expressions import CodeAddress, Symbolic
-from .operands import CodeTarget, Target, Value
-from .program import CODE_BASE, Relocation
+from .operands import CodeTarget, DataAddress, Target, Value
+from .program import CODE_BASE, DATA_BASE, Relocation
 
 PLACEHOLDER = 0x7FFFFFFF
 """What stands in a word until the address is filled in: no number that has another form."""
-KINDS = {"": "CALL32", "lo": "LO32", "hi": "HI32"}
+KINDS = {"": "CALL32", "lo": "LO32", "hi": "HI32", "data": "DATA32"}
 """The kind of a relocation in a word, by the part of the address."""
 
 
@@ -29,6 +29,10 @@ def encode_reference(
             if value.symbol != name:
                 raise Mismatch(f"a branch cannot leave its function for {value.symbol}", "call it: s.call", number)
             plain[number] = CodeAddress(value)
+            continue
+        if not value.part and DataAddress in kinds:
+            place, symbol = number, Symbolic(value, value.symbol, value.addend, "data")
+            plain[number] = DATA_BASE + PLACEHOLDER
             continue
         if not value.part and CodeTarget not in kinds:
             hint = "load it into a register pair: s.mov.b32 of lo(x) and hi(x)"

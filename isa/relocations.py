@@ -36,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "LO32": Kind(2, 4, 0, 0),
     "HI32": Kind(3, 4, 0, 32),
     "ABS64": Kind(4, 8, 0, 0),
+    "DATA32": Kind(5, 4, -DATA_BASE, 0),
 }
 """The kinds by name. In a word the field is the immediate, which is the low half."""
 

@@ -22,6 +22,8 @@ MAX_EXPANDED_LINES = 400_000
 """How many lines macros, repetitions and included files may yield in all."""
 MAX_LINE = 20_000
 """How long a line may become when arguments are put in."""
+LIBRARY = Path(__file__).resolve().parent.parent / "programs" / "include"
+"""Where `.include` looks last: macros that come with the package. Installed, too, the rooms lie side by side."""
 
 _COMMENT = re.compile(
     r""""(?:\\.|[^"\\\n])*+"|'(?:\\[^\n]|[^'\\\n])'|(?P<comment>//[^\n]*+|;[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))"""
@@ -104,15 +106,26 @@ class Condition:
 
 @dataclass(slots=True)
 class Frame:
-    """Lines being read: a file, the body of a macro, or of a repetition (`repeats` more times to go)."""
+    """Lines being read: a file, the body of a macro, or of a repetition (`repeats` more times to go).
+
+    `counter` is the name that stands for the number of the repetition, `number`, in `pattern`.
+    """
 
     source: SourceFile
     lines: Lines
     parent: Place | None = None
     macro: str = ""
     repeats: int = 0
+    counter: str = ""
+    pattern: tuple[str, ...] = ()
+    number: int = 0
     position: int = 0
     conditions: list[Condition] = field(default_factory=list[Condition])
+
+    def count(self) -> None:
+        """Put the number of the repetition into its lines."""
+        values = {self.counter: str(self.number)}
+        self.lines = Lines(self.lines.first, [_put_in(text, values) for text in self.pattern])
 
     def place(self, position: int) -> Place:
         """Where a line of this frame stands."""
@@ -218,6 +231,9 @@ class Reader:
         if frame.repeats:
             frame.repeats -= 1
             frame.position = 0
+            if frame.counter:
+                frame.number += 1
+                frame.count()
         else:
             self.frames.pop()
 
@@ -273,12 +289,19 @@ class Reader:
 
     def _repeat(self, statement: Statement, frame: Frame) -> None:
         lines = self._body(frame, ".rept", ".endr")
-        count = self.context.condition(statement.rest)
+        times, *names = [text for text, _, _ in split(statement.rest)] or [""]
+        counter = names[0] if names else ""
+        if len(names) > 1 or (names and not re.fullmatch(r"[A-Za-z_]\w*", counter)):
+            raise Failure(f"{', '.join(names)} cannot be the name of the number", ".rept COUNT, NAME")
+        count = self.context.condition(times)
         if count < 0:
             raise Failure(f"cannot repeat {count} times")
         self._spend(max(1, len(lines.texts)) * count)
         if count and lines.texts:
-            self._push(Frame(frame.source, lines, frame.parent, frame.macro, repeats=count - 1))
+            repeated = Frame(frame.source, lines, frame.parent, frame.macro, count - 1, counter, tuple(lines.texts))
+            if counter:
+                repeated.count()
+            self._push(repeated)
 
     # ---- conditions ---------------------------------------------------------------------------------------------
 
@@ -340,7 +363,8 @@ class Reader:
             raise Failure(".include takes a file name in quotes", '.include "common.inc"')
         name = name[1:-1]
         near = [frame.source.path.parent] if frame.source.path else []
-        for folder in [*near, *self.include]:
+        folders = [*near, *self.include, LIBRARY]
+        for folder in folders:
             try:
                 path = folder / name
                 text = path.read_text(encoding="utf-8") if path.is_file() else None
@@ -351,8 +375,9 @@ class Reader:
                 self._spend(len(source.lines))
                 self._push(Frame(source, self._lines(source), statement.place))
                 return
-        searched = ", ".join(str(folder) for folder in [*near, *self.include]) or "no folder: give include=[...]"
-        raise Failure(f"there is no file {name}", f"searched {searched}")
+        like = nearest(name, (path.name for path in LIBRARY.glob("*.inc")))
+        searched = "searched " + ", ".join([*map(str, folders[:-1]), "the library"])
+        raise Failure(f"there is no file {name}", f"{like} {searched}" if like else searched)
 
 
 def read_lines(text: str, name: str, path: Path | None = None) -> SourceFile:

@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import numpy as np
@@ -23,6 +24,8 @@ from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
+Result = TypeVar("Result", bound=Lanes)
+"""The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
 
 TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
@@ -30,20 +33,66 @@ ARCHITECTURES = ("ppu0015", "ppu001")
 
 @dataclass(frozen=True, slots=True)
 class Suffix:
-    """An optional part of the mnemonic that sets one bit, such as `.ftz`."""
+    """An optional part of the mnemonic: a field of the word, and the text of each value it may have.
+
+    Value 0 is written as nothing. A `hint` changes nothing that a handler does.
+    """
 
     name: str
-    text: str
     place: Field
+    texts: Mapping[int, str] = field(hash=False)
+    hint: bool = False
+    zero: str = ""
+    """A text that value 0 may have in source."""
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The values the field may have."""
+        return (0, *self.texts)
+
+    @property
+    def usage(self) -> str:
+        """How the manual names it: its text, or what it chooses where there are several."""
+        return next(iter(self.texts.values())) if len(self.texts) == 1 else f".{self.name.upper()}"
+
+    def text(self, value: int) -> str:
+        """How a value is written behind the mnemonic."""
+        return self.texts[value] if value else ""
+
+    def valid(self, words: Any) -> Any:
+        """Whether the field's bits mean something: a truth value or an array of them."""
+        if len(self.texts) == (1 << self.place.width) - 1:
+            return True
+        found = self.place.get(words)
+        return found in self.values if isinstance(words, int) else np.isin(found, self.values)
 
 
+_SCOPES = ("blk", "gpu", "sys")
+
+
+def _orders(*names: str) -> dict[int, str]:
+    """Memory orders with their scopes: the order in the field's upper two bits, the scope in the lower two."""
+    return {
+        order << 2 | scope: f".{name}.{word}"
+        for order, name in enumerate(names, 1)
+        for scope, word in enumerate(_SCOPES, 1)
+    }
+
+
+ORDER = Field(35, 32)
+"""Memory order and scope of a load, store or atomic."""
 SUFFIXES = {
     suffix.name: suffix
     for suffix in (
-        Suffix("ftz", ".ftz", operands.FLUSH),
-        Suffix("sat", ".sat", operands.SATURATE),
-        Suffix("sign", ".sign", Field(36, 36)),
-        Suffix("kp1", ".kp1", Field(0, 0)),
+        Suffix("ftz", operands.FLUSH, {1: ".ftz"}),
+        Suffix("sat", operands.SATURATE, {1: ".sat"}),
+        Suffix("sign", Field(36, 36), {1: ".sign"}),
+        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True, zero=".kp0"),
+        Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
+        Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
+        Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
+        Suffix("relu", Field(4, 4), {1: ".relu"}),
+        Suffix("satfinite", Field(13, 13), {1: ".satfinite"}),
     )
 }
 
@@ -55,6 +104,8 @@ class Access(NamedTuple):
     counter: str
     size: int
     store: bool
+    atomic: bool = False
+    """Reads, computes and writes in one: a store that may give back what was there."""
 
     @property
     def alignment(self) -> int:
@@ -91,6 +142,10 @@ class Instruction:
     access: Access | None
     all_lanes: bool
     """Whether the result is written to lanes that are off, too."""
+    fault: int
+    """The published exception of the lanes in a `Fault` result."""
+    also: tuple[str, ...] = ()
+    """Other spellings of the mnemonic, which assemble but are never printed."""
     forms: tuple[Form, ...] = field(default=(), repr=False)
 
     @property
@@ -130,11 +185,16 @@ class Form:
     room: tuple[bool, ...]
     """Which suffixes this layout has a bit for (an immediate leaves none for .sat and .ftz)."""
 
-    def encode(self, values: tuple[Value, ...], suffixes: tuple[bool, ...]) -> int:
+    @property
+    def name(self) -> str:
+        """What no other form is called: the instruction's pattern, and whether the layout is the immediate one."""
+        return f"{self.instruction.pattern}{' (immediate)' if self.immediate else ''}"
+
+    def encode(self, values: tuple[Value, ...], suffixes: tuple[int, ...]) -> int:
         """The word for parsed operands; raises OperandError with `.args[1]` the operand's index."""
         word = self.value
-        for suffix, on in zip(self.instruction.suffixes, suffixes, strict=True):
-            word |= suffix.place.mask if on else 0
+        for suffix, value in zip(self.instruction.suffixes, suffixes, strict=True):
+            word |= suffix.place.put(value)
         for index, (kind, value) in enumerate(zip(self.instruction.kinds, values, strict=True)):
             try:
                 word |= kind.encode(value, self.immediate)
@@ -149,6 +209,8 @@ class Form:
             good = (words & self.mask) == self.value
         else:
             good = (words & np.uint64(self.mask)) == np.uint64(self.value)
+        for suffix, able in zip(self.instruction.suffixes, self.room, strict=True):
+            good = good & suffix.valid(words) if able else good
         for kind in self.instruction.kinds:
             good = good & kind.valid(words, self.immediate)
         return good
@@ -157,20 +219,33 @@ class Form:
         """The operands of a word that matches."""
         return tuple(kind.decode(word, self.immediate) for kind in self.instruction.kinds)
 
-    def suffixes(self, word: int) -> tuple[bool, ...]:
-        """Which mnemonic suffixes a word that matches has."""
+    def suffixes(self, word: int) -> tuple[int, ...]:
+        """The value of each mnemonic suffix in a word that matches; 0 is an absent one."""
         chosen = zip(self.instruction.suffixes, self.room, strict=True)
-        return tuple(able and bool(suffix.place.get(word)) for suffix, able in chosen)
+        return tuple(suffix.place.get(word) if able else 0 for suffix, able in chosen)
 
-    def mnemonic(self, suffixes: tuple[bool, ...]) -> str:
+    def mnemonic(self, suffixes: tuple[int, ...]) -> str:
         """The mnemonic with its suffixes."""
         chosen = zip(self.instruction.suffixes, suffixes, strict=True)
-        return self.instruction.mnemonic + "".join(suffix.text for suffix, on in chosen if on)
+        return self.instruction.mnemonic + "".join(suffix.text(value) for suffix, value in chosen)
 
-    def text(self, word: int) -> str:
-        """The word as assembly text."""
+    def spellings(self, suffixes: tuple[int, ...]) -> Iterator[str]:
+        """The mnemonic with its suffixes in every way it may be written, the printed one first."""
+        chosen = zip(self.instruction.suffixes, suffixes, strict=True)
+        texts = [[suffix.text(value)] if value or not suffix.zero else ["", suffix.zero] for suffix, value in chosen]
+        names = (self.instruction.mnemonic, *self.instruction.also)
+        return ("".join(parts) for parts in itertools.product(names, *texts))
+
+    def choices(self) -> Iterator[tuple[int, ...]]:
+        """All combinations of suffix values that this layout has room for."""
+        able = zip(self.instruction.suffixes, self.room, strict=True)
+        return itertools.product(*[suffix.values if room else (0,) for suffix, room in able])
+
+    def text(self, word: int, instead: Mapping[str, str] = MappingProxyType({})) -> str:
+        """The word as assembly text; `instead` has other texts for operands by name."""
         parts = {
-            kind.name: kind.format(value) for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
+            kind.name: instead.get(kind.name) or kind.format(value)
+            for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
         }
         mnemonic = self.mnemonic(self.suffixes(word))
         _, _, rest = self.instruction.pattern.partition(" ")
@@ -178,7 +253,10 @@ class Form:
 
     def sample(self, random: Any) -> int:
         """A random valid word of this form."""
-        chosen = tuple(able and random.random() < 0.3 for able in self.room)
+        chosen = tuple(
+            random.choice(suffix.values[1:]) if able and random.random() < 0.3 else 0
+            for suffix, able in zip(self.instruction.suffixes, self.room, strict=True)
+        )
         values = tuple(kind.sample(random, self.immediate) for kind in self.instruction.kinds)
         return self.encode(values, chosen)
 
@@ -191,7 +269,15 @@ class Decoded(NamedTuple):
 
     form: Form
     values: tuple[Value, ...]
-    suffixes: tuple[bool, ...]
+    suffixes: tuple[int, ...]
+    """The value of each suffix of the instruction; 0 is an absent one."""
+
+    @property
+    def order(self) -> str:
+        """The memory order its suffix names, such as "acquire"; "" without one."""
+        chosen = zip(self.form.instruction.suffixes, self.suffixes, strict=True)
+        text = "".join(suffix.text(value) for suffix, value in chosen if suffix.place == ORDER)
+        return text.split(".")[1] if text else ""
 
 
 class DecodeError(ValueError):
@@ -212,7 +298,7 @@ class Table:
     def __init__(self) -> None:
         self.instructions: list[Instruction] = []
         self.by_opcode: dict[int, list[Form]] = {}
-        self.by_mnemonic: dict[str, list[tuple[Form, tuple[bool, ...]]]] = {}
+        self.by_mnemonic: dict[str, list[tuple[Form, tuple[int, ...]]]] = {}
 
     def __iter__(self) -> Iterator[Instruction]:
         return iter(self.instructions)
@@ -226,8 +312,9 @@ class Table:
         self.instructions.append(instruction)
         for form in instruction.forms:
             self.by_opcode.setdefault(instruction.opcode, []).append(form)
-            for chosen in itertools.product(*[(False, True) if able else (False,) for able in form.room]):
-                self.by_mnemonic.setdefault(form.mnemonic(chosen), []).append((form, chosen))
+            for chosen in form.choices():
+                for spelling in form.spellings(chosen):
+                    self.by_mnemonic.setdefault(spelling, []).append((form, chosen))
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
@@ -237,6 +324,9 @@ class Table:
             raise DecodeError(f"{word:#018x} is no instruction of {arch}: {candidates[0].instruction.mnemonic}")
         for form in here:
             if (word & form.mask) == form.value:
+                for suffix, able in zip(form.instruction.suffixes, form.room, strict=True):
+                    if able and not suffix.valid(word):
+                        raise _suffix_error(word, form, suffix)
                 for kind in form.instruction.kinds:
                     if not kind.valid(word, form.immediate):
                         raise _operand_error(word, form, kind)
@@ -276,11 +366,19 @@ class Table:
                 apart = set(a.instruction.architectures).isdisjoint(b.instruction.architectures)
                 if not shared and not apart:
                     raise TypeError(f"{a.instruction.pattern} and {b.instruction.pattern} overlap")
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for instruction in self.instructions:
-            if instruction.pattern in seen:
+            here = {(instruction.pattern, arch) for arch in instruction.architectures}
+            if here & seen:
                 raise TypeError(f"{instruction.pattern} stands twice in the table")
-            seen.add(instruction.pattern)
+            seen |= here
+
+
+def _suffix_error(word: int, form: Form, suffix: Suffix) -> DecodeError:
+    return DecodeError(
+        f"{word:#018x} is no instruction: {form.instruction.mnemonic}: bits {suffix.place.high}:{suffix.place.low} "
+        f"are {suffix.place.get(word)}, which is none of {', '.join(suffix.texts.values())}"
+    )
 
 
 def _operand_error(word: int, form: Form, kind: Kind) -> DecodeError:
@@ -308,14 +406,19 @@ def insn(
     architectures: tuple[str, ...] = ARCHITECTURES,
     immediate: bool = True,
     all_lanes: bool = False,
+    fault: int = 0,
+    also: tuple[str, ...] = (),
     Item: Any = None,
+    Result: Any = None,
+    operand_types: Mapping[str, Any] | None = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
 
     `ex` is one or more examples `a=1.5 b=2.25 | d=3.75`: operand values before, results after. `statics`
-    bind parameters of the body that are constants of this member of a family. `immediate=False` forbids
-    the immediate layout. Raises TypeError when the parts do not fit each other.
+    bind parameters of the body that are constants of this member of a family; `Item` and `Result` fill in the type
+    variables of these names, `operand_types` others by their names. `immediate=False` forbids the immediate layout.
+    `also` are other spellings of the mnemonic. Raises TypeError when the parts do not fit each other.
     """
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -326,7 +429,8 @@ def insn(
             raise TypeError(f"{pattern}: a {tag} instruction names its source")
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
-        kinds_of, results = _annotations(body, Item)
+        chosen = {"Item": Item, "Result": Result, **(operand_types or {})}
+        kinds_of, results = _annotations(body, chosen)
         _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
@@ -347,6 +451,8 @@ def insn(
             examples=examples,
             access=access,
             all_lanes=all_lanes,
+            fault=fault,
+            also=also,
         )
         fixed_bits = operands.OPCODE.mask | sum(place.mask for place in (fixed or {}))
         layouts = [True] if ":imm}" in pattern else _layouts(kinds)
@@ -357,26 +463,39 @@ def insn(
     return register
 
 
-def _annotations(body: Callable[..., Any], item: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """Parameter kinds by name, and the kinds of the results; the type variable Item filled in."""
-    hints = inspect.get_annotations(body, eval_str=True)
-    hints = {name: item if hint is Item else hint for name, hint in hints.items()}
+def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Parameter kinds by name, and the kinds of the results; the type variables of a family filled in."""
+
+    def kind_of(hint: Any) -> Any:
+        return chosen[hint.__name__] if isinstance(hint, TypeVar) else hint
+
+    hints = {name: kind_of(hint) for name, hint in inspect.get_annotations(body, eval_str=True).items()}
     result = hints.pop("return", None)
     if get_origin(result) is tuple:
-        return hints, tuple(item if part is Item else part for part in get_args(result))
+        return hints, tuple(kind_of(part) for part in get_args(result))
     return hints, () if result is None else (result,)
 
 
 def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...], immediate: bool) -> tuple[Kind, ...]:
     places = _PLACE.findall(pattern)
     sources = [name for name, kind in places if kind.split("@")[0] in _SOURCE_KINDS]
+    matrices = [name for name, kind in places if kind.split("@")[0] == "matrix"]
     outputs = iter(kind for kind in results if isinstance(kind, LaneKind))
     made: list[Kind] = []
     for name, text in places:
         kind, _, where = text.partition("@")
         place = _FIELDS.get(where, operands.DESTINATION)
-        if kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
-            made.append(operands.RegisterKind(name, kind[0], _words(next(outputs)), place, written=True))
+        if kind == "ivreg":
+            written = name not in hints
+            made.append(operands.IndexedKind(name, written=written))
+            _ = next(outputs) if written else None
+        elif kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
+            output = next(outputs)
+            made.append(operands.RegisterKind(name, kind[0], _words(output), place, written=True, align=output.align))
+        elif kind == "matrix":
+            position, hint = matrices.index(name), hints[name]
+            negate = _NEGATIONS[where][position] if hint.sign else None
+            made.append(operands.MatrixKind(name, position, hint.words, hint.align, negate))
         elif kind in ("vreg", "sreg"):
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
         elif kind in ("vreg?", "sreg?"):
@@ -401,7 +520,7 @@ def _check_pattern(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
         kind = text.split("@", maxsplit=1)[0]
         if kind not in _KINDS:
             raise TypeError(f"{pattern}: no operand kind is called {kind}; there are {', '.join(_KINDS)}")
-        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints)
+        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg", "ivreg") and name not in hints)
         written += is_result
         if not is_result and name not in hints and kind not in _READ_ELSEWHERE:
             raise TypeError(f"{pattern}: the body does not read {name}")
@@ -415,7 +534,7 @@ def _words(hint: Any) -> int:
 
 
 def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str], immediate: bool) -> Source:
-    floating = hint.dtype.kind == "f"
+    floating = hint.format is not None
     flags = SourceFlags(
         either=bank == "v",
         last=immediate and len(sources) < 3 and name == sources[-1],
@@ -431,17 +550,25 @@ def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str]
 _WRITTEN = ("vreg!", "sreg!")
 """Kinds of operands that are both read and written."""
 _SOURCE_KINDS = ("vsrc", "ssrc", "vreg?", "sreg?", "imm")
+_NEGATIONS = {"": operands.NEGATE, "36": (Field(34, 34), Field(35, 35), Field(36, 36))}
+"""Where matrix operands are negated; those with a fourth register have their bits in the place of the rounding."""
 _FIELDS = {
     "d": operands.DESTINATION,
     "s0": operands.SOURCES[0],
     "s1": operands.SOURCES[1],
     "s2": operands.SOURCES[2],
     "13:10": Field(13, 10),
+    "10:3": Field(10, 3),
+    "13:6": Field(13, 6),
     "7:0": Field(7, 0),
+    "4:0": Field(4, 0),
+    "3:0": Field(3, 0),
+    "49:46": Field(49, 46),
 }
 _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
     "target": lambda name, where: operands.Target(name, Field(19, 0)),
+    "data": lambda name, where: operands.DataAddress(name),
     "code": lambda name, where: operands.CodeTarget(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),
@@ -449,14 +576,24 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "lanespecial": lambda name, where: operands.NamedKind(name, operands.LANE_SPECIALS, 1, operands.SOURCES[0]),
     "vmem": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
     "vmem64": lambda name, where: addresses.AddressKind(name, index_bank=None, base_bank="v", base_words=2),
+    "vmem_hint": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
+    "vmem_element": lambda name, where: addresses.ElementAddress(
+        name, int(where), index_bank="v", base_bank="s", base_words=2
+    ),
+    "vmem64_element": lambda name, where: addresses.ElementAddress(
+        name, int(where), index_bank=None, base_bank="v", base_words=2
+    ),
+    "tsm_element": lambda name, where: addresses.ElementAddress(
+        name, int(where), index_bank="v", base_bank="s", base_words=1
+    ),
     "smem": lambda name, where: addresses.AddressKind(name, index_bank="s", base_bank="s", base_words=2),
     "tsm": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=1),
 }
 
 
-_KINDS = ("vreg", "sreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
-_READ_ELSEWHERE = ("target", "waits")
-"""Operands that the schedule may read instead of the body."""
+_KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
+_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
+"""Operands that the schedule may read instead of the body, or nobody."""
 
 
 def _bindings(
@@ -504,4 +641,4 @@ def _form(instruction: Instruction, immediate: bool, fixed_bits: int) -> Form:
     return Form(instruction, immediate, mask, value, room)
 
 
-__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "insn"]
+__all__ = ["ISA", "Access", "DecodeError", "Decoded", "Form", "Instruction", "Item", "Result", "insn"]

@@ -18,15 +18,18 @@ from m890.emulator.recipes import FAST, ISSUE
 from m890.emulator.state import HEADER, LAUNCH, RANGE, READ, RECORD, ROW, SCALAR_ROWS, STOP, WARP, WRITE
 from m890.isa import ISA
 from m890.isa.assembler import assemble
-from m890.isa.effects import Emsk, Jump, Next, Split, Stop
+from m890.isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind, Mask
+from m890.isa.matrix import MATRIX_FORMS, MatrixForm
 from m890.isa.operands import (
     EMSK,
+    INDEX_REGISTER,
     LANE_SPECIALS,
     NAMED_SCALARS,
     ONE,
     ZERO,
     CodeTarget,
+    IndexedKind,
     NamedKind,
     Register,
     RegisterKind,
@@ -65,9 +68,11 @@ class Bench:
         self._launch = np.zeros(1, LAUNCH)
         self._areas: list[Area] = []
         self._tsm = np.zeros(0, np.uint8)
+        self._private = np.zeros(0, np.uint8)
         self.warp["launch"] = self._launch.ctypes.data
+        for name in ("resolve", "resolve_tsm", "resolve_private"):
+            self.warp[name] = getattr(self.engine, name)
         self._launch["jump"] = self.engine.jump
-        self.warp["resolve"], self.warp["resolve_tsm"] = self.engine.resolve, self.engine.resolve_tsm
         self.path(ALL)
         self.specials()
 
@@ -110,9 +115,19 @@ class Bench:
         self.warp["tsm"], self.warp["tsm_size"] = self._tsm.ctypes.data + GUARD, len(content)
         return self._tsm[GUARD:-GUARD]
 
+    def private(self, content: bytes) -> np.ndarray:
+        """Give every lane private memory with this content; their bytes, live, as (lanes, bytes)."""
+        size = len(content)
+        self._private = np.full(LANES * size + 2 * GUARD, 0x3C, np.uint8)
+        lanes = self._private[GUARD:-GUARD].reshape(LANES, size)
+        lanes[:] = np.frombuffer(content, np.uint8)
+        self.warp["private"], self.warp["private_size"] = self._private.ctypes.data + GUARD, size
+        return lanes
+
     def guards_whole(self) -> bool:
         """Whether nothing was written beside the memories."""
-        wholes = [(area.data, 0xA5) for area in self._areas] + ([(self._tsm, 0x5A)] if len(self._tsm) else [])
+        wholes = [(area.data, 0xA5) for area in self._areas]
+        wholes += [(data, value) for data, value in ((self._tsm, 0x5A), (self._private, 0x3C)) if len(data)]
         return all((data[:GUARD] == value).all() and (data[-GUARD:] == value).all() for data, value in wholes)
 
     def one(self, text: "str | int", build: str = FAST) -> "One":
@@ -211,8 +226,23 @@ def _callable(address: int) -> Any:
 
 
 def row_of(register: Register) -> int:
-    """The row of a register's first word."""
+    """The row of a register's first word; of ivreg the one that x0 selects on the bench."""
+    if register.bank == "i":
+        return SCALAR_ROWS + int(bench().rows[INDEX_REGISTER, 0])
     return register.number + (SCALAR_ROWS if register.bank == "v" else 0)
+
+
+def compiles_long(instruction: Any) -> bool:
+    """Whether it is one of the many matrix instructions that the slow tests alone compile.
+
+    The others are the largest shape of each combination of types.
+    """
+    form = next((binding.static for binding in instruction.bindings if isinstance(binding.static, MatrixForm)), None)
+    if form is None:
+        return False
+    alike = [other for other in MATRIX_FORMS if other.mnemonic.rpartition(".m")[0] == form.mnemonic.rpartition(".m")[0]]
+    largest = max(other.m * other.n * other.k for other in alike)
+    return form.m * form.n * form.k < largest or (form.saturate and form.left != form.right)
 
 
 # The slow twin.
@@ -237,6 +267,9 @@ def predict(one: One, path: int = ALL) -> Step:
         if kind.role == "destination"
     )
     reached, taken = 1, None
+    faulting = [result for kind, result in zip(one.instruction.results, results, strict=False) if kind is Fault]
+    if any(int(result.ravel()[0]) for result in faulting):
+        return Step(rows, stop(Stop.FAULT), None)
     for kind, result in zip(one.instruction.results, results, strict=True) if one.instruction.results else ():
         if isinstance(kind, LaneKind):
             _write(rows, one, next(destinations), kind, result, emsk, path)
@@ -294,7 +327,9 @@ def inputs_of(one: One, rows: np.ndarray, path: int = ALL) -> dict[str, Any]:
 def _reads_lanes(kind: Any) -> bool:
     if isinstance(kind, Source):
         return kind.flags.either
-    return isinstance(kind, RegisterKind) and (kind.bank == "v" or (isinstance(kind, NamedKind) and kind.words == 1))
+    if isinstance(kind, NamedKind):
+        return kind.words == 1
+    return isinstance(kind, IndexedKind) or (isinstance(kind, RegisterKind) and kind.bank == "v")
 
 
 def _target(one: One) -> int:
@@ -323,7 +358,7 @@ def words_of(result: Any) -> list[np.ndarray]:
 
 def _write(rows: np.ndarray, one: One, register: Register, kind: Any, result: Any, emsk: int, path: int) -> None:
     for place, part in enumerate(words_of(result), row_of(register)):
-        if register.bank == "v":
+        if register.bank in "vi":
             active = lane_mask(ALL if one.instruction.all_lanes else emsk)
             rows[place] = np.where(active, part, rows[place])
             continue
@@ -450,6 +485,7 @@ __all__ = [
     "bits",
     "bits_of",
     "check",
+    "compiles_long",
     "float_bits",
     "inputs_of",
     "lane_mask",

@@ -21,10 +21,15 @@ def errors(text: str, name: str = "a.s", **options: object) -> AssemblyError:
 
 FIRST_LINE = ".kernel k"
 GOLDEN = r"""
-v.add.f23 vreg0, vreg1, vreg2
-^~~~~~~~~
-error: unknown instruction v.add.f23
-hint: did you mean v.add.f32 or v.add.i32 or v.add.f32.sat?
+vmem.ld.b32 vreg0, [vreg1 * 0x4] @vcc
+                   ^~~~~~~~~~~~~~~~~~
+error: vcc cannot stand here
+hint: expected an aligned range of 2 scalar registers
+
+v.tid.innit vreg0, sreg[36:37]
+^~~~~~~~~~~
+error: unknown instruction v.tid.innit
+hint: did you mean v.tid.init?
 
 v.tid.init vreg0
            ^~~~~
@@ -240,7 +245,7 @@ hint: close it with .endm
 .include "nothing.inc"
          ^~~~~~~~~~~~~
 error: there is no file nothing.inc
-hint: searched .
+hint: searched ., the library
 
 /* open
 ^~~~~~~

@@ -21,8 +21,10 @@ from m890.isa.addresses import AddressKind, Waits
 from m890.isa.effects import Emsk, Jump, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind
 from m890.isa.operands import (
+    IVREG,
     NAMED_SCALARS,
     Address,
+    IndexedKind,
     Lane,
     NamedKind,
     Number,
@@ -64,7 +66,7 @@ def number(text: str, hint: Any) -> int:
     if re.fullmatch(r"-?(inf|nan|\d+\.\d*(e[-+]?\d+)?|\d+e[-+]?\d+)", text):
         value = float(text)
         if value != value:
-            return getattr(hint, "canonical_nan", None) or 0x7FFFFFFF
+            return hint.format.nan if getattr(hint, "format", None) else 0x7FFFFFFF
         dtype = getattr(hint, "dtype", np.dtype(np.float32))
         dtype = dtype if dtype.kind not in "iub" else np.dtype(np.float32)
         with np.errstate(over="ignore"):
@@ -106,9 +108,11 @@ def operands_of(instruction: Any, example: Example, immediate: bool) -> tuple[An
                 raise OperandError("lanes differ")
             value = number(text, hints(instruction)[kind.name])
             values.append(value & ALL if kind.words == 1 else value)
+        elif isinstance(kind, IndexedKind):
+            values.append(IVREG)
         elif isinstance(kind, RegisterKind | Source):
             bank = kind.bank if isinstance(kind, RegisterKind) else kind.usual
-            values.append(Register(bank, 8 + 4 * place, kind.words))
+            values.append(Register(bank, 8 + 8 * place, kind.words))
         elif isinstance(kind, Target):
             assert text is not None
             values.append(int(text) - 1)
@@ -120,7 +124,8 @@ def operands_of(instruction: Any, example: Example, immediate: bool) -> tuple[An
             values.append(tuple((name, int(count)) for name, count in re.findall(r"(\w+)\((\d+)\)", text)))
         elif isinstance(kind, AddressKind):
             index = Register(kind.index_bank, 40) if kind.index_bank else None
-            values.append(Address(0, index, 0, Register(kind.base_bank, 44, kind.base_words)))
+            scale = getattr(kind, "scale", 0) if index else 0
+            values.append(Address(0, index, scale, Register(kind.base_bank, 44, kind.base_words)))
         else:
             raise AssertionError(f"the examples know no operand of kind {type(kind).__name__}")
     return tuple(values)
@@ -137,7 +142,7 @@ def arrange(instance: One, example: Example) -> np.ndarray | None:
     memory = None
     for kind, value in zip(instruction.kinds, instance.decoded.values, strict=True):
         text = example.before.get(kind.name)
-        if isinstance(kind, AddressKind):
+        if isinstance(kind, AddressKind) and instruction.access:
             memory = place_memory(instance, value, example)
         elif isinstance(kind, NamedKind):
             if kind.words == 2:
@@ -158,9 +163,11 @@ def place_memory(instance: One, address: Address, example: Example) -> np.ndarra
     if address.index:
         b.rows[row_of(address.index)] = 0
     assert address.base
-    base = 0 if access.space == "tsm" else HBM
+    base = HBM if access.space == "global" else 0
     for word, part in enumerate((base & ALL, base >> 32)[: address.base.count]):
         b.rows[row_of(address.base) + word] = part
+    if access.space == "private":  # every lane has its own, with the same content
+        return b.private(content)
     return b.tsm(content) if access.space == "tsm" else b.memory((HBM, content))[0]
 
 
@@ -180,7 +187,8 @@ def reference_step(instance: One, memory: np.ndarray | None) -> tuple[np.ndarray
             continue
         value = instance.decoded.values[binding.operand]
         if isinstance(kinds[binding.name], AddressKind):
-            inputs[binding.name] = At(memory, np.zeros(lanes, np.int64), active)
+            offsets = np.arange(lanes) * memory.shape[1] if memory.ndim == 2 else np.zeros(lanes, np.int64)
+            inputs[binding.name] = At(memory.reshape(-1), offsets, active)
         else:
             start = row_of(value)
             inputs[binding.name] = one.bits_of(rows[start : start + value.count, :lanes], binding.kind.dtype)
@@ -213,7 +221,7 @@ def verify(example: Example, instance: One, rows: np.ndarray, reached: int, take
         assert reached == 1
     content = after.pop("memory", None)
     if content is not None:
-        assert memory.tobytes() == bytes.fromhex(content)
+        assert (memory == np.frombuffer(bytes.fromhex(content), np.uint8)).all()
     emsk = after.pop("emsk", None)
     if emsk is not None:
         assert rows[one.EMSK].tolist() == [int(emsk, 0)] * LANES
@@ -225,7 +233,12 @@ def verify(example: Example, instance: One, rows: np.ndarray, reached: int, take
 def cases() -> list[Any]:
     """Every example of every form."""
     return [
-        pytest.param(form, text, id=f"{form.instruction.mnemonic}{'-imm' if form.immediate else ''}-{text}")
+        pytest.param(
+            form,
+            text,
+            id=f"{form.instruction.mnemonic}{'-imm' if form.immediate else ''}-{text}",
+            marks=[pytest.mark.slow] if one.compiles_long(instruction) else [],
+        )
         for instruction in ISA
         for form, text in product(instruction.forms, instruction.examples)
     ]

@@ -575,7 +575,7 @@ def test_vmem_anywhere(
     """Rows of indices with a few odd ones, anywhere near an allocation."""
     b, words = bench(), form.instruction.kinds[0].words
     address = Address(offset, Register("v", 3), scale, Register("s", 6, 2))
-    one = bench().one(form.encode((Register("v", 8, words), address), (sign, False)), build)
+    one = bench().one(form.encode((Register("v", 8, words), address), (sign, 0, 0)), build)
     model, arrays = fresh()
     b.scramble(np.random.default_rng(14))
     index = [odd.get(lane, step * lane) for lane in range(LANES)]

@@ -23,7 +23,7 @@ from ..isa.program import (
     TEXT_BASE,
     TEXT_HEAD,
 )
-from ..isa.spec import SUFFIXES, TAGS
+from ..isa.spec import SUFFIXES, TAGS, Suffix
 from .manual_entries import chapter_of, heading_of
 from .tables import table
 
@@ -31,6 +31,7 @@ MEANINGS = {
     "emsk": "execution mask: the lanes that execute now",
     "vcc": "a mask register, like any sreg",
     "scc": "where scalar compares usually write, like any sreg",
+    "x0": "which vector register `ivreg` is",
     "c0x0": "the constant 0; read only",
     "c0x1": "the constant 1; read only",
     "%ntid": "extent of the block on this axis, in threads",
@@ -59,8 +60,13 @@ MEANINGS = {
 SUFFIX_MEANINGS = {
     "ftz": "subnormal sources and results become zero of the same sign",
     "sat": "the result is clamped to [0, 1]; NaN becomes +0",
+    "satfinite": "an infinite result becomes the largest finite number of its sign",
+    "relu": "a negative result becomes +0",
     "sign": "the index is signed (inferred); without it, unsigned",
     "kp1": "cache policy; no effect on results",
+    "load_order": "memory order and scope of a load",
+    "store_order": "memory order and scope of a store",
+    "atomic_order": "memory order and scope of an atomic; without it, relaxed",
 }
 TAG_MEANINGS = {
     "published": "the vendor says so, in a manual, a listing, a source file or a test",
@@ -69,8 +75,8 @@ TAG_MEANINGS = {
 }
 FUNCTION_MEANINGS = {
     "pipe_flush": "the pipeline is empty; no effect on results",
-    "vmem_wbinv": "vector memory is written back and its caches are invalid; no effect on results",
-    "smem_wbinv": "the same for scalar memory",
+    "vmem_wbinv": "all of `vldcnt` and `vstcnt` is complete, vector memory written back, its caches invalid",
+    "smem_wbinv": "the same for scalar memory: `sldcnt` and `sstcnt`",
 }
 ROUNDING_MEANINGS = {
     "rtte": "to nearest, ties to even",
@@ -248,9 +254,18 @@ One value a lane, read by `v.mov.b32` alone:
 {table(("name", "number", "holds"), lanes)}"""
 
 
+def _values_of(suffix: Suffix) -> str:
+    """What a suffix of several values may be, with the field's value of each."""
+    texts = ", ".join(f"`{text}` {value}" for value, text in suffix.texts.items())
+    return f": {texts}" if len(suffix.texts) > 1 else ""
+
+
 def modifiers() -> str:
     """Suffixes and roundings."""
-    suffixes = [(f"`{suffix.text}`", bits(suffix.place), SUFFIX_MEANINGS[name]) for name, suffix in SUFFIXES.items()]
+    suffixes = [
+        (f"`{suffix.usage}`", bits(suffix.place), SUFFIX_MEANINGS[name] + _values_of(suffix))
+        for name, suffix in SUFFIXES.items()
+    ]
     rounding = [(f"`.{name}`", code, ROUNDING_MEANINGS[name]) for name, code in ROUNDINGS.items()]
     return f"""## Suffixes and rounding
 
@@ -330,7 +345,8 @@ def waits() -> str:
 
 Loads and stores are outstanding until `s.wait` covers them. Each counter is a queue of its own in each warp:
 `s.wait vldcnt(2)` completes the oldest loads until at most 2 remain. An operation beyond {OUTSTANDING} completes the
-oldest. Several counters may stand in one `s.wait`; the count of one that is not named is zero in the word.
+oldest. Several counters may stand in one `s.wait`, which are waited for in the order of the table; the count of one
+that is not named is zero in the word.
 
 {table(("counter", "bit of the set", "count in bits", "counts"), rows)}
 
@@ -341,7 +357,8 @@ Instead of counters, one function:
 Two timings are legal, and a correct program cannot tell them apart. `eager`: an operation completes when issued.
 `late`: it completes at the wait that covers it; until then a load's destination holds poison, {POISON:#x}, and a store
 has not changed memory. Addresses, lanes and faults are fixed at issue in both. A warp's own access to bytes of an older
-operation completes that one first. A fence completes what it names; the end of a warp completes everything."""
+operation of its own completes that one, and what is before it in its queue, first if one of the two stores. A fence
+completes what it names; the end of a warp completes everything, stores before loads."""
 
 
 def memory() -> str:
@@ -386,6 +403,7 @@ def entry_state() -> str:
         ("`sreg36`", "packed id of the thread in lane 0: x in 11:0, y in 23:12, z in 31:24"),
         ("`sreg37`", "packed extents of the block, in the same places"),
         ("`emsk`", "the lanes that exist"),
+        ("`vcc`, `scc`", "0"),
     ]
     types = [(f"`{name}`", kind.itemsize) for name, kind in SCALAR_TYPES.items()]
     return f"""## Kernel entry

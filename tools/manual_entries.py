@@ -17,6 +17,7 @@ from ..isa import FAMILIES, ISA, Form, Instruction, addresses, operands
 from ..isa.effects import Effect
 from ..isa.lanes import LaneKind
 from ..isa.operands import Field, Kind, RegisterKind, Source
+from ..isa.spec import SUFFIXES
 from .manual_examples import PAGE_WIDTH, PLACE, Sample, sample
 
 SUFFIX = re.compile(r"\{(\w+)\}")
@@ -75,7 +76,7 @@ def told_apart(some: Sequence[str], every: Sequence[str]) -> str:
 def usage(instruction: Instruction) -> tuple[str, str]:
     """What follows the mnemonic in source: its optional suffixes, and its operands by name."""
     mnemonic, _, rest = instruction.pattern.partition(" ")
-    suffixes = "".join(f"[.{name}]" for name in SUFFIX.findall(mnemonic))
+    suffixes = "".join(f"[{SUFFIXES[name].usage}]" for name in SUFFIX.findall(mnemonic))
     return suffixes, PLACE.sub(r"\1", rest)
 
 
@@ -99,6 +100,9 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
         return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
+    if isinstance(kind, operands.MatrixKind):
+        found = ((kind.field, kind.name), (kind.reuse, f".reuse {kind.name}"), (kind.negate, f"! {kind.name}"))
+        return [(field, label) for field, label in found if field]
     return [(kind.field, kind.name)] if isinstance(kind, RegisterKind | operands.Number) else []
 
 
@@ -113,7 +117,7 @@ def columns(form: Form, varying: int = 0) -> list[Column]:
                 left &= ~field.mask
         assert not left, f"{form}: bits {left:#x} of {kind.name} have no name"
     for suffix, able in zip(form.instruction.suffixes, form.room, strict=True):
-        taken += [(suffix.place.high, suffix.place.low, suffix.text)] if able else []
+        taken += [(suffix.place.high, suffix.place.low, suffix.usage)] if able else []
     named = sum(Field(high, low).mask for high, low, _ in taken)
     return _merge(sorted([*taken, *_fixed(form, ~named & (1 << 64) - 1, varying)], reverse=True))
 
@@ -164,15 +168,19 @@ def layout_text(found: Sequence[Column]) -> list[str]:
 
 def entry_key(instruction: Instruction) -> tuple[Any, ...]:
     """What instructions of one entry have in common."""
-    at = tuple(kind.summary() for kind in instruction.kinds if isinstance(kind, addresses.AddressKind))
-    return chapter_of(instruction).__name__, instruction.body.__code__, instruction.page, at
+    sorts = tuple(
+        kind.summary() if isinstance(kind, addresses.AddressKind) else isinstance(kind, operands.Number)
+        for kind in instruction.kinds
+    )
+    where = chapter_of(instruction).__name__, instruction.architectures
+    return *where, instruction.body.__code__, instruction.page, sorts
 
 
 def chapter_of(instruction: Instruction) -> ModuleType:
     """The family an instruction stands with: where its body is, but with the floats if it reads a float."""
     homes = {module.__name__: module for module in FAMILIES}
     home = instruction.body.__module__
-    if any(isinstance(b.kind, LaneKind) and b.kind.dtype.kind == "f" for b in instruction.bindings):
+    if any(isinstance(b.kind, LaneKind) and b.kind.format is not None for b in instruction.bindings):
         home = home.replace(".integer", ".floating")  # the compares of both share one body
     return homes[home]
 
@@ -193,7 +201,14 @@ def title(group: Sequence[Instruction]) -> str:
 def heading(group: Sequence[Instruction]) -> str:
     """The heading of an entry, which no other one has."""
     name, others = title(group), [other for other in entries(ISA) if title(other) == title(group)]
-    return f"`{name}`" if len(others) == 1 else f"`{name}` {_sort(group[0])}".rstrip()
+    if len(others) == 1:
+        return f"`{name}`"
+    sort = _sort(group[0])
+    same = [other[0] for other in others if _sort(other[0]) == sort]
+    if same[0] is not group[0]:
+        names, usual = ([kind.name for kind in one.kinds] for one in (group[0], same[0]))
+        sort += f" to a {group[0].kinds[0].summary()}" if names == usual else f" with {', '.join(names)}"
+    return f"`{name}` {sort.strip()}".rstrip()
 
 
 def _sort(instruction: Instruction) -> str:
@@ -205,6 +220,8 @@ def _sort(instruction: Instruction) -> str:
             return "of a place in the word"
         if isinstance(kind, addresses.AddressKind) and kind.base_bank == "v":
             return "with a base in each lane"
+        if isinstance(kind, operands.Number) and not isinstance(kind, operands.Target | operands.DataAddress):
+            return f"with {kind.name} in the word"
     return ""
 
 
@@ -231,7 +248,7 @@ def _notes(group: Sequence[Instruction]) -> str:
     first = group[0]
     notes: list[str] = []
     if first.access:
-        unit = {"tsm": "TSM", "global": "global memory"}.get(first.access.space, first.access.space)
+        unit = {"tsm": "TSM", "global": "global memory", "private": "private memory"}[first.access.space]
         sizes = [str(size) for size in sorted({i.access.size for i in group if i.access})]
         count = " or ".join([", ".join(sizes[:-1]), sizes[-1]]) if sizes[1:] else sizes[0]
         notes.append(f"Bytes a lane: {count}, at an address that is a multiple of as many. Space: {unit}.")
@@ -244,11 +261,13 @@ def _notes(group: Sequence[Instruction]) -> str:
         else []
     )
     notes += ["Writes emsk."] if "emsk" in writes else []
-    notes += ["Lanes that are off are written, too."] if first.all_lanes else []
+    notes += ["Lanes that are off are written, too."] if first.all_lanes and not first.fault else []
     only = [i for i in group if i.architectures != first.architectures]
     if not only and len(first.architectures) == 1:
         notes.append(f"Only on {first.architectures[0]}.")
     notes += [f"`{i.mnemonic}` only on {', '.join(i.architectures)}." for i in only]
+    also = [spelling for i in group for spelling in i.also]
+    notes += [f"Also spelt {', '.join(f'`{name}`' for name in folds(dict.fromkeys(also)))}."] if also else []
     return " ".join(notes)
 
 

@@ -74,6 +74,8 @@ def _example_operand(kind: Kind, text: str, form: Form, free: dict[str, int]) ->
         free[bank] = first + count
         return Register(bank, first, count)
 
+    if isinstance(kind, operands.IndexedKind):
+        return operands.IVREG, "ivreg"
     if isinstance(kind, operands.NamedKind):
         return Register("s", *kind.names[text]), text
     if isinstance(kind, Source) and form.immediate and kind.flags.last:

@@ -1,0 +1,103 @@
+"""Division, roots and elementary functions in binary32.
+
+Opcodes 0x300 to 0x30f. Every result is the true value correctly rounded, over the whole input range: in
+nearest even, and for reciprocal, square root and quotient also in the directed roundings. The vendor's
+approximations have error bounds, which these results meet.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .elementary import (
+    cos_odd,
+    exp2_odd,
+    log2_odd,
+    quotient_odd,
+    rsqrt_odd,
+    sin_odd,
+    sqrt_odd,
+    tanh_odd,
+)
+from .lanes import F32
+from .numerics import ROUNDINGS, RTTE, constant, narrow, square_root
+from .operands import ROUNDING
+from .spec import insn
+
+_TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
+_UNARY = "{d:vreg}, {a:vsrc}"
+
+
+def _rounded(suffix: str, rounding: int) -> None:
+    name = "" if rounding == RTTE else f".{suffix}"
+    common: dict[str, Any] = {"fixed": {ROUNDING: rounding}, "rounding": rounding, **_TIX}
+
+    @insn(f"v.rcp.f32{name}{{ftz}} {_UNARY}", opcode=0x300, immediate=False,
+          ex=("a=-4.0 | d=-0.25", "a=-0.0 | d=-inf"), **common)
+    def v_rcp_f32(a: F32, rounding: int) -> F32:
+        """d = 1 / a, rounded once; of a zero the infinity of its sign."""
+        if rounding == 0:
+            return constant(1.0, F32) / a
+        return narrow(quotient_odd(constant(1.0, F32), a), rounding)
+
+    @insn(f"v.sqrt.f32{name}{{ftz}} {_UNARY}", opcode=0x301, immediate=False,
+          ex=("a=6.25 | d=2.5", "a=-0.0 | d=-0.0", "a=-1.0 | d=nan"), **common)
+    def v_sqrt_f32(a: F32, rounding: int) -> F32:
+        """d = the square root of a, rounded once; -0 stays, of other negative numbers NaN."""
+        if rounding == 0:
+            return square_root(a)
+        return narrow(sqrt_odd(a), rounding)
+
+    @insn(f"v.div.f32{name}{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x302,
+          ex=("a=1.0 b=-4.0 | d=-0.25", "a=1.0 b=0.0 | d=inf", "a=0.0 b=0.0 | d=nan"), **common)
+    def v_div_f32(a: F32, b: F32, rounding: int) -> F32:
+        """d = a / b, rounded once."""
+        if rounding == 0:
+            return a / b
+        return narrow(quotient_odd(a, b), rounding)
+
+
+for _suffix, _code in ROUNDINGS.items():
+    _rounded(_suffix, _code)
+
+
+@insn(f"v.rsqrt.f32{{ftz}} {_UNARY}", opcode=0x303, immediate=False, **_TIX,
+      ex=("a=0.25 | d=2.0", "a=-0.0 | d=-inf", "a=inf | d=0.0", "a=-1.0 | d=nan"))
+def v_rsqrt_f32(a: F32) -> F32:
+    """d = 1 / (square root of a), rounded once; of a zero the infinity of its sign, of other negative numbers NaN."""
+    return narrow(rsqrt_odd(a), RTTE)
+
+
+@insn(f"v.exp2.f32{{ftz}} {_UNARY}", opcode=0x304, immediate=False, tag="published", source="listings",
+      ex=("a=-3.0 | d=0.125", "a=-inf | d=0.0", "a=128.0 | d=inf"))
+def v_exp2_f32(a: F32) -> F32:
+    """d = 2 to the power a, rounded once."""
+    return narrow(exp2_odd(a), RTTE)
+
+
+@insn(f"v.log2.f32{{ftz}} {_UNARY}", opcode=0x305, immediate=False, **_TIX,
+      ex=("a=8.0 | d=3.0", "a=-0.0 | d=-inf", "a=-1.0 | d=nan"))
+def v_log2_f32(a: F32) -> F32:
+    """d = the binary logarithm of a, rounded once; of zeros -infinity, of other negative numbers NaN."""
+    return narrow(log2_odd(a), RTTE)
+
+
+@insn(f"v.sin.f32{{ftz}} {_UNARY}", opcode=0x306, immediate=False, **_TIX,
+      ex=("a=1.0 | d=0x3f576aa4", "a=-0.0 | d=-0.0", "a=inf | d=nan"))
+def v_sin_f32(a: F32) -> F32:
+    """d = the sine of a radians, rounded once, however large a is; -0 stays, of infinities NaN."""
+    return narrow(sin_odd(a), RTTE)
+
+
+@insn(f"v.cos.f32{{ftz}} {_UNARY}", opcode=0x307, immediate=False, **_TIX,
+      ex=("a=1.0 | d=0x3f0a5140", "a=-0.0 | d=1.0", "a=inf | d=nan"))
+def v_cos_f32(a: F32) -> F32:
+    """d = the cosine of a radians, rounded once, however large a is; of infinities NaN."""
+    return narrow(cos_odd(a), RTTE)
+
+
+@insn(f"v.tanh.f32 {_UNARY}", opcode=0x308, immediate=False, **_TIX,
+      ex=("a=0.5 | d=0x3eec9a9f", "a=-inf | d=-1.0", "a=-0.0 | d=-0.0"))
+def v_tanh_f32(a: F32) -> F32:
+    """d = the hyperbolic tangent of a, rounded once; -0 stays."""
+    return narrow(tanh_odd(a), RTTE)

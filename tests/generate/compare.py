@@ -1,0 +1,273 @@
+"""One program on the core and on the model: every bit of registers, masks, HBM and TSM."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+import numpy as np
+from model import Block, Launch, Memory, decode, step_of
+from model.machine import TooLong
+
+import m890
+from m890.emulator.plan import Schedule
+from m890.emulator.shape import Shape
+from m890.emulator.state import SCALAR_ROWS
+from m890.isa import ISA
+from m890.isa.operands import SCC, VCC
+from m890.isa.program import KM_BASE, Kernel, Module, lay_out
+from m890.isa.spec import Form
+
+from .accesses import SLICE
+from .items import makers
+from .layout import words_of
+from .pieces import Item
+from .samples import COUNTERS, GIVEN, OWN, OWN_TSM, SREGS, TAKEN, VALUES, VREGS
+
+PARAMS = lay_out([("table", "ptr", 1)])
+BLOCKS = [(32, 1, 1), (32, 1, 1), (32, 1, 1), (20, 1, 1), (8, 4, 1), (64, 1, 1), (5, 3, 3), (16, 2, 3)]
+MOST_WARPS = 3
+HBM_BYTES = SLICE * (1 + MOST_WARPS)
+TSM_BYTES = SLICE * MOST_WARPS + 128 * MOST_WARPS
+NEVER = Schedule(spin_limit=1 << 30)
+"""Paths take turns only where they join or end, as in the model."""
+LIMIT = 20_000
+Piece = tuple[int, int]
+"""An item as a number of `makers` (modulo how many there are) and a seed."""
+
+
+@dataclass
+class Program:
+    """A random program: its pieces, and a seed for all else."""
+
+    pieces: list[Piece]
+    seed: int
+
+    @property
+    def synchronised(self) -> bool:
+        """Whether it waits for what it uses, so that both timings give the same."""
+        return self.seed % 4 != 0
+
+    @property
+    def block(self) -> tuple[int, int, int]:
+        return BLOCKS[self.seed // 4 % len(BLOCKS)]
+
+    @property
+    def warps(self) -> int:
+        x, y, z = self.block
+        return -(-x * y * z // 32)
+
+    def items(self) -> list[Item]:
+        every = makers()
+        items = [every[number % len(every)](Random(seed)) for number, seed in self.pieces]
+        return [item for item in items if not (item.clock and self.synchronised)]
+
+    def words(self) -> list[int]:
+        waits = Random(self.seed) if self.synchronised else None
+        return words_of(self.items(), self.seed, waits)
+
+    def listing(self) -> str:
+        return "\n".join(f"{8 * n:#06x}  {ISA.text(word)}" for n, word in enumerate(self.words()))
+
+
+@dataclass
+class State:
+    """What is compared: for each warp scalar and vector registers, then the two memories."""
+
+    scalars: np.ndarray
+    vectors: np.ndarray
+    hbm: np.ndarray
+    tsm: np.ndarray
+
+
+SCALARS = [*range(SREGS), VCC, SCC]
+
+
+def initial(program: Program) -> State:
+    """Random bits and special values everywhere; a lane has few of them, so that operands meet their like."""
+    random = np.random.default_rng(program.seed)
+    scalars = mixed(random, (program.warps, len(SCALARS)), random.choice(SPECIAL, (program.warps, 1, 6)))
+    vectors = mixed(random, (program.warps, VREGS, 32), random.choice(SPECIAL, (program.warps, 1, 32, 4)))
+    hbm = mixed(random, (HBM_BYTES // 4,), random.choice(SPECIAL, (1, 16)))
+    return State(scalars, vectors, hbm.view(np.uint8), random.integers(0, 256, TSM_BYTES, np.uint8))
+
+
+SPECIAL = np.array(VALUES, np.uint32)
+
+
+def mixed(random: np.random.Generator, shape: tuple[int, ...], themes: np.ndarray) -> np.ndarray:
+    """Random bits, or one of the theme (its last axis), the next number up, or the same with another sign."""
+    themes = np.broadcast_to(themes, (*shape, themes.shape[-1]))
+    chosen = np.take_along_axis(themes, random.integers(0, themes.shape[-1], (*shape, 1)), -1)[..., 0]
+    way = random.integers(0, 10, shape)
+    changed = np.where(way < 6, chosen, np.where(way < 7, chosen + 1, chosen ^ 0x80000000))
+    return np.where(way == 9, random.integers(0, 1 << 32, shape), changed).astype(np.uint32)
+
+
+class Core:
+    """The emulator in one timing."""
+
+    def __init__(self, timing: str):
+        self.chip = m890.Chip(timing=timing, poison=False, schedule=NEVER)
+        self.buffer = self.chip.empty(HBM_BYTES, np.uint8)
+
+    def run(self, program: Program, words: Sequence[int], start: State) -> State:
+        """The state at the end; whatever the launch raises."""
+        kernel = Kernel("k", np.array(words, np.uint64), vregs=VREGS, sregs=SREGS, tsm=TSM_BYTES, params=PARAMS)
+        loaded = self.chip.load(Module("ppu0015", {"k": kernel}))["k"]
+        plan = loaded.plan(Shape((1, 1, 1), program.block, 0))
+        rows = [plan.rows(0, warp) for warp in range(program.warps)]
+        for warp, row in enumerate(rows):
+            row[SCALARS] = start.scalars[warp][:, None]
+            row[SCALAR_ROWS : SCALAR_ROWS + VREGS] = start.vectors[warp]
+        self.buffer.view()[:] = start.hbm
+        plan.tsm_of(0)[:] = start.tsm
+        loaded.launch((1, 1, 1), program.block, (self.buffer,))
+        return State(
+            np.array([row[SCALARS, 0] for row in rows]),
+            np.array([row[SCALAR_ROWS : SCALAR_ROWS + VREGS] for row in rows]),
+            self.buffer.view().copy(),
+            plan.tsm_of(0).copy(),
+        )
+
+
+@cache
+def core(timing: str) -> Core:
+    """The core of this process."""
+    return Core(timing)
+
+
+def run_model(program: Program, words: Sequence[int], start: State, late: bool = False) -> State:
+    """The state at the end on the slow model."""
+    machine = core("late" if late else "eager")
+    address, chip = machine.buffer.address, machine.chip
+    hbm, tsm = bytearray(start.hbm), bytearray(start.tsm)
+    memory = Memory({address: hbm, KM_BASE: bytearray(address.to_bytes(8, "little"))})
+    launch = Launch(
+        program.block,
+        preloaded={6: address & 0xFFFFFFFF, 7: address >> 32},
+        cus=chip.profile.compute_units,
+        clock=int(chip.clocks[0]),
+        late=late,
+        limit=LIMIT,
+    )
+    block = Block([step_of(word) for word in words], launch, memory, tsm)
+    block.start(VREGS)
+    for warp, scalars, vectors in zip(block.warps, start.scalars.tolist(), start.vectors.tolist(), strict=True):
+        for number, value in zip(SCALARS, scalars, strict=True):
+            warp.s[number] = value
+        warp.entry()
+        warp.v = vectors
+    block.run()
+    return State(
+        np.array([[warp.s[number] for number in SCALARS] for warp in block.warps], np.uint32),
+        np.array([warp.v for warp in block.warps], np.uint32),
+        np.frombuffer(hbm, np.uint8),
+        np.frombuffer(tsm, np.uint8),
+    )
+
+
+def prepare(program: Program) -> State:
+    """The initial state, with the base registers of every warp."""
+    start, address = initial(program), core("eager").buffer.address
+    for warp, row in enumerate(start.scalars):
+        own = address + SLICE * (1 + warp)
+        row[OWN], row[OWN + 1], row[OWN_TSM] = own & 0xFFFFFFFF, own >> 32, SLICE * warp
+        row[list(COUNTERS)] = warp
+        row[GIVEN] = SLICE * MOST_WARPS + 128 * warp
+        row[TAKEN] = SLICE * MOST_WARPS + 128 * ((warp + 1) % program.warps)
+    return start
+
+
+def difference(found: State, wanted: State) -> str | None:
+    """The first place where the core is not the model."""
+    for name, mine, theirs in zip(
+        ("scalars", "vectors", "hbm", "tsm"), vars(found).values(), vars(wanted).values(), strict=True
+    ):
+        if np.array_equal(mine, theirs):
+            continue
+        place = tuple(int(n) for n in np.argwhere(mine != theirs)[0])
+        if name == "scalars":
+            number = SCALARS[place[1]]
+            where = f"warp {place[0]}, scalar register {number if number < SREGS else hex(number)}"
+        elif name == "vectors":
+            where = f"warp {place[0]}, vreg{place[1]}, lane {place[2]}"
+        else:
+            where = f"{name} byte {place[0]:#x}"
+        return f"{where}: core {mine[place]:#x}, model {theirs[place]:#x}"
+    return None
+
+
+def mismatch(program: Program) -> str | None:
+    """Run a program everywhere: what differs, or None. A program that runs too long agrees with everything.
+
+    One that waits for what it uses must give the same in both timings. Of one that does not the model knows what it
+    gives in each.
+    """
+    words, start = program.words(), prepare(program)
+    wanted = None
+    for timing in ("eager", "late"):
+        machine = core(timing)
+        machine.chip.launches = 0
+        try:
+            if wanted is None or not program.synchronised:
+                wanted = run_model(program, words, start, timing == "late")
+            found = machine.run(program, words, start)
+        except TooLong:
+            return None
+        except m890.M890Error as error:
+            return f"{timing}: {type(error).__name__}: {error}"
+        differs = difference(found, wanted)
+        if differs:
+            return f"{timing}: {differs}"
+    return None
+
+
+def program_of(seed: int) -> Program:
+    """A program of 50 to 500 instructions, shorter ones more often."""
+    random = Random(seed)
+    count = int(35 * 10 ** (random.random() ** 5))
+    return Program([(random.randrange(1, len(makers())), random.getrandbits(32)) for _ in range(count)], seed)
+
+
+def name_of(form: Form) -> str:
+    """A form as text: its pattern, and whether the last source is an immediate."""
+    return form.instruction.pattern + (" (immediate)" if form.immediate and len(form.instruction.forms) > 1 else "")
+
+
+def forms_of(program: Program) -> set[str]:
+    """The forms that a program has."""
+    return {name_of(decode(word).form) for word in program.words()}
+
+
+def sweep(seeds: range) -> tuple[list[str], set[str]]:
+    """Run the programs of some seeds: a report on each one that differs, and the forms they had."""
+    reports, seen = [], set[str]()
+    for seed in seeds:
+        program = program_of(seed)
+        seen |= forms_of(program) if seed % 16 == 0 else set()
+        if mismatch(program):
+            reports.append(f"seed {seed}: {explain(program)}")
+    return reports, seen
+
+
+def explain(program: Program) -> str:
+    """What differs in the smallest part of the program that differs."""
+    program = reduced(program)
+    start = f"block {program.block}, initial state of seed {program.seed}"
+    return f"{mismatch(program)}\n{start}\n{program.listing()}"
+
+
+def reduced(program: Program) -> Program:
+    """The program without every piece that the mismatch does not need."""
+    size = max(1, len(program.pieces) // 2)
+    while size:
+        at = 0
+        while at < len(program.pieces):
+            shorter = Program(program.pieces[:at] + program.pieces[at + size :], program.seed)
+            if mismatch(shorter):
+                program = shorter
+            else:
+                at += size
+        size //= 2
+    return program

@@ -1,0 +1,157 @@
+"""The items a program is made of. Each can be deleted, and stands for itself: what it needs in registers it sets."""
+
+from collections.abc import Callable
+from functools import cache
+from random import Random
+from typing import Any
+
+from m890.isa import ISA
+from m890.isa.operands import EMSK, LANE_SPECIALS, VCC, Address
+from m890.isa.spec import Form
+
+from . import samples
+from .accesses import access, access_forms, burst
+from .pieces import Item, Loop, data, encode, forms_of, mask, s, v
+from .samples import GIVEN, INDEX, SAVED, TAKEN
+
+# Computing.
+
+
+def plain(random: Random, form: Form) -> Item:
+    """One instruction that only computes."""
+    return Item([samples.sampler(form)(random)])
+
+
+def fresh(random: Random) -> Item:
+    """A special value in a register."""
+    bank = random.choice("sv")
+    return Item([encode(f"{bank}.mov.b32", data(random, bank), random.choice(samples.VALUES), immediate=True)])
+
+
+@cache
+def clock_forms() -> list[Form]:
+    """Forms that read a clock."""
+    return [form for form in forms_of("s.mov.b64") if not samples.is_plain(form)]
+
+
+def clock(random: Random) -> Item:
+    """The count of instructions."""
+    form, d = clock_forms()[0], random.choice(samples.data("s", 2))
+    return Item([form.encode((d, s(0xD2, 2)), ())], clock=True)
+
+
+# Masks, branches, loops, ends.
+
+
+def lop(random: Random) -> Item:
+    d = random.choice([data(random, "s"), s(VCC)])
+    return Item([encode("s.lop.emsk", d, mask(random), random.choice([8, 14, 4, random.getrandbits(4)]))])
+
+
+def all_lanes() -> int:
+    return encode("s.mov.b32", s(EMSK), 0xFFFFFFFF, immediate=True)
+
+
+def restore(random: Random) -> Item:
+    """All lanes of the path run again."""
+    return Item([all_lanes()])
+
+
+def branch(random: Random, operation: str) -> Item:
+    """A jump forward, of the path or of some of its lanes."""
+    operands = () if operation == "s.cbr" else (mask(random),)
+    return Item([encode(operation, *operands, 0)], skip=random.choice([0, 1, 2, 3, 5, 8, 13]))
+
+
+def loop(random: Random) -> Item:
+    return Item([], loop=Loop(random.choice([1, 2, 4, 8]), random.randint(1, 3), random.random() < 0.4))
+
+
+def some_end(random: Random) -> Item:
+    """A few lanes end, or the warp does: mostly not."""
+    few = random.choice([1, 0x80000000, 0x10100, random.getrandbits(32) & random.getrandbits(32)])
+    if random.random() < 0.2:
+        over = encode("s.cbr.nz", mask(random), 1)
+        return Item([over, encode("s.exit")])
+    masked = encode("s.mov.b32", s(SAVED), few, immediate=True)
+    drop = encode("s.lop.emsk", s(SAVED), s(SAVED), 8)
+    return Item([masked, drop, encode("simt.exit"), all_lanes()])
+
+
+def idle(random: Random) -> Item:
+    return Item([encode("s.nop")])
+
+
+def wait(random: Random, form: Form) -> Item:
+    """A wait or a fence that need not be there."""
+    return Item([form.encode(tuple(kind.sample(random, False) for kind in form.instruction.kinds), ())])
+
+
+@cache
+def wait_forms() -> list[Form]:
+    """Forms that only wait."""
+    return [
+        form
+        for form in ISA.forms()
+        if any(part in form.instruction.mnemonic for part in ("s.wait", ".fence.", ".wbinv."))
+    ]
+
+
+def barrier(random: Random, name: str) -> Item:
+    return Item([encode(name)], barrier=True)
+
+
+def exchange(random: Random) -> Item:
+    """Every warp gives a register to its neighbour: TSM between two barriers."""
+    index = encode("v.mov.b32", v(INDEX), s(LANE_SPECIALS["%laneid"][0]))
+    give = encode("tsm.st.b32", data(random, "v"), Address(0, v(INDEX), 2, s(GIVEN)))
+    take = encode("tsm.ld.b32", data(random, "v"), Address(0, v(INDEX), 2, s(TAKEN)))
+    return Item([index, give, encode("s.blksyn"), take, encode("s.blksyn")], barrier=True)
+
+
+# All of them.
+
+Maker = Callable[[Random], Item]
+ACCESSES = 0.15
+"""How many items are loads and stores."""
+CONTROLS = 0.15
+
+
+def controls() -> list[tuple[int, Maker]]:
+    """Everything else, and how often it comes."""
+    return [
+        (30, fresh),
+        (40, lop),
+        (35, restore),
+        *[(8, _with(branch, name)) for name in ("s.cbr", "s.cbr.az", "s.cbr.nz")],
+        *[(18, _with(branch, name)) for name in ("simt.rcbr", "simt.rcbr.n")],
+        (15, loop),
+        (3, some_end),
+        (3, idle),
+        *[(1, _with(wait, form)) for form in wait_forms()],
+        *[(4, _with(barrier, name)) for name in ("s.blksyn", "s.blksyn.defer")],
+        (8, exchange),
+        *[(6, _with(burst, space)) for space in ("global", "tsm")],
+        (5, clock),
+    ]
+
+
+def nothing(random: Random) -> Item:
+    """No word at all: what a deleted item becomes."""
+    return Item([])
+
+
+@cache
+def makers() -> tuple[Maker, ...]:
+    """What an item may be: an index into this and a seed are one item. The first is nothing."""
+    computing = [_with(plain, form) for form in samples.plain_forms()]
+    accesses = [_with(access, form) for form in access_forms()]
+    total = len(computing) * 4 // 3
+    accesses *= max(1, round(total * ACCESSES / len(accesses)))
+    wheel = [maker for weight, maker in controls() for _ in range(weight)]
+    wheel *= max(1, round(total * CONTROLS / len(wheel)))
+    return (nothing, *computing, *accesses, *wheel)
+
+
+def _with(make: Callable[[Random, Any], Item], what: Any) -> Maker:
+    return lambda random: make(random, what)

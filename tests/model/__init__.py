@@ -1,0 +1,26 @@
+"""The slow model: one block in plain Python integers, written from the manual and not from the bodies.
+
+`machine` holds the state and runs it, `meaning` turns a decoded word into a step, and one module per family says what
+its instructions do: a function for each mnemonic, or for each family of mnemonics.
+"""
+
+from . import bits, control, floating, integer, memory, moves
+from .machine import Block, Fault, Launch, Memory, Warp
+from .meaning import MEANINGS, decode, step_of
+
+__all__ = [
+    "MEANINGS",
+    "Block",
+    "Fault",
+    "Launch",
+    "Memory",
+    "Warp",
+    "bits",
+    "control",
+    "decode",
+    "floating",
+    "integer",
+    "memory",
+    "moves",
+    "step_of",
+]

@@ -1,0 +1,276 @@
+"""State of a block and how it runs: memories, warps, paths, barriers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+LANES = 32
+ALL = 0xFFFFFFFF
+EMSK, VCC, SCC, ZERO, ONE = 0xF0, 0xF1, 0xF2, 0xF8, 0xF9
+BARRIER = "barrier"
+"""What a step returns when its path waits for the block; None is to go on."""
+OFF_THE_END = 16
+COUNTERS = ("vldcnt", "vstcnt", "sldcnt", "sstcnt", "tsmcnt", "commit_group")
+
+
+class Fault(Exception):
+    """The launch ends here, with a published exception code."""
+
+    def __init__(self, code: int):
+        super().__init__(code)
+        self.code = code
+
+
+class TooLong(Exception):
+    """More instructions than the caller allows."""
+
+
+@lru_cache(maxsize=4096)
+def lanes_of(mask: int) -> tuple[int, ...]:
+    """The lanes of a mask, ascending."""
+    return tuple(lane for lane in range(LANES) if mask >> lane & 1)
+
+
+@dataclass
+class Memory:
+    """Bytes at addresses: areas by their first address, and which of them may be written."""
+
+    areas: dict[int, bytearray] = field(default_factory=dict)
+    readonly: set[int] = field(default_factory=set)
+
+    def _find(self, address: int, size: int) -> tuple[bytearray, int]:
+        if address % size:
+            raise Fault(12)
+        for first, content in self.areas.items():
+            if first <= address and address + size <= first + len(content):
+                return content, address - first
+        raise Fault(11)
+
+    def check(self, address: int, size: int) -> None:
+        """Raise what an access there raises."""
+        self._find(address, size)
+
+    def load(self, address: int, size: int) -> int:
+        """The little-endian number at an address."""
+        content, at = self._find(address, size)
+        return int.from_bytes(content[at : at + size], "little")
+
+    def store(self, address: int, size: int, value: int) -> None:
+        """Replace the bytes there."""
+        content, at = self._find(address, size)
+        content[at : at + size] = value.to_bytes(size, "little")
+
+
+class Tsm(Memory):
+    """The block's own memory, from offset 0."""
+
+    def _find(self, address: int, size: int) -> tuple[bytearray, int]:
+        content = self.areas[0]
+        if not 0 <= address <= len(content) - size:
+            raise Fault(9)
+        if address % size:
+            raise Fault(10)
+        return content, address
+
+
+@dataclass
+class Launch:
+    """What a kernel is started with, beside its words."""
+
+    threads: tuple[int, int, int]
+    blocks: tuple[int, int, int] = (1, 1, 1)
+    block: tuple[int, int, int] = (0, 0, 0)
+    preloaded: dict[int, int] = field(default_factory=dict)
+    """Scalar registers that hold arguments."""
+    private: int = 0
+    grid: int = 1
+    cus: int = 1
+    cu: int = 0
+    clock: int = 0
+    """Instructions the compute unit has executed before."""
+    late: bool = False
+    """Operations complete when something waits for them."""
+    limit: int = 100_000
+    """Instructions after which TooLong is raised."""
+
+    def thread(self, number: int) -> tuple[int, int, int]:
+        """The coordinates of a thread."""
+        x, y, _ = self.threads
+        return number % x, number // x % y, number // (x * y)
+
+
+class Warp:
+    """Registers and paths of one warp.
+
+    `v` is a list of 32 lanes for each vector register: a list that is in it is never changed, only replaced.
+    `s` is a value for each scalar operand number. The running path has `pc` (in words), `lanes` and, as a
+    register, emsk; `parked` has the others by address, `waiting` those at a barrier.
+    """
+
+    def __init__(self, block: "Block", index: int, vregs: int):
+        self.block, self.index = block, index
+        self.hbm, self.tsm = block.hbm, block.tsm
+        launch = block.launch
+        x, y, z = launch.threads
+        first = LANES * index
+        count = min(LANES, x * y * z - first)
+        self.v = [[0] * LANES for _ in range(vregs)]
+        self.s = [0] * 256
+        self.pc, self.lanes, self.live = 0, (1 << count) - 1, (1 << count) - 1
+        self.parked: dict[int, tuple[int, int]] = {}
+        self.waiting: dict[int, tuple[int, int]] = {}
+        self.queues: dict[str, list[Any]] = {counter: [] for counter in COUNTERS}
+        """Outstanding operations by counter, oldest first."""
+        self.special = self._lane_specials(first)
+        self._scalars(x, y, z, first)
+
+    def _lane_specials(self, first: int) -> dict[int, list[int]]:
+        threads = [self.block.launch.thread(first + lane) for lane in range(LANES)]
+        below = [(1 << lane) - 1 for lane in range(LANES)]
+        bit = [1 << lane for lane in range(LANES)]
+        return {
+            0xF3: [thread[0] for thread in threads],
+            0xF4: [thread[1] for thread in threads],
+            0xF5: [thread[2] for thread in threads],
+            0xF6: list(range(LANES)),
+            0xF7: bit,
+            0xFA: below,
+            0xFB: [low | one for low, one in zip(below, bit, strict=True)],
+            0xFC: [ALL & ~(low | one) for low, one in zip(below, bit, strict=True)],
+            0xFD: [ALL & ~low for low in below],
+        }
+
+    def _scalars(self, x: int, y: int, z: int, first: int) -> None:
+        launch, s = self.block.launch, self.s
+        s[0xC0:0xC3] = launch.threads
+        s[0xC3:0xC6] = launch.block
+        s[0xC6:0xC9] = launch.blocks
+        s[0xC9], s[0xCA] = self.index, -(-x * y * z // LANES)
+        s[0xCB], s[0xCC], s[0xCD] = launch.cu, launch.cus, 0
+        s[0xCE], s[0xCF], s[0xD0] = launch.grid, 0, 1
+        s[0xD1] = len(self.tsm.areas[0])
+        s[EMSK], s[ONE] = self.lanes, 1
+
+    def entry(self) -> None:
+        """Set the registers that hold something when a kernel is entered."""
+        launch, s = self.block.launch, self.s
+        tx, ty, tz = launch.thread(LANES * self.index)
+        x, y, z = launch.threads
+        s[0] = s[1] = s[4] = s[VCC] = s[SCC] = 0
+        s[2], s[5] = launch.private, 2
+        s[36], s[37] = tx | ty << 12 | tz << 24, x | y << 12 | (z & 0xFF) << 24
+        for number, value in launch.preloaded.items():
+            s[number] = value
+
+    def set_scalar(self, number: int, value: int) -> None:
+        """Write a scalar register; emsk can only have lanes of the running path."""
+        self.s[number] = value & (self.lanes if number == EMSK else ALL)
+
+    def run(self) -> bool:
+        """Run until the warp waits at a barrier (True) or has ended (False)."""
+        block, words = self.block, self.block.words
+        while self.live:
+            pc = self.pc
+            if not 0 <= pc < len(words):
+                raise Fault(OFF_THE_END)
+            self.pc = pc + 1
+            stopped = words[pc](self)
+            block.executed += 1
+            if block.executed > block.launch.limit:
+                raise TooLong
+            if stopped or not self.lanes:
+                if self.lanes:
+                    self._wait(pc)
+                if not self.parked:
+                    return bool(self.live)
+                self._next_path()
+            elif self.parked:
+                self._park()
+                self._next_path()
+        return False
+
+    def _wait(self, pc: int) -> None:
+        if self.waiting and self.pc not in self.waiting:
+            self.pc = pc
+            raise Fault(2)
+        _join(self.waiting, self.pc, self.lanes, self.s[EMSK])
+        self.lanes = self.s[EMSK] = 0
+
+    def _park(self) -> None:
+        _join(self.parked, self.pc, self.lanes, self.s[EMSK])
+
+    def _next_path(self) -> None:
+        self.pc = min(self.parked)
+        self.lanes, self.s[EMSK] = self.parked.pop(self.pc)
+
+    def split(self, taken: int, target: int) -> None:
+        """These active lanes go on at the target, the path's others behind the branch."""
+        emsk = self.s[EMSK]
+        rest = self.lanes & ~taken
+        if taken:
+            _join(self.parked, target, taken, taken)
+        if rest:
+            _join(self.parked, self.pc, rest, emsk & ~taken)
+        self._next_path()
+
+    def drain(self, counter: str, left: int) -> None:
+        """Complete a counter's oldest operations until at most so many are left."""
+        queue = self.queues[counter]
+        while len(queue) > left:
+            queue.pop(0).complete()
+
+    def drain_all(self) -> None:
+        """The warp has ended: all its operations complete, stores first."""
+        for counter in sorted(COUNTERS, key=lambda name: "ld" in name):
+            self.drain(counter, 0)
+
+    def end_lanes(self) -> None:
+        """The active lanes end; with none active, all lanes of the path."""
+        gone = self.s[EMSK] or self.lanes
+        self.live &= ~gone
+        self.lanes &= ~gone
+        self.s[EMSK] = 0
+
+    def end(self) -> None:
+        """The warp ends."""
+        self.live = self.lanes = 0
+        self.parked.clear()
+        self.waiting.clear()
+
+    def wake(self) -> None:
+        """The barrier is open."""
+        self.parked, self.waiting = self.waiting, {}
+        self._next_path()
+
+
+def _join(paths: dict[int, tuple[int, int]], pc: int, lanes: int, emsk: int) -> None:
+    before = paths.get(pc, (0, 0))
+    paths[pc] = before[0] | lanes, before[1] | emsk
+
+
+class Block:
+    """A block: its warps run in turn, each until it waits or ends."""
+
+    def __init__(self, words: list[Callable[[Warp], str | None]], launch: Launch, hbm: Memory, tsm: bytearray):
+        self.words, self.launch, self.hbm, self.tsm = words, launch, hbm, Tsm({0: tsm})
+        self.executed = 0
+
+    def start(self, vregs: int) -> None:
+        """Make the warps, with zero in all registers that nothing is known of."""
+        x, y, z = self.launch.threads
+        self.warps = [Warp(self, index, vregs) for index in range(-(-x * y * z // LANES))]
+
+    def run(self) -> None:
+        """Run all warps to their end. Raises Fault, TooLong."""
+        waiting = list(self.warps)
+        while waiting:
+            waiting = [warp for warp in waiting if self._goes_on(warp)]
+            for warp in waiting:
+                warp.wake()
+
+    def _goes_on(self, warp: Warp) -> bool:
+        waits = warp.run()
+        if not waits:
+            warp.drain_all()
+        return waits

@@ -1,0 +1,171 @@
+"""An oracle for small float formats and a way to run one instruction on long columns of numbers.
+
+Written from the standards alone: a format is the sorted table of its numbers, each exact in binary64, and rounding is
+a search in it. A number to round is `hi + lo`, where `hi` is that sum rounded to nearest in binary64.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from one import bench, row_of
+
+from m890.isa.lanes import LANES
+from m890.isa.operands import Register
+
+ROUNDINGS = ("rtte", "rtz", "rtn", "rtp", "rtta")
+
+
+class Standard(NamedTuple):
+    """What the standards say of a format: widths of its fields, and what the largest exponent means."""
+
+    exponent: int
+    mantissa: int
+    infinity: bool
+    nan: int
+    """The canonical NaN, or what a NaN becomes."""
+    largest: float
+    padding: int = 0
+
+    @property
+    def sign(self) -> int:
+        return 1 << self.exponent + self.mantissa + self.padding
+
+
+STANDARDS = {
+    "f16": Standard(5, 10, True, 0x7FFF, 65504.0),  # IEEE-754
+    "bf16": Standard(8, 7, True, 0x7FFF, (2 - 2.0**-7) * 2.0**127),
+    "tf32": Standard(8, 10, True, 0x7FFFE000, (2 - 2.0**-10) * 2.0**127, 13),
+    "e4m3": Standard(4, 3, False, 0x7F, 448.0),  # OCP FP8, "fn"
+    "e5m2": Standard(5, 2, True, 0x7F, 57344.0),
+    "e2m1": Standard(2, 1, False, 0x7, 6.0),  # OCP MX
+}
+
+
+@cache
+def numbers(name: str) -> np.ndarray:
+    """The magnitudes of a format in the order of their codes, from 0 to the largest."""
+    standard = STANDARDS[name]
+    bias = (1 << (standard.exponent - 1)) - 1
+    codes = np.arange(1 << (standard.exponent + standard.mantissa))
+    exponent, fraction = codes >> standard.mantissa, codes & ((1 << standard.mantissa) - 1)
+    units = fraction + np.where(exponent > 0, 1 << standard.mantissa, 0)
+    values = np.ldexp(units.astype(float), np.maximum(exponent, 1) - bias - standard.mantissa)
+    values = values[: int(np.flatnonzero(values == standard.largest)[0]) + 1]
+    assert (np.diff(values) > 0).all()
+    return values
+
+
+def decode(name: str, bits: Any) -> np.ndarray:
+    """The numbers that bits stand for, in binary64."""
+    standard, table = STANDARDS[name], numbers(name)
+    codes = (np.asarray(bits).astype(np.int64) & (standard.sign - 1)) >> standard.padding
+    beyond = np.where((codes == len(table)) & standard.infinity, np.inf, np.nan)
+    magnitude = np.where(codes < len(table), table[np.minimum(codes, len(table) - 1)], beyond)
+    return np.where(np.asarray(bits).astype(np.int64) & standard.sign, -magnitude, magnitude)
+
+
+def encode(name: str, hi: Any, rounding: str = "rtte", lo: Any = 0.0, *, finite: bool = False) -> np.ndarray:
+    """hi + lo rounded once, as bits (uint32); `finite`: infinity becomes the largest number."""
+    standard, table = STANDARDS[name], numbers(name)
+    hi, lo = np.broadcast_arrays(np.asarray(hi, float), np.asarray(lo, float))
+    negative = np.signbit(hi)
+    size, rest = np.abs(hi), np.where(negative, -lo, lo)
+    below = np.searchsorted(table, size, "right") - 1
+    below = below - ((table[below] == size) & (rest < 0))
+    lower = table[below]
+    after_last = 2 * table[-1] - table[-2]
+    upper = np.append(table, after_last)[below + 1]
+    exact = (size == lower) & (rest == 0)
+    middle = (lower + upper) / 2
+    side = np.where(size == middle, np.sign(rest), np.sign(size - middle))
+    grows = {
+        "rtte": (side > 0) | ((side == 0) & (below % 2 == 1)),
+        "rtta": side >= 0,
+        "rtz": np.zeros(hi.shape, bool),
+        "rtn": negative,
+        "rtp": ~negative,
+    }[rounding]
+    code = np.where(np.isinf(hi), len(table), below + (grows & ~exact))
+    if finite or not standard.infinity:
+        code = np.minimum(code, len(table) - 1)
+    bits = code << standard.padding | np.where(negative, standard.sign, 0)
+    return np.where(np.isnan(hi), standard.nan, bits).astype(np.uint32)
+
+
+def exact_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """a + b as its nearest binary64 and the rest, from the larger number on (Dekker)."""
+    swap = np.abs(a) < np.abs(b)
+    large, small = np.where(swap, b, a), np.where(swap, a, b)
+    total = large + small
+    rest = small - (total - large)
+    return total, np.where(np.isfinite(total), rest, 0.0)
+
+
+def run(text: str, *columns: Any) -> list[np.ndarray]:
+    """The destinations' bits (uint32, or uint64 for pairs; masks as truth values) for columns of source bits.
+
+    All cases go through the compiled handler, 32 a step. Sources and destinations are the instruction's own.
+    """
+    b, one = bench(), bench().one(text)
+    b.path(0xFFFFFFFF)
+    b.specials()
+    registers = [(kind.role, value) for kind, value in zip(one.instruction.kinds, one.decoded.values, strict=True)]
+    sources = [value for role, value in registers if role == "source" and isinstance(value, Register)]
+    results = [value for role, value in registers if role == "destination" and isinstance(value, Register)]
+    count = len(columns[0])
+    steps = -(-count // LANES)
+    given = []
+    for register, column in zip(sources, columns, strict=True):
+        padded = np.zeros(steps * LANES, np.uint64)
+        padded[:count] = np.asarray(column).astype(np.uint64)
+        words = [(padded >> np.uint64(32 * word)).astype(np.uint32) for word in range(register.count)]
+        given += [(row_of(register) + word, part.reshape(steps, LANES)) for word, part in enumerate(words)]
+    places = [row_of(register) + word for register in results for word in range(register.count)]
+    found = np.empty((len(places), steps, LANES), np.uint32)
+    for step in range(steps):
+        for row, values in given:
+            b.rows[row] = values[step]
+        one.run()
+        for place, row in enumerate(places):
+            found[place, step] = b.rows[row]
+    columns_found = iter(found)
+    return [_joined(register, columns_found)[:count] for register in results]
+
+
+def _joined(register: Register, columns: Any) -> np.ndarray:
+    parts = [next(columns) for _ in range(register.count)]
+    if register.bank == "s":
+        return (parts[0] >> np.arange(LANES, dtype=np.uint32) & 1).astype(bool).ravel()
+    if len(parts) == 1:
+        return parts[0].ravel()
+    return (parts[0].astype(np.uint64) | parts[1].astype(np.uint64) << np.uint64(32)).ravel()
+
+
+def same(text: str, columns: Any, wanted: Any, place: int = 0) -> None:
+    """The instruction gives what is wanted for every case; the message shows the first that differs."""
+    found = run(text, *columns)[place]
+    wanted = np.asarray(wanted).astype(found.dtype)
+    wrong = np.flatnonzero(found != wanted)
+    if len(wrong):
+        case = int(wrong[0])
+        given = ", ".join(hex(int(column[case])) for column in columns)
+        raise AssertionError(
+            f"{text}: {given} gives {int(found[case]):#x}, not {int(wanted[case]):#x} ({len(wrong)} of {len(found)})"
+        )
+
+
+def pack(low: Any, high: Any) -> np.ndarray:
+    """Two columns of halves as one of registers."""
+    return np.asarray(low).astype(np.uint32) | np.asarray(high).astype(np.uint32) << np.uint32(16)
+
+
+def f32_bits(values: Any) -> np.ndarray:
+    """Numbers as binary32 bits; the NaN is the canonical one."""
+    with np.errstate(over="ignore"):
+        narrow = np.asarray(values).astype(np.float32)
+    return np.where(np.isnan(narrow), np.uint32(0x7FFFFFFF), narrow.view(np.uint32))
+
+
+EVERY_HALF = np.arange(1 << 16, dtype=np.uint32)
+"""All 16-bit patterns."""

@@ -1,0 +1,89 @@
+"""The compiled core against the slow model: random programs agree on every bit of registers, masks, TSM and HBM.
+
+A program that does not agree is reduced to the instructions that matter. `tests/model` is the model, `tests/generate`
+makes the programs.
+"""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from random import Random
+
+import hypothesis.strategies as st
+import pytest
+from generate.compare import Program, core, explain, forms_of, mismatch, name_of, prepare, run_model, sweep
+from generate.items import makers
+from generate.pieces import encode
+from hypothesis import given, settings
+from model import MEANINGS, Fault
+
+import m890
+from m890.isa import ISA
+
+NOT_IN_PROGRAMS = {"s.trap": "it ends the launch: test_trap"}
+"""Forms that no random program has, and why."""
+
+
+def test_every_form_has_a_meaning_and_every_meaning_a_form() -> None:
+    assert {form.instruction.mnemonic for form in ISA.forms()} == set(MEANINGS)
+
+
+def test_every_form_runs_on_both() -> None:
+    """Also: an entry of NOT_IN_PROGRAMS that programs do have fails here."""
+    numbers = [makers().index(make) for make in dict.fromkeys(makers())]
+    programs = [
+        Program([(number, seed) for number in numbers[first : first + 50]], first + seed)
+        for seed in range(8)
+        for first in range(0, len(numbers), 50)
+    ]
+    seen: set[str] = set()
+    for program in programs:
+        seen |= forms_of(program)
+        assert not mismatch(program), explain(program)
+    assert {name_of(form) for form in ISA.forms()} - seen == set(NOT_IN_PROGRAMS)
+
+
+def test_trap() -> None:
+    program, words = Program([], 1), [encode("s.nop"), encode("s.trap")]
+    with pytest.raises(Fault) as modelled:
+        run_model(program, words, prepare(program))
+    with pytest.raises(m890.Fault) as found:
+        core("eager").run(program, words, prepare(program))
+    assert found.value.code == modelled.value.code
+
+
+def test_more_operations_than_a_counter_can_have_outstanding() -> None:
+    """The 64th completes the oldest: what is computed at the end sees one result among the poison."""
+    texts = ([ISA.text(word) for word in make(Random(0)).words] for make in makers())
+    load = next(n for n, lines in enumerate(texts) if lines and lines[-1].startswith("vmem.ld.b32"))
+    for seed in range(0, 128, 4):
+        loads = [(load, seed * 1000 + n) for n in range(60 + seed // 16)]
+        program = Program(loads + [(n * 7 + 1, n) for n in range(60)], seed)
+        assert not program.synchronised
+        assert not mismatch(program), explain(program)
+
+
+PIECE = st.tuples(st.integers(0, len(makers()) - 1), st.integers(0, (1 << 32) - 1))
+"""A piece with number 0 is no instruction: making numbers smaller deletes pieces."""
+
+
+@given(pieces=st.lists(PIECE, min_size=60, max_size=60), seed=st.integers(0, 1 << 16))
+@settings(max_examples=1000, deadline=None)
+def test_random_programs(pieces: list[tuple[int, int]], seed: int) -> None:
+    program = Program(pieces, seed)
+    differs = mismatch(program)
+    assert not differs, f"{differs}\n{program.listing()}"
+
+
+PROGRAMS, CHUNK = 100_000, 500
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_programs() -> None:
+    """Of 50 to 500 instructions; every form at least once."""
+    chunks = [range(first, first + CHUNK) for first in range(0, PROGRAMS, CHUNK)]
+    seen: set[str] = set()
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        for reports, forms in pool.map(sweep, chunks):
+            assert not reports, "\n\n".join(reports[:3])
+            seen |= forms
+    assert {name_of(form) for form in ISA.forms()} - seen == set(NOT_IN_PROGRAMS)
