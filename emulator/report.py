@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT
 from ..isa.lanes import LANES
 from ..isa.operands import EMSK, INDEX_REGISTER, Address, CodeTarget, Register, RegisterKind, register_text
 from ..isa.program import CODE_BASE, TEXT_BASE, Line
 from ..isa.spec import Access, Decoded, DecodeError
-from . import jumps, resolve
+from . import barriers, jumps, resolve
 from .barriers import BLOCK_BARRIER
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
@@ -22,7 +23,7 @@ from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS
 _HINTS = {
     3: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
-    2: "let all lanes of a warp meet before the barrier, at one s.blksyn",
+    2: "let all lanes of a warp meet before the barrier, and all warps name the same barrier and threads",
     10: "a lane's TSM offset must be a multiple of the bytes it moves",
     11: "compare the index with the array's length before the access (v.cmp, s.lop.emsk)",
     12: "a lane's address must be a multiple of the bytes it moves",
@@ -86,9 +87,7 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
         instruction=_instruction(found, spot),
         operands=_operands(found, rows) if isinstance(found, Decoded) else {},
         addresses=addresses,
-        detail=_address_detail(plan, code, addresses, access)
-        if addresses and access
-        else _detail(plan, found, code, warp),
+        detail=_detail(plan, slot, number, found, code, addresses),
         hint=_RAN_ON if ran_on and code == FALLS_OFF and found is None else _hint(plan, code, found, rows, lanes),
     )
 
@@ -140,14 +139,22 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
     return f"lane {lane}: {size} bytes at {address:#x}: {plan.hbm.describe(address, size)}"
 
 
-def _detail(plan: Plan, found: object, code: int, warp: np.void) -> str:
+def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addresses: dict[int, int]) -> str:
+    """What exactly is wrong, where more can be said than the code's meaning."""
     if isinstance(found, DecodeError):
         return str(found) if code == jumps.INVALID else ""
-    if isinstance(found, Decoded) and code == ASSERTION and len(found.values) > 1:
-        return plan.text(next(value for value in found.values if isinstance(value, int)))
-    if not isinstance(found, Decoded) or code not in (jumps.INVALID, jumps.CANDIDATE_MASK, jumps.NO_CODE):
+    if not isinstance(found, Decoded):
         return ""
-    return _jump_detail(plan, found, code, warp)
+    access, warp = found.form.instruction.access, plan.warp(slot, number)
+    if access and addresses:
+        return _address_detail(plan, code, addresses, access)
+    if code == barriers.BARRIER_PARAMETER:
+        return _barrier_mistake(plan, plan.blocks[slot], warp, found, plan.rows(slot, number))
+    if code == ASSERTION and len(found.values) > 1:
+        return plan.text(next(value for value in found.values if isinstance(value, int)))
+    if code in (jumps.INVALID, jumps.CANDIDATE_MASK, jumps.NO_CODE):
+        return _jump_detail(plan, found, code, warp)
+    return ""
 
 
 def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:
@@ -224,15 +231,49 @@ def _paths(
     for place in range(int(warp["paths"])):
         waits = int(warp["path_waits"][place])
         pc = int(warp["path_pc"][place]) - (plan.program.records.itemsize if waits else 0)
-        text = _barrier(block, waits - 1) if waits else "its turn among the warp's paths"
+        text = _barrier(block, warp) if waits else "its turn among the warp's paths"
         found.append(_place(plan, where, index, int(warp["path_lanes"][place]), pc, text))
     return found
 
 
-def _barrier(block: np.void, barrier: int) -> str:
-    name = "the block barrier" if barrier == BLOCK_BARRIER else f"named barrier {barrier}"
-    expected = int(block["expected"][barrier]) or int(block["live"])
-    return f"{name} ({int(block['arrived'][barrier])} of {expected} warps are there)"
+def _barrier(block: np.void, warp: np.void) -> str:
+    """What a warp waits for at its barrier."""
+    barrier = int(warp["barrier"])
+    expected = int(warp["expected"]) or int(block["live"])
+    return f"{_barrier_name(barrier)} ({int(block['arrived'][barrier])} of {expected} warps are there)"
+
+
+def _barrier_name(barrier: int) -> str:
+    return "the block barrier" if barrier == BLOCK_BARRIER else f"named barrier {barrier}"
+
+
+def _barrier_mistake(plan: Plan, block: np.void, warp: np.void, found: Decoded, rows: np.ndarray) -> str:
+    """What is wrong with the barrier instruction a warp has come to."""
+    kind = next(int(binding.static) for binding in found.form.instruction.bindings if binding.name == "barrier")
+    numbers = [_number(value, rows) for value in found.values]
+    barrier = BLOCK_BARRIER if kind & BARRIER_BLOCK else numbers[0]
+    if barrier > BLOCK_BARRIER or (barrier == BLOCK_BARRIER and not kind & BARRIER_BLOCK):
+        return f"there is no named barrier {barrier}: they are 0 to {BLOCK_BARRIER - 1}"
+    threads = numbers[1] if kind & HAS_COUNT else 0
+    most = LANES * plan.shape.warps
+    if kind & HAS_COUNT and (threads % LANES or not 0 < threads <= most):
+        return f"{threads} threads: it must be a multiple of {LANES}, and at most {most} in this block"
+    expected = int(block["expected"][barrier])
+    if int(block["arrived"][barrier]) and expected != threads // LANES:
+        others = f"others at {_barrier_name(barrier)} for {_threads(expected * LANES)}"
+        return f"this warp waits for {_threads(threads)}, {others}"
+    if kind & ARRIVE:
+        return "the warp's other lanes are elsewhere: s.bar.arrive counts whole warps"
+    return f"other lanes of the warp wait at another instruction, for {_barrier(block, warp)}"
+
+
+def _number(value: object, rows: np.ndarray) -> int:
+    """A scalar operand's value."""
+    return int(rows[value.number, 0]) if isinstance(value, Register) else value if isinstance(value, int) else 0
+
+
+def _threads(count: int) -> str:
+    return f"{count} threads" if count else "all live warps of the block"
 
 
 def _place(plan: Plan, block: tuple[int, int, int], index: int, mask: int, pc: int, waits_for: str) -> WarpPlace:

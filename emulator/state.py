@@ -54,7 +54,10 @@ WARP = _struct(
     ("lanes", "i8"),  # lanes of the running path; its emsk is row 0xf0
     ("live", "i8"),
     ("state", "i8"),
-    ("barrier", "i8"),  # which one it waits at
+    ("barrier", "i8"),  # which one it, or a path of it, waits at,
+    ("expected", "i8"),  # for how many warps (0: all live ones),
+    ("ones", "i8"),  # and what its lanes brought there
+    ("zeros", "i8"),
     ("index", "i8"),  # warp number in the block
     ("paths", "i8"),  # parked paths
     ("spin", "i8"),  # instructions since an exit or a rotation, while others are parked
@@ -65,7 +68,7 @@ WARP = _struct(
     ("path_pc", "i8", LANES),
     ("path_lanes", "i8", LANES),
     ("path_emsk", "i8", LANES),
-    ("path_waits", "i8", LANES),  # 0, or 1 plus the barrier's number
+    ("path_waits", "i8", LANES),  # 1: at the warp's barrier
     ("address", "i8", LANES),  # addresses of the last access that took the slow path
     ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch
     ("scratch", "u1", 64),
@@ -97,6 +100,7 @@ BLOCK = _struct(
     ("warp_left", "i8"),
     ("live", "i8"),  # warps not yet ended
     ("waiting", "i8"),  # warps that wait at a barrier
+    ("yielded", "i8"),  # times a warp let others run, in this turn of the block
     ("arrived", "i8", BARRIERS),  # warps that have arrived at each barrier,
     ("expected", "i8", BARRIERS),  # how many open it (0: all live ones),
     ("ones", "i8", BARRIERS),  # lanes that brought a 1 to it,
@@ -190,7 +194,7 @@ INFO = np.dtype(
         ("scalar", "i8"),
         ("row", "i8"),  # the operand that is loaded, and how many registers it has
         ("words", "i8"),
-        ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: completes at once
+        ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: reads when it is issued
     ]
 )
 """What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
@@ -208,7 +212,7 @@ PENDING = _struct(
     576,
     ("record", "i8"),
     ("sequence", "i8"),
-    ("returned", "i8"),  # an atomic that has acted: `host` holds its result, 32 words a register
+    ("returned", "i8"),  # it has acted: from `host` on stands its result, 32 words a register, up to the end
     ("mask", "i8"),
     ("low", "i8"),  # bounds of the bytes the active lanes touch
     ("high", "i8"),

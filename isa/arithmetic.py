@@ -23,7 +23,6 @@ class Symbolic(int):
     """An address that the linker may move: `symbol` plus `addend`, or the `part` "lo" or "hi" of that.
 
     `part` is "data" where an operand takes addresses in `.data` alone.
-
     As a number it is what is known of it so far; in a function it is right for distances within the function.
     """
 
@@ -42,7 +41,7 @@ class Symbolic(int):
         return Symbolic(int(self) + count, self.symbol, self.addend + count)
 
     def half(self, part: str) -> Symbolic:
-        """Its low or high 32 bits."""
+        """Its low or high 32 bits, or what an operand for `.data` takes of it."""
         return Symbolic(0, self.symbol, self.addend, part)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -2,8 +2,9 @@
 
 The active lanes act one after the other, lane 0 first, so lanes with the same address see each other's work. An
 `.atom` counts as a load (vldcnt), acts when it is issued and gives its result at the wait; a `.red`, which gives
-nothing back, counts and completes as a store. An address has no offset; its index counts elements.
-Opcodes 0x380 to 0x397: space and operation; bits 4:0 hold the type, and bit 4 whether the result is given back.
+nothing back, counts and completes as a store, or acts when it is issued if it has an order. `.release` and `.acq_rel`
+complete what the warp has outstanding first. An address has no offset; its index counts elements.
+Opcodes 0x380 to 0x38b, four for each space: .atom, .red, .atom.cas; bits 4:0 hold the operation and its type.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any, NamedTuple
 
 from .formats import BF16, F16, Format
 from .formats import F32 as BINARY32
-from .lanes import B32, F32, S32, S64, U32, U64, LaneKind, U16x2
+from .lanes import B32, F32, S32, S64, U32, U64, LaneKind
 from .numerics import canonical, flush, reinterpret, where
 from .operands import Field
-from .packed import to_f32, to_halves
+from .packed import floats, halves
 from .reference import atomic, compare_exchange
 from .spec import Access, Item, insn
 
@@ -40,8 +41,8 @@ def plus_f32_flushed(old: U32, a: U32) -> U32:
 
 def plus_halves(old: U32, a: U32, format: Format) -> U32:
     """old + a in each half, rounded to nearest even; subnormals stay."""
-    total = to_f32(reinterpret(old, U16x2), format) + to_f32(reinterpret(a, U16x2), format)
-    return reinterpret(canonical(to_halves(total, format), format), U32)
+    (x, p), (y, q) = floats(old, format), floats(a, format)
+    return reinterpret(canonical(halves(x + y, p + q, format), format), U32)
 
 
 def plus_f16x2(old: U32, a: U32) -> U32:

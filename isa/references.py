@@ -30,8 +30,8 @@ def encode_reference(
                 raise Mismatch(f"a branch cannot leave its function for {value.symbol}", "call it: s.call", number)
             plain[number] = CodeAddress(value)
             continue
-        if not value.part and DataAddress in kinds:
-            place, symbol = number, Symbolic(value, value.symbol, value.addend, "data")
+        if DataAddress in kinds and not value.part:
+            place, symbol = number, value.half("data")
             plain[number] = DATA_BASE + PLACEHOLDER
             continue
         if not value.part and CodeTarget not in kinds:

@@ -9,7 +9,7 @@
 // for tail: a slot must have been read before it is given back. A release stays outstanding like any other store, so
 // each waits for it before it waits for the other side; else both could wait for ever.
 //
-// Launch: two blocks of 32. size: a power of two, at least 32. head and tail are 0 at first.
+// Launch: two blocks of 32, cooperative: a side that waits for one that is not there waits for ever. size: a power of two, at least 32. head and tail are 0 at first.
 
         .arch   ppu0015
 

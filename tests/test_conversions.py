@@ -102,6 +102,9 @@ def test_f32_to_narrower(name: str, rounding: str) -> None:
     wanted = encode(name, value_of(bits), rounding)
     same(f"{text} vreg4, vreg0", [bits], wanted)
     same(f"{text}.ftz vreg4, vreg0", [bits], encode(name, value_of(flushed(bits)), rounding))
+    if name == "f16":
+        values = np.nan_to_num(value_of(bits), nan=0.0)
+        same(f"{text}.sat vreg4, vreg0", [bits], encode(name, np.clip(values, 0, 1) + 0.0, rounding))
     same(f"{text} vreg4, !|vreg0|", [bits], encode(name, -np.abs(value_of(bits)), rounding))
     if rounding in ("rtte", "rtz"):
         finite = encode(name, value_of(bits), rounding, finite=True)

@@ -16,6 +16,7 @@ from typing import Any
 from ..isa import FAMILIES, ISA, Form, Instruction, addresses, operands
 from ..isa.effects import Effect
 from ..isa.lanes import LaneKind
+from ..isa.matrix_operands import MatrixKind, SwizzledAddress
 from ..isa.operands import Field, Kind, RegisterKind, Source
 from ..isa.spec import SUFFIXES
 from .manual_examples import PAGE_WIDTH, PLACE, Sample, sample
@@ -94,13 +95,15 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         own += [(operands.REUSE[at], f".reuse {kind.name}")] if at < 2 else []
         tables = ((operands.OTHER_KIND, "bank"), (operands.NEGATE, "!"), (operands.ABSOLUTE, "abs"))
         return own + [(table[at], f"{label} {kind.name}") for table, label in tables]
+    if isinstance(kind, SwizzledAddress):
+        return [(addresses.INDEX, "point"), (addresses.BASE, "strides")]
     if isinstance(kind, addresses.AddressKind):
         named = ("OFFSET", "SCALE", "INDEX", "HAS_INDEX", "BASE", "HAS_BASE")
         labels = ("offset", "scale", "index", "indexed", "base", "based")
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
         return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
-    if isinstance(kind, operands.MatrixKind):
+    if isinstance(kind, MatrixKind):
         found = ((kind.field, kind.name), (kind.reuse, f".reuse {kind.name}"), (kind.negate, f"! {kind.name}"))
         return [(field, label) for field, label in found if field]
     return [(kind.field, kind.name)] if isinstance(kind, RegisterKind | operands.Number) else []
