@@ -6,13 +6,25 @@ from random import Random
 from typing import Any
 
 from m890.isa import ISA
-from m890.isa.operands import EMSK, LANE_SPECIALS, VCC, Address
+from m890.isa.operands import EMSK, VCC
 from m890.isa.spec import Form
 
 from . import samples
-from .accesses import access, access_forms, burst
-from .pieces import Item, Loop, data, encode, forms_of, mask, s, v
-from .samples import GIVEN, INDEX, SAVED, TAKEN
+from .accesses import access, access_forms, burst, prefetch
+from .pieces import Item, Loop, data, encode, forms_of, mask, s
+from .samples import SAVED
+from .together import (
+    assertion,
+    barrier,
+    exchange,
+    forms_with,
+    indexed,
+    indexed_forms,
+    named_barrier,
+    printing,
+    sleep,
+    warp_sync,
+)
 
 # Computing.
 
@@ -78,8 +90,8 @@ def some_end(random: Random) -> Item:
     return Item([masked, drop, encode("simt.exit"), all_lanes()])
 
 
-def idle(random: Random) -> Item:
-    return Item([encode("s.nop")])
+def idle(random: Random, name: str) -> Item:
+    return Item([encode(name)])
 
 
 def wait(random: Random, form: Form) -> Item:
@@ -95,18 +107,6 @@ def wait_forms() -> list[Form]:
         for form in ISA.forms()
         if any(part in form.instruction.mnemonic for part in ("s.wait", ".fence.", ".wbinv."))
     ]
-
-
-def barrier(random: Random, name: str) -> Item:
-    return Item([encode(name)], barrier=True)
-
-
-def exchange(random: Random) -> Item:
-    """Every warp gives a register to its neighbour: TSM between two barriers."""
-    index = encode("v.mov.b32", v(INDEX), s(LANE_SPECIALS["%laneid"][0]))
-    give = encode("tsm.st.b32", data(random, "v"), Address(0, v(INDEX), 2, s(GIVEN)))
-    take = encode("tsm.ld.b32", data(random, "v"), Address(0, v(INDEX), 2, s(TAKEN)))
-    return Item([index, give, encode("s.blksyn"), take, encode("s.blksyn")], barrier=True)
 
 
 # All of them.
@@ -127,11 +127,18 @@ def controls() -> list[tuple[int, Maker]]:
         *[(18, _with(branch, name)) for name in ("simt.rcbr", "simt.rcbr.n")],
         (15, loop),
         (3, some_end),
-        (3, idle),
+        *[(2, _with(idle, name)) for name in ("s.nop", "v.reg.dchk")],
         *[(1, _with(wait, form)) for form in wait_forms()],
         *[(4, _with(barrier, name)) for name in ("s.blksyn", "s.blksyn.defer")],
         (8, exchange),
-        *[(6, _with(burst, space)) for space in ("global", "tsm")],
+        *[(1, _with(named_barrier, form)) for form in forms_with("s.bar.")],
+        *[(1, _with(sleep, form)) for form in forms_with("s.sleep")],
+        *[(1, _with(warp_sync, form)) for form in forms_with("s.warp.sync")],
+        *[(2, _with(assertion, form)) for form in forms_with("v.assert")],
+        *[(1, _with(printing, form)) for form in forms_with("v.print", "s.print")],
+        *[(3, _with(indexed, form)) for form in indexed_forms()],
+        *[(2, _with(prefetch, form)) for form in forms_with("vmem.prefetch")],
+        *[(6, _with(burst, space)) for space in ("global", "tsm", "private")],
         (5, clock),
     ]
 

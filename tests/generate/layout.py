@@ -8,7 +8,6 @@ from typing import NamedTuple
 from model import decode
 
 from m890.isa.addresses import COUNTERS as WAIT_COUNTERS
-from m890.isa.effects import Stop
 from m890.isa.operands import EMSK, Address, Register, Target
 
 from .pieces import Item, encode, s, v
@@ -129,14 +128,17 @@ class Uses(NamedTuple):
     writes: int
     counter: str | None
     store: bool
+    """Gives nothing back: its sources are read when it completes."""
     settles: bool
-    """All operations must be complete before it: it jumps, or lets other warps go on."""
+    """All operations must be complete before it: it jumps, lets other warps go on, or reads many registers."""
 
 
 def _bits(register: Register, words: int) -> int:
     return ((1 << words) - 1) << register.number + (256 if register.bank == "s" else 0)
 
 
+ALL_DATA = (1 << len(DATA["v"])) - 1
+"""ivreg may be any of them."""
 EMSK_BIT = 1 << 256 + EMSK
 
 
@@ -148,7 +150,7 @@ def uses_of(word: int) -> Uses:
     reads, writes = EMSK_BIT, 0
     for kind, value in zip(instruction.kinds, decoded.values, strict=True):
         if isinstance(value, Register):
-            bits = _bits(value, getattr(kind, "words", 1))
+            bits = ALL_DATA if value.bank == "i" else _bits(value, getattr(kind, "words", 1))
             writes |= bits if kind.role == "destination" else 0
             reads |= bits
         elif isinstance(value, Address):
@@ -156,12 +158,13 @@ def uses_of(word: int) -> Uses:
             reads |= _bits(value.base, value.base.count) if value.base else 0
     access = instruction.access
     jumps = any(isinstance(kind, Target) for kind in instruction.kinds)
+    returns = any(kind.role == "destination" for kind in instruction.kinds)
     return Uses(
         reads,
         writes | (EMSK_BIT if instruction.mnemonic == "s.lop.emsk" else 0),
         access.counter if access else None,
-        bool(access and access.store),
-        jumps or Stop in instruction.results or "blksyn" in instruction.mnemonic,
+        not returns,
+        jumps or instruction.mnemonic.startswith(("s.blksyn", "s.bar.", "v.print", "s.print")),
     )
 
 

@@ -29,6 +29,8 @@ class Item:
     skip: int | None = None
     loop: Loop | None = None
     barrier: bool = False
+    warps: int | None = None
+    """Only for blocks of so many warps."""
     clock: bool = False
     """Not part of the promise that both timings give the same."""
 
@@ -45,7 +47,7 @@ def encode(mnemonic: str, *values: Value, immediate: bool = False) -> int:
     for form in forms_of(mnemonic):
         if form.immediate == immediate and len(form.instruction.kinds) == len(values):
             with suppress(OperandError):
-                return form.encode(values, (False,) * len(form.room))
+                return form.encode(values, (0,) * len(form.room))
     raise KeyError(mnemonic)
 
 

@@ -2,7 +2,7 @@
 
 from m890.isa.operands import Register
 
-from .machine import ALL, BARRIER, EMSK, Fault, Warp
+from .machine import ALL, EMSK, Fault, Wait, Warp
 from .meaning import scalar_value, warp
 
 DISTANCE = 1 << 20
@@ -18,7 +18,7 @@ def reach(target: int) -> int:
     return target - DISTANCE if target >= DISTANCE // 2 else target
 
 
-@warp("s.nop")
+@warp("{name}", name={"s.nop": None, "v.reg.dchk": None})
 def nothing(warp: Warp) -> None:
     pass
 
@@ -77,8 +77,8 @@ def combine_emsk(warp: Warp, d: Register, s: Register, lut: int) -> None:
 
 
 @warp("s.blksyn{defer}", defer={"": False, ".defer": True})
-def barrier(warp: Warp) -> str:
-    return BARRIER
+def barrier(warp: Warp) -> Wait:
+    return Wait(None)
 
 
 VMEM, SMEM, TSM = ("vldcnt", "vstcnt"), ("sldcnt", "sstcnt"), ("tsmcnt",)
