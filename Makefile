@@ -5,7 +5,8 @@
 #   make test    the tests                                         make docs    write docs/isa.md from the table
 #   make slow    the tests that take minutes                       make bench   the benchmarks
 #   make smoke   a few tests, for another PYTHON                   make sweep   the exhaustive tests: hours
-#   make lock    renew requirements.lock                           make clean   remove all that make made
+#   make support renew docs/support.md from a run of the tests     make clean   remove all that make made
+#   make lock    renew requirements.lock
 #
 # `make test PYTHON=python3.13 VENV=.venv-3.13` uses another interpreter; ARGS goes to pytest and to the benchmarks.
 
@@ -27,7 +28,7 @@ ifneq ($(shell cat $(RUNTIME) 2>/dev/null),$(MADE_BY))
 .PHONY: $(RUNTIME)
 endif
 
-.PHONY: run test slow smoke sweep lint format docs bench lock clean
+.PHONY: run test slow smoke sweep lint format docs support bench lock clean
 .DEFAULT_GOAL := run
 
 run: $(RUNTIME)
@@ -57,7 +58,11 @@ format: $(LINTERS)
 
 docs: $(RUNTIME)
 	$(VENV)/bin/python -m m890.tools.manual docs/isa.md
-	$(VENV)/bin/python -m m890.tools.tables docs/assembly.md docs/launch-files.md
+	$(VENV)/bin/python -m m890.tools.tables docs/assembly.md docs/launch-files.md docs/programs.md
+
+support: $(RUNTIME)
+	M890_SUPPORT=tests/data/support.json $(VENV)/bin/pytest -q $(ARGS)
+	$(VENV)/bin/python -m m890.tools.support tests/data/support.json docs/support.md
 
 bench: $(RUNTIME)
 	$(VENV)/bin/m890 bench $(ARGS)

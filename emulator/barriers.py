@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT, REDUCE_AND, REDUCE_OR, REDUCE_POPC
 from ..isa.lanes import LANES
 from ..isa.operands import SCC
-from .paths import park, run_lowest, runnable, waits_elsewhere, wake_all
+from .paths import park, run_lowest, runnable, waits, waits_elsewhere, wake_all
 from .primitives import block_at, launch_at, read32, record_at, warp_at, write_row
 from .state import AT_BARRIER, BARRIERS, EMSK_ROW, READY, RECORD, scalar_row
 
@@ -36,14 +36,14 @@ def reach_barrier(launch_address: int, block_address: int, base: int, pc: int) -
     barrier, count = BLOCK_BARRIER, 0
     if kind & BARRIER_BLOCK == 0:
         barrier = read32(base + record.operand[0])
+        if barrier >= BLOCK_BARRIER:
+            return refuse(base, pc)
     if kind & HAS_COUNT:
         threads = read32(base + record.operand[1])
         count = threads // LANES
         if threads % LANES or count == 0 or count > launch.block_warps:
             return refuse(base, pc)
-    if barrier > BLOCK_BARRIER or (barrier == BLOCK_BARRIER and kind & BARRIER_BLOCK == 0):
-        return refuse(base, pc)
-    if waits_elsewhere(base) or (block.arrived[barrier] > 0 and block.expected[barrier] != count):
+    if block.arrived[barrier] > 0 and block.expected[barrier] != count:
         return refuse(base, pc)
     if kind & ARRIVE:
         if warp.lanes != warp.live:
@@ -52,14 +52,17 @@ def reach_barrier(launch_address: int, block_address: int, base: int, pc: int) -
         block.arrived[barrier] += 1
         open_if_full(launch_address, block_address, barrier)
         return WENT_ON
+    if not waits(base):
+        warp.barrier, warp.expected, warp.ones, warp.zeros = barrier, count, 0, 0
+    elif waits_elsewhere(base) or warp.barrier != barrier or warp.expected != count:
+        return refuse(base, pc)
     if kind & (REDUCE_POPC | REDUCE_AND | REDUCE_OR):
         mask = read32(base + EMSK_ROW)
         given = read32(base + record.operand[2 if kind & HAS_COUNT else 1]) & mask
-        block.ones[barrier] += ones_in(given)
-        block.zeros[barrier] += ones_in(mask & ~given)
-    block.expected[barrier] = count
+        warp.ones += ones_in(given)
+        warp.zeros += ones_in(mask & ~given)
     park(base)
-    warp.path_waits[warp.paths - 1] = 1 + barrier
+    warp.path_waits[warp.paths - 1] = 1
     if runnable(base):
         run_lowest(base)
         return WENT_ON
@@ -82,12 +85,19 @@ def refuse(base: int, pc: int) -> int:
     return REFUSED
 
 
-def count_in(block_address: int, base: int) -> int:
-    """Count a warp all of whose paths wait at one barrier; which one."""
-    warp = warp_at(base)
-    warp.barrier = warp.path_waits[0] - 1
-    block_at(block_address).arrived[warp.barrier] += 1
-    return warp.barrier
+def count_in(block_address: int, base: int) -> bool:
+    """Count a warp all of whose paths wait at its barrier; False if the others there wait for another number."""
+    block, warp = block_at(block_address), warp_at(base)
+    barrier = warp.barrier
+    if block.arrived[barrier] > 0 and block.expected[barrier] != warp.expected:
+        warp.lanes = warp.live
+        refuse(base, warp.path_pc[0] - RECORD_SIZE)
+        return False
+    block.expected[barrier] = warp.expected
+    block.arrived[barrier] += 1
+    block.ones[barrier] += warp.ones
+    block.zeros[barrier] += warp.zeros
+    return True
 
 
 def open_if_full(launch_address: int, block_address: int, barrier: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..isa.assembler import assemble
+from ..isa.linker import missing_text
 from ..isa.objectfile import read
 from ..isa.program import Kernel, Module
 from . import arguments
@@ -117,8 +118,12 @@ class LoadedModule:
                 f"the object is for {module.arch}, {chip.profile.name} is {chip.profile.arch}: "
                 f"change .arch or choose another chip"
             )
+        lacks = missing_text(module)
+        if lacks:
+            raise LaunchError(f"the module {lacks}")
         self.chip, self.module = chip, module
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
+        self.text = module.text() if module.functions else np.zeros(0, np.uint64)
         self.sources: dict[str, list[str]] = {}
         """Lines of source texts that are in no file, for messages."""
         self._kernels: dict[str, LoadedKernel] = {}
@@ -199,7 +204,7 @@ class LoadedKernel:
                 f"kernel '{kernel.name}': a cooperative launch keeps all blocks resident, and {plan.slots} of "
                 f"{plan.shape.blocks} fit ({plan.per_cu} on each of {chip.profile.compute_units} compute units)"
             )
-        ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data)
+        ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data, self.module.text)
         plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
         chip.launches += 1
         plan.start(memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
@@ -228,7 +233,9 @@ class LoadedKernel:
         """The decoded kernel, in the build the chip's mode needs."""
         build = self.module.chip.mode.build
         if build not in self._programs:
-            self._programs[build] = decode(self.kernel, self.module.module.arch, self.module.chip.engine, build)
+            module = self.module.module
+            functions = tuple(module.functions.values())
+            self._programs[build] = decode(self.kernel, module.arch, self.module.chip.engine, build, functions)
         return self._programs[build]
 
     def occupancy(self, block: int | tuple[int, ...], *, tsm: int = 0) -> dict[str, int]:

@@ -18,6 +18,7 @@ from numba.core.registry import CPUDispatcher, CPUTarget
 from numba.core.utils import threadsafe_cached_property
 
 from . import lowering_elementary as lowering_elementary  # noqa: PLC0414 (it registers primitives)
+from . import lowering_matrix as lowering_matrix  # noqa: PLC0414 (it registers primitives)
 from .cache import symbol
 from .fingerprint import PACKAGE
 from .lowering import PRIMITIVES, Builder, Constant, Value

@@ -117,8 +117,7 @@ def push_back(launch_address: int, slot: int) -> None:
     """The block goes to the end of the ring, with full slices."""
     launch = launch_at(launch_address)
     block = block_at(launch.slots + slot * BLOCK_SIZE)
-    block.left = launch.block_slice
-    block.warp_left = launch.warp_slice
+    block.left, block.warp_left, block.yielded = launch.block_slice, launch.warp_slice, 0
     write32(launch.ring + 4 * ((launch.ring_head + launch.ring_count) % launch.slot_count), slot)
     launch.ring_count += 1
 
@@ -148,7 +147,8 @@ def admit(launch_address: int) -> int:
     if launch.poison:
         fill(block.tsm, launch.tsm_size)
         fill(block.private, launch.block_warps * LANES * launch.private_size)
-    block.live, block.waiting, block.cursor, block.resumed = launch.block_warps, 0, 0, 0
+    block.live, block.waiting, block.yielded = launch.block_warps, 0, 0
+    block.cursor, block.resumed = 0, 0
     for barrier in range(BARRIERS):
         clear(launch.slots + slot * BLOCK_SIZE, barrier)
     block.left, block.warp_left = launch.block_slice, launch.warp_slice
@@ -169,7 +169,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     launch, block = launch_at(launch_address), block_at(block_address)
     base = block.warps + index * launch.warp_stride
     warp = warp_at(base)
-    warp.pc, warp.limit, warp.launch, warp.index = launch.program, STOP, launch_address, index
+    warp.pc, warp.limit, warp.launch, warp.index = launch.start, STOP, launch_address, index
     warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
     warp.private, warp.private_size = block.private + index * LANES * launch.private_size, launch.private_size
     warp.resolve, warp.resolve_tsm, warp.resolve_private = launch.resolve, launch.resolve_tsm, launch.resolve_private
@@ -266,6 +266,8 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
     launch, block, warp = launch_at(launch_address), block_at(block_address), warp_at(base)
     clock = launch.clocks + 8 * block.cu
     while True:
+        if warp.pc >= warp.limit:  # Python has moved it on, to where another path waits
+            reach(base)
         budget = least(least(block.warp_left, block.left), launch.quota)
         if budget <= 0:
             return GO_ON
@@ -345,8 +347,7 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
             return arrived(launch_address, block_address, base)
         return STOP_FAULT if outcome == REFUSED else GO_ON
     if code == YIELD:
-        block_at(block_address).warp_left = count  # the caller takes them off
-        warp.spin = launch.spin_limit
+        yielded(launch_address, block_address, base, count)
         return GO_ON
     if code == SPLIT:
         split(base)
@@ -367,11 +368,25 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
     return code
 
 
+def yielded(launch_address: int, block_address: int, base: int, count: int) -> None:
+    """The warp lets others run first: its paths, the block's warps, and once these do the same, other blocks."""
+    launch, block, warp = launch_at(launch_address), block_at(block_address), warp_at(base)
+    block.warp_left = count  # the caller takes them off
+    if warp.paths > 0:
+        warp.spin = launch.spin_limit
+    block.yielded += 1
+    if block.yielded >= block.live - block.waiting:
+        block.left = count
+
+
 def arrived(launch_address: int, block_address: int, base: int) -> int:
     """No path of the warp can go on before its barrier opens: GO_ON if it just did."""
-    warp_at(base).state = AT_BARRIER
+    warp = warp_at(base)
+    if not count_in(block_address, base):
+        return STOP_FAULT
+    warp.state = AT_BARRIER
     block_at(block_address).waiting += 1
-    open_if_full(launch_address, block_address, count_in(block_address, base))
+    open_if_full(launch_address, block_address, warp.barrier)
     return GO_ON if warp_at(base).state == READY else BLOCKED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..isa import ISA, DecodeError
 from ..isa.addresses import COMPLETES, COUNTERS, AddressKind, offset_bytes
-from ..isa.effects import Stop
+from ..isa.effects import Jump, Stop
 from ..isa.lanes import LANES
 from ..isa.operands import (
     CLOCKS,
@@ -19,15 +20,17 @@ from ..isa.operands import (
     ONE,
     ZERO,
     Address,
+    CodeTarget,
     DataAddress,
     NamedKind,
     Register,
     Target,
     Value,
 )
-from ..isa.program import Kernel
+from ..isa.program import CODE_BASE, TEXT_BASE, Function, Kernel
 from ..isa.spec import Decoded, Instruction
 from .engine import Engine
+from .pieces import Piece, Spot, lay_out, spot_of
 from .recipes import COMPLETE, FAST, ISSUE, Recipe, operand_slots
 from .state import (
     ACQUIRE,
@@ -52,12 +55,14 @@ _CLOCK_NUMBERS = {number for number, _ in CLOCKS.values()}
 
 @dataclass(slots=True)
 class Program:
-    """A kernel ready to run on warps with `vregs` vector registers.
+    """A kernel and the functions it may call, ready to run on warps with the kernel's registers.
 
-    `records` has one entry per word and one more that faults; `constants` are rows behind the registers.
+    `records` has one entry per word and one more that faults behind the functions and behind the kernel; `decoded` has
+    what each stands for, `pieces` where each function is. `constants` are rows behind the registers.
     """
 
     kernel: Kernel
+    pieces: list[Piece]
     records: np.ndarray
     constants: np.ndarray
     decoded: list[Decoded | DecodeError]
@@ -82,9 +87,36 @@ class Program:
         accesses = [recipe.instruction.access for recipe in self.sharing]
         return {access.space for access in accesses if access}
 
-    def offset_of(self, address: int) -> int:
-        """The byte offset in the kernel of the record at a host address."""
-        return (address - self.records.ctypes.data) // RECORD.itemsize * 8
+    @property
+    def kernel_piece(self) -> Piece:
+        """Where the kernel is."""
+        return self.pieces[-1]
+
+    @property
+    def jumps(self) -> bool:
+        """Whether it goes to addresses that are in registers."""
+        return any(Jump in recipe.instruction.results for recipe in self.sharing)
+
+    def index_of(self, address: int) -> int:
+        """The number of the record at a host address."""
+        return (address - self.records.ctypes.data) // RECORD.itemsize
+
+    def record_at(self, address: int) -> int | None:
+        """The host address of the record at a code address; None if no code is there."""
+        first = self.kernel_piece.first
+        for base, start, count in ((TEXT_BASE, 0, first - 1), (CODE_BASE, first, self.kernel.words.size)):
+            if base <= address < base + 8 * count:
+                return self.records.ctypes.data + RECORD.itemsize * (start + (address - base) // 8)
+        return None
+
+    def address_of(self, index: int) -> int:
+        """The code address of a record."""
+        first = self.kernel_piece.first
+        return CODE_BASE + 8 * (index - first) if index >= first else TEXT_BASE + 8 * index
+
+    def spot_of(self, index: int) -> Spot:
+        """The function a record belongs to, and its byte offset there."""
+        return spot_of(self.pieces, index)
 
     def fill(self, engine: Engine, recipe: Recipe, *, compile: bool) -> bool:
         """Put a recipe's handler into all records that share it; whether it was there."""
@@ -105,16 +137,21 @@ class Program:
         self.records["handler"][index] = address
 
 
-def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST) -> Program:
-    """Decode a kernel. Words that are no instruction fault when reached, not now."""
-    words = [int(word) for word in kernel.words]
-    decoded = [_decode_word(word, arch, len(ISA.instructions)) for word in words]
-    records = _aligned(len(words) + 1)
-    infos = np.zeros(len(words) + 1, INFO)
-    program = Program(kernel, records, np.empty(0), decoded, infos, build)
+def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functions: Sequence[Function] = ()) -> Program:
+    """Decode a kernel, and the functions if it leaves itself. Words that are no instruction fault when reached."""
+    size = len(ISA.instructions)
+    decoded = [_decode_word(int(word), arch, size) for word in kernel.words]
+    functions = functions if any(_leaves(found) for found in decoded) else ()
+    pieces = lay_out(kernel, functions)
+    if functions:
+        text = [_decode_word(int(word), arch, size) for piece in pieces[:-1] for word in piece.function.words]
+        decoded = [*text, DecodeError("there is no code", FALLS_OFF), *decoded]
+    records = _aligned(len(decoded) + 1)
+    infos = np.zeros(len(decoded) + 1, INFO)
+    program = Program(kernel, pieces, records, np.empty(0), decoded, infos, build)
     constants: dict[int, int] = {}
     for index, found in enumerate(decoded):
-        code = found.code if isinstance(found, DecodeError) else _register_fault(found, kernel)
+        code = found.code if isinstance(found, DecodeError) else _certain_fault(program, found)
         if code is not None:
             records["handler"][index], records["value"][index] = engine.fail, code
             continue
@@ -126,6 +163,14 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST) -> Prog
     program.constants = np.array([value & 0xFFFFFFFF for value in pool], np.uint32).reshape(-1, 1).repeat(LANES, axis=1)
     _use_cached(program, engine)
     return program
+
+
+def _leaves(found: Decoded | DecodeError) -> bool:
+    """Whether it may go on outside of its kernel."""
+    if isinstance(found, DecodeError):
+        return False
+    instruction = found.form.instruction
+    return Jump in instruction.results or any(isinstance(kind, CodeTarget) for kind in instruction.kinds)
 
 
 def _aligned(count: int) -> np.ndarray:
@@ -145,6 +190,18 @@ def _decode_word(word: int, arch: str, size: int) -> Decoded | DecodeError:
         return ISA.decode(word, arch)
     except DecodeError as error:
         return error
+
+
+def _certain_fault(program: Program, found: Decoded) -> int | None:
+    """The published code of what is wrong with an instruction whatever registers hold, or None."""
+    for kind, value in zip(found.form.instruction.kinds, found.values, strict=True):
+        if isinstance(kind, CodeTarget) and isinstance(value, int):
+            address = CODE_BASE + kind.distance(value)
+            if program.record_at(address) is None:
+                return FALLS_OFF
+            if address % 8:
+                return 0
+    return _register_fault(found, program.kernel)
 
 
 def _register_fault(found: Decoded, kernel: Kernel) -> int | None:
@@ -186,6 +243,9 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
             record["value"] = _target(program, index, kind.distance(value))
         elif value == IVREG:
             record["value"] = program.kernel.vregs
+        elif isinstance(kind, CodeTarget):
+            assert isinstance(value, int)
+            record["value"] = program.record_at(CODE_BASE + kind.distance(value)) or 0
         elif isinstance(value, Register) and value.bank == "s" and value.number in (ZERO, ONE):
             # As a pair too the constant is 0 or 1: the row behind its own is something else.
             wide = getattr(kind, "words", 1) > 1
@@ -206,6 +266,8 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
         isinstance(value, Register) and value.number in _CLOCK_NUMBERS for value in found.values
     ):
         program.clocks.add(index)
+    if any(binding.name == "after" for binding in instruction.bindings):
+        record["lo"] = program.address_of(index) + 8
     recipe = program.recipes[index] = _recipe(found, build, dense)
     program.sharing.setdefault(recipe, []).append(index)
     if instruction.access and build != FAST:
@@ -245,10 +307,10 @@ def _row(register: Register) -> int:
 
 
 def _target(program: Program, index: int, distance: int) -> int:
-    """The record a branch goes to; outside the kernel, the one that faults."""
-    reached = index + 1 + distance
-    last = len(program.records) - 1
-    return program.records.ctypes.data + RECORD.itemsize * (reached if 0 <= reached <= last else last)
+    """The record a branch goes to; outside the kernel or the functions, the one behind them, which faults."""
+    reached, first = index + 1 + distance, program.kernel_piece.first
+    low, last = (first, len(program.records) - 1) if index >= first else (0, first - 1)
+    return program.records.ctypes.data + RECORD.itemsize * (reached if low <= reached <= last else last)
 
 
 def _counters(value: Value) -> int:

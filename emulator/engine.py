@@ -8,7 +8,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-from . import core, observed, resolve
+from . import core, jumps, observed, resolve
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
@@ -56,6 +56,11 @@ class Engine:
     def resolve_private(self) -> int:
         """Address of the slow path of offsets in private memory."""
         return self.address(resolve.resolve_private)
+
+    @cached_property
+    def jump(self) -> int:
+        """Address of the way from a code address to its record."""
+        return self.address(jumps.jump)
 
     @cached_property
     def not_compiled(self) -> int:

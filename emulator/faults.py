@@ -111,7 +111,10 @@ class Source(NamedTuple):
 
 
 class WarpPlace(NamedTuple):
-    """Where one warp (or one path of it) stands: `pc` is a byte offset in its kernel, `waits_for` is free text."""
+    """Where one warp (or one path of it) stands; `waits_for` is free text.
+
+    `pc` is a byte offset in its kernel or, if that is not empty, in the device function `function`.
+    """
 
     block: Dim3
     warp: int
@@ -121,6 +124,7 @@ class WarpPlace(NamedTuple):
     waits_for: str = ""
     kernel: str = ""
     chip: int = 0
+    function: str = ""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -128,7 +132,8 @@ class Fault(M890Error):
     """The guest program did what the machine forbids; its launch ended before the instruction had any effect.
 
     `code` is a published exception code (`CODES`) or an XID (`XIDS`). `lanes` are the faulting lanes and `threads`
-    their (x, y, z) in the block, in the same order. `pc` is the byte offset in the kernel's section. `operands` maps
+    their (x, y, z) in the block, in the same order. `pc` is the byte offset in the kernel's section or, if
+    that is not empty, in the device function `function`. `operands` maps
     the text of an operand to its bits, one int for the warp or a sequence indexed by lane. `addresses` maps a lane to
     the address it asked for. `detail` says what exactly is wrong, `hint` what to try. Place fields are None where the
     error has no such place (a link error reported by a chip).
@@ -136,6 +141,7 @@ class Fault(M890Error):
 
     code: int
     kernel: str = ""
+    function: str = ""
     chip: int = 0
     cu: int | None = None
     block: Dim3 | None = None
@@ -177,7 +183,7 @@ class Fault(M890Error):
         parts += [f"CU {self.cu}"] if self.cu is not None else []
         parts += [f"block {_dim3_text(self.block)}"] if self.block is not None else []
         parts += [f"warp {self.warp}"] if self.warp is not None else []
-        parts += [f"pc {self.pc:#x}"] if self.pc is not None else []
+        parts += [_pc_text(self.function, self.pc)] if self.pc is not None else []
         return ", ".join(parts)
 
     def _operand_text(self) -> str:
@@ -264,7 +270,7 @@ def _place_lines(places: Sequence[WarpPlace], most: int = 8) -> list[str]:
     """One line for all warps that stand at the same pc and wait for the same, at most `most` lines."""
     groups: dict[tuple[object, ...], list[WarpPlace]] = {}
     for place in places:
-        groups.setdefault((place.chip, place.kernel, place.pc, place.waits_for), []).append(place)
+        groups.setdefault((place.chip, place.kernel, place.function, place.pc, place.waits_for), []).append(place)
     lines = [_group_line(group) for group in list(groups.values())[:most]]
     more = [f"  ... and {_counted(len(groups) - most, 'further place')}"] if len(groups) > most else []
     return lines + more
@@ -273,7 +279,11 @@ def _place_lines(places: Sequence[WarpPlace], most: int = 8) -> list[str]:
 def _group_line(group: Sequence[WarpPlace], most: int = 4) -> str:
     """One line: where, what for, and the first warps of the group, by block."""
     first = group[0]
-    where = f"chip {first.chip}" + (f" kernel '{first.kernel}'" if first.kernel else "") + f" pc {first.pc:#x}"
+    where = (
+        f"chip {first.chip}"
+        + (f" kernel '{first.kernel}'" if first.kernel else "")
+        + f" {_pc_text(first.function, first.pc)}"
+    )
     where += f" ({first.source})" if first.source else ""
     waits = f" waiting for {first.waits_for}" if first.waits_for else ""
     blocks: dict[Dim3, list[WarpPlace]] = {}
@@ -288,6 +298,10 @@ def _group_line(group: Sequence[WarpPlace], most: int = 4) -> str:
 
 def _lane_value(value: int | Sequence[int], lane: int) -> int:
     return int(value) if isinstance(value, int) else int(value[lane])
+
+
+def _pc_text(function: str, pc: int) -> str:
+    return f"function {function} + {pc:#x}" if function else f"pc {pc:#x}"
 
 
 def _dim3_text(dim3: Dim3) -> str:

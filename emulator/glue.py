@@ -10,15 +10,15 @@ from numba.core import cgutils, types
 
 from ..isa import numerics
 from ..isa.addresses import AddressKind
-from ..isa.effects import Emsk, Fault, Next, Split, Stop
+from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
-from ..isa.operands import INDEX_REGISTER, IndexedKind, RegisterKind, Target
+from ..isa.operands import INDEX_REGISTER, CodeTarget, IndexedKind, RegisterKind, Target
 from ..isa.spec import Access, Binding
 from .compiler import Unit, type_of_static
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
-from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
+from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
 ROW_TYPE = ir.VectorType(I32, LANES)
 LANE_BITS = ir.VectorType(I1, LANES)
@@ -102,7 +102,7 @@ class _Glue:
         kind = self.instruction.kinds[binding.operand or 0]
         if isinstance(kind, AddressKind):
             return self.place(kind)
-        if isinstance(kind, Target):
+        if isinstance(kind, Target | CodeTarget):
             return LaneVector("uint64", 1), self.builder.load(
                 self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8
             )
@@ -111,6 +111,9 @@ class _Glue:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
             return LaneVector("bool", LANES), self.builder.bitcast(bits, LANE_BITS)
         words = self.words(self.slots[kind.name], hint.words, lanes)
+        if kind.name in self.recipe.negate and hint.sign:
+            sign = ir.Constant(words[0].type, [hint.sign] * lanes)
+            words = [self.builder.xor(word, sign) for word in words]
         if hint.words > 1 and hint.dtype.itemsize == 4:
             return types.UniTuple(LaneVector("uint32", lanes), hint.words), cgutils.pack_array(self.builder, words)
         ty = LaneVector(hint.dtype, lanes * hint.per_word)
@@ -153,6 +156,8 @@ class _Glue:
         if name in ("following", "here"):
             value = self.following() if name == "following" else self.record
             return LaneVector("uint64", 1), splat(builder, value, 1)
+        if name == "after":
+            return LaneVector("uint64", 1), builder.load(self.field(RECORD, "lo", ir.VectorType(I64, 1)), align=8)
         value = self.emsk() if name == "emsk" else builder.load(self.field(WARP, "lanes", I32), align=4)
         return LaneVector("uint32", 1), splat(builder, value, 1)
 
@@ -205,6 +210,8 @@ class _Glue:
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
         mask = self.emsk()  # as it was: emsk may be the first of two destinations
         go_on: Value | None = None
+        if Jump in results:  # first of all, for it may fault
+            go_on = self.jump(values[results.index(Jump)])
         for kind, part_type, part in zip(results, types_, values, strict=True):
             if isinstance(kind, LaneKind):
                 self.write(next(destinations), kind, part_type, part, mask)
@@ -237,6 +244,20 @@ class _Glue:
         all_of_them = builder.icmp_unsigned("==", taken, lanes)
         stop = ir.Constant(I64, STOP + int(Stop.SPLIT))
         return builder.select(none, self.following(), builder.select(all_of_them, target, stop))
+
+    def jump(self, addresses: Value) -> Value:
+        """The record at a code address, one for all or one per active lane; returns from the handler on a fault."""
+        builder, count = self.builder, addresses.type.count
+        builder.store(addresses, self.field(WARP, "address", addresses.type), align=8)
+        mask = ir.Constant(I64, 1) if count == 1 else builder.zext(self.emsk(), I64)
+        launch = builder.load(self.field(WARP, "launch", I64), align=8)
+        function = ir.FunctionType(I64, [I64, I64, I64])
+        place = self.pointer(launch, offset_of(LAUNCH, "jump"), I64)
+        callee = builder.inttoptr(builder.load(place, align=8), function.as_pointer())
+        answer = builder.call(callee, [self.warp, self.record, mask])
+        with builder.if_then(builder.icmp_signed(">=", answer, ir.Constant(I64, STOP)), likely=False):
+            builder.ret(answer)
+        return answer
 
     # Results out.
 

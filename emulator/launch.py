@@ -97,11 +97,11 @@ def _stopped(plan: Plan, reason: int, console: printing.Console) -> None:
         return
     if reason == Stop.COMPILE:
         program = plan.program
-        program.fill(plan.engine, program.recipes[program.offset_of(pc) // 8], compile=True)
+        program.fill(plan.engine, program.recipes[program.index_of(pc)], compile=True)
         return
     slot, index = int(launch["stop_slot"][0]), int(launch["stop_warp"][0])
     if reason == Stop.PRINT:
-        printing.print_from(plan, slot, index, plan.program.offset_of(pc), console)
+        printing.print_from(plan, slot, index, plan.program.index_of(pc), console)
         plan.warp(slot, index)["pc"] += plan.program.records.itemsize
         return
     if reason in (Stop.FAULT, Stop.TRAP):

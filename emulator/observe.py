@@ -6,7 +6,7 @@ one EVENT per executed instruction; without observers nothing of this costs anyt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -14,19 +14,24 @@ import numpy as np
 
 from ..isa.lanes import LANES
 from ..isa.operands import Address, Register, Value
-from ..isa.program import Kernel
+from ..isa.program import Function, Kernel
 from ..isa.spec import Decoded, DecodeError, Instruction
+from .pieces import Piece, Spot, spot_of
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Instructions of one kernel in the order they ran: `events` is an array of EVENT."""
+    """Instructions of one kernel in the order they ran: `events` is an array of EVENT.
+
+    An event's raw `pc` divided by 8 is an index of `decoded`; `Event.pc` is where that is in its function.
+    """
 
     kernel: Kernel
     decoded: list[Decoded | DecodeError]
     grid: tuple[int, int, int]
     chip: int
     events: np.ndarray
+    pieces: Sequence[Piece]
 
     def __iter__(self) -> Iterator[Event]:
         return (Event(self, event) for event in self.events)
@@ -41,8 +46,18 @@ class Event:
 
     @property
     def pc(self) -> int:
-        """Byte offset in the kernel."""
-        return int(self.raw["pc"])
+        """Byte offset in `function`."""
+        return self.spot.offset
+
+    @property
+    def function(self) -> Function:
+        """The kernel, or the device function it has called."""
+        return self.spot.function
+
+    @property
+    def spot(self) -> Spot:
+        """Function and byte offset."""
+        return spot_of(self.batch.pieces, int(self.raw["pc"]) // 8)
 
     @property
     def block(self) -> tuple[int, int, int]:
@@ -63,14 +78,15 @@ class Event:
     @property
     def decoded(self) -> Decoded | None:
         """The instruction and its operands; None for a word that is no instruction."""
-        found = self.batch.decoded[self.pc // 8] if self.pc // 8 < len(self.batch.decoded) else None
+        index = int(self.raw["pc"]) // 8
+        found = self.batch.decoded[index] if index < len(self.batch.decoded) else None
         return found if isinstance(found, Decoded) else None
 
     @property
     def text(self) -> str:
         """The instruction as assembly text."""
-        found = self.decoded
-        return found.form.text(int(self.batch.kernel.words[self.pc // 8])) if found else "(no instruction)"
+        found, word = self.decoded, self.spot.word
+        return found.form.text(word) if found and word is not None else "(no instruction)"
 
     @property
     def addresses(self) -> dict[int, int]:
@@ -129,9 +145,8 @@ class Tracer:
             addresses = event.addresses
             where = f"  @ {min(addresses.values()):#x}..{max(addresses.values()):#x}" if addresses else ""
             x, y, z = event.block
-            self.file.write(
-                f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {event.pc:5x}: {event.text}{where}\n"
-            )
+            pc = f"{event.spot.callee}+{event.pc:x}" if event.spot.callee else f"{event.pc:x}"
+            self.file.write(f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {pc:>5}: {event.text}{where}\n")
 
 
 class InstructionCount:

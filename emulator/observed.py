@@ -80,18 +80,19 @@ def access(base: int, record_address: int) -> int:
     keep(base, place, record_address)
     settle_conflicts(base, place)
     restore(base, place)
-    if info.store != 0 and info.words > 0:
+    if info.words == 0 and info.order != 0:  # others may wait for it, so it is not left to a wait of this warp
+        call(info.complete, base, record_address)
+        return 0
+    if info.words > 0 and (info.store != 0 or info.order & ACQUIRE):
         act(base, place, record_address)
     queue.count += 1
     if info.words > 0:
         poison(base, record_address)
-    while info.order & ACQUIRE and queue.count > 0:
-        complete_oldest(base, info.counter)
     return 0
 
 
 def act(base: int, place: int, record_address: int) -> None:
-    """An atomic that gives back what was there: memory changes now, the result is kept until it completes."""
+    """An acquire load, or an atomic that gives back what was there: now; the result is kept until it completes."""
     entry, info = pending_at(place), info_at(info_of(base, record_address))
     call(info.complete, base, record_address)
     row = base + record_at(record_address).operand[info.row]

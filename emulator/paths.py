@@ -139,8 +139,17 @@ def drop_lanes(base: int) -> bool:
     return False
 
 
+def waits(base: int) -> bool:
+    """Whether lanes of the warp wait at a barrier."""
+    warp = warp_at(base)
+    for place in range(warp.paths):
+        if warp.path_waits[place] != 0:
+            return True
+    return False
+
+
 def waits_elsewhere(base: int) -> bool:
-    """Whether lanes of the warp wait at another barrier than the one that ends at the warp's pc."""
+    """Whether lanes of the warp wait at another barrier instruction than the one that ends at the warp's pc."""
     warp = warp_at(base)
     for place in range(warp.paths):
         if warp.path_waits[place] != 0 and warp.path_pc[place] != warp.pc:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..isa.lanes import LANES
 from ..isa.operands import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
-from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, Kernel
+from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
 from . import arguments
 from .decode import Program
 from .engine import Engine
@@ -20,7 +20,7 @@ from .observe import Observer
 from .profiles import Profile
 from .recipes import FAST, ISSUE
 from .shape import Shape, check_shape
-from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, ROW, WARP, WRITE, scalar_row
+from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, RECORD, ROW, WARP, WRITE, scalar_row
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
@@ -162,6 +162,10 @@ class Plan:
     def _launch_struct(self, schedule: Schedule) -> None:
         values: dict[str, int] = {
             "program": self.program.records.ctypes.data,
+            "start": self.program.records.ctypes.data + RECORD.itemsize * self.program.kernel_piece.first,
+            "kernel_words": self.program.kernel.words.size,
+            "text_words": self.program.kernel_piece.first - 1 if self.program.kernel_piece.first else 0,
+            "jump": self.engine.jump if self.program.jumps else 0,
             "slots": self.blocks.ctypes.data,
             "slot_count": self.slots,
             "warp_stride": self.stride,
@@ -275,10 +279,11 @@ def _packed_id(thread: int, block: Dim3) -> int:
     return thread % x | (thread // x % y) << 12 | (thread // (x * y) & 0xFF) << 24
 
 
-def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """Code, data and KM of a launch before the chip's HBM allocations, sorted by address, as RANGE."""
+def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.ndarray, text: np.ndarray) -> np.ndarray:
+    """Functions, code, data and KM of a launch before the chip's HBM allocations, sorted by address, as RANGE."""
     rows: list[tuple[int, int, int, int]] = []
     for base, content, flags in (
+        (TEXT_BASE, text, READ | EXECUTE),
         (CODE_BASE, code, READ | EXECUTE),
         (DATA_BASE, data, READ | WRITE),
         (KM_BASE, km, READ),

@@ -52,9 +52,9 @@ class Console:
             self.write(f"... {self.dropped:,} more prints, over the limit of {self.limit:,} characters a launch\n")
 
 
-def print_from(plan: Plan, slot: int, index: int, offset: int, console: Console) -> None:
-    """Do the print instruction at a byte offset that a warp has stopped at."""
-    found = plan.program.decoded[offset // 8]
+def print_from(plan: Plan, slot: int, index: int, record: int, console: Console) -> None:
+    """Do the print instruction that a warp has stopped at, the record of that number."""
+    found = plan.program.decoded[record]
     assert isinstance(found, Decoded)
     address, first, count = found.values
     assert isinstance(first, Register)

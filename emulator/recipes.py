@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..isa import numerics
 from ..isa.addresses import AddressKind
 from ..isa.lanes import LANES
-from ..isa.operands import DataAddress, IndexedKind, Kind, Number, RegisterKind, Source, Target
+from ..isa.operands import CodeTarget, DataAddress, IndexedKind, Kind, Number, RegisterKind, Source, Target
 from ..isa.spec import Instruction
 from .fingerprint import fingerprint
 from .state import RECORD
@@ -40,7 +40,7 @@ def operand_slots(instruction: Instruction) -> dict[str, int]:
     """Where in RECORD.operand each operand's row offset stands; an address takes two (index, base)."""
     slots: dict[str, int] = {}
     for kind in instruction.kinds:
-        in_value = isinstance(kind, Target | DataAddress)  # RECORD.value holds it
+        in_value = isinstance(kind, Target | CodeTarget | DataAddress)  # RECORD.value holds it
         if isinstance(kind, RegisterKind | IndexedKind | Source | Number) and not in_value:
             slots[kind.name] = len(slots)
         elif isinstance(kind, AddressKind):

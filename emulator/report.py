@@ -6,22 +6,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT
 from ..isa.lanes import LANES
-from ..isa.operands import EMSK, INDEX_REGISTER, Address, Register, register_text
-from ..isa.program import CODE_BASE, Line
-from ..isa.spec import Access, Decoded
-from . import resolve
+from ..isa.operands import EMSK, INDEX_REGISTER, Address, CodeTarget, Register, RegisterKind, register_text
+from ..isa.program import CODE_BASE, TEXT_BASE, Line
+from ..isa.spec import Access, Decoded, DecodeError
+from . import barriers, jumps, resolve
 from .barriers import BLOCK_BARRIER
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
 from .observe import Batch, lanes_in
+from .pieces import Spot
 from .plan import Plan
 from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS
 
 _HINTS = {
     3: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
-    2: "let all lanes of a warp meet before the barrier, at one s.blksyn",
+    2: "let all lanes of a warp meet before the barrier, and all warps name the same barrier and threads",
     10: "a lane's TSM offset must be a multiple of the bytes it moves",
     11: "compare the index with the array's length before the access (v.cmp, s.lop.emsk)",
     12: "a lane's address must be a multiple of the bytes it moves",
@@ -33,9 +35,9 @@ _HINTS = {
 }
 
 
-def source_of(plan: Plan, offset: int) -> Source | None:
-    """The source line of a byte offset in the kernel, with its text where the file is at hand."""
-    line = plan.program.kernel.line_at(offset)
+def source_of(plan: Plan, spot: Spot) -> Source | None:
+    """The source line of a word, with its text where the file is at hand."""
+    line = spot.line
     return None if line is None else Source(line.file, line.line, _text(plan, line))
 
 
@@ -53,38 +55,40 @@ def _text(plan: Plan, line: Line) -> str:
     return ""
 
 
-def fault(plan: Plan, slot: int, index: int, *, trap: bool) -> Fault:
+def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
     """The exception for a warp that stopped with a fault."""
-    warp, rows, block = plan.warp(slot, index), plan.rows(slot, index), plan.blocks[slot]
-    offset = plan.program.offset_of(int(warp["pc"] if trap else warp["fault_pc"]))
+    warp, rows, block = plan.warp(slot, number), plan.rows(slot, number), plan.blocks[slot]
+    index = plan.program.index_of(int(warp["pc"] if trap else warp["fault_pc"]))
+    spot = plan.program.spot_of(index)
     mask = int(rows[EMSK, 0] if trap else warp["fault_lanes"])
     ran_on = mask == 0  # with no lane active, the path's lanes are the ones at fault
     mask = int(warp["lanes"]) if ran_on else mask
     code = TRAP if trap else int(warp["fault"])
     lanes = lanes_in(mask)
-    found = plan.program.decoded[offset // 8] if offset // 8 < len(plan.program.decoded) else None
+    found = plan.program.decoded[index] if index < len(plan.program.decoded) else None
     access = found.form.instruction.access if isinstance(found, Decoded) else None
     addresses = (
         {lane: int(warp["address"][lane]) & (1 << 64) - 1 for lane in lanes} if access and code in range(9, 24) else {}
     )
     x, y, _ = plan.shape.block
-    threads = [index * LANES + lane for lane in lanes]
+    threads = [number * LANES + lane for lane in lanes]
     return Fault(
         code=code,
         kernel=plan.program.kernel.name,
         chip=plan.chip,
         cu=int(block["cu"]),
         block=(int(block["x"]), int(block["y"]), int(block["z"])),
-        warp=index,
+        warp=number,
         lanes=lanes,
         threads=tuple((t % x, t // x % y, t // (x * y)) for t in threads),
-        pc=offset,
-        source=source_of(plan, offset),
-        instruction=_instruction(plan, offset),
+        function=spot.callee,
+        pc=spot.offset,
+        source=source_of(plan, spot),
+        instruction=_instruction(found, spot),
         operands=_operands(found, rows) if isinstance(found, Decoded) else {},
         addresses=addresses,
-        detail=_address_detail(plan, code, addresses, access) if addresses and access else _detail(plan, offset, code),
-        hint=_RAN_ON if ran_on and code == FALLS_OFF else _hint(plan, code, found, rows, lanes),
+        detail=_detail(plan, slot, number, found, code, addresses),
+        hint=_RAN_ON if ran_on and code == FALLS_OFF and found is None else _hint(plan, code, found, rows, lanes),
     )
 
 
@@ -115,13 +119,10 @@ def _number_for_pointer(plan: Plan, address: Address, rows: np.ndarray) -> str:
     return ""
 
 
-def _instruction(plan: Plan, offset: int) -> str:
-    index = offset // 8
-    if index >= len(plan.program.decoded):
+def _instruction(found: object, spot: Spot) -> str:
+    if spot.word is None:
         return "(past the last instruction)"
-    found = plan.program.decoded[index]
-    word = int(plan.program.kernel.words[index])
-    return found.form.text(word) if isinstance(found, Decoded) else f"{word:#018x}"
+    return found.form.text(spot.word) if isinstance(found, Decoded) else f"{spot.word:#018x}"
 
 
 def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Access) -> str:
@@ -138,14 +139,44 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
     return f"lane {lane}: {size} bytes at {address:#x}: {plan.hbm.describe(address, size)}"
 
 
-def _detail(plan: Plan, offset: int, code: int) -> str:
-    index = offset // 8
-    if code == 0 and index < len(plan.program.decoded):
-        return str(plan.program.decoded[index])
-    found = plan.program.decoded[index] if code == ASSERTION else None
-    if isinstance(found, Decoded) and len(found.values) > 1:
+def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addresses: dict[int, int]) -> str:
+    """What exactly is wrong, where more can be said than the code's meaning."""
+    if isinstance(found, DecodeError):
+        return str(found) if code == jumps.INVALID else ""
+    if not isinstance(found, Decoded):
+        return ""
+    access, warp = found.form.instruction.access, plan.warp(slot, number)
+    if access and addresses:
+        return _address_detail(plan, code, addresses, access)
+    if code == barriers.BARRIER_PARAMETER:
+        return _barrier_mistake(plan, plan.blocks[slot], warp, found, plan.rows(slot, number))
+    if code == ASSERTION and len(found.values) > 1:
         return plan.text(next(value for value in found.values if isinstance(value, int)))
+    if code in (jumps.INVALID, jumps.CANDIDATE_MASK, jumps.NO_CODE):
+        return _jump_detail(plan, found, code, warp)
     return ""
+
+
+def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:
+    """What is wrong with the address of a call or an indirect branch."""
+    kinds = found.form.instruction.kinds
+    per_lane = any(isinstance(kind, RegisterKind) and kind.per_lane for kind in kinds)
+    address = int(warp["address"][lanes_in(int(warp["fault_lanes"]))[0] if per_lane else 0])
+    for kind, value in zip(kinds, found.values, strict=True):
+        if isinstance(kind, CodeTarget) and isinstance(value, int):
+            address = CODE_BASE + kind.distance(value)
+    address &= (1 << 64) - 1
+    if code == jumps.CANDIDATE_MASK:
+        lane = lanes_in(int(warp["fault_lanes"]))[0]
+        other = int(warp["address"][lane]) & (1 << 64) - 1
+        return f"lane {lane} would go to {other:#x}, lanes below it elsewhere"
+    if code == jumps.INVALID:
+        return f"the code address {address:#x} is not a multiple of 8"
+    where = [f"kernel '{plan.program.kernel.name}' {CODE_BASE:#x} to {CODE_BASE + plan.program.kernel.words.nbytes:#x}"]
+    if len(plan.program.pieces) > 1:
+        end = plan.program.address_of(plan.program.kernel_piece.first - 1)
+        where.append(f"functions {TEXT_BASE:#x} to {end:#x}")
+    return f"there is no code at {address:#x}; there is {', '.join(where)}"
 
 
 def _operands(found: Decoded, rows: np.ndarray) -> dict[str, int | list[int]]:
@@ -200,21 +231,56 @@ def _paths(
     for place in range(int(warp["paths"])):
         waits = int(warp["path_waits"][place])
         pc = int(warp["path_pc"][place]) - (plan.program.records.itemsize if waits else 0)
-        text = _barrier(block, waits - 1) if waits else "its turn among the warp's paths"
+        text = _barrier(block, warp) if waits else "its turn among the warp's paths"
         found.append(_place(plan, where, index, int(warp["path_lanes"][place]), pc, text))
     return found
 
 
-def _barrier(block: np.void, barrier: int) -> str:
-    name = "the block barrier" if barrier == BLOCK_BARRIER else f"named barrier {barrier}"
-    expected = int(block["expected"][barrier]) or int(block["live"])
-    return f"{name} ({int(block['arrived'][barrier])} of {expected} warps are there)"
+def _barrier(block: np.void, warp: np.void) -> str:
+    """What a warp waits for at its barrier."""
+    barrier = int(warp["barrier"])
+    expected = int(warp["expected"]) or int(block["live"])
+    return f"{_barrier_name(barrier)} ({int(block['arrived'][barrier])} of {expected} warps are there)"
+
+
+def _barrier_name(barrier: int) -> str:
+    return "the block barrier" if barrier == BLOCK_BARRIER else f"named barrier {barrier}"
+
+
+def _barrier_mistake(plan: Plan, block: np.void, warp: np.void, found: Decoded, rows: np.ndarray) -> str:
+    """What is wrong with the barrier instruction a warp has come to."""
+    kind = next(int(binding.static) for binding in found.form.instruction.bindings if binding.name == "barrier")
+    numbers = [_number(value, rows) for value in found.values]
+    barrier = BLOCK_BARRIER if kind & BARRIER_BLOCK else numbers[0]
+    if barrier > BLOCK_BARRIER or (barrier == BLOCK_BARRIER and not kind & BARRIER_BLOCK):
+        return f"there is no named barrier {barrier}: they are 0 to {BLOCK_BARRIER - 1}"
+    threads = numbers[1] if kind & HAS_COUNT else 0
+    most = LANES * plan.shape.warps
+    if kind & HAS_COUNT and (threads % LANES or not 0 < threads <= most):
+        return f"{threads} threads: it must be a multiple of {LANES}, and at most {most} in this block"
+    expected = int(block["expected"][barrier])
+    if int(block["arrived"][barrier]) and expected != threads // LANES:
+        others = f"others at {_barrier_name(barrier)} for {_threads(expected * LANES)}"
+        return f"this warp waits for {_threads(threads)}, {others}"
+    if kind & ARRIVE:
+        return "the warp's other lanes are elsewhere: s.bar.arrive counts whole warps"
+    return f"other lanes of the warp wait at another instruction, for {_barrier(block, warp)}"
+
+
+def _number(value: object, rows: np.ndarray) -> int:
+    """A scalar operand's value."""
+    return int(rows[value.number, 0]) if isinstance(value, Register) else value if isinstance(value, int) else 0
+
+
+def _threads(count: int) -> str:
+    return f"{count} threads" if count else "all live warps of the block"
 
 
 def _place(plan: Plan, block: tuple[int, int, int], index: int, mask: int, pc: int, waits_for: str) -> WarpPlace:
-    offset = plan.program.offset_of(pc)
+    spot = plan.program.spot_of(plan.program.index_of(pc))
+    source, kernel = source_of(plan, spot), plan.program.kernel.name
     return WarpPlace(
-        block, index, lanes_in(mask), offset, source_of(plan, offset), waits_for, plan.program.kernel.name, plan.chip
+        block, index, lanes_in(mask), spot.offset, source, waits_for, kernel, plan.chip, function=spot.callee
     )
 
 
@@ -223,6 +289,9 @@ def deliver(plan: Plan) -> None:
     count = int(plan.launch["event_count"][0])
     plan.launch["event_count"] = 0
     if count:
-        batch = Batch(plan.program.kernel, plan.program.decoded, plan.shape.grid, plan.chip, plan.events[:count].copy())
+        program = plan.program
+        batch = Batch(
+            program.kernel, program.decoded, plan.shape.grid, plan.chip, plan.events[:count].copy(), program.pieces
+        )
         for observer in plan.observers:
             observer.executed(batch)

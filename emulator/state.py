@@ -54,7 +54,10 @@ WARP = _struct(
     ("lanes", "i8"),  # lanes of the running path; its emsk is row 0xf0
     ("live", "i8"),
     ("state", "i8"),
-    ("barrier", "i8"),  # which one it waits at
+    ("barrier", "i8"),  # which one it, or a path of it, waits at,
+    ("expected", "i8"),  # for how many warps (0: all live ones),
+    ("ones", "i8"),  # and what its lanes brought there
+    ("zeros", "i8"),
     ("index", "i8"),  # warp number in the block
     ("paths", "i8"),  # parked paths
     ("spin", "i8"),  # instructions since an exit or a rotation, while others are parked
@@ -65,7 +68,7 @@ WARP = _struct(
     ("path_pc", "i8", LANES),
     ("path_lanes", "i8", LANES),
     ("path_emsk", "i8", LANES),
-    ("path_waits", "i8", LANES),  # 0, or 1 plus the barrier's number
+    ("path_waits", "i8", LANES),  # 1: at the warp's barrier
     ("address", "i8", LANES),  # addresses of the last access that took the slow path
     ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch
     ("scratch", "u1", 64),
@@ -76,7 +79,7 @@ RECORD = _struct(
     ("handler", "i8"),
     ("value", "i8"),  # branch target, address offset and scale, counters, or the handler behind a stop
     ("operand", "i4", 6),  # byte offsets of rows from the start of the warp
-    ("lo", "i8"),  # the allocation hit last: first address,
+    ("lo", "i8"),  # the allocation hit last: first address (of a call: the code address behind it),
     ("count", "i8"),  # how many addresses an access may start at,
     ("delta", "i8"),  # host address minus guest address
 )
@@ -97,6 +100,7 @@ BLOCK = _struct(
     ("warp_left", "i8"),
     ("live", "i8"),  # warps not yet ended
     ("waiting", "i8"),  # warps that wait at a barrier
+    ("yielded", "i8"),  # times a warp let others run, in this turn of the block
     ("arrived", "i8", BARRIERS),  # warps that have arrived at each barrier,
     ("expected", "i8", BARRIERS),  # how many open it (0: all live ones),
     ("ones", "i8", BARRIERS),  # lanes that brought a 1 to it,
@@ -114,7 +118,11 @@ BLOCK = _struct(
 
 LAUNCH = _struct(
     512,
-    ("program", "i8"),
+    ("program", "i8"),  # the first record
+    ("start", "i8"),  # the record a kernel begins with
+    ("kernel_words", "i8"),
+    ("text_words", "i8"),  # words of `.text`, whose records stand before the kernel's; 0 if it is not loaded
+    ("jump", "i8"),  # the core's way from a code address to its record
     ("slots", "i8"),  # BLOCK structs
     ("slot_count", "i8"),
     ("warp_stride", "i8"),
@@ -186,7 +194,7 @@ INFO = np.dtype(
         ("scalar", "i8"),
         ("row", "i8"),  # the operand that is loaded, and how many registers it has
         ("words", "i8"),
-        ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: completes at once
+        ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: reads when it is issued
     ]
 )
 """What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
@@ -204,7 +212,7 @@ PENDING = _struct(
     576,
     ("record", "i8"),
     ("sequence", "i8"),
-    ("returned", "i8"),  # an atomic that has acted: `host` holds its result, 32 words a register
+    ("returned", "i8"),  # it has acted: from `host` on stands its result, 32 words a register, up to the end
     ("mask", "i8"),
     ("low", "i8"),  # bounds of the bytes the active lanes touch
     ("high", "i8"),
@@ -220,7 +228,7 @@ QUEUES_BYTES = COUNTER_COUNT * QUEUE_BYTES + PENDING.itemsize
 
 EVENT = _struct(
     320,
-    ("pc", "i8"),  # byte offset in the kernel
+    ("pc", "i8"),  # 8 times the number of its record
     ("block", "i8"),
     ("warp", "i4"),
     ("cu", "i4"),

@@ -3,6 +3,7 @@
 from . import (
     atomics,
     bits,
+    calls,
     control,
     convert,
     cross_lane,
@@ -16,6 +17,7 @@ from . import (
     packing,
     special,
     sync,
+    tensor,
 )
 from .spec import ISA, DecodeError, Form, Instruction
 
@@ -23,6 +25,7 @@ ISA.check()
 
 FAMILIES = (
     control,
+    calls,
     sync,
     moves,
     integer,
@@ -37,6 +40,7 @@ FAMILIES = (
     cross_lane,
     memory,
     atomics,
+    tensor,
 )
 """The modules that fill the table, in the manual's order."""
 

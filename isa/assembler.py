@@ -14,18 +14,21 @@ from .addresses import COARSE, UNIT, offset_bytes
 from .diagnostics import AssemblyError, Diagnostic, Failure, Log, Place, SourceFile, TooManyErrors
 from .directives import REFERENCE, note_broken, perform
 from .encoding import Candidate, Encoded, Mismatch, encode, mnemonics, usage_of
-from .expressions import REGISTERS, OffsetField, Undefined
+from .expressions import REGISTERS, CodeAddress, OffsetField, Symbolic, Undefined
 from .habits import DIRECTIVES, directive_hint, instruction_hint
-from .operands import Address, Value
-from .program import Module
+from .operands import Address, CodeTarget, DataAddress, Target, Value
+from .program import CODE_BASE, DATA_BASE, Module, Relocation
 from .sections import ENTRY_SREGS, Code, Deferred, Unit
 from .source import Reader, Statement, read_lines
-from .spec import ISA
+from .spec import ISA, DecodeError
 from .syntax import constant, counter, operand, split
 
-LAST_INSTRUCTIONS = frozenset(("s.exit", "simt.exit", "s.cbr", "s.trap"))
-"""What a kernel may end with: execution does not go on behind these."""
-ENDING = "end it with simt.exit or s.exit"
+LAST_INSTRUCTIONS = frozenset(("s.exit", "simt.exit", "s.cbr", "s.trap", "s.ret", "s.cbr.ind", "simt.cbr.ind"))
+"""What code may end with: execution does not go on behind these."""
+ENDINGS = {False: "end it with simt.exit or s.exit", True: "end it with s.ret sreg[38:39]"}
+"""What to end a kernel (False) or a function (True) with."""
+PLACEHOLDER = 0x7FFFFFFF
+"""What stands in a word until the address is filled in: no number that has another form."""
 _ANNOTATION = re.compile(r"<[^<>\s]++>\s*$")
 _ENTRY_STATE = ((1 << ENTRY_SREGS) - 1) << 256
 
@@ -41,7 +44,8 @@ def assemble(
     """Assemble a source text; raises AssemblyError with every error found.
 
     `name` is the file's name in messages and line tables; if it is a path, `.include` looks beside it, then in
-    the folders of `include`. `defines` are symbols as if set by `.equ`. `warn` is called with each warning.
+    the folders of `include`, last in the library `programs/include`. `defines` are symbols as if set by `.equ`.
+    `warn` is called with each warning.
     """
     unit = Unit()
     log = Log(unit.notice)
@@ -72,6 +76,8 @@ class Assembler:
         value = constant(text, self.unit)
         if isinstance(value, float):
             raise Failure(f"expected a whole number, found {value}")
+        if isinstance(value, Symbolic):
+            raise Failure(f"expected a number, found the address of {value.symbol}", "two addresses have a difference")
         return value
 
     def defined(self, name: str) -> bool:
@@ -155,35 +161,34 @@ class Assembler:
             return
         if unit.file is None:
             code.add_line(statement.place)
-        address = code.address
         try:
-            encoded = self._encode(statement, candidates, address)
+            encoded = self._encode(statement, candidates, code, len(code.words))
         except Undefined:
             encoded = Encoded(0, 0, 0)
-            self._defer(statement, candidates, code, address)
+            self._defer(statement, candidates, code)
         except Failure as failure:
             encoded = Encoded(0, 0, 0)
             self.log.error(statement.place, failure)
         code.add(encoded, statement.place)
 
-    def _defer(self, statement: Statement, candidates: tuple[Candidate, ...], code: Code, address: int) -> None:
+    def _defer(self, statement: Statement, candidates: tuple[Candidate, ...], code: Code) -> None:
         index = len(code.words)
 
         def work() -> None:
-            code.patch(index, self._encode(statement, candidates, address))
+            code.patch(index, self._encode(statement, candidates, code, index))
 
-        self.unit.deferred.append(Deferred(code, address, statement.place, work))
+        self.unit.deferred.append(Deferred(code, code.address, statement.place, work))
 
     def _no_kernel(self, statement: Statement) -> None:
         if self.unit.in_data:
             raise Failure("an instruction cannot stand in .data", "go back to the kernel with .text")
         raise self.unit.needs_kernel("an instruction before the first kernel")
 
-    def _encode(self, statement: Statement, candidates: tuple[Candidate, ...], address: int) -> Encoded:
-        """The statement's word; raises Failure with columns in the line."""
+    def _encode(self, statement: Statement, candidates: tuple[Candidate, ...], code: Code, index: int) -> Encoded:
+        """The statement's word, which is that of number `index`; raises Failure with columns in the line."""
         rest = statement.rest
         if rest.endswith(">"):
-            rest = _ANNOTATION.sub("", rest)
+            rest = self._without_annotation(rest, candidates)
         parts = None
         if "(" in rest or "#" in rest or "'" in rest or candidates[0].separators.count(",") != rest.count(","):
             parts = split(rest)
@@ -192,16 +197,21 @@ class Assembler:
         else:
             texts = [text.strip() for text in rest.split(",")] if rest else []
         values = self._values(texts, statement, waits=candidates[0].waits)
-        if "[" in rest:
+        if "[" in rest and statement.words is None:  # a listing's bytes say what is meant
             self._check_offsets(values, texts, statement)
+        place, symbol = self._take_symbol(values, candidates, statement)
         try:
-            encoded = encode(candidates, values, address)
+            encoded = encode(candidates, values, CODE_BASE + 8 * index)
         except Mismatch as mismatch:
             raise _at_operand(Failure(mismatch.message, mismatch.hint), statement, mismatch.operand) from None
-        if statement.word is not None and statement.word != encoded.bits:
-            start, end = _extent(statement)
-            message = f"the listing gives the word {statement.word:#018x}, but the text means {encoded.bits:#018x}"
-            raise Failure(message, "remove the address and the bytes to assemble the text", start, end)
+        if symbol is not None:
+            if encoded.bits & 0xFFFFFFFF != PLACEHOLDER:
+                failure = Failure(f"the address of {symbol.symbol} cannot stand here", "move it to a register first")
+                raise _at_operand(failure, statement, place)
+            kind = {"": "CALL32", "lo": "LO32", "hi": "HI32", "data": "DATA32"}[symbol.part]
+            code.relocations.append(Relocation(8 * index, kind, symbol.symbol, symbol.addend))
+        if statement.words is not None:
+            self._compare(encoded.bits, statement, filled=symbol is not None)
         return encoded
 
     def _values(self, texts: list[str], statement: Statement, *, waits: bool) -> list[Value]:
@@ -221,6 +231,55 @@ class Assembler:
                     known[text] = value
             values.append(value)
         return values
+
+    def _compare(self, bits: int, statement: Statement, *, filled: bool) -> None:
+        """Refuse a listing's bytes that are not what its text means, in either order; `filled`: the linker has half."""
+        assert statement.words is not None
+        relevant = ~0xFFFFFFFF if filled else ~0
+        if any((word ^ bits) & relevant == 0 for word in statement.words):
+            return
+        start, end = _extent(statement)
+        lowest, highest = statement.words
+        hint = f"lowest byte first: {_reading(lowest)}; highest first: {_reading(highest)}"
+        message = f"the listing gives the word {lowest:#018x}, but the text means {bits:#018x}"
+        raise Failure(message, hint, start, end)
+
+    def _without_annotation(self, rest: str, candidates: tuple[Candidate, ...]) -> str:
+        """The operands without `<what the last one means>`; an address is what it means, not its number."""
+        match = _ANNOTATION.search(rest)
+        if match is None:
+            return rest
+        meaning, plain = match[0].strip()[1:-1], rest[: match.start()].rstrip()
+        called = any(isinstance(kind, CodeTarget) for candidate in candidates for kind in candidate.kinds)
+        if (called and "]" not in plain.rpartition(",")[2]) or meaning.startswith(("lo(", "hi(")):
+            return f"{plain.rpartition(',')[0]}, {meaning}"
+        return plain
+
+    def _take_symbol(
+        self, values: list[Value], candidates: tuple[Candidate, ...], statement: Statement
+    ) -> tuple[int, Symbolic | None]:
+        """Put a placeholder where the linker fills in an address: the operand's index, and the address (or None)."""
+        place, found = 0, None
+        for index, value in enumerate(values):
+            if not isinstance(value, Symbolic):
+                continue
+            kinds = {type(candidate.kinds[index]) for candidate in candidates if index < candidate.count}
+            if Target in kinds and not value.part:
+                if self.unit.code is None or value.symbol != self.unit.code.name:
+                    failure = Failure(f"a branch cannot leave its function for {value.symbol}", "call it: s.call")
+                    raise _at_operand(failure, statement, index)
+                values[index] = CodeAddress(value)
+                continue
+            if not value.part and DataAddress in kinds:
+                place, found = index, Symbolic(value, value.symbol, value.addend, "data")
+                values[index] = DATA_BASE + PLACEHOLDER
+                continue
+            if not value.part and CodeTarget not in kinds:
+                message = f"the address of {value.symbol} does not fit in 32 bits"
+                failure = Failure(message, "load it into a register pair: s.mov.b32 of lo(x) and hi(x)")
+                raise _at_operand(failure, statement, index)
+            place, found, values[index] = index, value, PLACEHOLDER
+        return place, found
 
     def _counters(self, texts: list[str], statement: Statement) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = []
@@ -271,6 +330,21 @@ class Assembler:
                 self._check_end(code)
                 self._check_reads(code)
             self._check_counts(code)
+            self._check_labels(code)
+
+    def _check_labels(self, code: Code) -> None:
+        """Refuse names that are functions as well, empty functions, and labels behind a function's last word."""
+        for name, definition in code.names.items():
+            other = self.unit.codes.get(name)
+            if other is not None and other.is_function and other is not code:
+                where = f"{other.place.source.name}:{other.place.line}"
+                self.log.error(definition.place, Failure(f"{name} is already a function", f"defined at {where}"))
+            behind = code.is_function and code.labels.get(name) == 8 * len(code.words)
+            if behind and code.words:
+                message = f"the label {name} stands behind the last instruction of function {code.name}"
+                self.log.error(definition.place, Failure(message, ENDINGS[True]))
+        if code.is_function and not code.words and not code.faulty:
+            self.log.error(code.place, Failure(f"function {code.name} has no instructions", ENDINGS[True]))
 
     def _check_end(self, code: Code) -> None:
         """Warn if execution can run past the last word."""
@@ -279,12 +353,16 @@ class Assembler:
             if found == "s.nop":
                 continue
             if found not in LAST_INSTRUCTIONS:
-                self.log.warning(place, Failure(f"kernel {code.name} goes on behind its last instruction", ENDING))
+                message = f"{_kind(code)} {code.name} goes on behind its last instruction"
+                self.log.warning(place, Failure(message, ENDINGS[code.is_function]))
             return
-        self.log.warning(code.place, Failure(f"kernel {code.name} has no instructions", ENDING))
+        if not code.is_function:
+            self.log.warning(code.place, Failure(f"kernel {code.name} has no instructions", ENDINGS[False]))
 
     def _check_reads(self, code: Code) -> None:
-        """Warn of registers that hold nothing."""
+        """Warn of registers that hold nothing; where there are calls, others may have written them."""
+        if code.is_function or self._calls(code):
+            return
         unwritten = code.read & ~code.written & ~_ENTRY_STATE
         for reads, place in zip(code.reads, code.places, strict=True):
             if not unwritten:
@@ -300,12 +378,21 @@ class Assembler:
                 message = f"{name} is read but never written in kernel {code.name}"
                 self.log.warning(place, Failure(message, "registers hold nothing defined at entry", start, end))
 
+    def _calls(self, code: Code) -> bool:
+        """Whether it calls functions."""
+        opcodes = {form.instruction.opcode for form, _ in ISA.by_mnemonic["s.call"]}
+        return any(word >> 54 in opcodes for word in code.words)
+
     def _check_counts(self, code: Code) -> None:
         """Warn of `.vregs` and `.sregs` that are too small."""
         for bank, used, given in zip("vs", code.counts(), (code.vregs, code.sregs), strict=True):
             if given is not None and given < used:
-                message = f"kernel {code.name} uses {bank}reg{used - 1}, but .{bank}regs gives it {given}"
+                message = f"{_kind(code)} {code.name} uses {bank}reg{used - 1}, but .{bank}regs gives it {given}"
                 self.log.warning(code.place, Failure(message, f"write .{bank}regs {used} or leave it out"))
+
+
+def _kind(code: Code) -> str:
+    return "function" if code.is_function else "kernel"
 
 
 def _mnemonic(word: int) -> str:
@@ -313,6 +400,14 @@ def _mnemonic(word: int) -> str:
         return ISA.decode(word).form.instruction.mnemonic
     except ValueError:
         return ""
+
+
+def _reading(word: int) -> str:
+    """A word as text, or that it is none."""
+    try:
+        return ISA.text(word)
+    except DecodeError:
+        return "no instruction"
 
 
 def _extent(statement: Statement) -> tuple[int, int]:

@@ -16,19 +16,24 @@ from .binary import OTHER_VERSION, TRUNCATED, Cursor, Fields, Place, pack, unpac
 from .elf import Strings, StringTable
 from .program import (
     CODE_BASE,
+    DATA_ALIGNMENT,
     DATA_BASE,
     MAX_PARAMETER_BYTES,
     PRELOADED_SREGS,
     SCALAR_TYPES,
+    TEXT_BASE,
+    Function,
     Kernel,
     Line,
     Module,
     Parameter,
+    Relocation,
 )
+from .relocations import DATA, KINDS, code_of, is_applied
 
 ARCHITECTURES = {"ppu0015": 150, "ppu001": 100}
 """ISA version numbers by architecture (published as `__HGGC_ARCH__`)."""
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """defined: of the object file; it changes with any layout in this file."""
 WORD_BYTES = 8
 NO_SREG = 0xFFFF_FFFF
@@ -49,10 +54,25 @@ MODULE_RECORD = np.dtype(
         ("format_version", "<u4"),
         ("architecture", "<u4"),
         ("kernel_count", "<u4"),
+        ("function_count", "<u4"),
+        ("data_relocation_count", "<u4"),
         ("data_symbol_count", "<u4"),
         ("code_base", "<u8"),
+        ("text_base", "<u8"),
         ("data_base", "<u8"),
         ("data_size", "<u8"),
+    ]
+)
+FUNCTION_RECORD = np.dtype(
+    [
+        ("name", "<u4"),
+        ("vreg_number", "<u4"),
+        ("sreg_number", "<u4"),
+        ("label_count", "<u4"),
+        ("line_count", "<u4"),
+        ("relocation_count", "<u4"),
+        ("code_address", "<u8"),
+        ("code_size", "<u8"),
     ]
 )
 KERNEL_RECORD = np.dtype(
@@ -80,7 +100,7 @@ KERNEL_RECORD = np.dtype(
         ("argument_size", "<u4"),
         ("label_count", "<u4"),
         ("line_count", "<u4"),
-        ("reserved", "<u4"),
+        ("relocation_count", "<u4"),
     ]
 )
 ARGUMENT = np.dtype(
@@ -98,15 +118,29 @@ MODULE_MAGIC = int.from_bytes(b"HGMI", "little")
 KERNEL_MAGIC = int.from_bytes(b"HGKI", "little")
 
 
-def pack_module(module: Module) -> bytes:
-    """The contents of `.hg_info`."""
-    return pack(MODULE_RECORD, _module_fields(module))
+def pack_module(module: Module, strings: StringTable) -> bytes:
+    """The contents of `.hg_info`: the module's record, then one for each device function."""
+    offsets = module.function_offsets()
+    rows = (
+        pack(FUNCTION_RECORD, _function_fields(function, TEXT_BASE + offsets[name], strings.add(name)))
+        for name, function in module.functions.items()
+    )
+    return pack(MODULE_RECORD, _module_fields(module)) + b"".join(rows)
 
 
-def check_module(cursor: Cursor, module: Module) -> None:
-    """Compare `.hg_info` with the module that the other sections gave."""
+def check_module(cursor: Cursor, module: Module, strings: Strings) -> None:
+    """Compare `.hg_info` with the module that the other sections gave; functions get their registers from it."""
     found = cursor.record(MODULE_RECORD)
     _compare(cursor.place, found, _module_fields(module))
+    offsets = module.function_offsets()
+    for name, function in module.functions.items():
+        row = cursor.record(FUNCTION_RECORD)
+        function.vregs, function.sregs = row["vreg_number"], row["sreg_number"]
+        _compare(cursor.place, row, _function_fields(function, TEXT_BASE + offsets[name], row["name"]))
+        if strings.text(row["name"], cursor.place) != name:
+            raise cursor.place.error(f"describes another function than {name!r}")
+        for problem in function_problems(function):
+            raise cursor.place.error(f"describes no legal function: {problem}")
     if cursor.left:
         raise cursor.place.error(f"goes on for {cursor.left} bytes after its record", OTHER_VERSION)
 
@@ -118,10 +152,26 @@ def _module_fields(module: Module) -> Fields:
         "format_version": FORMAT_VERSION,
         "architecture": ARCHITECTURES[module.arch],
         "kernel_count": len(module.kernels),
+        "function_count": len(module.functions),
+        "data_relocation_count": len(module.data_relocations),
         "data_symbol_count": len(module.data_symbols),
         "code_base": CODE_BASE,
+        "text_base": TEXT_BASE,
         "data_base": DATA_BASE,
         "data_size": len(module.data),
+    }
+
+
+def _function_fields(function: Function, address: int, name: int) -> Fields:
+    return {
+        "name": name,
+        "vreg_number": function.vregs,
+        "sreg_number": function.sregs,
+        "label_count": len(function.labels),
+        "line_count": len(function.lines),
+        "relocation_count": len(function.relocations),
+        "code_address": address,
+        "code_size": function.words.size * WORD_BYTES,
     }
 
 
@@ -136,10 +186,14 @@ def pack_kernel(kernel: Kernel, address: int, strings: StringTable) -> bytes:
 
 
 def unpack_kernel(
-    cursor: Cursor, strings: Strings, code: tuple[int, np.ndarray], labels: dict[str, int], lines: tuple[Line, ...]
+    cursor: Cursor,
+    strings: Strings,
+    code: tuple[int, np.ndarray, tuple[Relocation, ...]],
+    labels: dict[str, int],
+    lines: tuple[Line, ...],
 ) -> Kernel:
-    """The kernel of a `.hg_info.<kernel>`, given its address and words, labels and lines."""
-    place, (address, words) = cursor.place, code
+    """The kernel of a `.hg_info.<kernel>`, given its address, words and relocations, labels and lines."""
+    place, (address, words, relocations) = cursor.place, code
     record = cursor.record(KERNEL_RECORD)
     name = strings.text(record["name"], place)
     kernel = Kernel(
@@ -153,6 +207,7 @@ def unpack_kernel(
         params=_unpack_arguments(cursor, record["argument_count"], strings),
         labels=labels,
         lines=lines,
+        relocations=relocations,
     )
     _compare(place, record, _kernel_fields(kernel, address, record["name"]))
     for problem in kernel_problems(kernel):
@@ -205,7 +260,7 @@ def _kernel_fields(kernel: Kernel, address: int, name: int) -> Fields:
         "argument_size": last.offset + last.size if last else 0,
         "label_count": len(kernel.labels),
         "line_count": len(kernel.lines),
-        "reserved": 0,
+        "relocation_count": len(kernel.relocations),
     }
 
 
@@ -241,6 +296,19 @@ def module_problems(module: Module) -> Iterator[str]:
     for name, offset in module.data_symbols.items():
         if not 0 <= offset <= len(module.data):
             yield f"data symbol {name!r} is at offset {offset} of {len(module.data)} bytes"
+    if module.data_alignment < DATA_ALIGNMENT or module.data_alignment & (module.data_alignment - 1):
+        yield f".data is aligned to {module.data_alignment}, no power of two from {DATA_ALIGNMENT} on"
+    yield from (f".data: {problem}" for problem in _relocation_problems(module.data_relocations, len(module.data), 1))
+    symbols = {*module.functions, *module.data_symbols}
+    yield from (f"{name!r} is exported and not defined" for name in sorted(module.exported - symbols))
+    for name in module.functions.keys() & {*module.kernels, *module.data_symbols, DATA}:
+        yield f"the function {name!r} has the name of something else"
+    for name, function in module.functions.items():
+        if name != function.name:
+            yield f"the function {function.name!r} is listed as {name!r}"
+        yield from (f"function {name!r}: {problem}" for problem in function_problems(function))
+    if not is_applied(module):
+        yield "its addresses are not those that its relocations give"
     for name, kernel in module.kernels.items():
         if name != kernel.name:
             yield f"the kernel {kernel.name!r} is listed as {name!r}"
@@ -250,29 +318,63 @@ def module_problems(module: Module) -> Iterator[str]:
 def _names(module: Module) -> Iterator[str]:
     """Every name that the object file has to hold."""
     yield from module.data_symbols
+    yield from (relocation.symbol for relocation in module.data_relocations)
+    for code in code_of(module):
+        yield code.name
+        yield from code.labels
+        yield from (line.file for line in code.lines)
+        yield from (relocation.symbol for relocation in code.relocations)
     for kernel in module.kernels.values():
-        yield kernel.name
-        yield from kernel.labels
         yield from (parameter.name for parameter in kernel.params)
-        yield from (line.file for line in kernel.lines)
 
 
 def kernel_problems(kernel: Kernel) -> Iterator[str]:
     """Why a kernel cannot be stored, one reason after another; names are for `module_problems`."""
-    if kernel.words.ndim != 1 or kernel.words.dtype != np.uint64:
-        yield f"its words are {kernel.words.ndim}-dimensional {kernel.words.dtype}, not a row of uint64"
-    for name, limit in LIMITS.items():
-        if not 0 <= getattr(kernel, name) <= limit:
-            yield f"{name} is {getattr(kernel, name)}, not 0 to {limit}"
+    yield from _code_problems(kernel)
+    for name in ("tsm", "private"):
+        if not 0 <= getattr(kernel, name) <= LIMITS[name]:
+            yield f"{name} is {getattr(kernel, name)}, not 0 to {LIMITS[name]}"
     for axis, size, limit in zip("xyz", kernel.maxntid or MAXNTID_LIMITS, MAXNTID_LIMITS, strict=True):
         if not 0 < size <= limit:
             yield f"maxntid.{axis} is {size}, not 1 to {limit}"
     yield from _parameter_problems(kernel.params)
-    size = kernel.words.size * WORD_BYTES
-    for name, offset in kernel.labels.items():
+
+
+def function_problems(function: Function) -> Iterator[str]:
+    """Why a device function cannot be stored, one reason after another."""
+    yield from _code_problems(function)
+    size = function.words.size * WORD_BYTES
+    if not size:
+        yield "it has no words"
+    yield from (f"label {name!r} is behind its last word" for name, at in function.labels.items() if at == size)
+
+
+def _code_problems(code: Function) -> Iterator[str]:
+    """What is wrong with a kernel or function as code."""
+    if code.words.ndim != 1 or code.words.dtype != np.uint64:
+        yield f"its words are {code.words.ndim}-dimensional {code.words.dtype}, not a row of uint64"
+    for name in ("vregs", "sregs"):
+        if not 0 <= getattr(code, name) <= LIMITS[name]:
+            yield f"{name} is {getattr(code, name)}, not 0 to {LIMITS[name]}"
+    size = code.words.size * WORD_BYTES
+    for name, offset in code.labels.items():
         if not 0 <= offset <= size or offset % WORD_BYTES:
             yield f"label {name!r} is at offset {offset}, which is no word of its {size} bytes"
-    yield from _line_problems(kernel.lines, size)
+    yield from _line_problems(code.lines, size)
+    yield from _relocation_problems(code.relocations, size, WORD_BYTES)
+
+
+def _relocation_problems(relocations: tuple[Relocation, ...], size: int, step: int) -> Iterator[str]:
+    end = 0
+    for relocation in relocations:
+        if relocation.kind not in KINDS:
+            yield f"a relocation at offset {relocation.offset} has the unknown kind {relocation.kind!r}"
+            return
+        if relocation.offset < end or relocation.offset % step or not -MAX_SPACE <= relocation.addend <= MAX_SPACE:
+            yield f"a relocation at offset {relocation.offset} is no place behind {end}, or too far from its symbol"
+        end = relocation.offset + KINDS[relocation.kind].size
+        if end > size:
+            yield f"a relocation at offset {relocation.offset} is past the end ({size})"
 
 
 def _parameter_problems(parameters: tuple[Parameter, ...]) -> Iterator[str]:

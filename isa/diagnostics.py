@@ -152,7 +152,8 @@ def _diagnostic(place: Place, failure: Failure, severity: str) -> Diagnostic:
     text = place.text
     start = len(text) - len(text.lstrip()) if failure.start is None else failure.start
     end = len(text.rstrip()) if failure.end is None else failure.end
-    shown = text if place.macro else place.source.lines[place.line - 1]
+    line = place.source.lines[place.line - 1]
+    shown = line if line.startswith(text) and not place.macro else text
     notes: list[str] = []
     step: Place = place
     while step.parent and len(notes) < 10:

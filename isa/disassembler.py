@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from .addresses import COARSE, offset_bytes
 from .diagnostics import Failure
-from .directives import escape
 from .encoding import register_mask
-from .operands import Address, Register, Target, register_text
-from .program import Kernel, Module, lay_out
+from .operands import IMMEDIATE, Address, CodeTarget, Register, Target, register_text
+from .program import DATA_ALIGNMENT, Function, Kernel, Module, Relocation, lay_out
+from .relocations import DATA, KINDS, missing
 from .sections import check_free
 from .spec import ISA, Decoded, DecodeError
+from .strings import escape
 
 _NAME = re.compile(r"[A-Za-z_.$][\w.$]*", re.ASCII)
 _INDENT = " " * 8
@@ -54,20 +55,24 @@ def disassemble(
     `lines=False` leaves out where words come from. `annotate` adds what offsets mean in bytes, where branches
     go and which parameters registers hold. `kernel` picks one; raises ValueError if there is none of that name.
     """
-    if kernel is not None and kernel not in module.kernels:
-        raise ValueError(f"there is no kernel {kernel}; the module has {', '.join(module.kernels) or 'none'}")
+    code = {**module.functions, **module.kernels}
+    if kernel is not None and kernel not in code:
+        raise ValueError(f"there is no kernel {kernel}; the module has {', '.join(code) or 'none'}")
     options = Options(addresses, words, lines, annotate)
-    chosen = [found for name, found in module.kernels.items() if kernel in (None, name)]
+    chosen = [found for name, found in code.items() if kernel in (None, name)]
     text = [f"{_INDENT}.arch   {module.arch}"]
+    text += [f"{_INDENT}.extern {name}" for name in sorted(missing(module)) if kernel is None]
     file = next((line.file for found in chosen for line in found.lines), None)
     if lines:
         note = "" if file is not None else "  // no source lines are known"
         text.append(f"{_INDENT}.file   {_quoted(file or '')}{note}")
+    if kernel is None:
+        text += [f"{_INDENT}.globl  {name}" for name in sorted(module.exported)]
     for found in chosen:
-        printer = _Kernel(found, module.arch, options, file)
+        printer = _Code(found, module, options, file)
         text += ["", *printer.text()]
         file = printer.file
-    if kernel is None and (module.data or module.data_symbols):
+    if kernel is None and (module.data or module.data_symbols or module.data_alignment > DATA_ALIGNMENT):
         text += ["", f"{_INDENT}.data", *_data(module)]
     return "\n".join(text) + "\n"
 
@@ -81,16 +86,18 @@ def instruction(word: int, arch: str) -> Decoded:
     return decoded
 
 
-class _Kernel:
-    """Prints one kernel."""
+class _Code:
+    """Prints one kernel or device function."""
 
-    def __init__(self, kernel: Kernel, arch: str, options: Options, file: str | None):
-        self.kernel, self.options, self.file = kernel, options, file
+    def __init__(self, kernel: Function, module: Module, options: Options, file: str | None):
+        self.kernel, self.module, self.options, self.file = kernel, module, options, file
         self.words = [int(word) for word in kernel.words]
-        self.decoded = [_decoded(word, arch) for word in self.words]
+        self.decoded = [_decoded(word, module.arch) for word in self.words]
+        self.parameters = kernel.params if isinstance(kernel, Kernel) else ()
+        self.symbols = {relocation.offset: relocation for relocation in kernel.relocations}
         self.labels: dict[int, list[str]] = {}
         self.unprintable: list[str] = []
-        taken = {parameter.name for parameter in kernel.params}
+        taken = {parameter.name for parameter in self.parameters} | module.functions.keys() - {kernel.name}
         for name, offset in sorted(kernel.labels.items(), key=lambda item: (item[1], item[0])):
             if self._printable(name, offset) and name not in taken:
                 self.labels.setdefault(offset, []).append(name)
@@ -112,6 +119,9 @@ class _Kernel:
             if isinstance(kind, Target) and isinstance(value, int):
                 target = 8 * (index + 1 + kind.distance(value))
                 return target if 0 <= target <= 8 * len(self.words) else None
+            if isinstance(kind, CodeTarget) and isinstance(value, int) and isinstance(self.kernel, Kernel):
+                target = kind.distance(value)
+                return target if 0 <= target < 8 * len(self.words) and target % 8 == 0 else None
         return None
 
     def _targets(self) -> dict[int, str]:
@@ -144,19 +154,9 @@ class _Kernel:
 
     def _head(self) -> Iterator[str]:
         kernel = self.kernel
-        yield f"{_INDENT}.kernel {kernel.name}"
-        for parameter in kernel.params:
-            count = f"[{parameter.count}]" if parameter.count > 1 else ""
-            yield f"{_INDENT}.param  {parameter.type} {parameter.name}{count}"
-        declared = [(parameter.name, parameter.type, parameter.count) for parameter in kernel.params]
-        if lay_out(declared) != kernel.params:
-            yield f"{_INDENT}// the object places these parameters otherwise than .param does"
-        if kernel.tsm:
-            yield f"{_INDENT}.tsm    {kernel.tsm}"
-        if kernel.private:
-            yield f"{_INDENT}.private {kernel.private}"
-        if kernel.maxntid:
-            yield f"{_INDENT}.maxntid {', '.join(str(size) for size in kernel.maxntid)}"
+        yield f"{_INDENT}{'.kernel' if isinstance(kernel, Kernel) else '.func  '} {kernel.name}"
+        if isinstance(kernel, Kernel):
+            yield from _launch_needs(kernel)
         yield f"{_INDENT}.vregs  {kernel.vregs}"
         yield f"{_INDENT}.sregs  {kernel.sregs}"
 
@@ -182,14 +182,21 @@ class _Kernel:
         word, decoded = self.words[index], self.decoded[index]
         if isinstance(decoded, str):
             return f".quad   {word:#018x}", [decoded]
-        text, target = decoded.form.text(word), self._target(index)
+        form, target = decoded.form, self._target(index)
+        instead: dict[str, str] = {}
+        notes: list[str] = []
+        symbol = self.symbols.get(8 * index)
+        if symbol is not None:
+            shown = _symbol_text(symbol, self.module, spaced=not self.options.listing)
+            filled = (kind for kind in form.instruction.kinds if not IMMEDIATE.mask & ~kind.bits(form.immediate))
+            instead |= {kind.name: shown for kind in filled}
+            notes.append(shown)
         if target is not None:
             label = self.targets[target]
-            number = f"{decoded.values[-1]:#x}"
-            if self.options.listing:
-                text += f" <{label}>" if target in self.labels else f" <{self.kernel.name}+{target:#x}>"
-            else:
-                text = text.removesuffix(number) + label
+            instead[form.instruction.kinds[-1].name] = label
+            notes.append(label if target in self.labels else f"{self.kernel.name}+{target:#x}")
+        listed = f"{form.text(word)}{''.join(f' <{note}>' for note in notes)}"
+        text = listed if self.options.listing else form.text(word, instead)
         return text, self._comments(decoded, target) if self.options.annotate else []
 
     def _comments(self, decoded: Decoded, target: int | None) -> list[str]:
@@ -207,7 +214,7 @@ class _Kernel:
     def _parameter(self, register: Register) -> str:
         """`sreg6 = n`, if the register holds a parameter during the whole kernel."""
         if register.bank == "s" and not register_mask(register) & self.written:
-            for parameter in self.kernel.params:
+            for parameter in self.parameters:
                 if parameter.sreg == register.number:
                     plain = Register("s", register.number, register.count)
                     return f"{register_text(plain)} = {parameter.name}"
@@ -244,6 +251,34 @@ def _quoted(text: str) -> str:
     return f'"{escape(text.encode("utf-8", "surrogateescape"))}"'
 
 
+def _launch_needs(kernel: Kernel) -> Iterator[str]:
+    """The directives that say what a launch must know."""
+    for parameter in kernel.params:
+        count = f"[{parameter.count}]" if parameter.count > 1 else ""
+        yield f"{_INDENT}.param  {parameter.type} {parameter.name}{count}"
+    declared = [(parameter.name, parameter.type, parameter.count) for parameter in kernel.params]
+    if lay_out(declared) != kernel.params:
+        yield f"{_INDENT}// the object places these parameters otherwise than .param does"
+    if kernel.tsm:
+        yield f"{_INDENT}.tsm    {kernel.tsm}"
+    if kernel.private:
+        yield f"{_INDENT}.private {kernel.private}"
+    if kernel.maxntid:
+        yield f"{_INDENT}.maxntid {', '.join(str(size) for size in kernel.maxntid)}"
+
+
+def _symbol_text(relocation: Relocation, module: Module, *, spaced: bool) -> str:
+    """`f`, `f + 0x8` or `lo(table)`: the address that a relocation stands for."""
+    name, addend = relocation.symbol, relocation.addend
+    if name == DATA:
+        labels = sorted(label for label, offset in module.data_symbols.items() if offset == addend and is_name(label))
+        name, addend = (labels[0], 0) if labels else (name, addend)
+    sign, plus = ("-" if addend < 0 else "+"), " " if spaced else ""
+    text = f"{name}{plus}{sign}{plus}{abs(addend):#x}" if addend else name
+    part = {"LO32": "lo", "HI32": "hi"}.get(relocation.kind)
+    return f"{part}({text})" if part else text
+
+
 def _data(module: Module) -> Iterator[str]:
     names: dict[int, list[str]] = {}
     for name, offset in sorted(module.data_symbols.items(), key=lambda item: (item[1], item[0])):
@@ -251,10 +286,18 @@ def _data(module: Module) -> Iterator[str]:
             names.setdefault(offset, []).append(name)
         else:
             yield f"{_INDENT}// symbol {escape(name.encode('utf-8', 'replace'))} at {offset:#x}"
-    borders = sorted({0, len(module.data), *names})
+    if module.data_alignment > DATA_ALIGNMENT:
+        yield f"{_INDENT}.align  {module.data_alignment}"
+    fields = {relocation.offset: relocation for relocation in module.data_relocations}
+    ends = {offset + KINDS[relocation.kind].size for offset, relocation in fields.items()}
+    borders = sorted({0, len(module.data), *names, *fields, *ends})
     for start, end in zip(borders, [*borders[1:], len(module.data)], strict=True):
         yield from (f"{name}:" for name in names.get(start, []))
-        yield from _rows(module.data[start:end])
+        if start in fields:
+            directive = ".quad " if fields[start].kind == "ABS64" else ".word "
+            yield f"{_INDENT}{directive}  {_symbol_text(fields[start], module, spaced=True)}"
+        else:
+            yield from _rows(module.data[start:end])
 
 
 def _rows(content: bytes) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""The line table, as DWARF 4: which source line each word of a kernel comes from.
+"""The line table, as DWARF 4: which source line each word of a kernel or function comes from.
 
-One compile unit holds one line program with one sequence per kernel. File names are stored whole, with no
+One compile unit holds one line program with one sequence for each of them. File names are stored whole, with no
 directory table, so that they come back letter for letter. Reading accepts the operations that writing uses.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .binary import OTHER_VERSION, Cursor, pack
-from .program import Kernel, Line
+from .program import Function, Line
 
 WORD_BYTES = 8
 VERSION = 4
@@ -67,12 +67,12 @@ ATTRIBUTES = (
 )
 
 
-def source_files(kernels: Iterable[Kernel]) -> list[str]:
+def source_files(kernels: Iterable[Function]) -> list[str]:
     """The files the kernels come from, in order of first appearance."""
     return list(dict.fromkeys(line.file for kernel in kernels for line in kernel.lines))
 
 
-def write(placed: Mapping[int, Kernel], producer: str) -> dict[str, bytes]:
+def write(placed: Mapping[int, Function], producer: str) -> dict[str, bytes]:
     """The debug sections by name, of kernels by ascending address; none if there is no line information."""
     files = source_files(placed.values())
     if not files:
@@ -106,7 +106,7 @@ def _unit(producer: str, file: str, low: int, high: int) -> bytes:
     return pack(UNIT_HEADER, {"unit_length": length, "version": VERSION, "address_size": 8}) + body
 
 
-def _line_table(placed: Mapping[int, Kernel], files: list[str]) -> bytes:
+def _line_table(placed: Mapping[int, Function], files: list[str]) -> bytes:
     numbers = {file: number for number, file in enumerate(files, 1)}
     names = b"\0" + b"".join(_text(file) + bytes(3) for file in files) + b"\0"
     program = b"".join(_sequence(address, kernel, numbers) for address, kernel in placed.items() if kernel.lines)
@@ -117,7 +117,7 @@ def _line_table(placed: Mapping[int, Kernel], files: list[str]) -> bytes:
     return pack(LINE_HEADER, FIXED_HEADER | lengths) + names + program
 
 
-def _sequence(address: int, kernel: Kernel, numbers: dict[str, int]) -> bytes:
+def _sequence(address: int, kernel: Function, numbers: dict[str, int]) -> bytes:
     """The operations that give a row for each of the kernel's lines."""
     program = bytearray(SET_ADDRESS + address.to_bytes(8, "little"))
     offset, file, line = 0, 1, 1

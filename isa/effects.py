@@ -19,7 +19,7 @@ class Effect:
 
 if TYPE_CHECKING:  # what bodies return for them
     Emsk = Split = Fault = U32
-    Next = U64
+    Next = Jump = U64
 else:
 
     class Emsk(Effect):
@@ -30,6 +30,9 @@ else:
 
     class Fault(Effect):
         """A mask: these lanes break the instruction's rule `fault`, and nothing happens; 0 if none does."""
+
+    class Jump(Effect):
+        """A code address to go on at. If it is none, the instruction faults and changes nothing."""
 
     class Split(Effect):
         """A mask: these active lanes go to `target`, the path's others go on."""
@@ -64,5 +67,6 @@ IMPLICIT = {
     "laneid": "0 to 31",
     "following": "the address of the next instruction",
     "here": "the address of this instruction",
+    "after": "the code address of the next instruction, as the program sees it",
 }
 """Parameter names of bodies that are not operands."""

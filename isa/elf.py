@@ -1,16 +1,17 @@
 """The ELF64 container: named sections, symbols and string tables, to bytes and back.
 
 Knows nothing of kernels. Objects are little-endian, of type ET_EXEC (every section that is loaded has its final
-address) and have no segments and no relocations. Reading trusts nothing: sizes are compared with the file
-before anything is taken, and no two sections may share bytes or addresses.
+address) and have no segments; relocations are data for a linker. Reading trusts nothing: sizes are compared with
+the file before anything is taken, and no two sections may share bytes or addresses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +21,10 @@ MAGIC = b"\x7fELF"
 MACHINE = 0x8890
 """defined: e_machine of a PPU object; the vendor's number is not published, this one is unassigned."""
 
-NULL, PROGBITS, SYMTAB, STRTAB, NOTE, NOBITS = 0, 1, 2, 3, 7, 8
+NULL, PROGBITS, SYMTAB, STRTAB, RELA, NOTE, NOBITS = 0, 1, 2, 3, 4, 7, 8
 WRITE, ALLOC, EXECUTE = 1, 2, 4
 LOCAL, GLOBAL = 0, 1
-NOTYPE, OBJECT, FUNCTION = 0, 1, 2
+NOTYPE, OBJECT, FUNCTION, SECTION = 0, 1, 2, 3
 MAX_SECTIONS = 0xFEFF
 """Section numbers from 0xFF00 on are reserved by ELF."""
 FILE_ALIGNMENT = 8
@@ -68,6 +69,7 @@ SECTION_HEADER = np.dtype(
 SYMBOL = np.dtype(
     [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]
 )
+RELOCATION = np.dtype([("offset", "<u8"), ("type", "<u4"), ("symbol", "<u4"), ("addend", "<i8")])
 
 FIXED_HEADER: dict[str, tuple[int, str, str]] = {
     "class": (2, "is not 64-bit ELF", FOREIGN),
@@ -105,7 +107,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A symbol in the section of that name; `value` is an address."""
+    """A symbol in the section of that name, "" if it is undefined; `value` is an address."""
 
     name: str
     section: str
@@ -113,6 +115,15 @@ class Symbol:
     size: int
     type: int
     binding: int
+
+
+class Rela(NamedTuple):
+    """A relocation: the address of the field, its symbol, a type, and what is added to the symbol."""
+
+    address: int
+    symbol: Symbol
+    type: int
+    addend: int
 
 
 class StringTable:
@@ -172,10 +183,18 @@ class Image:
         return found
 
 
-def write(sections: Iterable[Section], symbols: Iterable[Symbol], strings: StringTable, flags: int) -> bytes:
-    """The file: header, sections in the order given, symbol and string tables, section headers."""
+def write(
+    sections: Iterable[Section],
+    symbols: Iterable[Symbol],
+    strings: StringTable,
+    flags: int,
+    relocations: Mapping[str, Sequence[Rela]] = MappingProxyType({}),
+) -> bytes:
+    """The file: header, sections in the order given, relocations by section, symbols, strings, section headers."""
     tables = [Section("", b"", NULL, align=0), *sections]
-    tables += _symbol_tables(symbols, strings, {section.name: index for index, section in enumerate(tables)})
+    ordered = sorted(symbols, key=lambda symbol: symbol.binding)
+    tables += _relocation_tables(tables, ordered, relocations)
+    tables += _symbol_tables(ordered, strings, {section.name: index for index, section in enumerate(tables)})
     names = StringTable()
     for name in (*(section.name for section in tables), ".shstrtab"):
         names.add(name)
@@ -202,9 +221,44 @@ def _section_header(section: Section, name: int, offset: int) -> bytes:
     return pack(SECTION_HEADER, fields | {"name": name, "offset": offset, "size": len(section.data)})
 
 
-def _symbol_tables(symbols: Iterable[Symbol], strings: StringTable, numbers: dict[str, int]) -> list[Section]:
+def _relocation_tables(
+    tables: list[Section], symbols: list[Symbol], relocations: Mapping[str, Sequence[Rela]]
+) -> list[Section]:
+    """A `.rela` section for each section that has relocations, to be placed behind the `tables`."""
+    numbers = {id(symbol): number for number, symbol in enumerate(symbols, 1)}
+    places = {section.name: index for index, section in enumerate(tables)}
+    wanted = {name: rows for name, rows in relocations.items() if rows}
+    link, found = len(tables) + len(wanted), list[Section]()
+    for name, rows in wanted.items():
+        content = b"".join(
+            pack(RELOCATION, {"offset": address, "type": type, "symbol": numbers[id(symbol)], "addend": addend})
+            for address, symbol, type, addend in rows
+        )
+        size = RELOCATION.itemsize
+        found.append(Section(f".rela{name}", content, RELA, link=link, info=places[name], entry_size=size))
+    return found
+
+
+def read_relocations(image: Image, target: str) -> list[Rela]:
+    """The relocations of a section, none if it has no table."""
+    table = image.sections.get(f".rela{target}")
+    if table is None:
+        return []
+    place, names = image.place(f"section '.rela{target}'"), ["", *image.sections]
+    if table.type != RELA or table.entry_size != RELOCATION.itemsize or len(table.data) % RELOCATION.itemsize:
+        raise place.error("is no table of relocations")
+    if table.link != names.index(".symtab") or table.info != names.index(target):
+        raise place.error(f"is not for {target!r} with the symbols of '.symtab'")
+    found: list[Rela] = []
+    for row in unpack(RELOCATION, table.data):
+        if not 0 < row["symbol"] <= len(image.symbols):
+            raise place.error(f"names symbol {row['symbol']} of {len(image.symbols)}")
+        found.append(Rela(row["offset"], image.symbols[row["symbol"] - 1], row["type"], row["addend"]))
+    return found
+
+
+def _symbol_tables(ordered: list[Symbol], strings: StringTable, numbers: dict[str, int]) -> list[Section]:
     """`.symtab` and `.strtab`, to be placed behind the sections in `numbers`; ELF wants local symbols first."""
-    ordered = sorted(symbols, key=lambda symbol: symbol.binding)
     rows = np.zeros(len(ordered) + 1, SYMBOL)
     for row, symbol in zip(rows[1:], ordered, strict=True):
         row["name"], row["section"] = strings.add(symbol.name), numbers[symbol.section]
@@ -337,7 +391,7 @@ def _read_symbols(image: Image) -> None:
 def _symbol(image: Image, number: int, row: Fields, names: list[str]) -> Symbol:
     place = image.place(f"symbol {number}")
     section: int = row["section"]
-    if not 0 < section < len(names):
+    if not 0 <= section < len(names):
         raise place.error(f"lies in section {section} of {len(names)}")
     text = image.strings.text(row["name"], place)
     return Symbol(text, names[section], row["value"], row["size"], row["info"] & 15, row["info"] >> 4)

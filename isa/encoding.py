@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from .addresses import Waits
 from .expressions import CodeAddress
-from .operands import LAST_SREG, Address, Kind, OperandError, Register, Target, Value
+from .operands import LAST_SREG, Address, CodeTarget, Kind, OperandError, Register, Target, Value
+from .program import CODE_BASE
 from .spec import ISA, Form, Instruction
 
 MAX_REMEMBERED = 4096
@@ -81,6 +82,8 @@ class Candidate:
                     writes |= encoded.writes
                 elif isinstance(value, CodeAddress) and isinstance(kind, Target):
                     word |= kind.encode(distance(value, here, kind), immediate)
+                elif isinstance(value, CodeAddress) and isinstance(kind, CodeTarget):
+                    word |= kind.encode(value - CODE_BASE & 0xFFFFFFFF, immediate)
                 else:
                     word |= kind.encode(value, immediate)
             except OperandError as error:

@@ -25,6 +25,37 @@ class CodeAddress(int):
     """The address of a word of the kernel: a label, or `.` in code. As a branch target it becomes a distance."""
 
 
+class Symbolic(int):
+    """An address that the linker may move: `symbol` plus `addend`, or the `part` "lo" or "hi" of that.
+
+    `part` is "data" where an operand takes addresses in `.data` alone.
+
+    As a number it is what is known of it so far; in a function it is right for distances within the function.
+    """
+
+    symbol: str
+    addend: int
+    part: str
+
+    def __new__(cls, value: int, symbol: str, addend: int = 0, part: str = "") -> Symbolic:
+        """The address, its value as far as it is known."""
+        made = super().__new__(cls, value)
+        made.symbol, made.addend, made.part = symbol, addend, part
+        return made
+
+    def plus(self, count: int) -> Symbolic:
+        """The address so many bytes further."""
+        return Symbolic(int(self) + count, self.symbol, self.addend + count)
+
+    def half(self, part: str) -> Symbolic:
+        """Its low or high 32 bits."""
+        return Symbolic(0, self.symbol, self.addend, part)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copies keep what it is an address of."""
+        return Symbolic, (int(self), self.symbol, self.addend, self.part)
+
+
 class OffsetField(int):
     """What bytes(N) gives: an address's offset field, not a number of bytes."""
 
@@ -147,6 +178,8 @@ class Unary:
         if isinstance(value, Register) and self.symbol == "!":
             return value._replace(negate=not value.negate)
         value = _number(value)
+        if isinstance(value, Symbolic) and self.symbol != "+":
+            raise Failure(f"{self.symbol} cannot be computed before the program is linked", _LINKED)
         if self.symbol == "-":
             return -value
         if self.symbol == "!":
@@ -198,6 +231,8 @@ class Call:
     def evaluate(self, scope: Scope) -> Result:
         """The function's value."""
         values = [_number(node.evaluate(scope)) for node in self.arguments]
+        if self.name not in ("lo", "hi"):
+            values = [_integer(value, self.name) if isinstance(value, Symbolic) else value for value in values]
         return call(self.name, values)
 
 
@@ -333,6 +368,8 @@ def _number(value: Result, *, offset: bool = False) -> int | float:
 def _integer(value: int | float, what: str) -> int:
     if isinstance(value, float):
         raise Failure(f"{what} takes whole numbers, not {value}")
+    if isinstance(value, Symbolic):
+        raise Failure(f"{what} takes numbers, and {value.symbol} is an address that is known when linked", _LINKED)
     return value
 
 
@@ -380,6 +417,8 @@ _INTEGRAL: dict[str, Callable[[int, int], int]] = {
 def compute(symbol: str, left: Result, right: Result) -> int | float:
     """`left symbol right`; raises Failure for registers, division by zero and results without bound."""
     a, b = _number(left), _number(right)
+    if isinstance(a, Symbolic) or isinstance(b, Symbolic):
+        return _compute_address(symbol, a, b)
     try:
         if symbol in _COMPARISONS:
             return int(_COMPARISONS[symbol](a, b))
@@ -399,11 +438,33 @@ def compute(symbol: str, left: Result, right: Result) -> int | float:
     return value
 
 
+def _compute_address(symbol: str, a: int | float, b: int | float) -> int:
+    """What can be done with an address that the linker may move: add, subtract, compare within one section."""
+    if symbol == "+" and isinstance(b, Symbolic):
+        a, b = b, a
+    if not isinstance(a, Symbolic) or a.part or (isinstance(b, Symbolic) and b.part):
+        raise Failure(f"{symbol} cannot be computed before the program is linked", _LINKED)
+    if not isinstance(b, Symbolic) and symbol in "+-":
+        return a.plus(_integer(b, symbol) * (1 if symbol == "+" else -1))
+    if isinstance(b, Symbolic) and a.symbol == b.symbol and symbol == "-":
+        return a.addend - b.addend
+    if isinstance(b, Symbolic) and a.symbol == b.symbol and symbol in _COMPARISONS:
+        return int(_COMPARISONS[symbol](a.addend, b.addend))
+    raise Failure(f"{symbol} cannot be computed before the program is linked", _LINKED)
+
+
+_LINKED = "an address can be added to, and has lo(x) and hi(x); two of one function or of .data have a difference"
+
+
 def _low(value: int | float) -> int:
+    if isinstance(value, Symbolic) and not value.part:
+        return value.half("lo")
     return _integer(value, "lo") & 0xFFFFFFFF
 
 
 def _high(value: int | float) -> int:
+    if isinstance(value, Symbolic) and not value.part:
+        return value.half("hi")
     return _integer(value, "hi") >> 32 & 0xFFFFFFFF
 
 

@@ -1,6 +1,6 @@
 """Integer arithmetic of the rarer kinds: saturation, high halves, 24-bit factors, carries.
 
-Opcodes: scalar 0x08d to 0x08f and 0x094 to 0x097, vector 0x22d to 0x22f, 0x282 to 0x285 and 0x299 to 0x29c. Bits
+Opcodes: scalar 0x08d to 0x08f and 0x095 to 0x097, vector 0x22d to 0x22f, 0x283 to 0x285 and 0x299 to 0x29c. Bits
 36:34 tell instructions of one or two sources apart, bits 4:0 those of three.
 """
 

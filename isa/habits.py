@@ -71,7 +71,6 @@ DIRECTIVES = {
     ".shared": ".tsm",
     ".local": ".private",
     ".entry": ".kernel",
-    ".func": ".kernel",
     ".visible": ".globl",
     ".target": ".arch",
     ".version": ".arch",

@@ -9,6 +9,7 @@ type checker alone.
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -29,6 +30,8 @@ class LaneKind(type):
     per_word: int
     format: Format | None
     flushes: bool
+    align: int | None
+    sign: int
 
     def __repr__(cls) -> str:
         return cls.__name__
@@ -49,6 +52,10 @@ class Lanes(metaclass=LaneKind):  # noqa: PLW1641 (never instantiated)
     """What float the elements are: such sources take `!x` and `|x|`, and NaN results become the canonical one."""
     flushes: ClassVar[bool] = False
     """Whether `.ftz` means this kind of source and result."""
+    align: ClassVar[int | None] = None
+    """What the first register of a range is a multiple of, if not of `words`."""
+    sign: ClassVar[int] = 0
+    """The bits of a register that `!` flips, where the body takes registers apart itself."""
 
     if TYPE_CHECKING:
 
@@ -214,6 +221,16 @@ class F64(Lanes):
 
     dtype = np.dtype(np.float64)
     words = 2
+
+
+@cache
+def register_range(words: int, sign: int = 0) -> LaneKind:
+    """The kind of an operand of a matrix instruction: registers whose bits the body takes apart itself.
+
+    Ranges start at an even register: published listings have `vreg[110:113]` as an operand of v.mma.
+    """
+    body = {"dtype": np.dtype(np.uint32), "words": words, "align": min(words, 2), "sign": sign}
+    return LaneKind(f"Registers{words}Sign{sign:08x}", (Lanes,), body)
 
 
 class Table:

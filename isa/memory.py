@@ -4,8 +4,9 @@ Opcode 0x324 and 0x334 with their type codes are published; bits 4:1 hold the ty
 `.kp1`. vmem and tsm access an address in each active lane, smem one for the warp, whatever emsk is. An
 address must be a multiple of the bytes moved there. An access is outstanding until s.wait.
 
-A release store completes what the warp has outstanding before it is issued, an acquire load is complete when it
-is issued; relaxed and volatile ones order nothing more than plain ones do. The scope does not matter on one chip.
+A release store completes what the warp has outstanding, then it stores at once; an acquire load reads memory when it
+is issued, and its register has the value after the wait. Relaxed and volatile ones order nothing more than plain ones
+do. The scope does not matter on one chip.
 """
 
 from __future__ import annotations

@@ -1,20 +1,23 @@
 """Object files: a `Module` as ELF64, and back.
 
-    .text                    16 s.nop; the place of device functions
+    .text                    16 s.nop (published), then the device functions, at TEXT_BASE
     .text.kernel.<name>      a kernel's words, from CODE_BASE on at multiples of 256
     .data                    the module's data, at DATA_BASE
     .hg_info                 what the module is; `.hg_info.<name>` what a launch of the kernel needs
     .note.m890               the same in canonical JSON, for other programs
     .debug_*                 where each word came from
-    .symtab                  kernels, their labels, data symbols
+    .rela.*                  addresses in the section that a linker fills in (see `relocations`)
+    .symtab                  kernels, functions, their labels, data symbols, what other objects define
 
-Equal modules give equal bytes, but for the order of kernels, which is kept.
+Functions and data symbols that others may refer to are global, kernels always are. Equal modules give equal bytes, but
+for the order of kernels and functions, which is kept.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -23,14 +26,12 @@ import numpy as np
 from . import descriptor, dwarf, elf
 from .binary import OTHER_VERSION, Cursor, ObjectError, pack
 from .descriptor import ARCHITECTURES, FORMAT_VERSION, MAX_SPACE, WORD_BYTES
-from .elf import Image, Section, StringTable, Symbol
-from .program import CODE_BASE, DATA_BASE, Kernel, Line, Module
+from .elf import Image, Rela, Section, StringTable, Symbol
+from .program import CODE_BASE, DATA_BASE, TEXT_BASE, TEXT_HEAD, Function, Kernel, Line, Module, Relocation
+from .relocations import DATA, KINDS, code_of, missing
 
 CODE_PREFIX, INFO_PREFIX = ".text.kernel.", ".hg_info."
 CODE_ALIGNMENT = 256
-NOP = 0x0800_0000_0000_0000
-TEXT = np.full(16, NOP, "<u8").tobytes()
-"""What `.text` begins with (published), and all it holds until there are device functions."""
 PRODUCER = "m890"
 NOTE_HEADER = np.dtype([("name_size", "<u4"), ("size", "<u4"), ("type", "<u4"), ("name", "S8")])
 NOTE_NAME = b"m890\0"
@@ -44,37 +45,40 @@ def write(module: Module) -> bytes:
     """
     for problem in descriptor.module_problems(module):
         raise ObjectError("<module>", f"{problem}; correct it before writing the object")
-    placed, end = _place(module)
+    kernels, functions = _place(module)
     strings = StringTable()
     sections = [
-        _code(".text", TEXT, end),
-        *(_code(CODE_PREFIX + kernel.name, _words(kernel), address) for address, kernel in placed.items()),
+        _code(".text", module.text().astype("<u8").tobytes(), TEXT_BASE),
+        *(_code(CODE_PREFIX + kernel.name, _words(kernel), address) for address, kernel in kernels.items()),
     ]
     if module.data or module.data_symbols:
-        sections.append(
-            Section(".data", module.data, flags=elf.ALLOC | elf.WRITE, address=DATA_BASE, align=CODE_ALIGNMENT)
-        )
-    sections.append(Section(".hg_info", descriptor.pack_module(module)))
+        flags = elf.ALLOC | elf.WRITE
+        sections.append(Section(".data", module.data, flags=flags, address=DATA_BASE, align=module.data_alignment))
+    sections.append(Section(".hg_info", descriptor.pack_module(module, strings)))
     sections += [
         Section(INFO_PREFIX + kernel.name, descriptor.pack_kernel(kernel, address, strings))
-        for address, kernel in placed.items()
+        for address, kernel in kernels.items()
     ]
     sections.append(Section(".note.m890", _pack_note(module), elf.NOTE, align=4))
+    placed: dict[int, Function] = {**functions, **kernels}
     sections += [Section(name, data, align=1) for name, data in dwarf.write(placed, PRODUCER).items()]
-    return elf.write(sections, _symbols(module, placed), strings, FORMAT_VERSION << 16 | ARCHITECTURES[module.arch])
+    symbols = list(_symbols(module, kernels, functions))
+    flags = FORMAT_VERSION << 16 | ARCHITECTURES[module.arch]
+    return elf.write(sections, symbols, strings, flags, _relocations(module, kernels, functions, symbols))
 
 
-def _place(module: Module) -> tuple[dict[int, Kernel], int]:
-    """The kernels by address, and the first address after them; even an empty kernel has its own."""
+def _place(module: Module) -> tuple[dict[int, Kernel], dict[int, Function]]:
+    """The kernels and the functions by address; even an empty kernel has its own."""
     placed: dict[int, Kernel] = {}
     address = CODE_BASE
     for kernel in module.kernels.values():
         placed[address] = kernel
         size = max(kernel.words.size * WORD_BYTES, 1)
         address += -(-size // CODE_ALIGNMENT) * CODE_ALIGNMENT
-    if address + len(TEXT) > CODE_BASE + MAX_SPACE:
+    if address > CODE_BASE + MAX_SPACE or module.text().nbytes > CODE_BASE - TEXT_BASE:
         raise ObjectError("<module>", f"its code takes more than {MAX_SPACE} bytes; split the module")
-    return placed, address
+    offsets = module.function_offsets()
+    return placed, {TEXT_BASE + offsets[name]: function for name, function in module.functions.items()}
 
 
 def _code(name: str, data: bytes, address: int) -> Section:
@@ -85,17 +89,55 @@ def _words(kernel: Kernel) -> bytes:
     return kernel.words.astype("<u8").tobytes()
 
 
-def _symbols(module: Module, placed: dict[int, Kernel]) -> Iterator[Symbol]:
+def _symbols(module: Module, kernels: dict[int, Kernel], functions: dict[int, Function]) -> Iterator[Symbol]:
     """Every symbol, in an order that depends on names and offsets alone."""
-    for address, kernel in placed.items():
+
+    def binding(name: str) -> int:
+        return elf.GLOBAL if name in module.exported else elf.LOCAL
+
+    for address, kernel in kernels.items():
         section = CODE_PREFIX + kernel.name
-        yield Symbol(kernel.name, section, address, kernel.words.size * WORD_BYTES, elf.FUNCTION, elf.GLOBAL)
-        for name, offset in _by_offset(kernel.labels):
-            yield Symbol(name, section, address + offset, 0, elf.NOTYPE, elf.LOCAL)
+        yield Symbol(kernel.name, section, address, kernel.words.nbytes, elf.FUNCTION, elf.GLOBAL)
+        yield from _labels(kernel, section, address)
+    for address, function in functions.items():
+        yield Symbol(function.name, ".text", address, function.words.nbytes, elf.FUNCTION, binding(function.name))
+        yield from _labels(function, ".text", address)
     borders = sorted({*module.data_symbols.values(), len(module.data)})
     ends = dict(pairwise([*borders, len(module.data)]))
     for name, offset in _by_offset(module.data_symbols):
-        yield Symbol(name, ".data", DATA_BASE + offset, ends[offset] - offset, elf.OBJECT, elf.GLOBAL)
+        yield Symbol(name, ".data", DATA_BASE + offset, ends[offset] - offset, elf.OBJECT, binding(name))
+    if any(r.symbol == DATA for r in _all_relocations(module)):
+        yield Symbol(DATA, ".data", DATA_BASE, 0, elf.SECTION, elf.LOCAL)
+    yield from (Symbol(name, "", 0, 0, elf.NOTYPE, elf.GLOBAL) for name in sorted(missing(module)))
+
+
+def _labels(code: Function, section: str, address: int) -> Iterator[Symbol]:
+    for name, offset in _by_offset(code.labels):
+        yield Symbol(name, section, address + offset, 0, elf.NOTYPE, elf.LOCAL)
+
+
+def _all_relocations(module: Module) -> list[Relocation]:
+    return [r for code in code_of(module) for r in code.relocations] + list(module.data_relocations)
+
+
+def _relocations(
+    module: Module, kernels: dict[int, Kernel], functions: dict[int, Function], symbols: list[Symbol]
+) -> dict[str, list[Rela]]:
+    """The relocations by section."""
+    named = {symbol.name: symbol for symbol in symbols if _is_referable(symbol)}
+
+    def rows(address: int, relocations: Iterable[Relocation]) -> list[Rela]:
+        return [Rela(address + r.offset, named[r.symbol], KINDS[r.kind].number, r.addend) for r in relocations]
+
+    found = {".text": [row for address, code in functions.items() for row in rows(address, code.relocations)]}
+    found |= {CODE_PREFIX + kernel.name: rows(address, kernel.relocations) for address, kernel in kernels.items()}
+    return found | {".data": rows(DATA_BASE, module.data_relocations)}
+
+
+def _is_referable(symbol: Symbol) -> bool:
+    """Whether relocations may name it: functions, data symbols, the section of data, and what is undefined."""
+    defined = symbol.section == ".text" and symbol.type == elf.FUNCTION
+    return defined or symbol.type in (elf.OBJECT, elf.SECTION) or not symbol.section
 
 
 def _by_offset(names: dict[str, int]) -> list[tuple[str, int]]:
@@ -103,7 +145,7 @@ def _by_offset(names: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def _note(module: Module) -> dict[str, Any]:
-    files = dwarf.source_files(module.kernels.values())
+    files = dwarf.source_files([*module.functions.values(), *module.kernels.values()])
     return {"arch": module.arch, "files": files, "format": FORMAT_VERSION, "producer": PRODUCER}
 
 
@@ -121,25 +163,86 @@ def read(data: bytes, name: str = "<object>") -> Module:
     image = elf.read(data, name)
     module = Module(_architecture(image))
     if ".data" in image.sections:
-        module.data = _data(image)
-    if image.section(".text").data != TEXT:
-        raise image.place("section '.text'").error("holds more than 16 s.nop: device functions", OTHER_VERSION)
+        module.data, module.data_alignment = _data(image)
     code = {section.name: section for section in _kernel_sections(image)}
-    labels = _read_symbols(image, module, code)
-    lines = _read_lines(image, code)
+    starts = _read_functions(image, module)
+    labels = _read_symbols(image, module, code, starts)
+    lines = _read_lines(
+        image, code, {TEXT_BASE + at: module.functions[name].words.nbytes for name, at in starts.items()}
+    )
+    _fill_functions(image, module, labels, lines)
     for section in code.values():
         kernel = _read_kernel(image, section, labels[section.name], lines.get(section.address, ()))
         module.kernels[kernel.name] = kernel
-    descriptor.check_module(image.cursor(image.section(".hg_info")), module)
+    module.data_relocations = _read_relocations(image, ".data", DATA_BASE, len(module.data))
+    descriptor.check_module(image.cursor(image.section(".hg_info")), module, image.strings)
     _check_note(image.cursor(image.section(".note.m890")), module)
+    for problem in descriptor.module_problems(module):
+        raise image.place("module").error(f"is not sound: {problem}")
+    if {symbol.name for symbol in image.symbols if not symbol.section} != missing(module).keys():
+        raise image.place("symbol table").error("has other undefined symbols than relocations need")
     return module
 
 
-def _data(image: Image) -> bytes:
+def _data(image: Image) -> tuple[bytes, int]:
     section = image.section(".data")
     if section.address != DATA_BASE or section.flags != elf.ALLOC | elf.WRITE:
         raise image.place("section '.data'").error(f"is no data at address {DATA_BASE:#x}")
-    return section.data
+    return section.data, section.align
+
+
+def _read_functions(image: Image, module: Module) -> dict[str, int]:
+    """The words of the device functions, which fill `.text` behind its head; their offsets in it."""
+    section = image.section(".text")
+    place, content = image.place("section '.text'"), section.data
+    head = TEXT_HEAD.astype("<u8").tobytes()
+    if section.address != TEXT_BASE or section.flags != elf.ALLOC | elf.EXECUTE:
+        raise place.error(f"is no code at address {TEXT_BASE:#x}")
+    if content[: len(head)] != head or len(content) % WORD_BYTES:
+        raise place.error("does not begin with 16 s.nop, or has no whole words")
+    starts: dict[str, int] = {}
+    end = len(head)
+    found = [symbol for symbol in image.symbols if symbol.section == ".text" and symbol.type == elf.FUNCTION]
+    for symbol in sorted(found, key=lambda symbol: symbol.value):
+        offset = symbol.value - TEXT_BASE
+        if offset != end or symbol.size % WORD_BYTES or not 0 < symbol.size <= len(content) - end:
+            raise place.error(f"has function {symbol.name!r} at {offset:#x} ({symbol.size} bytes), not at {end:#x}")
+        if symbol.name in starts:
+            raise place.error(f"has two functions {symbol.name!r}")
+        starts[symbol.name], end = offset, end + symbol.size
+        words = np.frombuffer(content[offset:end], "<u8").astype(np.uint64)
+        module.functions[symbol.name] = Function(symbol.name, words)
+    if end != len(content):
+        raise place.error(f"has {len(content) - end} bytes behind its functions")
+    return starts
+
+
+def _fill_functions(
+    image: Image, module: Module, labels: dict[str, dict[str, int]], lines: dict[int, tuple[Line, ...]]
+) -> None:
+    """Labels, lines and relocations of the functions."""
+    relocations = _read_relocations(image, ".text", TEXT_BASE, len(image.section(".text").data))
+    for name, start in module.function_offsets().items():
+        function = module.functions[name]
+        end = start + function.words.nbytes
+        own = [r for r in relocations if start <= r.offset < end]
+        function.labels, function.lines = labels.get(f".text:{name}", {}), lines.get(TEXT_BASE + start, ())
+        function.relocations = tuple(replace(r, offset=r.offset - start) for r in own)
+
+
+def _read_relocations(image: Image, section: str, address: int, size: int) -> tuple[Relocation, ...]:
+    """The relocations of a section at an address; they must lie in it and name symbols that can be referred to."""
+    place = image.place(f"section '.rela{section}'")
+    names = {kind.number: name for name, kind in KINDS.items()}
+    found: list[Relocation] = []
+    for row in elf.read_relocations(image, section):
+        offset = row.address - address
+        if row.type not in names or not _is_referable(row.symbol):
+            raise place.error(f"has a relocation of type {row.type} for symbol {row.symbol.name!r}")
+        if not 0 <= offset <= size - KINDS[names[row.type]].size:
+            raise place.error(f"has a relocation at {row.address:#x}, outside of its section")
+        found.append(Relocation(offset, names[row.type], row.symbol.name, row.addend))
+    return tuple(found)
 
 
 def _architecture(image: Image) -> str:
@@ -167,12 +270,22 @@ def _kernel_sections(image: Image) -> Iterator[Section]:
             raise image.place(f"section {name!r}").error("describes a kernel that has no code")
 
 
-def _read_symbols(image: Image, module: Module, code: dict[str, Section]) -> dict[str, dict[str, int]]:
-    """The labels by code section; data symbols go to the module. Each kernel must have its symbol."""
+def _read_symbols(
+    image: Image, module: Module, code: dict[str, Section], starts: dict[str, int]
+) -> dict[str, dict[str, int]]:
+    """The labels by code section (`.text:NAME` for functions); data symbols go to the module.
+
+    Each kernel must have its symbol.
+    """
     labels: dict[str, dict[str, int]] = {name: {} for name in code}
     named: set[str] = set()
+    exported: set[str] = set()
     for number, symbol in enumerate(image.symbols, 1):
         place = image.place(f"symbol {number}")
+        if not symbol.section:
+            if (symbol.type, symbol.binding, symbol.value, symbol.size) != (elf.NOTYPE, elf.GLOBAL, 0, 0):
+                raise place.error(f"is undefined and yet more than the name {symbol.name!r}")
+            continue
         section = image.sections[symbol.section]
         offset = symbol.value - section.address
         if not 0 <= offset <= len(section.data) - symbol.size:
@@ -187,25 +300,38 @@ def _read_symbols(image: Image, module: Module, code: dict[str, Section]) -> dic
                 raise place.error(f"is not the one kernel symbol of section {symbol.section!r}")
             named.add(symbol.section)
             continue
+        if symbol.section == ".data" and kind == (elf.SECTION, elf.LOCAL) and (symbol.name, offset) == (DATA, 0):
+            continue
+        if symbol.binding == elf.GLOBAL:
+            exported.add(symbol.name)
+        if symbol.section == ".text" and symbol.type == elf.FUNCTION:
+            continue
         if symbol.section in code and kind == (elf.NOTYPE, elf.LOCAL):
             names = labels[symbol.section]
-        elif symbol.section == ".data" and kind == (elf.OBJECT, elf.GLOBAL):
+        elif symbol.section == ".text" and kind == (elf.NOTYPE, elf.LOCAL):
+            function = max((at, name) for name, at in [("", -1), *starts.items()] if at <= offset)[1]
+            names = labels.setdefault(f".text:{function}", {})
+            offset -= starts.get(function, 0)
+        elif symbol.section == ".data" and symbol.type == elf.OBJECT:
             names = module.data_symbols
         else:
-            raise place.error("is neither a kernel, a label of one, nor a data symbol")
+            raise place.error("is neither a kernel, a function, a label of one, nor a data symbol")
         if symbol.name in names:
             raise place.error(f"defines {symbol.name!r} a second time in section {symbol.section!r}")
         names[symbol.name] = offset
     for name in code.keys() - named:
         raise image.place(f"section {name!r}").error("has no kernel symbol")
+    if labels.get(".text:"):
+        raise image.place("section '.text'").error("has a label that is in no function")
+    module.exported = frozenset(exported)
     return labels
 
 
-def _read_lines(image: Image, code: dict[str, Section]) -> dict[int, tuple[Line, ...]]:
-    """The line table by kernel address, empty if the object has none."""
+def _read_lines(image: Image, code: dict[str, Section], functions: dict[int, int]) -> dict[int, tuple[Line, ...]]:
+    """The line table by address of a kernel or function, empty if the object has none."""
     if ".debug_line" not in image.sections:
         return {}
-    sizes = {section.address: len(section.data) for section in code.values()}
+    sizes = functions | {section.address: len(section.data) for section in code.values()}
     return dwarf.read(image.cursor(image.section(".debug_line")), sizes)
 
 
@@ -213,7 +339,8 @@ def _read_kernel(image: Image, section: Section, labels: dict[str, int], lines: 
     name = section.name.removeprefix(CODE_PREFIX)
     words = np.frombuffer(section.data, "<u8").astype(np.uint64)
     cursor = image.cursor(image.section(INFO_PREFIX + name))
-    kernel = descriptor.unpack_kernel(cursor, image.strings, (section.address, words), labels, lines)
+    relocations = _read_relocations(image, section.name, section.address, len(section.data))
+    kernel = descriptor.unpack_kernel(cursor, image.strings, (section.address, words, relocations), labels, lines)
     if kernel.name != name:
         raise cursor.place.error(f"describes kernel {kernel.name!r}")
     return kernel

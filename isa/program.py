@@ -12,12 +12,20 @@ import numpy as np
 
 CODE_BASE = 1 << 32
 """Address of a kernel's first word in its chip's address space (docs/isa.md, Memory)."""
+TEXT_BASE = CODE_BASE - (1 << 30)
+"""Address of `.text`, where device functions are: below kernels, so that lanes in a function run before the others."""
 DATA_BASE = CODE_BASE + (1 << 31)
 """Address of the module's `.data` bytes: absolute, hence known while assembling."""
 DATA_SIZE = 1 << 31
 """Most bytes of `.data`."""
 KM_BASE = 2 << 32
 """Address of the kernel-argument memory (KM), also the value of sreg[4:5] at entry."""
+
+DATA_ALIGNMENT = 256
+"""What the data of every module is aligned to at least."""
+NOP = 0x0800_0000_0000_0000
+TEXT_HEAD = np.full(16, NOP, np.uint64)
+"""What `.text` begins with (published)."""
 
 PRELOADED_SREGS = range(6, 32)
 """The scalar registers that take arguments at entry (published)."""
@@ -92,25 +100,34 @@ class Line:
     line: int
 
 
-@dataclass(slots=True)
-class Kernel:
-    """One kernel: its words and what a launch must know of it.
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """The bytes at `offset` of a section hold an address: that of `symbol` plus `addend`, in the way of `kind`.
 
-    `vregs` and `sregs` are how many registers of each kind it uses, `tsm` and `private` are bytes,
-    `maxntid` is the largest block it may be launched with (x, y, z), `labels` are byte offsets of its
-    symbols, and `lines` is sorted by offset.
+    `symbol` is a function, a data symbol, or `.data`, which is the start of the module's own data.
+    """
+
+    offset: int
+    kind: str
+    symbol: str
+    addend: int = 0
+
+
+@dataclass(slots=True)
+class Function:
+    """Code with a name: a device function, or a kernel.
+
+    `vregs` and `sregs` are how many registers of each kind it uses (a kernel: with the functions it may call),
+    `labels` are byte offsets of its symbols, `lines` and `relocations` are sorted by offset.
     """
 
     name: str
     words: np.ndarray
     vregs: int = 1
     sregs: int = 48
-    tsm: int = 0
-    private: int = 0
-    maxntid: tuple[int, int, int] | None = None
-    params: tuple[Parameter, ...] = ()
     labels: dict[str, int] = field(default_factory=dict)
     lines: tuple[Line, ...] = ()
+    relocations: tuple[Relocation, ...] = ()
 
     def line_at(self, offset: int) -> Line | None:
         """The source line of the word at byte `offset`, if the object has line information."""
@@ -123,10 +140,44 @@ class Kernel:
 
 
 @dataclass(slots=True)
+class Kernel(Function):
+    """A function that can be launched.
+
+    `tsm` and `private` are bytes, `maxntid` is the largest block it may be launched with (x, y, z).
+    """
+
+    tsm: int = 0
+    private: int = 0
+    maxntid: tuple[int, int, int] | None = None
+    params: tuple[Parameter, ...] = ()
+
+
+@dataclass(slots=True)
 class Module:
-    """An assembled program: kernels by name, one block of initialised data, and data symbols by offset."""
+    """An assembled program: kernels and device functions by name, one block of initialised data, and its symbols.
+
+    `exported` are the functions and data symbols that other objects may refer to, `data_alignment` is what the
+    address of the data must be a multiple of.
+    """
 
     arch: str
     kernels: dict[str, Kernel] = field(default_factory=dict)
     data: bytes = b""
     data_symbols: dict[str, int] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    exported: frozenset[str] = frozenset()
+    data_relocations: tuple[Relocation, ...] = ()
+    data_alignment: int = DATA_ALIGNMENT
+
+    def text(self) -> np.ndarray:
+        """The words of `.text`: 16 s.nop (published), then the functions in order."""
+        return np.concatenate([TEXT_HEAD, *(function.words for function in self.functions.values())])
+
+    def function_offsets(self) -> dict[str, int]:
+        """The byte offset in `.text` of every function."""
+        offsets: dict[str, int] = {}
+        offset = TEXT_HEAD.nbytes
+        for name, function in self.functions.items():
+            offsets[name] = offset
+            offset += function.words.nbytes
+        return offsets

@@ -15,6 +15,7 @@ import numpy as np
 from .effects import Effect, Stop
 from .lanes import LANES, LaneKind, Mask
 from .numerics import RESULT_SUFFIXES, canonical, flush, mask_bits
+from .program import CODE_BASE
 from .spec import Instruction
 from .widths import Width
 
@@ -126,6 +127,7 @@ def evaluate(
         "laneid": np.arange(LANES, dtype=np.uint32),
         "following": np.array([0], np.uint64),
         "here": np.array([0], np.uint64),
+        "after": np.array([CODE_BASE + 8], np.uint64),
     }
     arguments: list[Any] = []
     with np.errstate(all="ignore"):
@@ -145,6 +147,9 @@ def evaluate(
 
 
 def _source(kind: Any, bits: Any, lanes: int, name: str, modifiers: Modifiers) -> Any:
+    if name in modifiers.negate and kind.sign:
+        sign = np.uint32(kind.sign)
+        return bits ^ sign if kind.words == 1 else tuple(word ^ sign for word in bits)
     value = read(kind, bits, lanes)
     if not isinstance(kind, LaneKind) or kind.format is None:
         return value

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
+from .callgraph import callable_from, usual_sregs
 from .diagnostics import Failure, Place, Repeated, nearest
 from .encoding import Encoded
-from .expressions import REGISTERS, CodeAddress, Result, Undefined, refuse_register
+from .expressions import REGISTERS, CodeAddress, Result, Symbolic, Undefined, refuse_register
 from .operands import Register
-from .program import CODE_BASE, DATA_BASE, Kernel, Line, Module, Parameter, lay_out
+from .program import (
+    CODE_BASE,
+    DATA_ALIGNMENT,
+    DATA_BASE,
+    Function,
+    Kernel,
+    Line,
+    Module,
+    Parameter,
+    Relocation,
+    lay_out,
+)
+from .relocations import DATA, apply, settle
 
 ENTRY_SREGS = 38
 """sreg0 to sreg37 hold something when a kernel begins (docs/isa.md, Kernel entry)."""
-SREG_COUNTS = (48, 80, 192)
-"""The sreg_number values seen in published resource records."""
 MAX_DATA = 1 << 28
 """Bytes of `.data` one module may have."""
 TSM_ALIGNMENT = 16
@@ -36,10 +48,11 @@ class Definition(NamedTuple):
 
 @dataclass(slots=True)
 class Code:
-    """A kernel that is being assembled."""
+    """A kernel or a device function that is being assembled."""
 
     name: str
     place: Place
+    is_function: bool = False
     words: list[int] = field(default_factory=list[int])
     reads: list[int] = field(default_factory=list[int])
     """The registers that each word reads (see `encoding.register_mask`)."""
@@ -58,13 +71,18 @@ class Code:
     maxntid: tuple[int, int, int] | None = None
     vregs: int | None = None
     sregs: int | None = None
+    relocations: list[Relocation] = field(default_factory=list[Relocation])
     faulty: bool = False
     """Whether something in it was reported as an error."""
 
     @property
     def address(self) -> int:
-        """Where the next word goes."""
+        """Where the next word goes; for a function, if it were a kernel."""
         return CODE_BASE + 8 * len(self.words)
+
+    def at(self, address: int) -> CodeAddress | Symbolic:
+        """The address of a word as the value of an expression."""
+        return Symbolic(address, self.name, address - CODE_BASE) if self.is_function else CodeAddress(address)
 
     def add(self, encoded: Encoded, place: Place) -> None:
         """Append a word."""
@@ -103,21 +121,39 @@ class Code:
         used = self.read | self.written
         return (used & (1 << 256) - 1).bit_length(), (used >> 256).bit_length()
 
-    def finish(self) -> Kernel:
-        """The kernel."""
+    def function(self) -> Function:
+        """The device function."""
         vregs, sregs = self.counts()
-        usual = next(count for count in SREG_COUNTS if count >= max(sregs, ENTRY_SREGS))
-        return Kernel(
+        return Function(
             name=self.name,
             words=np.array(self.words, np.uint64),
+            vregs=vregs if self.vregs is None else self.vregs,
+            sregs=sregs if self.sregs is None else self.sregs,
+            labels=self.labels,
+            lines=tuple(self.lines),
+            relocations=tuple(sorted(self.relocations, key=lambda relocation: relocation.offset)),
+        )
+
+    def finish(self, functions: Mapping[str, Function] = MappingProxyType({})) -> Kernel:
+        """The kernel, with as many registers as it and those of the functions use that it may call."""
+        plain = self.function()
+        called = callable_from(plain, functions)
+        vregs, sregs = (
+            max([used, *(getattr(function, bank) for function in called)])
+            for bank, used in zip(("vregs", "sregs"), self.counts(), strict=True)
+        )
+        return Kernel(
+            name=self.name,
+            words=plain.words,
             vregs=max(1, vregs) if self.vregs is None else self.vregs,
-            sregs=usual if self.sregs is None else self.sregs,
+            sregs=usual_sregs(max(sregs, ENTRY_SREGS)) if self.sregs is None else self.sregs,
+            labels=self.labels,
+            lines=plain.lines,
+            relocations=plain.relocations,
             tsm=self.tsm,
             private=self.private or 0,
             maxntid=self.maxntid,
             params=self.parameters,
-            labels=self.labels,
-            lines=tuple(self.lines),
         )
 
 
@@ -143,6 +179,12 @@ class Unit:
         self.data_numeric: dict[int, list[int]] = {}
         self.names: dict[str, Definition] = {}
         self.deferred: list[Deferred] = []
+        self.externs: set[str] = set()
+        """Names that another object defines."""
+        self.exported: set[str] = set()
+        """Names that other objects may refer to."""
+        self.data_relocations: list[Relocation] = []
+        self.data_alignment = DATA_ALIGNMENT
         self.file: str | None = None
         """The name given by `.file`: from then on only `.loc` makes line entries."""
         self.address: int | None = None
@@ -175,7 +217,11 @@ class Unit:
                 raise Repeated(f"the definition of {name} is faulty")
             return found.value
         if self.code is not None and name == self.code.name:
-            return CodeAddress(CODE_BASE)
+            return self.code.at(CODE_BASE)
+        if name == DATA:
+            return Symbolic(DATA_BASE, DATA)
+        if name in self.externs or (name in self.codes and self.codes[name].is_function):
+            return Symbolic(CODE_BASE, name)
         raise Undefined(name, lambda: self._nearest(name))
 
     def local_label(self, number: int, forward: bool) -> int:
@@ -188,18 +234,25 @@ class Unit:
         if not 0 <= index < len(places):
             where = "after" if forward else "before"
             raise Undefined(f"{number}{'f' if forward else 'b'}", f"there is no label {number}: {where} this line")
-        return CodeAddress(places[index]) if in_code else places[index]
+        return self._place(places[index])
 
     def here(self) -> int:
         """`.`: the address at which a word or byte would go now."""
         self.looked_up = True
         if self.in_data or self.code is None:
-            return DATA_BASE + len(self.data) if self.address is None else self.address
-        return CodeAddress(self.code.address if self.address is None else self.address)
+            return self._place(DATA_BASE + len(self.data) if self.address is None else self.address)
+        return self._place(self.code.address if self.address is None else self.address)
+
+    def _place(self, address: int) -> int:
+        """An address in the current section as the value of an expression."""
+        if self.in_data or self.code is None:
+            return Symbolic(address, DATA, address - DATA_BASE)
+        return self.code.at(address)
 
     def _nearest(self, name: str) -> str:
         known = [*(self.code.names if self.code else ()), *self.names, *REGISTERS]
-        return nearest(name, known) or "define it: a label, .param, .reg or .equ"
+        functions = [code.name for code in self.codes.values() if code.is_function]
+        return nearest(name, [*known, *functions]) or "define it: a label, .param, .reg, .equ, or .extern"
 
     # ---- definitions --------------------------------------------------------------------------------------------
 
@@ -207,6 +260,10 @@ class Unit:
         """Give a name a value in the current kernel, or in the module; raises Failure if it has one already."""
         check_free(name)
         names = self.names if everywhere or self.code is None else self.code.names
+        function = self.codes.get(name)
+        if function is not None and function.is_function and function is not self.code:
+            where = f"{function.place.source.name}:{function.place.line}"
+            raise Failure(f"{name} is already a function", f"defined at {where}")
         old = names.get(name)
         if old is not None and old.what != BROKEN and not (what == old.what == "a symbol"):
             raise Failure(f"{name} is already {old.what}", f"defined at {old.place.source.name}:{old.place.line}")
@@ -220,7 +277,12 @@ class Unit:
 
     def knows(self, name: str) -> bool:
         """Whether anything in the module is called that."""
-        return name in self.codes or name in self.names or any(name in code.names for code in self.codes.values())
+        return (
+            name in self.codes
+            or name in self.names
+            or name in self.externs
+            or any(name in code.names for code in self.codes.values())
+        )
 
     def label(self, name: str, place: Place) -> None:
         """Define a label at the current place; numbers may be labels many times; raises Failure."""
@@ -232,13 +294,16 @@ class Unit:
             numeric.setdefault(int(name[:9]), []).append(int(self.here()))
             return
         if code is None:
-            self.define(name, DATA_BASE + len(self.data), "a data label", place, everywhere=True)
+            self.define(
+                name, Symbolic(DATA_BASE + len(self.data), DATA, len(self.data)), "a data label", place, everywhere=True
+            )
             if not name.startswith(".L"):
                 self.data_symbols[name] = len(self.data)
             return
         if name == code.name and code.words:
-            raise Failure(f"{name} is the kernel's name and stands for its first word", "choose another label")
-        self.define(name, CodeAddress(code.address), "a label", place)
+            kind = "function" if code.is_function else "kernel"
+            raise Failure(f"{name} is the {kind}'s name and stands for its first word", "choose another label")
+        self.define(name, code.at(code.address), "a label", place)
         if not name.startswith(".L"):
             code.labels[name] = 8 * len(code.words)
 
@@ -249,9 +314,21 @@ class Unit:
         self.data += content
 
     def finish(self) -> Module:
-        """The module."""
-        kernels = {name: code.finish() for name, code in self.codes.items()}
-        return Module(self.arch, kernels, bytes(self.data), self.data_symbols)
+        """The module, with the addresses filled in that are known."""
+        functions = {name: code.function() for name, code in self.codes.items() if code.is_function}
+        module = Module(
+            self.arch,
+            {name: code.finish(functions) for name, code in self.codes.items() if not code.is_function},
+            bytes(self.data),
+            self.data_symbols,
+            functions,
+            frozenset(self.exported & {*functions, *self.data_symbols}),
+            tuple(sorted(self.data_relocations, key=lambda relocation: relocation.offset)),
+            self.data_alignment,
+        )
+        settle(module)
+        apply(module)
+        return module
 
 
 def check_free(name: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from .diagnostics import Failure, Log, Place, SourceFile, nearest
+from .listing import Listing, is_listing, word_of
 from .syntax import split
 
 MAX_NESTING = 64
@@ -21,6 +22,8 @@ MAX_EXPANDED_LINES = 400_000
 """How many lines macros, repetitions and included files may yield in all."""
 MAX_LINE = 20_000
 """How long a line may become when arguments are put in."""
+LIBRARY = Path(__file__).resolve().parent.parent / "programs" / "include"
+"""Where `.include` looks last: macros that come with the package. Installed, too, the rooms lie side by side."""
 
 _COMMENT = re.compile(
     r""""(?:\\.|[^"\\\n])*+"|'(?:\\[^\n]|[^'\\\n])'|(?P<comment>//[^\n]*+|;[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))"""
@@ -50,8 +53,8 @@ class Label(NamedTuple):
 class Statement(NamedTuple):
     """One line's work: labels, then an instruction or a directive and the text after it.
 
-    `column` and `start` say where `operation` and `rest` begin in `place.text`. `word` is the word that a listing
-    line says its text stands for.
+    `column` and `start` say where `operation` and `rest` begin in `place.text`. `words` is the word that a listing
+    line says its text stands for, if its bytes are given lowest first, and if they are given highest first.
     """
 
     labels: tuple[Label, ...]
@@ -60,7 +63,7 @@ class Statement(NamedTuple):
     rest: str
     start: int
     place: Place
-    word: int | None = None
+    words: tuple[int, int] | None = None
 
 
 class Context(Protocol):
@@ -103,15 +106,26 @@ class Condition:
 
 @dataclass(slots=True)
 class Frame:
-    """Lines being read: a file, the body of a macro, or of a repetition (`repeats` more times to go)."""
+    """Lines being read: a file, the body of a macro, or of a repetition (`repeats` more times to go).
+
+    `counter` is the name that stands for the number of the repetition, `number`, in `pattern`.
+    """
 
     source: SourceFile
     lines: Lines
     parent: Place | None = None
     macro: str = ""
     repeats: int = 0
+    counter: str = ""
+    pattern: tuple[str, ...] = ()
+    number: int = 0
     position: int = 0
     conditions: list[Condition] = field(default_factory=list[Condition])
+
+    def count(self) -> None:
+        """Put the number of the repetition into its lines."""
+        values = {self.counter: str(self.number)}
+        self.lines = Lines(self.lines.first, [_put_in(text, values) for text in self.pattern])
 
     def place(self, position: int) -> Place:
         """Where a line of this frame stands."""
@@ -189,7 +203,16 @@ class Reader:
                 self.log.error(place, Failure("the comment /* is not closed", "close it with */"))
             return re.sub(r"[^\n]", " ", comment)
 
-        text = _COMMENT.sub(blank, "\n".join(source.lines))
+        lines: Sequence[str] = source.lines
+        if is_listing(lines):
+            listing = Listing(lines)
+            lines = list(listing.lines())
+            for number, words in listing.gaps:
+                place = Place(source, number + 1, source.lines[number])
+                what = f"leaves out {words} words" if words > 0 else "goes back"
+                hint = "branches and lines are right only in a whole listing"
+                self.log.warning(place, Failure(f"the listing {what} before this line", hint))
+        text = _COMMENT.sub(blank, "\n".join(lines))
         return Lines(1, [line.rstrip() for line in text.split("\n")])
 
     def _push(self, frame: Frame) -> None:
@@ -208,6 +231,9 @@ class Reader:
         if frame.repeats:
             frame.repeats -= 1
             frame.position = 0
+            if frame.counter:
+                frame.number += 1
+                frame.count()
         else:
             self.frames.pop()
 
@@ -263,12 +289,19 @@ class Reader:
 
     def _repeat(self, statement: Statement, frame: Frame) -> None:
         lines = self._body(frame, ".rept", ".endr")
-        count = self.context.condition(statement.rest)
+        times, *names = [text for text, _, _ in split(statement.rest)] or [""]
+        counter = names[0] if names else ""
+        if len(names) > 1 or (names and not re.fullmatch(r"[A-Za-z_]\w*", counter)):
+            raise Failure(f"{', '.join(names)} cannot be the name of the number", ".rept COUNT, NAME")
+        count = self.context.condition(times)
         if count < 0:
             raise Failure(f"cannot repeat {count} times")
         self._spend(max(1, len(lines.texts)) * count)
         if count and lines.texts:
-            self._push(Frame(frame.source, lines, frame.parent, frame.macro, repeats=count - 1))
+            repeated = Frame(frame.source, lines, frame.parent, frame.macro, count - 1, counter, tuple(lines.texts))
+            if counter:
+                repeated.count()
+            self._push(repeated)
 
     # ---- conditions ---------------------------------------------------------------------------------------------
 
@@ -330,7 +363,8 @@ class Reader:
             raise Failure(".include takes a file name in quotes", '.include "common.inc"')
         name = name[1:-1]
         near = [frame.source.path.parent] if frame.source.path else []
-        for folder in [*near, *self.include]:
+        folders = [*near, *self.include, LIBRARY]
+        for folder in folders:
             try:
                 path = folder / name
                 text = path.read_text(encoding="utf-8") if path.is_file() else None
@@ -341,8 +375,9 @@ class Reader:
                 self._spend(len(source.lines))
                 self._push(Frame(source, self._lines(source), statement.place))
                 return
-        searched = ", ".join(str(folder) for folder in [*near, *self.include]) or "no folder: give include=[...]"
-        raise Failure(f"there is no file {name}", f"searched {searched}")
+        like = nearest(name, (path.name for path in LIBRARY.glob("*.inc")))
+        searched = "searched " + ", ".join([*map(str, folders[:-1]), "the library"])
+        raise Failure(f"there is no file {name}", f"{like} {searched}" if like else searched)
 
 
 def read_lines(text: str, name: str, path: Path | None = None) -> SourceFile:
@@ -353,22 +388,22 @@ def read_lines(text: str, name: str, path: Path | None = None) -> SourceFile:
 def parse_line(text: str, place: Place) -> Statement:
     """The labels, operation and rest of one line without comments; raises Failure."""
     labels: tuple[Label, ...] = ()
-    word, position = None, 0
+    words, position = None, 0
     if ":" in text:
         listing = _LISTING.match(text)
         if listing:
-            word, position = int.from_bytes(bytes.fromhex(listing[1]), "little"), listing.end()
+            words, position = word_of(listing[1]), listing.end()
         while match := _LABEL.match(text, position):
             labels += (Label(match[1] or match[2], match.start(1 if match[1] else 2)),)
             position = match.end()
     match = _OPERATION.match(text, position)
     if match is None:
-        return Statement(labels, "", position, "", position, place, word)
+        return Statement(labels, "", position, "", position, place, words)
     if "=" in text and match[1][0] not in "\"'":
         setting = _SETTING.match(text, position)
         if setting:
-            return Statement(labels, "=", setting.start(1), text[setting.start(1) :], setting.start(1), place, word)
-    return Statement(labels, match[1], match.start(1), text[match.end() :].rstrip(), match.end(), place, word)
+            return Statement(labels, "=", setting.start(1), text[setting.start(1) :], setting.start(1), place, words)
+    return Statement(labels, match[1], match.start(1), text[match.end() :].rstrip(), match.end(), place, words)
 
 
 def _first_word(text: str) -> str:

@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import numpy as np
@@ -184,6 +185,11 @@ class Form:
     room: tuple[bool, ...]
     """Which suffixes this layout has a bit for (an immediate leaves none for .sat and .ftz)."""
 
+    @property
+    def name(self) -> str:
+        """What no other form is called: the instruction's pattern, and whether the layout is the immediate one."""
+        return f"{self.instruction.pattern}{' (immediate)' if self.immediate else ''}"
+
     def encode(self, values: tuple[Value, ...], suffixes: tuple[int, ...]) -> int:
         """The word for parsed operands; raises OperandError with `.args[1]` the operand's index."""
         word = self.value
@@ -235,10 +241,11 @@ class Form:
         able = zip(self.instruction.suffixes, self.room, strict=True)
         return itertools.product(*[suffix.values if room else (0,) for suffix, room in able])
 
-    def text(self, word: int) -> str:
-        """The word as assembly text."""
+    def text(self, word: int, instead: Mapping[str, str] = MappingProxyType({})) -> str:
+        """The word as assembly text; `instead` has other texts for operands by name."""
         parts = {
-            kind.name: kind.format(value) for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
+            kind.name: instead.get(kind.name) or kind.format(value)
+            for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
         }
         mnemonic = self.mnemonic(self.suffixes(word))
         _, _, rest = self.instruction.pattern.partition(" ")
@@ -359,11 +366,12 @@ class Table:
                 apart = set(a.instruction.architectures).isdisjoint(b.instruction.architectures)
                 if not shared and not apart:
                     raise TypeError(f"{a.instruction.pattern} and {b.instruction.pattern} overlap")
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         for instruction in self.instructions:
-            if instruction.pattern in seen:
+            here = {(instruction.pattern, arch) for arch in instruction.architectures}
+            if here & seen:
                 raise TypeError(f"{instruction.pattern} stands twice in the table")
-            seen.add(instruction.pattern)
+            seen |= here
 
 
 def _suffix_error(word: int, form: Form, suffix: Suffix) -> DecodeError:
@@ -402,14 +410,15 @@ def insn(
     also: tuple[str, ...] = (),
     Item: Any = None,
     Result: Any = None,
+    operand_types: Mapping[str, Any] | None = None,
     **statics: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated body as the meaning of `pattern`.
 
     `ex` is one or more examples `a=1.5 b=2.25 | d=3.75`: operand values before, results after. `statics`
-    bind parameters of the body that are constants of this member of a family. `immediate=False` forbids
-    the immediate layout. `also` are other spellings of the mnemonic. Raises TypeError when the parts do not
-    fit each other.
+    bind parameters of the body that are constants of this member of a family; `Item` and `Result` fill in the type
+    variables of these names, `operand_types` others by their names. `immediate=False` forbids the immediate layout.
+    `also` are other spellings of the mnemonic. Raises TypeError when the parts do not fit each other.
     """
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -420,7 +429,8 @@ def insn(
             raise TypeError(f"{pattern}: a {tag} instruction names its source")
         if not examples or not body.__doc__:
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
-        kinds_of, results = _annotations(body, {"Item": Item, "Result": Result})
+        chosen = {"Item": Item, "Result": Result, **(operand_types or {})}
+        kinds_of, results = _annotations(body, chosen)
         _check_pattern(pattern, kinds_of, results)
         mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
         suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
@@ -469,6 +479,7 @@ def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict
 def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...], immediate: bool) -> tuple[Kind, ...]:
     places = _PLACE.findall(pattern)
     sources = [name for name, kind in places if kind.split("@")[0] in _SOURCE_KINDS]
+    matrices = [name for name, kind in places if kind.split("@")[0] == "matrix"]
     outputs = iter(kind for kind in results if isinstance(kind, LaneKind))
     made: list[Kind] = []
     for name, text in places:
@@ -479,7 +490,12 @@ def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
             made.append(operands.IndexedKind(name, written=written))
             _ = next(outputs) if written else None
         elif kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
-            made.append(operands.RegisterKind(name, kind[0], _words(next(outputs)), place, written=True))
+            output = next(outputs)
+            made.append(operands.RegisterKind(name, kind[0], _words(output), place, written=True, align=output.align))
+        elif kind == "matrix":
+            position, hint = matrices.index(name), hints[name]
+            negate = _NEGATIONS[where][position] if hint.sign else None
+            made.append(operands.MatrixKind(name, position, hint.words, hint.align, negate))
         elif kind in ("vreg", "sreg"):
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
         elif kind in ("vreg?", "sreg?"):
@@ -534,6 +550,8 @@ def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str]
 _WRITTEN = ("vreg!", "sreg!")
 """Kinds of operands that are both read and written."""
 _SOURCE_KINDS = ("vsrc", "ssrc", "vreg?", "sreg?", "imm")
+_NEGATIONS = {"": operands.NEGATE, "36": (Field(34, 34), Field(35, 35), Field(36, 36))}
+"""Where matrix operands are negated; those with a fourth register have their bits in the place of the rounding."""
 _FIELDS = {
     "d": operands.DESTINATION,
     "s0": operands.SOURCES[0],
@@ -543,12 +561,15 @@ _FIELDS = {
     "10:3": Field(10, 3),
     "13:6": Field(13, 6),
     "7:0": Field(7, 0),
+    "4:0": Field(4, 0),
+    "3:0": Field(3, 0),
     "49:46": Field(49, 46),
 }
 _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
     "target": lambda name, where: operands.Target(name, Field(19, 0)),
     "data": lambda name, where: operands.DataAddress(name),
+    "code": lambda name, where: operands.CodeTarget(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),
     "clock": lambda name, where: operands.NamedKind(name, operands.CLOCKS, 2, operands.SOURCES[0]),
@@ -570,7 +591,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
 }
 
 
-_KINDS = ("vreg", "sreg", "ivreg", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
+_KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
 _READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
 """Operands that the schedule may read instead of the body, or nobody."""
 

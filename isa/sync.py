@@ -9,6 +9,7 @@ from typing import Any
 
 from .effects import ARRIVE, HAS_COUNT, REDUCE_AND, REDUCE_OR, REDUCE_POPC, Fault, Stop
 from .lanes import U32
+from .numerics import where
 from .operands import IMMEDIATE_FLAG
 from .spec import insn
 
@@ -83,7 +84,7 @@ def s_sleep(n: U32) -> Stop:
 @insn("s.brkpt", opcode=0x042, fault=BREAKPOINT, tag="defined", ex="emsk=0x5 | stop=FAULT")
 def s_brkpt(emsk: U32, lanes: U32) -> Fault:
     """A breakpoint: a debugger stops here; without one the kernel ends with a fault at this place."""
-    return emsk | lanes
+    return where(emsk == 0, lanes, emsk)
 
 
 @insn("v.assert {c:sreg?}", opcode=0x043, fault=ASSERTION, tag="defined",

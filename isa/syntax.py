@@ -25,6 +25,7 @@ from .expressions import (
     OffsetField,
     Result,
     Scope,
+    Symbolic,
     Unary,
 )
 from .operands import NAMED_SCALARS, Address, Register, Value
@@ -313,6 +314,10 @@ def integer(text: str, scope: Scope, low: int, high: int) -> int:
     value = constant(text, scope)
     if isinstance(value, float):
         raise Failure(f"expected a whole number, found {value}")
+    if isinstance(value, Symbolic):
+        raise Failure(
+            f"expected a number, found the address of {value.symbol}", "it is known when the program is linked"
+        )
     if not low <= value <= high:
         raise Failure(f"{value} is out of range", f"{low} to {high}")
     return value

@@ -8,6 +8,9 @@
 
     launch(chip, ...)      run the kernel on numpy arrays; returns numpy arrays
     reference(...)         the same result computed by numpy, to the bit
+
+and the like for every further kernel of the text. `programs/include/` holds macros for kernels of your own; `.include`
+finds them by name.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from ..isa.program import Module
 if TYPE_CHECKING:
     from ..emulator.chip import Chip, LoadedModule
 
-NAMES = ("saxpy", "sum", "transpose", "matmul_f32", "stencil9", "mandelbrot")
+FOLDER = Path(str(files(__name__)))
+NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.s")))
 """The programs."""
 
 
@@ -31,7 +35,7 @@ def path(name: str, suffix: str = ".s") -> Path:
     """The file of a program: its text, or with another suffix what lies beside it. Raises KeyError."""
     if name not in NAMES:
         raise KeyError(f"no program is called {name!r}; there are {', '.join(NAMES)}")
-    return Path(str(files(__name__) / f"{name}{suffix}"))
+    return FOLDER / f"{name}{suffix}"
 
 
 def source(name: str) -> str:
@@ -50,4 +54,4 @@ def load(chip: Chip, name: str) -> LoadedModule:
     return chip.load(module(name))
 
 
-__all__ = ["NAMES", "load", "module", "path", "source"]
+__all__ = ["FOLDER", "NAMES", "load", "module", "path", "source"]

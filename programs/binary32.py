@@ -1,7 +1,8 @@
-"""What the references need to say about binary32 in numpy: one-rounding fma, the canonical NaN, bits."""
+"""What references need to say about binary32 in numpy: bits, the canonical NaN, results rounded once, sums in order."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -45,3 +46,40 @@ def fma(a: npt.ArrayLike, b: npt.ArrayLike, c: npt.ArrayLike) -> F32:
         inexact = np.isfinite(total) & (error != 0) & even
         odd = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
         return canonical(np.where(inexact, odd, total).astype(np.float32))
+
+
+def rsqrt(x: npt.ArrayLike) -> F32:
+    """1 / sqrt(x), rounded once to binary32.
+
+    Binary64 is exact enough unless it lands next to the middle of two binary32 numbers; then exact fractions decide on
+    which side of the middle the true value lies.
+    """
+    with np.errstate(all="ignore"):
+        wide = np.atleast_1d(1 / np.sqrt(np.asarray(x, np.float64)))
+    near = np.abs((wide.view(np.int64) & 0x1FFFFFFF) - 0x10000000) < 16
+    for place in zip(*np.nonzero(near & np.isfinite(wide)), strict=True):
+        exact = Fraction(float(np.atleast_1d(x)[place]))
+        halfway = (wide[place].view(np.int64) & ~0x1FFFFFFF | 0x10000000).view(np.float64)
+        above = Fraction(float(halfway)) ** 2 * exact < 1
+        wide[place] = np.nextafter(halfway, np.inf if above else 0)
+    return canonical(wide.astype(np.float32)).reshape(np.shape(x))
+
+
+def lane_sum(parts: F32) -> F32:
+    """The sum of 32 lanes, the last axis, in the order of v.red.add.f32: 16 apart, then 8, 4, 2, 1."""
+    for distance in (16, 8, 4, 2, 1):
+        parts = parts[..., :distance] + parts[..., distance:]
+    return canonical(parts[..., 0])
+
+
+def block_sum(values: F32) -> F32:
+    """The sum of a block's threads, the last axis, in the order of the macro block_reduce."""
+    lanes = values[..., :32].copy()
+    for first in range(32, values.shape[-1], 32):  # the first warp adds up what the others have left
+        others = values[..., first : first + 32]
+        lanes[..., : others.shape[-1]] += others
+    while (count := lanes.shape[-1]) > 1:
+        half = (count + 1) // 2
+        lanes[..., : count - half] += lanes[..., half:]
+        lanes = lanes[..., :half]
+    return canonical(lanes[..., 0])

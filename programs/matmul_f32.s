@@ -74,20 +74,16 @@ matmul_f32:
         // Addresses of the warp's rows of A, 64 bits wide. Those behind the last row repeat it: a warp below C
         // still has its share of B to load, so it goes along.
         s.sub.i32       r, m, 1
-        .equ    R, 0
-        .rept   ROWS
-        s.add.i32       t[0], row, R
+        .rept   ROWS, R
+        s.add.i32       t[0], row, \R
         s.min.u32       t[0], t[0], r
         s.mulw.u64.u32  t, t[0], k
         s.shll.b64      t, t, 2
-        s.add.i64       arow[2*R:2*R+1], a, t
-        .equ    R, R + 1
+        s.add.i64       arow[2*\R:2*\R+1], a, t
         .endr
 
-        .equ    I, 0
-        .rept   2 * ROWS
-        v.mov.b32       acc[I], 0
-        .equ    I, I + 1
+        .rept   2 * ROWS, I
+        v.mov.b32       acc[\I], 0
         .endr
         s.mov.b32       base, 0
 
@@ -136,24 +132,20 @@ filled: s.wait          tsmcnt(0)
         .endm
 
         .macro  multiply step                           // all 16 accumulators, for k = kk + step
-        .equ    R, 0
-        .rept   ROWS
-        v.fma.f32.rtte  acc[2*R], bs[2 * \step], as[4*R + \step], acc[2*R]
-        v.fma.f32.rtte  acc[2*R+1], bs[2 * \step + 1], as[4*R + \step], acc[2*R+1]
-        .equ    R, R + 1
+        .rept   ROWS, R
+        v.fma.f32.rtte  acc[2*\R], bs[2 * \step], as[4*\R + \step], acc[2*\R]
+        v.fma.f32.rtte  acc[2*\R+1], bs[2 * \step + 1], as[4*\R + \step], acc[2*\R+1]
         .endr
         .endm
 
         .macro  next_four again                         // what follows once four k of A are on their way
-        load_b          0
-        load_b          1
-        load_b          2
-        load_b          3
+        .rept   4, S
+        load_b          \S
+        .endr
         s.wait          sldcnt(0), tsmcnt(0)
-        multiply        0
-        multiply        1
-        multiply        2
-        multiply        3
+        .rept   4, S
+        multiply        \S
+        .endr
         s.add.i32       kk, kk, 4
         s.add.i32       at, at, 4 * PITCH
         s.cmp.lt.u32    scc, kk, even
@@ -164,33 +156,27 @@ filled: s.wait          tsmcnt(0)
 
         // K is a multiple of 4: one scalar load brings four k of a row of A.
 quads:
-        .equ    R, 0
-        .rept   ROWS
-        smem.ld.b32x4   as[4*R:4*R+3], [bytes(0) + kk * 0x4] @arow[2*R:2*R+1]
-        .equ    R, R + 1
+        .rept   ROWS, R
+        smem.ld.b32x4   as[4*\R:4*\R+3], [bytes(0) + kk * 0x4] @arow[2*\R:2*\R+1]
         .endr
         next_four       quads
         s.cbr           singly
 
         // Otherwise rows of A begin anywhere, and elements come one by one.
 odd_rows:
-        .equ    R, 0
-        .rept   ROWS
-        smem.ld.b32     as[4*R], [bytes(0) + kk * 0x4] @arow[2*R:2*R+1]
-        smem.ld.b32     as[4*R+1], [bytes(4) + kk * 0x4] @arow[2*R:2*R+1]
-        smem.ld.b32     as[4*R+2], [bytes(8) + kk * 0x4] @arow[2*R:2*R+1]
-        smem.ld.b32     as[4*R+3], [bytes(12) + kk * 0x4] @arow[2*R:2*R+1]
-        .equ    R, R + 1
+        .rept   ROWS, R
+        smem.ld.b32     as[4*\R], [bytes(0) + kk * 0x4] @arow[2*\R:2*\R+1]
+        smem.ld.b32     as[4*\R+1], [bytes(4) + kk * 0x4] @arow[2*\R:2*\R+1]
+        smem.ld.b32     as[4*\R+2], [bytes(8) + kk * 0x4] @arow[2*\R:2*\R+1]
+        smem.ld.b32     as[4*\R+3], [bytes(12) + kk * 0x4] @arow[2*\R:2*\R+1]
         .endr
         next_four       odd_rows
 
         // ---- what is left of K, one k at a time ------------------------------------------------------------------
 singly: s.cmp.ge.u32    scc, kk, end
         s.cbr.nz        scc, next
-        .equ    R, 0
-        .rept   ROWS
-        smem.ld.b32     as[4*R], [bytes(0) + kk * 0x4] @arow[2*R:2*R+1]
-        .equ    R, R + 1
+        .rept   ROWS, R
+        smem.ld.b32     as[4*\R], [bytes(0) + kk * 0x4] @arow[2*\R:2*\R+1]
         .endr
         load_b          0
         s.wait          sldcnt(0), tsmcnt(0)
@@ -204,19 +190,17 @@ next:   s.mov.b32       base, end
         s.cbr.nz        scc, tiles
 
         // ---- C ---------------------------------------------------------------------------------------------------
-        .equ    R, 0
-        .rept   ROWS
-        s.add.i32       r, row, R
+        .rept   ROWS, R
+        s.add.i32       r, row, \R
         s.cmp.ge.u32    scc, r, m
         s.cbr.nz        scc, done
         s.mulw.u64.u32  from, r, width
         s.add.i64       from, from, c
         s.lop.emsk      off, in0 # 0x8
-        vmem.st.b32     acc[2*R], [bytes(0) + column * 0x4] @from
+        vmem.st.b32     acc[2*\R], [bytes(0) + column * 0x4] @from
         s.or.b32        emsk, emsk, off
         s.lop.emsk      off, in1 # 0x8
-        vmem.st.b32     acc[2*R+1], [bytes(128) + column * 0x4] @from
+        vmem.st.b32     acc[2*\R+1], [bytes(128) + column * 0x4] @from
         s.or.b32        emsk, emsk, off
-        .equ    R, R + 1
         .endr
 done:   simt.exit

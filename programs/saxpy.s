@@ -85,10 +85,8 @@ saxpy:  v.tid.init      i, sreg[36:37]                  // the packed thread id 
         .endm
 
         .macro  multiply_and_store piece
-        .equ    E, 4 * \piece
-        .rept   4
-        v.fma.f32.rtte  results[E], xs[E], a, ys[E]
-        .equ    E, E + 1
+        .rept   4, E
+        v.fma.f32.rtte  results[4*\piece+\E], xs[4*\piece+\E], a, ys[4*\piece+\E]
         .endr
         vmem.st.b32x4   results[4*\piece:4*\piece+3], [bytes(BYTES * \piece) + i * 0x10] @y
         .endm
@@ -117,15 +115,13 @@ saxpy_x4:
 loop:   v.cmp.lt.u32    inside, i, whole
         s.lop.emsk      off, inside # 0x8
         s.cbr.az        emsk, parts
-        load            0
-        load            1
-        load            2
-        load            3
+        .rept   PIECES, P
+        load            \P
+        .endr
         s.wait          vldcnt(0), vstcnt(0)
-        multiply_and_store 0
-        multiply_and_store 1
-        multiply_and_store 2
-        multiply_and_store 3
+        .rept   PIECES, P
+        multiply_and_store \P
+        .endr
         v.add.i32       i, i, step
         s.cbr           loop
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from m890.isa import objectfile
+from m890.isa.assembler import assemble
 from m890.isa.program import Kernel, Line, Module, lay_out
 
 
@@ -35,15 +37,45 @@ def sample() -> Module:
 
 def plain(module: Module) -> Any:
     """The module with nothing in it that compares by element."""
-    kernels = [
+    code = [
         [
             (name, value.dtype.str, value.tolist()) if isinstance(value, np.ndarray) else (name, value)
-            for name in Kernel.__slots__
+            for name in [field.name for field in fields(kernel)]
             for value in [getattr(kernel, name)]
         ]
-        for kernel in module.kernels.values()
+        for kernel in [*module.kernels.values(), *module.functions.values()]
     ]
-    return module.arch, list(module.kernels), kernels, module.data, module.data_symbols
+    data = module.data, module.data_symbols, module.data_relocations, module.data_alignment
+    return module.arch, list(module.kernels), list(module.functions), code, data, module.exported
 
+
+def linkable() -> Module:
+    """A module with functions, relocations of every kind, and names that others define."""
+    return assemble(LINKABLE, "f.s")
+
+
+LINKABLE = """
+        .extern sine, numbers
+        .globl  twice, table
+        .func   twice
+        v.add.i32 vreg0, vreg0, vreg0
+loop:   s.cbr   loop
+        s.ret   sreg[38:39]
+        .func   hidden
+        s.call  sreg[38:39], sine
+        s.call  sreg[38:39], twice + 8
+        .kernel k
+        .param  ptr x
+        s.mov.b32 sreg50, lo(hidden)
+        s.mov.b32 sreg51, hi(hidden)
+        s.mov.b32 sreg52, lo(numbers - 8)
+        s.call  sreg[38:39], sreg[50:51]
+        simt.exit
+        .data
+        .byte   1
+        .align  512
+table:  .quad   hidden, sine + 8, table
+        .word   lo(table + 4), hi(twice)
+"""
 
 GOOD = objectfile.write(sample())

@@ -18,8 +18,9 @@ from m890.emulator.recipes import FAST, ISSUE
 from m890.emulator.state import HEADER, LAUNCH, RANGE, READ, RECORD, ROW, SCALAR_ROWS, STOP, WARP, WRITE
 from m890.isa import ISA
 from m890.isa.assembler import assemble
-from m890.isa.effects import Emsk, Fault, Next, Split, Stop
+from m890.isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind, Mask
+from m890.isa.matrix import MATRIX_FORMS, MatrixForm
 from m890.isa.operands import (
     EMSK,
     INDEX_REGISTER,
@@ -27,6 +28,7 @@ from m890.isa.operands import (
     NAMED_SCALARS,
     ONE,
     ZERO,
+    CodeTarget,
     IndexedKind,
     NamedKind,
     Register,
@@ -34,7 +36,7 @@ from m890.isa.operands import (
     Source,
     Target,
 )
-from m890.isa.program import Kernel
+from m890.isa.program import CODE_BASE, Kernel
 from m890.isa.reference import Modifiers, evaluate
 
 ALL = 0xFFFFFFFF
@@ -70,6 +72,7 @@ class Bench:
         self.warp["launch"] = self._launch.ctypes.data
         for name in ("resolve", "resolve_tsm", "resolve_private"):
             self.warp[name] = getattr(self.engine, name)
+        self._launch["jump"] = self.engine.jump
         self.path(ALL)
         self.specials()
 
@@ -155,6 +158,9 @@ class One:
     def run(self) -> int:
         """Run it: how many words further to go on, or the Stop code plus 1000."""
         self.bench.rows[self.places] = self.program.constants
+        launch = self.bench._launch
+        launch["program"] = launch["start"] = self.record
+        launch["kernel_words"] = self.program.kernel.words.size
         reached = self.handler(self.bench.address, self.record)
         if reached == STOP + Stop.ACCESS:  # the observed build leaves the moving to a second handler
             reached = _callable(int(self.program.infos["complete"][0]))(self.bench.address, self.record)
@@ -226,6 +232,19 @@ def row_of(register: Register) -> int:
     return register.number + (SCALAR_ROWS if register.bank == "v" else 0)
 
 
+def compiles_long(instruction: Any) -> bool:
+    """Whether it is one of the many matrix instructions that the slow tests alone compile.
+
+    The others are the largest shape of each combination of types.
+    """
+    form = next((binding.static for binding in instruction.bindings if isinstance(binding.static, MatrixForm)), None)
+    if form is None:
+        return False
+    alike = [other for other in MATRIX_FORMS if other.mnemonic.rpartition(".m")[0] == form.mnemonic.rpartition(".m")[0]]
+    largest = max(other.m * other.n * other.k for other in alike)
+    return form.m * form.n * form.k < largest or (form.saturate and form.left != form.right)
+
+
 # The slow twin.
 
 
@@ -258,6 +277,10 @@ def predict(one: One, path: int = ALL) -> Step:
             rows[EMSK] = int(result.ravel()[0])
         elif kind is Next:
             reached = int(result.ravel()[0]) or 1
+        elif kind is Jump:
+            reached = _jump(one, np.asarray(result), emsk)
+            if reached == stop(Stop.FAULT):
+                return Step(one.bench.rows.copy(), reached, None)
         elif kind is Split:
             taken = int(result.ravel()[0]) & emsk
             target = _target(one)
@@ -265,6 +288,16 @@ def predict(one: One, path: int = ALL) -> Step:
         elif kind is Stop:
             reached = stop(result)
     return Step(rows, reached, taken)
+
+
+def _jump(one: One, addresses: np.ndarray, emsk: int) -> int:
+    """Where an indirect jump goes on: all that ask must ask for one word of the kernel."""
+    wanted = {int(address) for lane, address in enumerate(addresses) if len(addresses) == 1 or emsk >> lane & 1}
+    if not wanted:
+        return 1
+    (address, *others) = wanted
+    index, odd = divmod(address - CODE_BASE, 8)
+    return stop(Stop.FAULT) if others or odd or not 0 <= index <= AFTER else index
 
 
 def inputs_of(one: One, rows: np.ndarray, path: int = ALL) -> dict[str, Any]:
@@ -278,6 +311,8 @@ def inputs_of(one: One, rows: np.ndarray, path: int = ALL) -> dict[str, Any]:
         words = getattr(binding.kind, "words", 1)
         if isinstance(kind, Target):
             found[binding.name] = np.array([_target(one)], np.uint64)
+        elif isinstance(kind, CodeTarget):
+            found[binding.name] = np.array([kind.distance(value) // 8], np.uint64)
         elif isinstance(value, Register) and value.number in (ZERO, ONE) and value.bank == "s":
             found[binding.name] = np.full(lanes, value.number - ZERO, np.uint64 if words == 2 else np.uint32)
         elif isinstance(value, Register):
@@ -450,6 +485,7 @@ __all__ = [
     "bits",
     "bits_of",
     "check",
+    "compiles_long",
     "float_bits",
     "inputs_of",
     "lane_mask",

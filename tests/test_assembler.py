@@ -258,6 +258,30 @@ l\\@:   shift vreg\\count\\()0
     assert [line.line for line in kernel(body).lines] == [10, 11, 12, 13, 14]
 
 
+def test_numbered_repetitions() -> None:
+    body = """
+        .reg    a = vreg[4:7]
+        .macro  clear last
+        .rept   \\last + 1, J
+        .rept   2, I
+        v.mov.b32 a[2*\\J+\\I], \\J
+        .endr
+        .endr
+        .endm
+        clear   last=1
+        .rept   1, lo
+        v.mov.b32 vreg\\lo, lo(7)
+        .endr
+"""
+    assert texts(body) == [
+        "v.mov.b32 vreg4, 0x0",
+        "v.mov.b32 vreg5, 0x0",
+        "v.mov.b32 vreg6, 0x1",
+        "v.mov.b32 vreg7, 0x1",
+        "v.mov.b32 vreg0, 0x7",
+    ]
+
+
 def test_repetitions_and_conditions() -> None:
     body = """
 i = 0

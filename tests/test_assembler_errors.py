@@ -21,10 +21,15 @@ def errors(text: str, name: str = "a.s", **options: object) -> AssemblyError:
 
 FIRST_LINE = ".kernel k"
 GOLDEN = r"""
-v.add.f23 vreg0, vreg1, vreg2
-^~~~~~~~~
-error: unknown instruction v.add.f23
-hint: did you mean v.add.f32 or v.add.i32 or v.red.add.f32?
+vmem.ld.b32 vreg0, [vreg1 * 0x4] @vcc
+                   ^~~~~~~~~~~~~~~~~~
+error: vcc cannot stand here
+hint: expected an aligned range of 2 scalar registers
+
+v.tid.innit vreg0, sreg[36:37]
+^~~~~~~~~~~
+error: unknown instruction v.tid.innit
+hint: did you mean v.tid.init?
 
 v.tid.init vreg0
            ^~~~~
@@ -93,7 +98,7 @@ hint: its value is known only when the kernel runs; !x and |x| are the modifiers
 v.mov.b32 vreg0, 2 * (undefined_name)
                       ^~~~~~~~~~~~~~
 error: undefined_name is not defined
-hint: define it: a label, .param, .reg or .equ
+hint: define it: a label, .param, .reg, .equ, or .extern
 
 v.mov.b32 vreg0, %tid.w
                  ^~~~~~
@@ -166,7 +171,7 @@ hint: for example [0x10 + vreg3 * 0x4] @sreg[6:7]
 s.cbr nowhere
       ^~~~~~~
 error: nowhere is not defined
-hint: define it: a label, .param, .reg or .equ
+hint: define it: a label, .param, .reg, .equ, or .extern
 
 s.cbr.nz scc, 3b
               ^~
@@ -216,7 +221,7 @@ hint: usage: .equ NAME, VALUE
 .equ a, 1 + nowhere
             ^~~~~~~
 error: nowhere is not defined
-hint: define it: a label, .param, .reg or .equ
+hint: define it: a label, .param, .reg, .equ, or .extern
 
 .kernal x
 ^~~~~~~
@@ -240,7 +245,7 @@ hint: close it with .endm
 .include "nothing.inc"
          ^~~~~~~~~~~~~
 error: there is no file nothing.inc
-hint: searched .
+hint: searched ., the library
 
 /* open
 ^~~~~~~
@@ -265,7 +270,7 @@ hint: name it first: .file "kernel.s"
 50: c9 00 04 00 e0 00 01 c9  s.nop
                              ^~~~~
 error: the listing gives the word 0xc90100e0000400c9, but the text means 0x0800000000000000
-hint: remove the address and the bytes to assemble the text
+hint: lowest byte first: vmem.ld.b32x4.kp1 vreg[4:7], [0x0 + vreg3 * 0x10] @sreg[6:7]; highest first: no instruction
 """
 
 
@@ -354,7 +359,7 @@ def test_habits_lead_to_what_exists() -> None:
 def test_what_globl_names_must_exist() -> None:
     found = errors(".globl k, kk, later\n.kernel k\nlater: s.exit\n").diagnostics
     assert [(error.message, error.column, error.hint) for error in found] == [
-        ("kk is not defined", 11, "a kernel is defined with .kernel NAME")
+        ("kk is not defined", 11, "a function is defined with .func NAME")
     ]
 
 

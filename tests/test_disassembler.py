@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from object_samples import plain
 
 from m890.isa import ISA
 from m890.isa.assembler import assemble
@@ -59,7 +59,7 @@ DEFAULT_TEXT = """\
 loop:
         vmem.ld.b32 vreg1, [0x820 + vreg0 * 0x4] @sreg[8:9]
         .loc    11
-        s.mov.b32 sreg20, 0x80000000
+        s.mov.b32 sreg20, lo(data)
         .loc    12
         v.mul.f32 vreg1, vreg1, 0x3fc00000
         .loc    13
@@ -90,15 +90,6 @@ more:
 """
 
 
-def plain(module: Module) -> Any:
-    """A module as something that compares equal when all of it is."""
-    kernels = {
-        name: [getattr(kernel, part) for part in Kernel.__slots__ if part != "words"] + [kernel.words.tolist()]
-        for name, kernel in module.kernels.items()
-    }
-    return module.arch, kernels, module.data, module.data_symbols
-
-
 def comes_back(module: Module) -> None:
     """The default text and the listing both assemble to the module."""
     assert plain(assemble(disassemble(module))) == plain(module)
@@ -120,7 +111,7 @@ def test_published_listing_with_annotations() -> None:
         "loop:",
         "       8: 04 01 02 82 20 40 00 c9  vmem.ld.b32 vreg1, [0x820 + vreg0 * 0x4] @sreg[8:9]"
         "  // 0x820 is 4096 bytes, sreg[8:9] = x",
-        "      10: 00 00 00 80 20 00 05 2e  s.mov.b32 sreg20, 0x80000000",
+        "      10: 00 00 00 80 20 00 05 2e  s.mov.b32 sreg20, 0x80000000 <lo(data)>",
         "      18: 00 00 c0 3f 60 40 80 80  v.mul.f32 vreg1, vreg1, 0x3fc00000",
     ]
     assert "      20: fc ff 0f 30 a0 3c 80 09  s.cbr.nz scc, 0xffffc <loop>   // to 0x8" in text

@@ -20,7 +20,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGES[page], re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["assembly.md", "launch-files.md"])
+@pytest.mark.parametrize("page", ["assembly.md", "launch-files.md", "programs.md"])
 def test_tables_are_up_to_date(page: str) -> None:
     assert "<!-- table: " in PAGES[page]
     assert tables.filled(PAGES[page]) == PAGES[page], f"run python -m m890.tools.tables docs/{page}"
@@ -34,9 +34,9 @@ def test_the_writer_fills_a_page(tmp_path: Path) -> None:
     assert "arange[:TYPE:SHAPE]" in page.read_text()
 
 
-@pytest.mark.parametrize("program", blocks("python.md", "python"))
+@pytest.mark.parametrize("program", blocks("python.md", "python") + blocks("programs.md", "python"))
 def test_python_programs_run(program: str) -> None:
-    exec(compile(program, "python.md", "exec"), {"__name__": "program"})
+    exec(compile(program, "page.md", "exec"), {"__name__": "program"})
 
 
 def test_the_page_of_python_names_what_there_is() -> None:

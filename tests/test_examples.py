@@ -18,7 +18,7 @@ from one import ALL, FAST, ISSUE, One, bench, predict, row_of
 
 from m890.isa import ISA
 from m890.isa.addresses import AddressKind, Waits
-from m890.isa.effects import Emsk, Next, Split, Stop
+from m890.isa.effects import Emsk, Jump, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind
 from m890.isa.operands import (
     IVREG,
@@ -112,7 +112,7 @@ def operands_of(instruction: Any, example: Example, immediate: bool) -> tuple[An
             values.append(IVREG)
         elif isinstance(kind, RegisterKind | Source):
             bank = kind.bank if isinstance(kind, RegisterKind) else kind.usual
-            values.append(Register(bank, 8 + 4 * place, kind.words))
+            values.append(Register(bank, 8 + 8 * place, kind.words))
         elif isinstance(kind, Target):
             assert text is not None
             values.append(int(text) - 1)
@@ -233,7 +233,12 @@ def verify(example: Example, instance: One, rows: np.ndarray, reached: int, take
 def cases() -> list[Any]:
     """Every example of every form."""
     return [
-        pytest.param(form, text, id=f"{form.instruction.mnemonic}{'-imm' if form.immediate else ''}-{text}")
+        pytest.param(
+            form,
+            text,
+            id=f"{form.instruction.mnemonic}{'-imm' if form.immediate else ''}-{text}",
+            marks=[pytest.mark.slow] if one.compiles_long(instruction) else [],
+        )
         for instruction in ISA
         for form, text in product(instruction.forms, instruction.examples)
     ]
@@ -286,9 +291,13 @@ def test_example_is_complete(instruction: Any) -> None:
         told |= set(example.after)
     results = {kind.name for kind in instruction.kinds if kind.role == "destination"}
     for result in instruction.results:
-        results |= {Emsk: {"emsk"}, Next: {"next"}, Split: {"split", "next"} & told or {"split"}, Stop: {"stop"}}.get(
-            result, set()
-        )
+        results |= {
+            Emsk: {"emsk"},
+            Jump: {"next"},
+            Next: {"next"},
+            Split: {"split", "next"} & told or {"split"},
+            Stop: {"stop"},
+        }.get(result, set())
     assert not results - told, "no example says what becomes of these"
 
 

@@ -23,14 +23,6 @@ def signed(x: int, width: int) -> int:
     return x - (x >> width - 1 << width)
 
 
-def divided(a: int, b: int) -> int:
-    return abs(a) // abs(b) * (-1 if (a < 0) != (b < 0) else 1) if b else -1
-
-
-def remainder(a: int, b: int) -> int:
-    return a - divided(a, b) * b if b else -1
-
-
 def highest(a: int) -> int:
     return (a if a >= 0 else ~a).bit_length() - 1
 
@@ -96,10 +88,6 @@ MODELS: dict[str, tuple[str, Callable[..., int]]] = {
     "mad24h.u32": ("u24 u24 u32", lambda a, b, c: (a * b >> 16) + c),
     "mad24h.i32": ("i24 i24 i32", lambda a, b, c: (a * b >> 16) + c),
     "mad24h.i32.sat": ("i24 i24 i32", lambda a, b, c: clamp((a * b >> 16) + c)),
-    "div.u64": ("u64 u64", divided),
-    "div.i64": ("i64 i64", divided),
-    "rem.u64": ("u64 u64", remainder),
-    "rem.i64": ("i64 i64", remainder),
     "bfind.u64": ("u64", highest),
     "bfind.i64": ("i64", highest),
     "bfind.shiftamt.u64": ("u64", left_to_top),

@@ -228,11 +228,11 @@ def test_binutils_read_the_line_table(command: tuple[str, ...], tmp_path: Path) 
 
 def test_readelf_reads_header_sections_symbols_and_unit(tmp_path: Path) -> None:
     text = tool("readelf", "--headers", "--symbols", "--debug-dump=info", "--wide", data=GOOD, folder=tmp_path)
-    assert re.search(r"Flags: +0x10096\n", text)
+    assert re.search(r"Flags: +0x20096\n", text)
     assert re.search(r"\.text\.kernel\.other\.1 +PROGBITS +0000000100000200 \w+ 000008 00 +AX +0 +0 256\n", text)
     assert re.search(r"0000000100000000 +320 FUNC +GLOBAL DEFAULT +\d+ saxpy\n", text)
     assert re.search(r"0000000100000010 +0 NOTYPE +LOCAL +DEFAULT +\d+ loop\n", text)
-    assert re.search(r"0000000180000002 +3 OBJECT +GLOBAL DEFAULT +\d+ l2\n", text)
+    assert re.search(r"0000000180000002 +3 OBJECT +LOCAL + DEFAULT +\d+ l2\n", text)
     assert re.search(r"DW_AT_name +: \(string\) src/saxpy\.s\n", text)
 
 
@@ -248,7 +248,7 @@ def test_pyelftools_reads_the_same(module: Module) -> None:
     elffile = pytest.importorskip("elftools.elf.elffile")
     file = elffile.ELFFile(io.BytesIO(objectfile.write(module)))
     assert (file.elfclass, file.little_endian, file["e_machine"]) == (64, True, elf.MACHINE)
-    assert file["e_flags"] == 1 << 16 | {"ppu0015": 150, "ppu001": 100}[module.arch]
+    assert file["e_flags"] == 2 << 16 | {"ppu0015": 150, "ppu001": 100}[module.arch]
     starts: dict[str, int] = {}
     symbols: list[tuple[Any, ...]] = []
     for name, kernel in module.kernels.items():
@@ -259,7 +259,7 @@ def test_pyelftools_reads_the_same(module: Module) -> None:
         symbols += [(label, starts[name] + at, 0, "STT_NOTYPE", "STB_LOCAL") for label, at in kernel.labels.items()]
     for name, offset in module.data_symbols.items():
         size = min([end for end in (*module.data_symbols.values(), len(module.data)) if end > offset], default=offset)
-        symbols.append((name, DATA_BASE + offset, size - offset, "STT_OBJECT", "STB_GLOBAL"))
+        symbols.append((name, DATA_BASE + offset, size - offset, "STT_OBJECT", "STB_LOCAL"))
     found = [
         (symbol.name, symbol["st_value"], symbol["st_size"], symbol["st_info"]["type"], symbol["st_info"]["bind"])
         for symbol in list(file.get_section_by_name(".symtab").iter_symbols())[1:]
@@ -268,7 +268,7 @@ def test_pyelftools_reads_the_same(module: Module) -> None:
     (note,) = file.get_section_by_name(".note.m890").iter_notes()
     assert note["n_name"] == "m890"
     files = list(dict.fromkeys(line.file for kernel in module.kernels.values() for line in kernel.lines))
-    assert json.loads(note["n_desc"]) == {"arch": module.arch, "files": files, "format": 1, "producer": "m890"}
+    assert json.loads(note["n_desc"]) == {"arch": module.arch, "files": files, "format": 2, "producer": "m890"}
     assert pyelftools_rows(file) == expected_rows(module, starts)
 
 

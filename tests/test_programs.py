@@ -1,83 +1,30 @@
 """Every program against its numpy reference, bit for bit: shapes, values, block sizes, seeds, and both timings."""
 
-import re
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from program_samples import (
+    MANY,
+    MODES,
+    SPECIAL,
+    examples,
+    flat_blocks,
+    floats,
+    kinds,
+    plane_blocks,
+    same_bits,
+    seeds,
+    warps,
+)
 
-from m890 import Chip, Fault, Schedule, programs
+from m890 import Chip, programs
 from m890.isa.assembler import assemble
-from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
+from m890.programs import mandelbrot, matmul_f32, saxpy, scan, stencil9, transpose, warp_sum
 from m890.programs import sum as total
 from m890.programs.binary32 import bits, canonical, fma
-
-EXAMPLES = 40
-MANY = 400
-SPECIAL = np.array(
-    [
-        0x00000000, 0x80000000,  # zeros
-        0x00000001, 0x80000001, 0x007FFFFF, 0x807FFFFF, 0x00400000,  # subnormal
-        0x00800000, 0x80800000,  # smallest normal
-        0x3F800000, 0xBF800000, 0x3F800001, 0x3F7FFFFF,  # around one
-        0x7F7FFFFF, 0xFF7FFFFF,  # largest
-        0x7F800000, 0xFF800000,  # infinities
-        0x7FFFFFFF, 0x7FC00000, 0xFFC12345, 0x7F800001,  # NaNs, the last one signalling
-    ],
-    np.uint32,
-).view(np.float32)  # fmt: skip
-
-
-def same_bits(found, expected):
-    np.testing.assert_array_equal(bits(found), bits(expected))
-
-
-def floats(random: np.random.Generator, shape, kind: str) -> np.ndarray:
-    """Values of one kind: `normal` ones, any `bits`, only `special` ones, a `mixture` of all, or `close` to one."""
-    if kind == "normal":
-        return random.standard_normal(shape).astype(np.float32)
-    if kind == "bits":
-        return random.integers(0, 1 << 32, shape, np.uint32).view(np.float32)
-    if kind == "special":
-        return random.choice(SPECIAL, shape)
-    if kind == "close":
-        return (0x3F800000 + random.integers(-3, 4, shape)).astype(np.uint32).view(np.float32)
-    if kind == "tiny":
-        return random.integers(0, 1 << 24, shape, np.uint32).view(np.float32)
-    parts = np.stack([floats(random, shape, part) for part in ("normal", "normal", "bits", "special")])
-    return np.take_along_axis(parts, random.integers(0, 4, (1, *parts.shape[1:])), 0)[0]
-
-
-KINDS = ("normal", "bits", "special", "close", "tiny", "mixture")
-kinds = st.sampled_from(KINDS)
-seeds = st.integers(0, 2**32 - 1)
-warps = st.integers(1, 32).map(lambda count: 32 * count)
-flat_blocks = st.one_of(st.integers(1, 1024), st.sampled_from([1, 31, 32, 33, 64, 256, 1024]))
-
-
-@st.composite
-def plane_blocks(draw):
-    """Extents of a two-dimensional block of at most 1,024 threads."""
-    x = draw(st.one_of(st.sampled_from([1, 8, 16, 32, 64]), st.integers(1, 128)))
-    return x, draw(st.integers(1, min(16, 1024 // x)))
-
-
-def examples(count=EXAMPLES):
-    """Hypothesis settings; one chip serves all examples of a test."""
-    return settings(
-        max_examples=count, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
-
-
-MODES = {
-    "eager": {"timing": "eager"},
-    "poison": {"timing": "eager", "poison": True},
-    "late": {"timing": "late"},
-    "slices": {"timing": "late", "schedule": Schedule(warp_slice=3, block_slice=50, spin_limit=7)},
-}
-"""Chips that all must give the same bits. `late` and `poison` find missing waits and registers never written."""
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -142,6 +89,52 @@ def test_sum(chip, n, kind, seed, block, grid):
 def test_sum_is_about_the_exact_sum(n):
     x = floats(np.random.default_rng(n), n, "normal")
     assert abs(float(total.launch(Chip(), x)) - x.astype(np.float64).sum()) < 1e-6 * np.abs(x).astype(np.float64).sum()
+
+
+WARP_SUMS = ("warp_sum", "warp_sum_red")
+
+
+@examples()
+@given(n=st.integers(0, 6000), kind=kinds, seed=seeds, block=flat_blocks, grid=st.integers(1, 9) | st.none())
+@example(n=0, kind="normal", seed=0, block=256, grid=None)
+@example(n=1, kind="bits", seed=0, block=1, grid=1)
+@example(n=70, kind="special", seed=0, block=33, grid=2)
+@example(n=4099, kind="normal", seed=0, block=1024, grid=1)
+def test_warp_sum(chip, n, kind, seed, block, grid):
+    """By shuffles and by one instruction: the same bits."""
+    x = floats(np.random.default_rng(seed), n, kind)
+    for kernel in WARP_SUMS:
+        found = warp_sum.launch(chip, x, block=block, grid=grid, kernel=kernel)
+        same_bits(found, warp_sum.reference(x, block=block, grid=grid))
+
+
+def running_sums(words: list[int], heads: list[bool]) -> list[int]:
+    """Scans of 32-bit integers, in plain Python."""
+    sums, total = [], 0
+    for word, head in zip(words, heads, strict=True):
+        total = (0 if head else total) + word & 0xFFFFFFFF
+        sums.append(total)
+    return sums
+
+
+scan_blocks = st.one_of(st.integers(2, 1024), st.sampled_from([2, 31, 32, 33, 64, 256, 1024]))
+densities = st.sampled_from([None, 0.0, 0.001, 0.05, 0.5, 1.0])
+
+
+@examples(20)
+@given(n=st.integers(0, 5000), kind=kinds, seed=seeds, block=scan_blocks, density=densities)
+@example(n=0, kind="normal", seed=0, block=256, density=0.5)
+@example(n=1, kind="bits", seed=0, block=2, density=None)
+@example(n=1500, kind="normal", seed=1, block=7, density=0.01)
+@example(n=5000, kind="mixture", seed=2, block=64, density=0.002)
+def test_scan(chip, n, kind, seed, block, density):
+    random = np.random.default_rng(seed)
+    x, heads = floats(random, n, kind), None if density is None else random.random(n) < density
+    same_bits(scan.launch(chip, x, heads, block=block), scan.reference(x, heads, block=block))
+    words = bits(x)
+    found = scan.launch(chip, words, heads, block=block)
+    np.testing.assert_array_equal(found, scan.reference(words, heads, block=block))
+    assert found.tolist() == running_sums(words.tolist(), [False] * n if heads is None else heads.tolist())
 
 
 extents = st.one_of(st.integers(1, 100), st.sampled_from([1, 31, 32, 33, 64, 65, 128]))
@@ -245,7 +238,7 @@ def test_has_all_its_parts(name):
 
 
 def test_unknown_program():
-    with pytest.raises(KeyError, match="saxpy, sum"):
+    with pytest.raises(KeyError, match="saxpy, "):
         programs.path("sxapy")
 
 
@@ -263,6 +256,10 @@ def test_both_styles_of_divergence_appear():
         (saxpy.launch, (1.0, np.zeros(3), np.zeros(4))),
         (lambda *arrays: saxpy.launch(*arrays, block=33), (1.0, np.zeros(3), np.zeros(3))),
         (total.launch, (np.zeros((2, 2)),)),
+        (warp_sum.launch, (np.zeros((2, 2)),)),
+        (scan.launch, (np.zeros(4),)),
+        (scan.launch, (np.zeros(4, np.float32), [1, 0])),
+        (lambda *arrays: scan.launch(*arrays, block=1), (np.zeros(4, np.float32),)),
         (transpose.launch, (np.zeros(4),)),
         (transpose.launch, (np.zeros((2, 2), np.float64),)),
         (matmul_f32.launch, (np.zeros((2, 3)), np.zeros((2, 3)))),
@@ -273,60 +270,6 @@ def test_both_styles_of_divergence_appear():
 def test_helpers_refuse_wrong_shapes(launch, arguments):
     with pytest.raises(ValueError, match="not "):
         launch(Chip(), *arguments)
-
-
-WAIT = re.compile(r"\bs\.wait\b[^/]*")
-
-
-def lines_with_waits(name: str) -> list[int]:
-    """The lines of a program in which a wait stands, comments aside."""
-    lines = programs.source(name).splitlines()
-    return [number for number, line in enumerate(lines) if WAIT.search(line.partition("//")[0])]
-
-
-def without_wait(name: str, number: int) -> str:
-    """The text of a program with the wait of one line removed."""
-    lines = programs.source(name).splitlines()
-    lines[number] = WAIT.sub("", lines[number])
-    return "\n".join(lines)
-
-
-WAITS = [(name, place, line) for name in programs.NAMES for place, line in enumerate(lines_with_waits(name))]
-
-
-@pytest.mark.parametrize(("name", "place", "line"), WAITS, ids=[f"{name}-{place}" for name, place, _ in WAITS])
-def test_every_wait_is_needed(name, place, line, monkeypatch):
-    """Each wait left out, in turn: under late timing the result must become wrong (or the launch fault)."""
-    chip, random = Chip(timing="late"), np.random.default_rng(place)
-    module = assemble(without_wait(name, line), name)
-    monkeypatch.setattr(f"m890.programs.{name}.load", lambda chip, name: chip.load(module))
-    x = floats(random, 2 * 16 * 64 + 303, "normal")
-    square = floats(random, (70, 70), "normal")
-
-    def run():
-        match name:
-            case "saxpy":
-                found = [saxpy.launch(chip, 2.0, x, x, block=64, grid=1, x4=x4) for x4 in (False, True)]
-                return np.concatenate(found), np.concatenate([saxpy.reference(2.0, x, x)] * 2)
-            case "sum":
-                return total.launch(chip, x, block=64), total.reference(x, block=64)
-            case "transpose":
-                return transpose.launch(chip, square, block=64), transpose.reference(square)
-            case "matmul_f32":
-                parts = [square[:, :k] for k in (70, 64)]
-                found = [matmul_f32.launch(chip, part, square[: part.shape[1]], block=64) for part in parts]
-                return np.concatenate(found), np.concatenate(
-                    [matmul_f32.reference(part, square[: part.shape[1]]) for part in parts]
-                )
-            case "stencil9":
-                return stencil9.launch(chip, square, (0.5, 0.25, 0.125)), stencil9.reference(square, (0.5, 0.25, 0.125))
-        raise AssertionError(name)
-
-    try:
-        found, expected = run()
-    except Fault:
-        return
-    assert (bits(found) != bits(expected)).any()
 
 
 # ---- the tool the references stand on ------------------------------------------------------------------------------

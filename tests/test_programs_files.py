@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from program_trials import FILES
 
 from m890 import programs
-from m890.programs import mandelbrot, matmul_f32, saxpy, stencil9, transpose
-from m890.programs import sum as total
-from m890.programs.binary32 import bits
 from m890.tools.cli import cli
 from m890.tools.initial import content
 from m890.tools.launchfile import Job, read
 
 MOST_BYTES = 50_000
-SIGNAL = programs.path("saxpy").parent / "data" / "signal.npy"
+DATA = programs.FOLDER / "data"
 
 
 def signal() -> np.ndarray:
@@ -27,6 +25,20 @@ def signal() -> np.ndarray:
     time = np.arange(10_000) / 10_000
     wave = 4 * np.abs((time * time * 60) % 1 - 0.5) - 1  # a triangle of rising frequency
     return (wave * (1 - time)).astype(np.float32)
+
+
+INPUTS = {
+    "signal": signal,
+    "order": lambda: (np.arange(1000) * 617 % 1000).astype(np.uint32),
+    "row_starts": lambda: np.cumsum([0, *(np.arange(200) % 10)]).astype(np.uint32),
+    "hash_starts": lambda: np.cumsum([0, *(np.arange(200) % 10 * 4)]).astype(np.uint32),
+    "bfs_targets": lambda: (np.arange(1000) * 617 % 200).astype(np.uint32),
+    "bfs_start": lambda: np.where(np.arange(200) == 9, 0, 0xFFFFFFFF).astype(np.uint32),
+    "lock_groups": lambda: (np.arange(1000) * 617 % 1000 % 10).astype(np.uint32),
+    "lock_start": lambda: np.array([[0xFF800000, 0xFFFFFFFF]] * 10, np.uint32),
+    "search_pattern": lambda: np.array([1, 0, 0, 0], np.uint8),
+}
+"""What launch files read beside the results they expect."""
 
 
 def inputs(job: Job) -> dict[str, np.ndarray]:
@@ -37,51 +49,43 @@ def inputs(job: Job) -> dict[str, np.ndarray]:
     return found
 
 
-def expected(name: str, job: Job) -> np.ndarray:
-    """What the reference makes of a launch file's inputs and arguments."""
-    launch, buffers = job.launches[0], inputs(job)
-    args = launch.args
-    match name:
-        case "saxpy":
-            return saxpy.reference(args["a"], buffers["x"], buffers["y"])
-        case "sum":
-            return total.reference(buffers["x"], block=launch.block[0], grid=launch.grid[0]).reshape(1)
-        case "transpose":
-            return transpose.reference(buffers["source"])
-        case "matmul_f32":
-            return matmul_f32.reference(buffers["a"], buffers["b"])
-        case "stencil9":
-            return stencil9.reference(buffers["source"], (args["centre"], args["edge"], args["corner"]))
-        case "mandelbrot":
-            view = mandelbrot.View(args["left"], args["top"], args["pitch"])
-            return mandelbrot.reference(args["width"], args["height"], args["limit"], view)
-    raise AssertionError(f"no reference for {name}")
+def expected(name: str, job: Job) -> dict[str, np.ndarray]:
+    """What the reference makes of a launch file's inputs and arguments, by buffer."""
+    return FILES[name](job.launches[0].args, inputs(job), job.launches[0])
 
 
-def the_check(job: Job) -> Path:
-    assert len(job.checks) == 1
-    assert job.checks[0].rtol == job.checks[0].atol == 0
-    assert job.checks[0].expect.path is not None
-    return job.checks[0].expect.path
+def files_of(job: Job) -> dict[str, Path]:
+    """The committed file of every buffer that has one to be checked against."""
+    return {check.buffer: check.expect.path for check in job.checks if check.expect.path}
 
 
 def write() -> None:
-    np.save(SIGNAL, signal())
+    for name, make in INPUTS.items():
+        np.save(DATA / f"{name}.npy", make())
     for name in programs.NAMES:
         job = read(programs.path(name, ".toml"))
-        np.save(the_check(job), expected(name, job))
+        arrays = expected(name, job)
+        for buffer, path in files_of(job).items():
+            np.save(path, arrays[buffer])
 
 
-def test_the_signal_is_what_it_says():
-    np.testing.assert_array_equal(bits(np.load(SIGNAL)), bits(signal()))
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_are_what_they_say(name):
+    np.testing.assert_array_equal(np.load(DATA / f"{name}.npy"), INPUTS[name]())
 
 
 @pytest.mark.parametrize("name", programs.NAMES)
-def test_expected_file_is_what_the_reference_says(name):
+def test_what_is_expected_is_what_the_reference_says(name):
     job = read(programs.path(name, ".toml"))
-    committed = the_check(job)
-    np.testing.assert_array_equal(bits(np.load(committed)), bits(expected(name, job)))
-    assert committed.stat().st_size < MOST_BYTES
+    arrays = expected(name, job)
+    assert arrays.keys() == {check.buffer for check in job.checks}
+    for check in job.checks:
+        spec = job.buffers[check.buffer]
+        committed, kind, shape = content(check.expect, spec.type, spec.shape)
+        committed = np.zeros(shape, kind.dtype) if committed is None else committed
+        assert check.rtol == check.atol == 0
+        assert committed.tobytes() == arrays[check.buffer].tobytes()
+    assert all(path.stat().st_size < MOST_BYTES for path in files_of(job).values())
 
 
 @pytest.mark.parametrize("timing", ["eager", "late"])
@@ -90,12 +94,14 @@ def test_launch_file_runs_and_passes_its_check(name, timing):
     result = CliRunner().invoke(cli, ["run", str(programs.path(name, ".toml")), "--timing", timing, "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    assert [check["passed"] for check in report["checks"]] == [True]
+    assert report["checks"]
+    assert all(check["passed"] for check in report["checks"])
 
 
 def test_data_holds_nothing_else():
-    used = {SIGNAL.name} | {the_check(read(programs.path(name, ".toml"))).name for name in programs.NAMES}
-    assert {path.name for path in SIGNAL.parent.iterdir()} == used
+    used = {f"{name}.npy" for name in INPUTS}
+    used |= {path.name for name in programs.NAMES for path in files_of(read(programs.path(name, ".toml"))).values()}
+    assert {path.name for path in DATA.iterdir()} == used
 
 
 if __name__ == "__main__":

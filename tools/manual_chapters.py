@@ -9,6 +9,7 @@ from ..emulator.hbm import GUARD, WINDOW_BITS, window_base
 from ..emulator.state import OUTSTANDING, POISON
 from ..isa import FAMILIES, ISA, operands
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
+from ..isa.callgraph import SREG_COUNTS
 from ..isa.lanes import LANES
 from ..isa.numerics import ROUNDINGS
 from ..isa.operands import CLOCKS, LANE_SPECIALS, LAST_SREG, NAMED_SCALARS, UNIFORM_SPECIALS, Field
@@ -20,7 +21,6 @@ from ..isa.program import (
     PRELOADED_SREGS,
     SCALAR_TYPES,
 )
-from ..isa.sections import SREG_COUNTS
 from ..isa.spec import SUFFIXES, TAGS, Suffix
 from .manual_entries import chapter_of, heading_of
 from .tables import table

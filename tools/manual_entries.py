@@ -100,6 +100,9 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
         return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
+    if isinstance(kind, operands.MatrixKind):
+        found = ((kind.field, kind.name), (kind.reuse, f".reuse {kind.name}"), (kind.negate, f"! {kind.name}"))
+        return [(field, label) for field, label in found if field]
     return [(kind.field, kind.name)] if isinstance(kind, RegisterKind | operands.Number) else []
 
 
@@ -169,7 +172,8 @@ def entry_key(instruction: Instruction) -> tuple[Any, ...]:
         kind.summary() if isinstance(kind, addresses.AddressKind) else isinstance(kind, operands.Number)
         for kind in instruction.kinds
     )
-    return chapter_of(instruction).__name__, instruction.body.__code__, instruction.page, sorts
+    where = chapter_of(instruction).__name__, instruction.architectures
+    return *where, instruction.body.__code__, instruction.page, sorts
 
 
 def chapter_of(instruction: Instruction) -> ModuleType:
@@ -255,7 +259,7 @@ def _notes(group: Sequence[Instruction]) -> str:
         else []
     )
     notes += ["Writes emsk."] if "emsk" in writes else []
-    notes += ["Lanes that are off are written, too."] if first.all_lanes else []
+    notes += ["Lanes that are off are written, too."] if first.all_lanes and not first.fault else []
     only = [i for i in group if i.architectures != first.architectures]
     if not only and len(first.architectures) == 1:
         notes.append(f"Only on {first.architectures[0]}.")

@@ -2,8 +2,9 @@
 
     (0,0,0) w1 000000ff    38 saxpy.s:21       vmem.ld.b32 vreg1, ...  @ 0x4000000080..0x400000009c
 
-are the block, the warp, the lanes that execute (emsk), the byte offset in the kernel, the source line (or the label
-it stands behind, where an object has no lines), the instruction, and the first and the last address it accesses.
+are the block, the warp, the lanes that execute (emsk), the byte offset in the kernel (`f+8` in a
+function it called), the source line (or the label it stands behind, where an object has no lines), the instruction, and
+the first and the last address it accesses.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import click
 import numpy as np
 
 from ..emulator.observe import Batch, Event
-from ..isa.program import Kernel
+from ..isa.program import Function
 
 
 class Trace:
@@ -45,16 +46,18 @@ class Trace:
         self.written += int(np.count_nonzero(wanted))
 
     def _line(self, event: Event) -> str:
-        key = id(event.batch.kernel), event.pc
+        key = id(event.batch.kernel), int(event.raw["pc"])
         if key not in self._fixed:
-            self._fixed[key] = f"{event.pc:5x} {place_of(event.batch.kernel, event.pc):<16} {event.text}"
+            spot = event.spot
+            pc = f"{spot.callee}+{spot.offset:x}" if spot.callee else f"{spot.offset:x}"
+            self._fixed[key] = f"{pc:>5} {place_of(spot.function, spot.offset):<16} {event.text}"
         addresses = event.addresses.values()
         accessed = f"  @ {min(addresses):#x}..{max(addresses):#x}" if addresses else ""
         x, y, z = event.block
         return f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {self._fixed[key]}{accessed}\n"
 
 
-def place_of(kernel: Kernel, pc: int) -> str:
+def place_of(kernel: Function, pc: int) -> str:
     """`saxpy.s:21`; without lines `loop+0x8`, the label the word is at or behind; without labels nothing."""
     index = bisect_right([line.offset for line in kernel.lines], pc) - 1
     if index >= 0:

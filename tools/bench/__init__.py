@@ -17,10 +17,10 @@ from difflib import get_close_matches
 import click
 
 from ..output import atomic, complain
-from . import core, kernels, observed, start, table
+from . import core, kernels, matrix, observed, start, table
 from .measure import Result, one_core
 
-ENTRIES = kernels.ENTRIES | core.ENTRIES | start.ENTRIES | observed.ENTRIES
+ENTRIES = kernels.ENTRIES | core.ENTRIES | matrix.ENTRIES | start.ENTRIES | observed.ENTRIES
 """Every benchmark by name, in the order they are run and printed."""
 CORE_TYPE = "OPENBLAS_CORETYPE"
 HARD = "SkylakeX"

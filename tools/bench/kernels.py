@@ -11,13 +11,16 @@ from functools import partial
 import numpy as np
 
 from ...emulator.chip import Chip
-from ...programs import load
+from ...programs import load, radix_sort
 from ...programs.matmul_f32 import grid_of
+from ...programs.sum import USUAL_GRID
 from .measure import Result, medians
 
 BLOCK = 256
 GRID = 64
 """Blocks of kernels whose threads loop."""
+HISTOGRAM_GRID = 16
+"""The same where every block adds 256 counters to memory at its end."""
 
 
 def saxpy(n: int, kernel: str, name: str, repeat: int | None) -> Result:
@@ -42,11 +45,11 @@ def total(name: str, repeat: int | None) -> Result:
     """The sum of 2**20 floats in two launches; numpy: `x.sum()`. Unit: warp instruction."""
     n = 1 << 20
     chip, x = Chip(), np.random.default_rng(0).random(n, np.float32)
-    device_x, sums, answer = chip.to_device(x), chip.empty(GRID), chip.empty(1)
+    device_x, sums, answer = chip.to_device(x), chip.empty(USUAL_GRID), chip.empty(1)
     kernel = load(chip, "sum")["sum"]
 
     def emulated() -> int:
-        return kernel[GRID, BLOCK](n, device_x, sums) + kernel[1, BLOCK](GRID, sums, answer)
+        return kernel[USUAL_GRID, BLOCK](n, device_x, sums) + kernel[1, BLOCK](USUAL_GRID, sums, answer)
 
     executed = emulated()
     _agree(name, bool(np.isclose(answer.copy_to_host()[0], x.sum(), rtol=1e-5)))
@@ -67,6 +70,37 @@ def matmul(name: str, repeat: int | None) -> Result:
     executed = emulated()
     _agree(name, np.allclose(device_c.copy_to_host(), a @ b, rtol=1e-4, atol=1e-3))
     return _result(name, medians(repeat, emulated, lambda: a @ b), executed, 2 * m**3)
+
+
+def count(name: str, repeat: int | None) -> Result:
+    """A histogram of 2**20 bytes, 256 bins; numpy: `np.bincount`. Unit: warp instruction."""
+    n = 1 << 20
+    chip, x = Chip(), np.random.default_rng(0).integers(0, 256, n, np.uint8)
+    device_x, bins = chip.to_device(x), chip.to_device(np.zeros(256, np.uint32))
+    configured = load(chip, "histogram")["histogram"][HISTOGRAM_GRID, BLOCK]
+    executed = configured(n, device_x, bins)
+    _agree(name, bool((bins.copy_to_host() == np.bincount(x, minlength=256)).all()))
+    times = medians(repeat, lambda: configured(n, device_x, bins), lambda: np.bincount(x, minlength=256))
+    return _result(name, times, executed, n)
+
+
+def sort(name: str, repeat: int | None) -> Result:
+    """2**20 random keys and their values, by radix; numpy: `np.sort(keys)`, no values. Unit: warp instruction."""
+    n = 1 << 20
+    chip, keys = Chip(), np.random.default_rng(0).integers(0, 1 << 32, n, np.uint32)
+    places = np.arange(n, dtype=np.uint32)
+    pairs, spare = [(chip.empty(n, np.uint32), chip.empty(n, np.uint32)) for _ in range(2)]
+    counts = chip.empty(radix_sort.DIGITS * 8 * BLOCK // 32, np.uint32)
+
+    def emulated() -> int:
+        pairs[0].copy_from_host(keys)
+        pairs[1].copy_from_host(places)
+        return radix_sort.sort(chip, n, pairs, spare, counts, block=BLOCK, grid=8)
+
+    executed = emulated()
+    order = pairs[1].copy_to_host()
+    _agree(name, bool((keys[order] == np.sort(keys)).all()))
+    return _result(name, medians(repeat, emulated, lambda: np.sort(keys)), executed, n)
 
 
 def _agree(name: str, good: bool) -> None:
@@ -93,6 +127,8 @@ ENTRIES: dict[str, Callable[[str, int | None], Result]] = {
     "saxpy_2e24": partial(saxpy, 1 << 24, "saxpy_x4"),
     "saxpy_2e24_plain": partial(saxpy, 1 << 24, "saxpy"),
     "sum_2e20": total,
+    "histogram_2e20": count,
+    "radix_sort_2e20": sort,
     "matmul_f32_256": matmul,
 }
 USES_BLAS = frozenset({"matmul_f32_256"})

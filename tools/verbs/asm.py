@@ -72,13 +72,31 @@ def command(file: str, output: str | None, include: tuple[str, ...], defines: tu
             say(
                 f"{target}: {kernel.name}: {len(kernel.words):,} words, {kernel.vregs} vregs, {kernel.sregs} sregs{tsm}"
             )
+        for function in module.functions.values():
+            counts = f"{function.vregs} vregs, {function.sregs} sregs"
+            say(f"{target}: function {function.name}: {len(function.words):,} words, {counts}")
+        needs = describe(module)["needs"]
+        if needs:
+            say(f"{target}: needs {', '.join(needs)} of other objects: m890 link {target} OTHER.hgbin -o all.hgbin")
 
 
 def describe(module: Module) -> dict[str, Any]:
     """What a launch must know of a module."""
+    from ...isa.relocations import missing
+
     names = ("name", "vregs", "sregs", "tsm", "private", "maxntid", "params")
     kernels = [
         {"words": len(kernel.words), **{name: getattr(kernel, name) for name in names}}
         for kernel in module.kernels.values()
     ]
-    return {"arch": module.arch, "kernels": kernels, "data_bytes": len(module.data)}
+    functions = [
+        {"name": name, "words": len(function.words), "vregs": function.vregs, "sregs": function.sregs}
+        for name, function in module.functions.items()
+    ]
+    return {
+        "arch": module.arch,
+        "kernels": kernels,
+        "functions": functions,
+        "needs": sorted(missing(module)),
+        "data_bytes": len(module.data),
+    }

@@ -22,7 +22,7 @@ m890 dis saxpy.hgbin --no-lines | m890 asm - -o copy.hgbin
 )
 @click.option("--lines/--no-lines", default=True, help="Say which source lines words come from (default: yes).")
 @click.option("--annotate", is_flag=True, help="Add offsets in bytes, branch targets and parameters as comments.")
-@click.option("--kernel", metavar="NAME", help="Only this kernel.")
+@click.option("--kernel", metavar="NAME", help="Only this kernel or function.")
 def command(file: str, addresses: bool, words: bool, lines: bool, annotate: bool, kernel: str | None) -> None:
     """Disassemble FILE, an object; a source is assembled first.
 
@@ -33,7 +33,8 @@ def command(file: str, addresses: bool, words: bool, lines: bool, annotate: bool
     from ..loading import load_module, nearest_of
 
     module = load_module(file)
-    if kernel is not None and kernel not in module.kernels:
-        raise Mistake(f"{file} has no kernel '{kernel}': {nearest_of(kernel, module.kernels)}")
+    code = {**module.kernels, **module.functions}
+    if kernel is not None and kernel not in code:
+        raise Mistake(f"{file} has no kernel '{kernel}': {nearest_of(kernel, code)}")
     text = disassemble(module, addresses=addresses, words=words, lines=lines, annotate=annotate, kernel=kernel)
     click.echo(text, nl=not text.endswith("\n"))

@@ -1,0 +1,202 @@
+"""What matrix instructions become in machine code.
+
+Every slot of D is a vector that takes one fused multiply-add for each k in turn: the product exact, the sum rounded
+once. Where the elements lie comes from the fragments' lane maps alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from ..isa import matrix
+from ..isa.fragments import places
+from ..isa.lanes import LANES
+from ..isa.matrix import MatrixForm
+from .lowering import I32, Builder, LaneVector, Value, primitive, splat, vector_intrinsic
+from .matrix_formats import FACTORS, narrow_half, scale_of, widen
+
+FLOAT = ir.FloatType()
+FEATURES = llvm.get_host_cpu_features()
+HALF = LANES // 2
+HALVES = 2
+"""Vectors of half a warp are what the widest hosts have registers for."""
+TOGETHER = 16 if FEATURES.get("avx512f") else 4
+"""Vectors of sums kept at once: as many as the host's registers hold."""
+Words = list[Value]
+"""The registers of an operand, as <32 x i32>."""
+
+
+def _result(form: Any) -> Any:
+    one, words = LaneVector("uint32", LANES), form.value.d.words
+    return one if words == 1 else types.UniTuple(one, words)
+
+
+@primitive(matrix.multiply, lambda a, b, c, form: _result(form))
+def _multiply(builder: Builder, sig: Any, a: Value, b: Value, c: Value, form: Value) -> Value:
+    a, b, c = (_words(builder, ty, value) for ty, value in zip(sig.args, (a, b, c), strict=False))
+    return _Product(builder, sig.args[-1].value).emit(a, b, c)
+
+
+@primitive(matrix.multiply_scaled, lambda a, b, c, scales, select, form: _result(form))
+def _multiply_scaled(builder: Builder, sig: Any, *values: Value) -> Value:
+    a, b, c, scales = (_words(builder, ty, value) for ty, value in zip(sig.args[:4], values[:4], strict=True))
+    form = sig.args[-1].value
+    select = builder.extract_element(values[4], ir.Constant(I32, 0))
+    left, right = (_selected(builder, word, select, place) for word, place in zip(scales, (0, 2), strict=True))
+    if form.n == 8:  # bit 4 of the selectors is by how many bits the second half stands higher
+        right = builder.lshr(right, splat(builder, builder.and_(select, ir.Constant(I32, 16)), LANES))
+    return _Product(builder, form, (left, right)).emit(a, b, c)
+
+
+def _selected(builder: Builder, word: Value, select: Value, place: int) -> Value:
+    """In each four lanes, the scale register's word in that of them which two bits of `select` name."""
+    number = builder.and_(builder.lshr(select, ir.Constant(I32, place)), ir.Constant(I32, 3))
+    found = _picked(builder, word, [lane // 4 * 4 for lane in range(LANES)])
+    for chosen in range(1, 4):
+        other = _picked(builder, word, [lane // 4 * 4 + chosen for lane in range(LANES)])
+        found = builder.select(builder.icmp_unsigned("==", number, ir.Constant(I32, chosen)), other, found)
+    return found
+
+
+def _words(builder: Builder, ty: Any, value: Value) -> Words:
+    return cgutils.unpack_tuple(builder, value, len(ty)) if isinstance(ty, types.BaseTuple) else [value]
+
+
+class _Product:
+    """One matrix product under construction.
+
+    Four neighbouring lanes hold one row of A, and the same row of D; in every such four stand the same columns of D.
+    So a step takes one element of A's row in all of its four lanes, and four columns of B in all fours of the warp.
+    """
+
+    def __init__(self, builder: Builder, form: MatrixForm, scales: tuple[Value, Value] | None = None):
+        self.builder, self.form, self.scales = builder, form, scales
+        columns = places(form.d)[1][:, :4, :].transpose(0, 2, 1)
+        self.order: list[int] = list(dict.fromkeys(columns.ravel().tolist()))
+        """B's columns in the order in which D's slots have them."""
+
+    def emit(self, a: Words, b: Words, c: Words) -> Value:
+        """The registers of D."""
+        rows, columns = self._rows(a), self._columns(b)
+        slots = list(np.ndindex(self.form.d.words, self.form.d.width))
+        parts = [(slot, half) for slot in slots for half in range(HALVES)]
+        sums: dict[Any, Value] = {}
+        for first in range(0, len(parts), TOGETHER):
+            some = parts[first : first + TOGETHER]
+            sums |= zip(some, self._sums(rows, columns, some), strict=True)
+        whole = {slot: self._whole([sums[slot, half] for half in range(HALVES)]) for slot in slots}
+        registers = [self._register(number, whole, c[number]) for number in range(self.form.d.words)]
+        return registers[0] if len(registers) == 1 else cgutils.pack_array(self.builder, registers)
+
+    def _rows(self, words: Words) -> dict[Any, Value]:
+        """A as binary32 vectors: for each [8 rows, k] a vector with row p in lanes 4*p to 4*p + 3, k in one of them."""
+        builder, form = self.builder, self.form
+        row, column = places(form.a)
+        found: dict[Any, Value] = {}
+        for register, position in np.ndindex(len(words), form.a.width):
+            value = widen(builder, words[register], form.left, position)
+            if self.scales:
+                eight, block = int(row[register, 0, 0]) // 8, int(column[register, 0, 0]) // matrix.BLOCK
+                value = builder.fmul(value, self._scale(self.scales[0], eight, block))
+            for lane in range(4):
+                found[int(row[register, 0, 0]) // 8, int(column[register, lane, position])] = value, lane
+        return found
+
+    def _columns(self, words: Words) -> list[Value]:
+        """B as binary32 vectors: for each k all columns, in `order`."""
+        builder, form = self.builder, self.form
+        row, column = places(form.b)
+        where = {(k, n): at[:2] for at, k, n in zip(np.ndindex(row.shape), row.ravel(), column.ravel(), strict=True)}
+        found: list[Value] = []
+        for k in range(0, form.b.rows, form.b.width):
+            word = gather(builder, words, [where[k, n] for n in self.order])
+            several = [widen(builder, word, form.right, position) for position in range(form.b.width)]
+            if self.scales:
+                eights = [self._scale(self.scales[1], eight, k // matrix.BLOCK) for eight in range(form.n // 8)]
+                scale = gather(builder, eights, [(n // 8, n % 8 * 4) for n in self.order])
+                several = [builder.fmul(value, scale) for value in several]
+            found += several
+        return found
+
+    def _scale(self, word: Value, eight: int, block: int) -> Value:
+        """The scales of one block and 8 rows or columns, each in the four lanes of its own."""
+        return scale_of(self.builder, word, 2 * eight + block)
+
+    def _sums(self, rows: dict[Any, Value], columns: list[Value], parts: list[Any]) -> list[Value]:
+        """Some slots of A * B, half a warp each."""
+        builder = self.builder
+        down, across = places(self.form.d)
+        sums: list[Value] = [ir.Constant(ir.VectorType(FLOAT, HALF), [0.0] * HALF) for _ in parts]
+        for k in range(self.form.k):
+            left: dict[Any, Value] = {}
+            right: dict[Any, Value] = {}
+            for number, ((register, position), half) in enumerate(parts):
+                eight = int(down[register, 0, position]) // 8
+                four = self.order.index(int(across[register, 0, position]))
+                if (eight, half) not in left:
+                    vector, at = rows[eight, k]
+                    lanes = [HALF * half + lane // 4 * 4 + at for lane in range(HALF)]
+                    left[eight, half] = _picked(builder, vector, lanes)
+                if four not in right:
+                    right[four] = _picked(builder, columns[k], [four + lane % 4 for lane in range(HALF)])
+                sums[number] = vector_intrinsic(builder, "llvm.fma", left[eight, half], right[four], sums[number])
+        return sums
+
+    def _whole(self, halves: list[Value]) -> Value:
+        return self.builder.shuffle_vector(*halves, _mask(range(LANES)))
+
+    def _register(self, number: int, sums: dict[Any, Value], c: Value) -> Value:
+        """A register of D from its slots and C."""
+        builder, parts = self.builder, range(self.form.d.width)
+        totals = [self._total(sums[number, position], c, position) for position in parts]
+        if len(totals) == 1:
+            return totals[0]
+        low, high = totals
+        return builder.or_(low, builder.shl(high, ir.Constant(high.type, [16] * LANES)))
+
+    def _total(self, total: Value, c: Value, position: int) -> Value:
+        """sum + C as the bits of an accumulator: 32, or 16 in the low half."""
+        builder, row = self.builder, ir.VectorType(I32, LANES)
+        if self.form.result.name == "i32":
+            number = builder.fptosi(total, row)
+            return (
+                vector_intrinsic(builder, "llvm.sadd.sat", number, c) if self.form.saturate else builder.add(number, c)
+            )
+        factor = FACTORS.get(self.form.left.name, 1.0) * FACTORS.get(self.form.right.name, 1.0)
+        if factor != 1:
+            total = builder.fmul(total, ir.Constant(total.type, [factor] * LANES))
+        total = builder.fadd(total, widen(builder, c, self.form.result, position))
+        if self.form.result.name == "f16":
+            return narrow_half(builder, total)
+        nan = builder.fcmp_unordered("uno", total, total)
+        return builder.select(nan, ir.Constant(row, [0x7FFFFFFF] * LANES), builder.bitcast(total, row))
+
+
+def _picked(builder: Builder, vector: Value, lanes: list[int]) -> Value:
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), _mask(lanes))
+
+
+def gather(builder: Builder, sources: Sequence[Value], picks: Sequence[tuple[int, int]]) -> Value:
+    """The vector whose elements are `sources[source][element]` for each pick; each half is made of few sources."""
+    used = sorted({source for source, _ in picks})
+    if len(used) > 2:
+        middle = len(picks) // 2
+        halves = [gather(builder, sources, part) for part in (picks[:middle], picks[middle:])]
+        return builder.shuffle_vector(*halves, _mask(range(len(picks))))
+    first, second = sources[used[0]], sources[used[-1]]
+    lanes = [element + (first.type.count if source != used[0] else 0) for source, element in picks]
+    return builder.shuffle_vector(first, second, _mask(lanes))
+
+
+def _mask(lanes: Any) -> ir.Constant:
+    numbers = list(lanes)
+    return ir.Constant(ir.VectorType(I32, len(numbers)), numbers)
+
+
+__all__ = ["gather"]

@@ -1,0 +1,168 @@
+"""Elements of matrices as vectors of binary32, and back: every format, on whole vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils
+
+from ..isa.matrix import Format
+from .lowering import I16, I32, Builder, Value
+
+FLOAT = ir.FloatType()
+HALF = ir.HalfType()
+HAS_HALF = bool(llvm.get_host_cpu_features().get("f16c")) or not llvm.get_default_triple().startswith(("x86", "i"))
+"""Whether the host converts binary16; LLVM would call a function that is not there."""
+HAS_TABLE = bool(llvm.get_host_cpu_features().get("avx512f"))
+"""Whether the host looks up 16 numbers at once."""
+
+
+FACTORS = {"e4m3": 256.0}
+"""What `widen` leaves numbers too small by: sums of products are multiplied once, far from overflow and underflow."""
+
+
+def widen(builder: Builder, words: Value, form: Format, position: int) -> Value:
+    """The elements at one position of <n x i32> registers, as <n x float>, smaller by the format's factor."""
+    match form.name:
+        case "f32":
+            return _float(builder, words)
+        case "tf32":
+            return _float(builder, _and(builder, words, 0xFFFFE000))
+        case "bf16":
+            return _float(builder, _and(builder, words, 0xFFFF0000) if position else _shl(builder, words, 16))
+        case "f16":
+            return half_to_float(builder, _lshr(builder, words, 16 * position))
+        case "e4m3":
+            return _e4m3(builder, words, position)
+        case "e5m2":
+            moved = _lshr(builder, words, 8 * position - 8) if position else _shl(builder, words, 8)
+            return half_to_float(builder, _and(builder, moved, 0xFF00))
+        case "f4":
+            return _f4(builder, _lshr(builder, words, 4 * position))
+        case "i8":
+            top = _shl(builder, words, 24 - 8 * position)
+            return builder.sitofp(builder.ashr(top, _every(words, 24)), _floats(words))
+        case _:
+            return builder.sitofp(_and(builder, _lshr(builder, words, 8 * position), 0xFF), _floats(words))
+
+
+def _e4m3(builder: Builder, words: Value, position: int) -> Value:
+    """As binary16, two at a time, whose exponent's bias is 8 too large (see FACTORS); 0x7f and 0xff are NaN."""
+    bytes_ = _lshr(builder, words, 8 * (position % 2))  # of which only the even ones count
+    size = _and(builder, bytes_, 0x007F007F)
+    halves = builder.or_(_shl(builder, _and(builder, bytes_, 0x00800080), 8), _shl(builder, size, 7))
+    pairs = ir.VectorType(I16, 2 * words.type.count)
+    size, halves = builder.bitcast(size, pairs), builder.bitcast(halves, pairs)
+    nan = builder.icmp_unsigned("==", size, ir.Constant(pairs, [0x7F] * pairs.count))
+    halves = builder.select(nan, ir.Constant(pairs, [0x7FFF] * pairs.count), halves)
+    return half_to_float(builder, _lshr(builder, builder.bitcast(halves, words.type), 16 * (position // 2)))
+
+
+def _f4(builder: Builder, words: Value) -> Value:
+    """Looked up where the host has a table of 16, else as binary16 with the exponent's bias 14 too large."""
+    if HAS_TABLE:
+        return _looked_up(builder, words)
+    half = builder.or_(_shl(builder, _and(builder, words, 8), 12), _shl(builder, _and(builder, words, 7), 9))
+    return builder.fmul(half_to_float(builder, half), _number(words, 16384.0))
+
+
+def _looked_up(builder: Builder, words: Value) -> Value:
+    """Entry number (low 4 bits) of the table of all 16 numbers."""
+    row = ir.VectorType(FLOAT, 16)
+    kind = ir.FunctionType(row, [row, ir.VectorType(I32, 16)])
+    permute = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.permvar.sf.512")
+    sizes = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
+    table = ir.Constant(row, [*sizes, *[-size for size in sizes]])
+    parts: list[Value] = []
+    for first in range(0, words.type.count, 16):
+        lanes = [first + lane if first + lane < words.type.count else 0 for lane in range(16)]
+        parts.append(builder.call(permute, [table, _picked(builder, words, lanes)]))
+    if len(parts) == 1:
+        return _picked(builder, parts[0], range(words.type.count))
+    return builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(I32, 32), list(range(32))))
+
+
+def _picked(builder: Builder, vector: Value, lanes: Iterable[int]) -> Value:
+    numbers = list(lanes)
+    mask = ir.Constant(ir.VectorType(I32, len(numbers)), numbers)
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def half_to_float(builder: Builder, words: Value) -> Value:
+    """binary16 in the low halves of <n x i32> as binary32; the high halves do not count."""
+    if HAS_HALF:
+        short = ir.VectorType(I16, words.type.count)
+        half = builder.bitcast(builder.trunc(words, short), ir.VectorType(HALF, words.type.count))
+        return builder.fpext(half, _floats(words))
+    size = _shl(builder, _and(builder, words, 0x7FFF), 13)
+    number = builder.bitcast(builder.fmul(_float(builder, size), _number(words, 2.0**112)), words.type)
+    special = builder.icmp_unsigned(">=", size, _every(words, 0x7C00 << 13))
+    size = builder.select(special, builder.or_(size, _every(words, 0x7F800000)), number)
+    return _float(builder, builder.or_(size, _shl(builder, _and(builder, words, 0x8000), 16)))
+
+
+def narrow_half(builder: Builder, numbers: Value) -> Value:
+    """binary32 rounded to binary16, to nearest even, in the low halves of <n x i32>; NaN is canonical."""
+    row = ir.VectorType(I32, numbers.type.count)
+    nan = builder.fcmp_unordered("uno", numbers, numbers)
+    if HAS_HALF:
+        half = builder.fptrunc(numbers, ir.VectorType(HALF, row.count))
+        found = builder.zext(builder.bitcast(half, ir.VectorType(I16, row.count)), row)
+    else:
+        found = _rounded_half(builder, builder.bitcast(numbers, row))
+    return builder.select(nan, _every(found, 0x7FFF), found)
+
+
+def _rounded_half(builder: Builder, bits: Value) -> Value:
+    """The same in integers: a tiny number by adding 0.5, whose last bit is that of the smallest binary16."""
+    size = _and(builder, bits, 0x7FFFFFFF)
+    tiny = builder.bitcast(builder.fadd(_float(builder, size), _number(bits, 0.5)), bits.type)
+    tiny = builder.sub(tiny, _every(bits, 0x3F000000))
+    even = _and(builder, _lshr(builder, size, 13), 1)
+    moved = builder.sub(size, _every(bits, (112 << 23) - 0xFFF))
+    usual = _lshr(builder, builder.add(moved, even), 13)
+    large = builder.icmp_unsigned(">", size, _every(bits, 0x477FEFFF))
+    usual = builder.select(large, _every(bits, 0x7C00), usual)
+    small = builder.icmp_unsigned("<", size, _every(bits, 113 << 23))
+    sign = _and(builder, _lshr(builder, bits, 16), 0x8000)
+    return builder.or_(builder.select(small, tiny, usual), sign)
+
+
+def scale_of(builder: Builder, words: Value, position: int) -> Value:
+    """E8M0 at one byte of <n x i32> as binary32: 0 is 2**-127, a subnormal, and 0xff is NaN."""
+    bits = _and(builder, _lshr(builder, words, 8 * position), 0xFF)
+    least = builder.icmp_unsigned("==", bits, _every(bits, 0))
+    number = builder.select(least, _every(bits, 0x00400000), _shl(builder, bits, 23))
+    nan = builder.icmp_unsigned("==", bits, _every(bits, 0xFF))
+    return _float(builder, builder.select(nan, _every(bits, 0x7FFFFFFF), number))
+
+
+def _floats(words: Value) -> ir.VectorType:
+    return ir.VectorType(FLOAT, words.type.count)
+
+
+def _float(builder: Builder, words: Value) -> Value:
+    return builder.bitcast(words, _floats(words))
+
+
+def _every(words: Value, number: int) -> ir.Constant:
+    return ir.Constant(words.type, [number] * words.type.count)
+
+
+def _number(words: Value, number: float) -> ir.Constant:
+    return ir.Constant(_floats(words), [number] * words.type.count)
+
+
+def _and(builder: Builder, words: Value, bits: int) -> Value:
+    return builder.and_(words, _every(words, bits))
+
+
+def _shl(builder: Builder, words: Value, count: int) -> Value:
+    return builder.shl(words, _every(words, count)) if count else words
+
+
+def _lshr(builder: Builder, words: Value, count: int) -> Any:
+    return builder.lshr(words, _every(words, count)) if count else words

@@ -1,0 +1,129 @@
+"""Matrix instructions of the Tensor Cell: D = A * B + C on fragments that all 32 lanes of a warp hold together.
+
+The mnemonic names the result type, the source types and the shape; shape and types give the number of registers. A is
+m x k, B is k x n, C and D are m x n. Which lane holds which element is drawn for every shape under "Lane maps". A
+range starts at an even register.
+
+Products are exact. A sum starts at +0 and takes them in the order of k, each addition rounded to binary32, to nearest
+even; C is added last. Accumulators of 16 bits are widened, and the result is rounded to them once. Integer results
+are exact and wrap at 32 bits, with `.sat` they are clamped once. Every NaN that results is the canonical one. The
+accumulation order is that of the vendor's software model; it is not claimed for the chip's last bit.
+
+All 32 lanes must be on, else the warp faults with code 3, invalid warp sync, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from .effects import Fault
+from .lanes import U32, LaneKind, Lanes, register_range
+from .matrix import SHAPES, SMALL, TYPES, MatrixForm, forms, multiply, multiply_scaled
+from .operands import SATURATE, SECOND_OPCODE
+from .spec import insn
+from .sync import INVALID_WARP_SYNC
+
+A = TypeVar("A", bound=Lanes)
+B = TypeVar("B", bound=Lanes)
+C = TypeVar("C", bound=Lanes)
+D = TypeVar("D", bound=Lanes)
+S = TypeVar("S", bound=Lanes)
+
+FIRST = {"ppu0015": 0x180, "ppu001": 0x1A0}
+"""The first opcode of each architecture: one opcode for each combination of types, shapes in the second opcode."""
+PUBLISHED = {
+    "v.mma.f32.bf16.m16n16k16", "v.mma.f32.f16.m16n16k16", "v.mma.f16.f16.m16n16k16", "v.mma.f32.tf32.m16n16k8",
+    "v.mma.i32.i8.i8.m16n16k32", "v.mma.i32.u8.i8.m16n16k32",
+}
+ONES = {
+    "f32": "1.0", "tf32": "1.0", "f16": "0x3c003c00", "bf16": "0x3f803f80", "e4m3": "0x38383838", "e5m2": "0x3c3c3c3c",
+    "f4": "0x22222222", "i8": "0x01010101", "u8": "0x01010101",
+}
+"""A register full of ones, by format."""
+
+
+def _known(form: MatrixForm) -> dict[str, Any]:
+    if form.mnemonic in PUBLISHED:
+        return {"tag": "published", "source": "listings; lane maps ACT"}
+    return {"tag": "defined", "source": "slots of the published forms; shapes and lane maps ACT"}
+
+
+def _kinds(form: MatrixForm) -> dict[str, LaneKind]:
+    def range_of(words: int, sign: int) -> LaneKind:
+        return register_range(words, sign)
+
+    d = form.d.words
+    return {
+        "A": range_of(form.a.words, form.left.register_sign),
+        "B": range_of(form.b.words, form.right.register_sign),
+        "C": range_of(d, form.result.register_sign),
+        "D": range_of(d, 0),
+        "S": range_of(2, 0),
+    }
+
+
+def _example(form: MatrixForm) -> str:
+    """All ones: every element of D is the number of products, and one more from C."""
+    total = form.k + 1
+    known = {"f32": ("1.0", f"{total}.0"), "i32": ("1", str(total)), "f16": ("0x3c003c00", _halves(total))}
+    one, sums = known[form.result.name]
+
+    def full(words: int, text: str) -> str:
+        return ":".join([text] * words)
+
+    scales = " s=0x80808080:0x7e7e7e7e select=0" if form.scaled else ""
+    return (
+        f"a={full(form.a.words, ONES[form.left.name])} b={full(form.b.words, ONES[form.right.name])} "
+        f"c={full(form.d.words, one)}{scales} | d={full(form.d.words, sums)}"
+    )
+
+
+def _halves(number: int) -> str:
+    """A small integer as two binary16 numbers in a register."""
+    power = number.bit_length() - 1
+    return f"{(power + 15 << 10 | (number << 10 - power) & 0x3FF) * 0x10001:#010x}"
+
+
+def _register(form: MatrixForm, opcode: int, shape: int) -> None:
+    common: dict[str, Any] = {
+        "opcode": opcode, "operand_types": _kinds(form), "architectures": (form.arch,), "form": form,
+        "ex": _example(form), "fault": INVALID_WARP_SYNC, "all_lanes": True, **_known(form),
+    }
+    if not form.scaled:
+
+        @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix}}, {{b:matrix}}, {{c:matrix}}",
+              fixed={SECOND_OPCODE: shape, SATURATE: int(form.saturate)}, **common)
+        def v_mma(a: A, b: B, c: C, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
+            """D = A * B + C: {form.left.name} times {form.right.name}, accumulated as {form.result.name}."""
+            return multiply(a, b, c, form), ~emsk
+
+
+    else:
+        width = "4:0" if form.n == 8 else "3:0"
+
+        @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix@36}}, {{b:matrix@36}}, {{c:matrix@36}}, {{s:vreg@13:6}}, "
+              f"{{select:number@{width}}}", **common)
+        def v_mma_mx(a: A, b: B, c: C, s: S, select: U32, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
+            """D = (A * scales of A) * (B * scales of B) + C; a scale belongs to 32 values along k.
+
+            `s` is a pair of registers, the scales of A and of B, as E8M0 bytes: 0x7f is 1, 0xff NaN. Of the first one
+            the lanes with lane % 4 == `select` bits 1:0 count, of the second those with lane % 4 == bits 3:2. The
+            lane 4*p + that number has in its bytes 0 and 1 the scales of row p, for k below 32 and from 32 on, and
+            in bytes 2 and 3 those of row p + 8. Columns of B likewise; with 8 columns, bit 4 picks bytes 0 and 1 or
+            bytes 2 and 3. Four matrix instructions can so share one register of scales. A scaled element is a
+            binary32 number: only a scale of 2^126 or more can make it infinite. Of the 8 elements in a register the
+            first is in the low bits.
+            """
+            return multiply_scaled(a, b, c, s, select, form), ~emsk
+
+
+def _register_all() -> None:
+    for arch, first in FIRST.items():
+        for number, types in enumerate(TYPES[arch]):
+            for form in forms(arch, *types):
+                known = (SMALL, *SHAPES[arch, form.left.bits])
+                shape = known.index((form.m, form.n, form.k))
+                _register(form, first + number + (shape - 1 if form.scaled else 0), shape)
+
+
+_register_all()

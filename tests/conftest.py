@@ -1,0 +1,39 @@
+"""What all tests share: the record of which test runs which form, for docs/support.md (`make support`)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RECORD = os.environ.get("M890_SUPPORT")
+"""The file to write the record to, or nothing."""
+_seen: dict[str, set[str]] = defaultdict(set)
+
+
+def pytest_configure() -> None:
+    """Note every form that is made ready to run, under the test file at hand."""
+    if not RECORD:
+        return
+    from m890.emulator import decode
+
+    original = decode._recipe
+
+    def recipe(found: Any, build: str, dense: bool) -> Any:
+        module = os.environ.get("PYTEST_CURRENT_TEST", "").split("::")[0]
+        _seen[found.form.name].add(Path(module).stem)
+        return original(found, build, dense)
+
+    decode._recipe = recipe
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the record of a run that passed."""
+    del session
+    if RECORD and exitstatus == 0:
+        text = json.dumps({name: sorted(_seen[name]) for name in sorted(_seen)}, indent=0)
+        Path(RECORD).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,436 @@
+"""Matrix instructions: lane maps against the published formulas, results against exact arithmetic, bit for bit.
+
+The compiled handlers run on registers that `matrix_model` fills and reads by formulas of its own.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import matrix_model as model
+import ml_dtypes
+import numpy as np
+import pytest
+from one import ALL, Bench, One, bench, compiles_long, predict, row_of, stop
+
+import m890
+from m890.isa import ISA
+from m890.isa.assembler import AssemblyError, assemble
+from m890.isa.effects import Stop
+from m890.isa.fragments import pack, places, unpack
+from m890.isa.matrix import MATRIX_FORMS, MatrixForm, matrix_form
+from m890.isa.operands import MatrixKind, Register
+
+
+def form_of(instruction: Any) -> MatrixForm:
+    return next(binding.static for binding in instruction.bindings if isinstance(binding.static, MatrixForm))
+
+
+INSTRUCTIONS = [i for i in ISA if any(isinstance(kind, MatrixKind) for kind in i.kinds)]
+PARAMS = [
+    pytest.param(i, id=f"{i.architectures[0]}-{i.mnemonic}", marks=[pytest.mark.slow] if compiles_long(i) else [])
+    for i in INSTRUCTIONS
+]
+FIRST = {"d": 0, "a": 8, "b": 16, "c": 24, "s": 32}
+"""Where the tests put the operands."""
+ONE = {"f32": 0x3F800000, "f16": 0x3C00, "i32": 1}
+
+
+class Maps(NamedTuple):
+    """The places of A, B and D by the published formulas."""
+
+    a: Any
+    b: Any
+    d: Any
+
+
+@cache
+def maps(form: MatrixForm) -> Maps:
+    return Maps(
+        model.place_map(model.place_a, form, form.a.words, form.a.bits),
+        model.place_map(model.place_b, form, form.b.words, form.b.bits),
+        model.place_map(model.place_d, form, form.d.words, form.d.bits),
+    )
+
+
+def word_of(instruction: Any, negate: str = "", select: int = 0) -> int:
+    """The instruction's word with operands at FIRST."""
+    values: list[Any] = []
+    for kind in instruction.kinds:
+        number = FIRST.get(kind.name)
+        values.append(select if number is None else Register("v", number, kind.words, negate=kind.name in negate))
+    return instruction.forms[0].encode(tuple(values), ())
+
+
+class Machine:
+    """One matrix instruction on the compiled core, from element bits to element bits."""
+
+    def __init__(self, instruction: Any, negate: str = "", select: int = 0):
+        self.form, self.bench = form_of(instruction), bench()
+        self.one: One = self.bench.one(word_of(instruction, negate, select))
+        self.bench.path(ALL)
+        self.bench.specials()
+
+    def run(self, a: np.ndarray, b: np.ndarray, c: np.ndarray, scales: np.ndarray | None = None) -> np.ndarray:
+        form, at = self.form, maps(self.form)
+        self.put("a", model.to_registers(a, at.a, form.a.bits))
+        self.put("b", model.to_registers(b, at.b, form.b.bits))
+        self.put("c", model.to_registers(c, at.d, form.d.bits))
+        if scales is not None:
+            self.put("s", scales)
+        assert self.one.run() == 1
+        found = self.rows("d", form.d.words)
+        return model.from_registers(found, at.d, form.d.bits, (form.m, form.n))
+
+    def put(self, name: str, rows: np.ndarray) -> None:
+        self.rows(name, len(rows))[:] = rows
+
+    def rows(self, name: str, count: int) -> np.ndarray:
+        start = row_of(Register("v", FIRST[name]))
+        return self.bench.rows[start : start + count]
+
+
+# Lane maps.
+
+
+@pytest.mark.parametrize("form", MATRIX_FORMS, ids=lambda form: f"{form.arch}-{form.mnemonic}")
+def test_lane_maps_are_the_published_ones(form: MatrixForm) -> None:
+    for fragment, formula in zip((form.a, form.b, form.d), maps(form), strict=True):
+        for ours, theirs in zip(places(fragment), formula, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        flat = places(fragment)[0] * fragment.columns + places(fragment)[1]
+        assert sorted(flat.ravel()) == list(range(fragment.rows * fragment.columns))
+
+
+def test_pack_and_unpack() -> None:
+    form = matrix_form("v.mma.f32.bf16.m16n16k16")
+    matrix = np.arange(256).reshape(16, 16).astype(ml_dtypes.bfloat16)
+    registers = pack(matrix, form.a)
+    assert registers.shape == (4, 32)
+    assert registers[2, 5] == int(matrix[1, 10].view(np.uint16)) | int(matrix[1, 11].view(np.uint16)) << 16
+    np.testing.assert_array_equal(unpack(registers, form.a, ml_dtypes.bfloat16), matrix)
+    mx = matrix_form("v.mma.mx.f32.f4.f4.m16n16k64")
+    nibbles = np.arange(1024).reshape(64, 16).astype(np.uint8) % 16
+    np.testing.assert_array_equal(unpack(pack(nibbles, mx.b), mx.b), nibbles)
+    with pytest.raises(ValueError, match="16 x 16"):
+        pack(matrix[:8], form.a)
+    with pytest.raises(ValueError, match="16 bits"):
+        pack(matrix.astype(np.float32), form.a)
+    with pytest.raises(ValueError, match="4 registers"):
+        unpack(registers[:2], form.a)
+    with pytest.raises(KeyError, match="ppu001"):
+        matrix_form("v.mma.f32.e4m3.e4m3.m16n16k32", "ppu001")
+
+
+DIGITS = {name: np.arange(4).astype(dtype) for name, dtype in model.DTYPES.items()}
+
+
+@pytest.mark.parametrize("instruction", PARAMS)
+def test_every_element_is_where_it_should_be(instruction: Any) -> None:
+    """One element at a time is 1, the other factor tells its k by digits of base 4 in three rows or columns."""
+    machine, form = Machine(instruction), form_of(instruction)
+    scales = np.full((2, 32), 0x7F7F7F7F, np.uint32)
+    c = np.zeros((form.m, form.n), np.uint32)
+    digit = np.arange(form.k)[:, None] // 4 ** np.arange(3) % 4
+    one_a, one_b = (DIGITS[each.name].view(f"u{DIGITS[each.name].itemsize}")[1] for each in (form.left, form.right))
+    b = np.zeros((form.k, form.n), np.uint32)
+    b[:, :3] = DIGITS[form.right.name].view(f"u{DIGITS[form.right.name].itemsize}")[digit]
+    for m, k in np.ndindex(form.m, form.k):
+        a = np.zeros((form.m, form.k), np.uint32)
+        a[m, k] = one_a
+        found = model.numbers(machine.run(a, b, c, scales), form.result.name)
+        assert found[m][:3] == digit[k].tolist()
+        assert not any(map(any, found[:m] + found[m + 1 :]))
+    a = np.zeros((form.m, form.k), np.uint32)
+    a[:3] = DIGITS[form.left.name].view(f"u{DIGITS[form.left.name].itemsize}")[digit.T]
+    for k, n in np.ndindex(form.k, form.n):
+        b = np.zeros((form.k, form.n), np.uint32)
+        b[k, n] = one_b
+        found = np.array(model.numbers(machine.run(a, b, c, scales), form.result.name))
+        assert found[:3, n].tolist() == digit[k].tolist()
+        assert not np.delete(found, n, axis=1).any()
+    a, b = np.zeros((form.m, form.k), np.uint32), np.zeros((form.k, form.n), np.uint32)
+    for m, n in np.ndindex(form.m, form.n):
+        c = np.zeros((form.m, form.n), np.uint32)
+        c[m, n] = ONE[form.result.name]
+        np.testing.assert_array_equal(machine.run(a, b, c, scales), c)
+
+
+# Results.
+
+
+@np.errstate(invalid="ignore")  # signalling NaNs become quiet
+def random_elements(random: np.random.Generator, name: str, shape: tuple[int, int], sort: str) -> np.ndarray:
+    """Element bits: `near` numbers of like size, `finite` ones of any, or `any` bits with a few special ones."""
+    dtype = np.dtype(model.DTYPES[name])
+    bits = random.integers(0, 1 << (4 if name == "f4" else 8 * dtype.itemsize), shape, np.uint64).astype(np.uint32)
+    if dtype.kind in "iu" or name == "f4":
+        return bits
+    if sort == "near":
+        numbers = np.ldexp(random.uniform(-2, 2, shape), random.integers(-3, 4, shape))
+        return numbers.astype(dtype).view(f"u{dtype.itemsize}").astype(np.uint32)
+    finite = np.isfinite(bits.astype(f"u{dtype.itemsize}").view(dtype).astype(np.float64))
+    bits = np.where(finite, bits, 0)
+    if sort == "any":
+        nan, inf = (np.array(x).astype(dtype).view(f"u{dtype.itemsize}") for x in (np.nan, np.inf))
+        top = 1 << (8 * dtype.itemsize - 1)
+        special = random.choice([nan, nan | top, inf, inf | top, 0, top, 1, top | 1], shape)
+        bits = np.where(random.random(shape) < 0.02, special, bits)
+    return bits
+
+
+def operands(random: np.random.Generator, form: MatrixForm, sort: str) -> Iterator[np.ndarray]:
+    """Element bits of A, B and C."""
+    yield random_elements(random, form.left.name, (form.m, form.k), sort)
+    yield random_elements(random, form.right.name, (form.k, form.n), sort)
+    c = random_elements(random, form.result.name, (form.m, form.n), sort)
+    if form.result.name == "i32" and sort != "near":  # around the ends of the range
+        c = np.where(random.random(c.shape) < 0.5, 0x7FFFFFFF, 0x80000000).astype(np.uint32) ^ c & 0xFFFF
+    yield c
+
+
+def random_scales(random: np.random.Generator, low: int, high: int) -> np.ndarray:
+    return random.integers(low, high, (2, 32, 4)).astype(np.uint8).view(np.uint32)[..., 0]
+
+
+def scale_lists(form: MatrixForm, scales: np.ndarray, select: int) -> Any:
+    """Exponents by [row, block] and [column, block], said once more."""
+    found = []
+    for side, count in enumerate((form.m, form.n)):
+        lanes = [4 * (line % 8) + (select >> 2 * side & 3) for line in range(count)]
+        half = [line // 8 if count == 16 else select >> 4 & 1 for line in range(count)]
+        pairs = zip(lanes, half, strict=True)
+        found.append([[int(scales[side, lane]) >> 8 * (2 * h + j) & 0xFF for j in (0, 1)] for lane, h in pairs])
+    return found
+
+
+@pytest.mark.parametrize("instruction", PARAMS)
+def test_results_are_exact(instruction: Any) -> None:
+    form, random = form_of(instruction), np.random.default_rng(sum(instruction.mnemonic.encode()))
+    for sort in ("near", "finite", "any"):
+        a, b, c = operands(random, form, sort)
+        if not form.scaled:
+            np.testing.assert_array_equal(Machine(instruction).run(a, b, c), model.product(form, a, b, c))
+            continue
+        scales = random_scales(random, *{"near": (120, 135), "finite": (0, 255), "any": (0, 256)}[sort])
+        select = int(random.integers(0, 16 if form.n == 16 else 32))
+        found = Machine(instruction, select=select).run(a, b, c, scales)
+        np.testing.assert_array_equal(found, model.product(form, a, b, c, scale_lists(form, scales, select)))
+
+
+def by_name(mnemonic: str, arch: str = "ppu0015") -> Any:
+    return next(i for i in INSTRUCTIONS if i.mnemonic == mnemonic and arch in i.architectures)
+
+
+@pytest.mark.parametrize(
+    "mnemonic",
+    [
+        "v.mma.f32.bf16.m16n16k16", "v.mma.f16.f16.m16n16k16", "v.mma.f32.tf32.m16n16k8",
+        "v.mma.f32.e4m3.e5m2.m16n16k32", "v.mma.mx.f32.f4.f4.m16n16k64",
+    ],
+)  # fmt: skip
+def test_negation_flips_signs(mnemonic: str) -> None:
+    """Of all elements, NaN included, before anything else."""
+    instruction, random = by_name(mnemonic), np.random.default_rng(3)
+    form, scales = form_of(instruction), np.full((2, 32), 0x7F7F7F7F, np.uint32)
+    a, b, c = operands(random, form, "near")
+    signs = {"a": 1 << (form.a.bits - 1), "b": 1 << (form.b.bits - 1), "c": 1 << (form.d.bits - 1)}
+    found = Machine(instruction, negate="ac").run(a, b, c, scales)
+    np.testing.assert_array_equal(found, Machine(instruction).run(a ^ signs["a"], b, c ^ signs["c"], scales))
+    assert (found != Machine(instruction).run(a, b, c, scales)).any()
+
+
+def test_zeros_have_the_sign_of_the_sum() -> None:
+    """A sum starts at +0, so it is -0 only where a product is rounded to -0; then C decides."""
+    instruction = by_name("v.mma.f32.bf16.m16n16k16")
+    machine, zero = Machine(instruction), np.zeros((16, 16), np.uint32)
+    minus, tiny = zero | 0x8000, zero | 0x0001
+    assert (machine.run(minus, zero | 0x3F80, zero | 0x80000000) == 0).all()
+    tiny[:, :15] = 0x8000  # ends with -2**-133 * 2**-133
+    other = zero | 0x8001
+    assert (machine.run(tiny, other, zero | 0x80000000) == 0x80000000).all()
+    assert (machine.run(tiny, other, zero) == 0).all()
+
+
+def test_order_of_additions() -> None:
+    """2**24 first, then ones that are lost each for itself; C comes last."""
+    machine = Machine(by_name("v.mma.f32.f16.m16n16k16"))
+    a, b = np.full((16, 16), 0x3C00, np.uint32), np.full((16, 16), 0x3C00, np.uint32)
+    a[:, 0], b[0] = 0x6C00, 0x6C00  # 4096 * 4096
+    c = np.full((16, 16), 0x4B800000, np.uint32)
+    assert (machine.run(a, b, c).view(np.float32) == 2.0**25).all()
+    assert (machine.run(a[:, ::-1], b[::-1], c).view(np.float32) == 2.0**25 + 16).all()
+
+
+def test_saturation_happens_once() -> None:
+    a, b = np.full((16, 32), 0x7F, np.uint32), np.full((32, 16), 0x7F, np.uint32)
+    top = np.full((16, 16), 0x7FFFFFFF, np.uint32)
+    assert (Machine(by_name("v.mma.i32.i8.i8.m16n16k32.sat")).run(a, b, top) == 0x7FFFFFFF).all()
+    wrapped = (0x7FFFFFFF + 32 * 127 * 127) & ALL
+    assert (Machine(by_name("v.mma.i32.i8.i8.m16n16k32")).run(a, b, top) == wrapped).all()
+    b[16:] = 0x81  # -127: the sum is 0 although a partial sum with C would be out of range
+    assert (Machine(by_name("v.mma.i32.i8.i8.m16n16k32.sat")).run(a, b, top) == 0x7FFFFFFF).all()
+
+
+# The body under numpy, hosts without wide registers, the machine around it.
+
+
+@pytest.mark.parametrize("instruction", PARAMS)
+def test_body_is_handler(instruction: Any) -> None:
+    """Also with bits that no test of numbers makes, and D in the registers of C, A or B."""
+    random = np.random.default_rng(5)
+    for names in ("", "c", "ab"):
+        first = FIRST | dict.fromkeys(names[:1], 0)
+        values = [
+            Register("v", first[kind.name], kind.words) if kind.name in first else int(random.integers(0, 16))
+            for kind in instruction.kinds
+        ]
+        one = bench().one(instruction.forms[0].encode(tuple(values), ()))
+        for _ in range(3):
+            bench().scramble(random)
+            bench().path(ALL)
+            bench().specials()
+            expected = predict(one).rows
+            assert one.run() == 1
+            expected[one.places] = bench().rows[one.places]
+            np.testing.assert_array_equal(bench().rows, expected)
+
+
+def test_partial_warps_fault_before_any_effect() -> None:
+    for emsk in (0, 1, 0x7FFFFFFF, 0xFFFFFFFE):
+        machine = Machine(by_name("v.mma.f32.bf16.m16n16k16"))
+        machine.bench.scramble(np.random.default_rng(emsk))
+        machine.bench.path(ALL, emsk)
+        before = machine.bench.rows.copy()
+        assert machine.one.run() == stop(Stop.FAULT)
+        np.testing.assert_array_equal(machine.bench.rows, before)
+        assert int(machine.bench.warp["fault"]) == 3
+        assert int(machine.bench.warp["fault_lanes"]) == ALL & ~emsk
+
+
+def rebuilt(instruction: Any, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, value: Any) -> One:
+    """The instruction compiled with a constant of the compiler replaced."""
+    from m890.emulator.glue import compile_handler
+    from m890.emulator.recipes import Recipe
+
+    monkeypatch.setattr(module, name, value)
+    key = f"test{name}{value}{abs(hash(instruction.mnemonic))}"
+    code = compile_handler(key, Recipe(instruction))
+    one = bench().one(word_of(instruction))
+    one.handler = _function(bench().engine.handlers.cache._add(key, code))
+    return one
+
+
+def _function(address: int) -> Any:
+    import ctypes
+
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(address)
+
+
+@pytest.mark.parametrize(("together", "mnemonic"), [(4, "v.mma.f32.bf16.m16n16k16"), (4, "v.mma.f32.tf32.m16n8k8")])
+def test_hosts_with_fewer_registers(together: int, mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from m890.emulator import lowering_matrix
+
+    machine = Machine(by_name(mnemonic))
+    machine.one = rebuilt(by_name(mnemonic), monkeypatch, lowering_matrix, "TOGETHER", together)
+    a, b, c = operands(np.random.default_rng(1), machine.form, "any")
+    np.testing.assert_array_equal(machine.run(a, b, c), model.product(machine.form, a, b, c))
+
+
+def test_hosts_without_binary16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every binary16 number in, and every rounding out, by integer code."""
+    from m890.emulator import matrix_formats
+
+    instruction = by_name("v.mma.f16.f16.m16n16k16")
+    native, plain = Machine(instruction), Machine(instruction)
+    plain.one = rebuilt(instruction, monkeypatch, matrix_formats, "HAS_HALF", False)
+    unit = np.eye(16).astype(np.float16).view(np.uint16).astype(np.uint32)
+    every = np.arange(1 << 16, dtype=np.uint32).reshape(-1, 16, 16)
+    random = np.random.default_rng(2)
+    for bits in every:
+        a, c = random.permutation(np.stack([bits, every[random.integers(len(every))]]))
+        np.testing.assert_array_equal(plain.run(a, unit, c), native.run(a, unit, c))
+    for sort in ("near", "finite", "any"):
+        a, b, c = operands(random, native.form, sort)
+        np.testing.assert_array_equal(plain.run(a, b, c), model.product(native.form, a, b, c))
+
+
+KERNEL = """
+        .arch   {arch}
+        .kernel k
+        .param  ptr x
+        .param  ptr y
+        v.tid.init      vreg0, sreg[36:37]
+        v.and.b32       vreg0, vreg0, 0xfff
+        vmem.ld.b32x4   vreg[4:7], [0x0 + vreg0 * 0x10] @x
+        vmem.ld.b32x4   vreg[8:11], [bytes(0x200) + vreg0 * 0x10] @x
+        {zero}
+        s.wait          vldcnt(0)
+        {mnemonic} vreg[16:23], vreg[4:7], vreg[8:11], vreg[16:23]
+        vmem.st.b32x4   vreg[16:19], [0x0 + vreg0 * 0x10] @y
+        vmem.st.b32x4   vreg[20:23], [bytes(0x200) + vreg0 * 0x10] @y
+        s.wait          vstcnt(0)
+        simt.exit
+"""
+
+
+def kernel_text(mnemonic: str, arch: str) -> str:
+    zero = "\n".join(f"v.mov.b32 vreg{n}, 0" for n in range(16, 24))
+    return KERNEL.format(arch=arch, zero=zero, mnemonic=mnemonic)
+
+
+@pytest.mark.parametrize(("profile", "arch"), [("M890", "ppu0015"), ("810E", "ppu001")])
+def test_a_launch_gives_the_same_in_both_timings(profile: str, arch: str) -> None:
+    form, random = matrix_form("v.mma.f32.bf16.m16n16k16", arch), np.random.default_rng(4)
+    a, b = (random.standard_normal((16, 16)).astype(ml_dtypes.bfloat16) for _ in range(2))
+    memory = np.concatenate([pack(each, tile).T for each, tile in ((a, form.a), (b, form.b))])
+    for timing in ("eager", "late"):
+        chip = m890.Chip(profile, timing=timing)
+        x, y = chip.to_device(memory.astype(np.uint32)), chip.empty(256, np.uint32)
+        chip.assemble(kernel_text(form.mnemonic, arch))["k"][1, 32](x, y)
+        found = unpack(y.copy_to_host().reshape(2, 32, 4).transpose(0, 2, 1).reshape(8, 32), form.d, np.float32)
+        exact = a.astype(np.float64) @ b.astype(np.float64)
+        np.testing.assert_allclose(found, exact, rtol=0, atol=1e-5)
+
+
+def test_a_launch_with_half_a_warp_faults() -> None:
+    chip = m890.Chip()
+    x, y = chip.to_device(np.zeros(256, np.uint32)), chip.empty(256, np.uint32)
+    with pytest.raises(m890.Fault, match="exception 3, Invalid warp sync") as caught:
+        chip.assemble(kernel_text("v.mma.f32.bf16.m16n16k16", "ppu0015"))["k"][1, 16](x, y)
+    assert caught.value.code == 3
+
+
+def test_forms_of_the_other_chip_are_no_instruction() -> None:
+    ours, theirs = by_name("v.mma.f32.bf16.m16n16k16"), by_name("v.mma.f32.bf16.m16n16k16", "ppu001")
+    with pytest.raises(m890.isa.DecodeError, match="no instruction of ppu001"):
+        ISA.decode(ours.forms[0].value, "ppu001")
+    with pytest.raises(m890.isa.DecodeError, match="no instruction of ppu0015"):
+        ISA.decode(theirs.forms[0].value, "ppu0015")
+
+
+def test_text() -> None:
+    """The operands of a published listing, modifiers, and what cannot stand there."""
+
+    def word(operands: str, mnemonic: str = "v.mma.f32.bf16.m16n16k16") -> int:
+        return int(assemble(f".arch ppu0015\n.kernel k\n{mnemonic} {operands}\n").kernels["k"].words[0])
+
+    for text in (
+        "vreg[16:23], vreg[110:113], vreg[102:105], vreg[16:23]",
+        "vreg[16:23], !vreg[110:113].reuse, vreg[102:105].reuse, !vreg[16:23]",
+    ):
+        assert ISA.text(word(text)) == f"v.mma.f32.bf16.m16n16k16 {text}"
+    for text, complaint in (
+        ("vreg[16:23], vreg[111:114], vreg[102:105], vreg[16:23]", "not aligned"),
+        ("vreg[16:23], vreg[110:111], vreg[102:105], vreg[16:23]", "where 4 belong"),
+        ("vreg[16:23], |vreg[110:113]|, vreg[102:105], vreg[16:23]", "cannot stand here"),
+        ("vreg[16:23], sreg[0:3], vreg[102:105], vreg[16:23]", "expected"),
+    ):
+        with pytest.raises(AssemblyError, match=complaint):
+            word(text)
+    with pytest.raises(AssemblyError, match="cannot stand here"):
+        word("vreg[16:23], !vreg[110:113], vreg[102:105], vreg[16:23]", "v.mma.i32.i8.i8.m16n16k32")
+
+
+def test_bench_is_left_usable() -> None:
+    assert isinstance(bench(), Bench)

@@ -1,0 +1,95 @@
+"""Every wait and every barrier of every program left out, in turn, those in the macros it uses included."""
+
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+from program_trials import TRIALS
+
+from m890 import Chip, Limits, M890Error, Schedule, programs
+from m890.isa.assembler import assemble
+from m890.isa.source import LIBRARY
+from m890.programs.binary32 import bits
+
+WAIT = re.compile(r"\bs\.wait\b[^/]*")
+BARRIER = re.compile(r"(?<!macro  )\b(?:s\.blksyn|block_sync)\b")
+INCLUDE = re.compile(r'^\s*\.include\s+"([\w.]+)"', re.MULTILINE)
+SCHEDULES = (Schedule(), Schedule(1, 1, 5), Schedule(3, 1000, 5), Schedule(40, 100_000, 100))
+"""Orders in which warps run: one after the other, and in step with each other, more or less."""
+
+
+def replacement(operation):
+    """What is left of a wait or barrier that is left out: of block_sync the wait, which is left out on its own."""
+    return "s.wait tsmcnt(0)" if operation == "block_sync" else ""
+
+
+@cache
+def texts(name):
+    """The files of a program: its own and what it includes, by name."""
+    own = programs.source(name)
+    return {f"{name}.s": own} | {file: (LIBRARY / file).read_text() for file in INCLUDE.findall(own)}
+
+
+def assembled(name, file, number, what, folder):
+    """The program without the wait or barrier of one line of one of its files."""
+    for other, text in texts(name).items():
+        lines = text.splitlines()
+        if other == file:
+            lines[number] = what.sub(lambda match: replacement(match[0]), lines[number])
+        (folder / other).write_text("\n".join(lines))
+    own = folder / f"{name}.s"
+    return assemble(own.read_text(), str(own))
+
+
+def places(what):
+    """Where something stands, comments aside: program, file, line."""
+    found = []
+    for name in programs.NAMES:
+        for file, text in texts(name).items():
+            lines = enumerate(text.splitlines())
+            found += [(name, file, number) for number, line in lines if what.search(line.partition("//")[0])]
+    return [pytest.param(*place, id=f"{place[0]}-{place[1]}-{place[2] + 1}") for place in found]
+
+
+def goes_wrong(name, module, chip, seed, monkeypatch):
+    """Whether the program's trial fails with this module in its place."""
+    monkeypatch.setattr(f"m890.programs.{name}.load", lambda chip, name: chip.load(module))
+    try:
+        found, expected = TRIALS[name](chip, np.random.default_rng(seed))
+    except M890Error:
+        return True
+    return any(not np.array_equal(bits(one), bits(other)) for one, other in zip(found, expected, strict=True))
+
+
+def is_used(name, module):
+    """Whether the program has what was left out: it need not use every macro of a file."""
+    whole = programs.module(name).kernels
+    return any(len(kernel.words) != len(whole[kernel.name].words) for kernel in module.kernels.values())
+
+
+@pytest.mark.parametrize(("name", "file", "line"), places(WAIT))
+def test_every_wait_is_needed(name, file, line, monkeypatch, tmp_path):
+    """Under late timing the result must become wrong, or the launch fail."""
+    module = assembled(name, file, line, WAIT, tmp_path)
+    chip = Chip(timing="late", limits=Limits(instructions=3_000_000))
+    assert not is_used(name, module) or goes_wrong(name, module, chip, line, monkeypatch)
+
+
+@pytest.mark.parametrize(("name", "file", "line"), places(BARRIER))
+def test_every_barrier_is_needed(name, file, line, monkeypatch, tmp_path):
+    """In some order of the warps the result must become wrong, or the launch fail."""
+    module = assembled(name, file, line, BARRIER, tmp_path)
+    if is_used(name, module):
+        limits = Limits(instructions=3_000_000)
+        chips = (
+            Chip(timing=timing, schedule=order, limits=limits) for timing in ("late", "eager") for order in SCHEDULES
+        )
+        assert any(goes_wrong(name, module, chip, line, monkeypatch) for chip in chips)
+
+
+def test_trials_pass_as_they_are():
+    for chip in (Chip(timing="late"), *(Chip(schedule=order) for order in SCHEDULES)):
+        for name, trial in TRIALS.items():
+            for found, expected in zip(*trial(chip, np.random.default_rng(0)), strict=True):
+                np.testing.assert_array_equal(bits(found), bits(expected), err_msg=name)
