@@ -6,13 +6,14 @@ from random import Random
 from typing import Any
 
 from m890.isa import ISA
-from m890.isa.operands import EMSK, VCC
+from m890.isa.operands import EMSK, VCC, CodeTarget, Register
+from m890.isa.program import CODE_BASE
 from m890.isa.spec import Form
 
 from . import samples
 from .accesses import access, access_forms, burst, prefetch
 from .pieces import Item, Loop, data, encode, forms_of, mask, s
-from .samples import SAVED
+from .samples import ADDRESS, FAR, SAVED
 from .together import (
     assertion,
     barrier,
@@ -75,6 +76,25 @@ def branch(random: Random, operation: str) -> Item:
     return Item([encode(operation, *operands, 0)], skip=random.choice([0, 1, 2, 3, 5, 8, 13]))
 
 
+CODE_HIGH = CODE_BASE >> 32
+
+
+def far_jump(random: Random, form: Form) -> Item:
+    """A jump forward to a code address: in the word, or in registers that are set before."""
+    skip, kinds = random.choice([0, 1, 2, 3, 5]), form.instruction.kinds
+    result = [random.choice(samples.data("s", 2))] if kinds[0].role == "destination" else []
+    if any(isinstance(kind, CodeTarget) for kind in kinds):
+        return Item([form.encode((*result, 0), ())], skip, address=0)
+    bank = form.instruction.kinds[-1].bank
+    low = Register(bank, ADDRESS if bank == "v" else FAR)
+    words = [
+        encode(f"{bank}.mov.b32", low, 0, immediate=True),
+        encode(f"{bank}.mov.b32", low._replace(number=low.number + 1), CODE_HIGH, immediate=True),
+        form.encode((*result, low._replace(count=2)), ()),
+    ]
+    return Item(words, skip, address=0)
+
+
 def loop(random: Random) -> Item:
     return Item([], loop=Loop(random.choice([1, 2, 4, 8]), random.randint(1, 3), random.random() < 0.4))
 
@@ -125,6 +145,7 @@ def controls() -> list[tuple[int, Maker]]:
         (35, restore),
         *[(8, _with(branch, name)) for name in ("s.cbr", "s.cbr.az", "s.cbr.nz")],
         *[(18, _with(branch, name)) for name in ("simt.rcbr", "simt.rcbr.n")],
+        *[(3, _with(far_jump, form)) for form in forms_with("s.call", "s.ret", "s.cbr.ind", "simt.cbr.ind")],
         (15, loop),
         (3, some_end),
         *[(2, _with(idle, name)) for name in ("s.nop", "v.reg.dchk")],

@@ -23,10 +23,12 @@ class Loop(NamedTuple):
 
 @dataclass
 class Item:
-    """Words that stay together. The last one may jump over the next `skip` items."""
+    """Words that stay together, of which the last one may jump over the next `skip` items."""
 
     words: list[int]
     skip: int | None = None
+    address: int | None = None
+    """The place of the word whose low half is the code address of the target; else the jump has its distance."""
     loop: Loop | None = None
     barrier: bool = False
     warps: int | None = None

@@ -39,6 +39,8 @@ COUNTERS, SCALAR_INDEX, LENT, SAVED, LAST_EMSK = (28, 29), 32, 33, 34, 35
 TABLE, OWN, OWN_TSM, GIVEN, TAKEN = 6, 38, 40, 41, 42
 """Scalar registers that nothing writes: address pairs of the table and of the warp's own bytes; offsets in TSM of its
 own bytes, of what it gives others, and of what it takes from one."""
+FAR = 44
+"""A pair of the generator for a code address."""
 PACKED_ID = 36
 
 NAMED = (VCC, SCC)

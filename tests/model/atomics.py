@@ -10,7 +10,7 @@ from .integer import signed, signed_wide
 from .machine import EMSK, Memory, Warp, lanes_of
 from .meaning import warp
 from .memory import addresses, poisoned, register_value, writer
-from .outstanding import Operation, issue
+from .outstanding import Operation, issue, nothing
 from .packed import halves
 
 Combine = Callable[..., int]
@@ -122,4 +122,7 @@ def reduction(warp: Warp, at: Address, a: Register, suffixes: set[str], *, unit:
             memory.store(places[lane], size, combine(old, register_value(warp, a, lane)))
 
     counter = "tsmcnt" if unit == "tsm" else "vstcnt"
-    issue(warp, Operation(counter, memory, [places[lane] for lane in active], size, True, complete), suffixes)
+    operation = Operation(counter, memory, [places[lane] for lane in active], size, True, complete)
+    if suffixes & {"acquire", "release", "acq_rel"}:
+        operation.act, operation.complete = complete, nothing
+    issue(warp, operation, suffixes)

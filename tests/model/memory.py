@@ -7,7 +7,7 @@ from m890.isa.operands import Address, Register
 from .integer import signed
 from .machine import ALL, EMSK, LANES, Memory, Warp, lanes_of
 from .meaning import lane_values, scalar_value, vector_values, warp, write_vector
-from .outstanding import POISON, Operation, issue
+from .outstanding import POISON, Operation, issue, nothing
 
 SIZES = {"b8": 1, "b16": 2, "b32": 4, "b32x2": 8, "b32x4": 16}
 LOADS = SIZES | {"s8": -1, "s16": -2}
@@ -60,13 +60,17 @@ def load_lanes(
     counter, memory = unit
     chosen, write = [places[lane] for lane in lanes_of(warp.s[EMSK])], writer(warp, d)
 
-    def complete() -> None:
-        write([extended(memory.load(place, abs(size)), size) for place in chosen])
+    def read() -> list[int]:
+        return [extended(memory.load(place, abs(size)), size) for place in chosen]
 
     def poison() -> None:
         write([poisoned(d)] * len(chosen))
 
-    issue(warp, Operation(counter, memory, chosen, abs(size), False, complete, poison), order)
+    operation = Operation(counter, memory, chosen, abs(size), False, lambda: write(read()), poison)
+    if "acquire" in order:
+        values: list[int] = []
+        operation.act, operation.complete = lambda: values.extend(read()), lambda: write(values)
+    issue(warp, operation, order)
 
 
 def store_lanes(
@@ -80,7 +84,10 @@ def store_lanes(
         for lane in active:
             memory.store(places[lane], size, register_value(warp, a, lane) & (1 << 8 * size) - 1)
 
-    issue(warp, Operation(counter, memory, [places[lane] for lane in active], size, True, complete), order)
+    operation = Operation(counter, memory, [places[lane] for lane in active], size, True, complete)
+    if "release" in order:
+        operation.act, operation.complete = complete, nothing
+    issue(warp, operation, order)
 
 
 def register_value(warp: Warp, a: Register, lane: int) -> int:

@@ -28,7 +28,7 @@ class Operation:
     poison: Callable[[], None] = nothing
     """Fill the registers that wait for a result."""
     act: Callable[[], None] | None = None
-    """What an atomic does to memory when it is issued."""
+    """What an atomic, or an access with an order, does to memory when it is issued."""
     touched: set[int] = field(default_factory=set)
 
     def conflicts(self, other: "Operation") -> bool:
@@ -62,5 +62,3 @@ def issue(warp: Warp, operation: Operation, order: Set[str]) -> None:
         operation.touched = set()
     queue.append(operation)
     operation.poison()
-    if order & {"acquire", "acq_rel"}:
-        warp.drain(operation.counter, 0)
