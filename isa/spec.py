@@ -20,6 +20,7 @@ import numpy as np
 from . import addresses, operands
 from .effects import IMPLICIT
 from .lanes import S64, LaneKind, Lanes
+from .matrix_operands import MatrixKind, SwizzledAddress
 from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
 Item = TypeVar("Item", bound=Lanes)
@@ -110,6 +111,10 @@ class Access(NamedTuple):
     """The operand with the TSM offsets that the bytes are copied to, of an asynchronous copy."""
     count: str = ""
     """The operand that says how many bytes each lane reads, where that is not always all."""
+    rows: int = 0
+    """Of an access by the whole warp: how many lanes give the address of a row; the other lanes repeat theirs,"""
+    step: int = 0
+    """as many bytes further."""
 
     @property
     def alignment(self) -> int:
@@ -504,7 +509,7 @@ def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
         elif kind == "matrix":
             position, hint = matrices.index(name), hints[name]
             negate = _NEGATIONS[where][position] if hint.sign else None
-            made.append(operands.MatrixKind(name, position, hint.words, hint.align, negate))
+            made.append(MatrixKind(name, position, hint.words, hint.align, negate))
         elif kind in ("vreg", "sreg"):
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
         elif kind in ("vreg?", "sreg?"):
@@ -578,6 +583,8 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
     "target": lambda name, where: operands.Target(name, Field(19, 0)),
     "data": lambda name, where: operands.DataAddress(name),
+    "vlist": lambda name, where: operands.RegisterList(name, "v"),
+    "slist": lambda name, where: operands.RegisterList(name, "s"),
     "code": lambda name, where: operands.CodeTarget(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),
@@ -596,6 +603,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
         name, int(where), index_bank="v", base_bank="s", base_words=1
     ),
     "smem": lambda name, where: addresses.AddressKind(name, index_bank="s", base_bank="s", base_words=2),
+    "swizzled": lambda name, where: SwizzledAddress(name, int(where)),
     "tsm": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=1),
     "tsm_target": lambda name, where: addresses.TsmTarget(name),
 }
