@@ -58,6 +58,7 @@ STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
 ACCESS, STOP_EVENTS, YIELD = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS), STOP + int(Stop.YIELD)
+COPY = STOP + int(Stop.COPY)
 
 
 def run(launch_address: int) -> int:
@@ -355,6 +356,11 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
     if code == WAIT or code == ACCESS:
         call(launch.wait if code == WAIT else launch.access, base, pc)
         return GO_ON
+    if code == COPY:
+        if call(launch.cube, base, pc) == 0:
+            return GO_ON
+        warp.pc = pc
+        return STOP_FAULT
     if code == CLOCK:
         now = read64(clock) + count - 1
         time = (launch.globaltime + launch.executed + count - 1) // QUANTUM * QUANTUM

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..isa import ISA, DecodeError
 from ..isa.addresses import COMPLETES, COUNTERS, AddressKind, offset_bytes
+from ..isa.aiu import OUT
 from ..isa.effects import Jump, Stop
 from ..isa.lanes import LANES
 from ..isa.operands import (
@@ -35,6 +36,7 @@ from .recipes import COMPLETE, FAST, ISSUE, Recipe, operand_slots
 from .state import (
     ACQUIRE,
     COMMITS,
+    FROM_TSM,
     HEADER,
     INFO,
     RECORD,
@@ -43,6 +45,7 @@ from .state import (
     SCALAR_ROWS,
     SPACES,
     STOP,
+    TO_TSM,
     scalar_row,
     vector_row,
 )
@@ -93,6 +96,11 @@ class Program:
     def kernel_piece(self) -> Piece:
         """Where the kernel is."""
         return self.pieces[-1]
+
+    @property
+    def cubes(self) -> bool:
+        """Whether it has AIU copies."""
+        return any(recipe.instruction.cube is not None for recipe in self.sharing)
 
     @property
     def jumps(self) -> bool:
@@ -262,7 +270,7 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
     for binding in instruction.bindings:
         if binding.name == "completes":
             record["value"] = binding.static << 46
-        elif binding.name == "barrier":
+        elif binding.name == "barrier" or binding.name == "cube":
             record["value"] = binding.static
         elif binding.name == "commits":
             record["value"] = COMMITS
@@ -276,6 +284,10 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
     program.sharing.setdefault(recipe, []).append(index)
     if instruction.access and build != FAST:
         program.infos[index] = _info(found, slots)
+    if instruction.cube is not None:
+        out = OUT.get(instruction.cube)
+        program.infos["counter"][index] = list(COUNTERS).index("commit_group")
+        program.infos["store"][index], program.infos["copies"][index] = out, FROM_TSM if out else TO_TSM
 
 
 def _dense(instruction: Instruction, kind: AddressKind, address: Address) -> bool:
@@ -295,7 +307,7 @@ def _info(found: Decoded, slots: dict[str, int]) -> tuple[int, ...]:
     row, words = (slots[loaded.name], getattr(loaded, "words", 1)) if loaded else (0, 0)
     counter, space = list(COUNTERS).index(access.counter), SPACES[access.space]
     scalar, order = instruction.lanes == 1, _ORDERS.get(found.order, 0)
-    return 0, counter, access.size, access.store, space, scalar, row, words, bool(access.to), order
+    return 0, counter, access.size, access.store, space, scalar, row, words, TO_TSM if access.to else 0, order
 
 
 def _fresh_pair(constants: dict[int, int], low: int, high: int, vregs: int) -> int:

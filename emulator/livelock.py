@@ -93,5 +93,4 @@ class Watch:
 
 
 def _stores(found: Decoded) -> bool:
-    access = found.form.instruction.access
-    return access is not None and access.changes_memory
+    return found.form.instruction.changes_memory

@@ -41,6 +41,7 @@ from .state import (
     RELEASE,
     ROW,
     SPACES,
+    TO_TSM,
     WARP,
     offset_of,
 )
@@ -122,7 +123,7 @@ def keep(base: int, place: int, record_address: int) -> None:
     launch = launch_at(warp.launch)
     info = info_at(info_of(base, record_address))
     launch.sequence += 1
-    entry.record, entry.sequence, entry.returned = record_address, launch.sequence, 0
+    entry.record, entry.sequence, entry.returned, entry.cube = record_address, launch.sequence, 0, 0
     entry.mask = 1 if info.scalar else read32(base + EMSK_ROW)
     low, high = 1 << 62, 0
     for lane in range(LANES):
@@ -193,6 +194,9 @@ def complete_oldest(base: int, counter: int) -> None:
     entry = pending_at(place)
     queue.head = (queue.head + 1) % OUTSTANDING
     queue.count -= 1
+    if entry.cube:
+        call(launch_at(warp_at(base).launch).move_cube, base, place + KEPT_HOST)
+        return
     info = info_at(info_of(base, entry.record))
     if entry.returned:
         row = base + record_at(entry.record).operand[info.row]
@@ -231,15 +235,14 @@ def conflict(base: int, old_place: int, new_place: int) -> bool:
     """
     old, new = pending_at(old_place), pending_at(new_place)
     a, b = info_at(info_of(base, old.record)), info_at(info_of(base, new.record))
-    if a.space == b.space and (a.store != 0 or b.store != 0) and old.low < new.high and new.low < old.high:
-        own = a.space == PRIVATE
-        if overlap(old_place, KEPT_ADDRESS, a.size, new_place, KEPT_ADDRESS, b.size, own):
+    if a.space == b.space and (a.store != 0 or b.store != 0):
+        if overlap(old_place, KEPT_ADDRESS, a.size, new_place, KEPT_ADDRESS, b.size, a.space == PRIVATE):
             return True
-    if b.copies != 0 and a.space == TSM and old.low < new.to_high and new.to_low < old.high:
+    if b.copies != 0 and a.space == TSM and (a.store != 0 or b.copies == TO_TSM):
         return overlap(old_place, KEPT_ADDRESS, a.size, new_place, KEPT_TO, b.size, False)
-    if a.copies != 0 and b.space == TSM and b.store != 0 and old.to_low < new.high and new.low < old.to_high:
+    if a.copies != 0 and b.space == TSM and b.store != 0:
         return overlap(old_place, KEPT_TO, a.size, new_place, KEPT_ADDRESS, b.size, False)
-    if a.copies != 0 and b.copies != 0 and old.to_low < new.to_high and new.to_low < old.to_high:
+    if a.copies != 0 and b.copies == TO_TSM:
         return overlap(old_place, KEPT_TO, a.size, new_place, KEPT_TO, b.size, False)
     return False
 
@@ -247,9 +250,15 @@ def conflict(base: int, old_place: int, new_place: int) -> bool:
 def overlap(a_place: int, a_kept: int, a_size: int, b_place: int, b_kept: int, b_size: int, own: bool) -> bool:
     """Whether some active lane of one touches a byte of some (if `own`, the same) active lane of the other.
 
-    `a_kept` and `b_kept` say which addresses of the PENDINGs to compare.
+    `a_kept` and `b_kept` say which addresses of the PENDINGs to compare. AIU copies are told by their bounds alone.
     """
     a, b = pending_at(a_place), pending_at(b_place)
+    a_low, a_high = (a.to_low, a.to_high) if a_kept == KEPT_TO else (a.low, a.high)
+    b_low, b_high = (b.to_low, b.to_high) if b_kept == KEPT_TO else (b.low, b.high)
+    if a_low >= b_high or b_low >= a_high:
+        return False
+    if a.cube or b.cube:
+        return True
     for left in range(LANES):
         if a.mask >> left & 1:
             first = read64(a_place + a_kept + 8 * left)

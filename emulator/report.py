@@ -10,8 +10,9 @@ from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT
 from ..isa.lanes import LANES
 from ..isa.operands import EMSK, INDEX_REGISTER, Address, CodeTarget, Register, RegisterKind, register_text
 from ..isa.program import CODE_BASE, TEXT_BASE, Line
-from ..isa.spec import Access, Decoded, DecodeError
-from . import barriers, jumps, resolve
+from ..isa.spec import Access, Decoded, DecodeError, Instruction
+from ..isa.sync import INVALID_WARP_SYNC
+from . import aiu, barriers, jumps, resolve
 from .barriers import BLOCK_BARRIER
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
@@ -146,6 +147,8 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
     if not isinstance(found, Decoded):
         return ""
     access, warp = found.form.instruction.access, plan.warp(slot, number)
+    if found.form.instruction.cube is not None:
+        return _cube_detail(plan, found.form.instruction, code, warp)
     if access and addresses:
         return _address_detail(plan, code, addresses, access)
     if code == barriers.BARRIER_PARAMETER:
@@ -155,6 +158,25 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
     if code in (jumps.INVALID, jumps.CANDIDATE_MASK, jumps.NO_CODE):
         return _jump_detail(plan, found, code, warp)
     return ""
+
+
+def _cube_detail(plan: Plan, instruction: Instruction, code: int, warp: np.void) -> str:
+    """What is wrong with an AIU copy."""
+    what, number = int(warp["address"][0]), int(warp["address"][1])
+    if code == aiu.CUBE:
+        layout = next(binding.static for binding in instruction.bindings if binding.name == "layout")
+        name = layout.name_of(what)
+        return f"{name} is {number}" if name else f"word {what} of the descriptor is {number:#x}: it must be zero"
+    if code == aiu.TSM_SIZE:
+        return f"{number} bytes at TSM offset {what:#x}; the block has {plan.tsm} bytes"
+    if code == resolve.TSM_MISALIGNED:
+        needed = aiu.SWIZZLED_ALIGNMENT if number else aiu.PACKED_ALIGNMENT
+        return f"TSM offset {what:#x} is not a multiple of {needed}"
+    if code == resolve.MISALIGNED:
+        return f"base or stride {what:#x} is not a multiple of {aiu.BASE_ALIGNMENT}"
+    if code == INVALID_WARP_SYNC:
+        return ""
+    return f"a row of {number} bytes at {what:#x}: {plan.hbm.describe(what, number)}"
 
 
 def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:

@@ -1,6 +1,7 @@
 """What the instructions are: words, text and meaning, in plain Python and numpy."""
 
 from . import (
+    aiu,
     atomics,
     bits,
     calls,
@@ -44,6 +45,7 @@ FAMILIES = (
     memory,
     atomics,
     copies,
+    aiu,
     tensor,
 )
 """The modules that fill the table, in the manual's order."""

@@ -143,7 +143,7 @@ class AddressKind(Kind):
 
 
 class ElementAddress(AddressKind):
-    """`[index * size] @base` of an atomic, or of a copy of some bytes: no offset, the scale is the size of an element."""
+    """`[index * size] @base` of an atomic or of a copy of some bytes: no offset; the scale is an element's size."""
 
     def __init__(self, name: str, size: int, *, index_bank: str | None, base_bank: str, base_words: int):
         super().__init__(name, index_bank=index_bank, base_bank=base_bank, base_words=base_words)

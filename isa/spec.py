@@ -121,11 +121,6 @@ class Access(NamedTuple):
         """Bytes an address must be a multiple of."""
         return self.size
 
-    @property
-    def changes_memory(self) -> bool:
-        """Whether it writes to some memory."""
-        return self.store or bool(self.to)
-
 
 class Binding(NamedTuple):
     """One parameter of a body: an operand, an implicit register, or a static value of the family."""
@@ -171,6 +166,16 @@ class Instruction:
     def lanes(self) -> int:
         """1 for a scalar instruction, 32 for a vector one."""
         return 1 if self.mnemonic.startswith(("s.", "smem.", "simt.")) else 32
+
+    @property
+    def cube(self) -> int | None:
+        """What an AIU copy does, as isa.aiu says; None for other instructions."""
+        return next((binding.static for binding in self.bindings if binding.name == "cube"), None)
+
+    @property
+    def changes_memory(self) -> bool:
+        """Whether it writes to some memory."""
+        return self.cube is not None or bool(self.access and (self.access.store or self.access.to))
 
     def operand(self, name: str) -> Kind:
         """The operand kind called `name` in the pattern."""
