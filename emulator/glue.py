@@ -113,7 +113,7 @@ class _Glue:
                 self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8
             )
         access = self.instruction.access
-        if access and access.count == kind.name and self.recipe.build == COMPLETE:  # as it was at issue
+        if access and access.counted == kind.name and self.recipe.build == COMPLETE:  # as it was at issue
             return LaneVector("uint32", LANES), self.builder.load(self.field(WARP, "counts", ROW_TYPE), align=4)
         lanes, hint = lanes_of(self.instruction, kind), binding.kind
         if hint is Mask:
@@ -511,7 +511,7 @@ class _Glue:
         name = {"global": "resolve", "tsm": "resolve_tsm", "private": "resolve_private"}[access.space]
         function = ir.FunctionType(I64, [I64, I64, I64, I64])
         callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
-        counted = COUNTED * (1 + self.slots[access.count]) if access.count else 0
+        counted = COUNTED * (1 + self.slots[access.counted]) if access.counted else 0
         request = ir.Constant(I64, access.size | (0x100 if access.store else 0) | counted)
         answer = builder.call(callee, [self.warp, self.record, request, builder.zext(mask, I64)])
         with builder.if_then(builder.icmp_signed("!=", answer, ir.Constant(I64, 0)), likely=False):
@@ -539,9 +539,9 @@ class _Glue:
 
     def reading(self, access: Access) -> Value:
         """The lanes that access memory: the active ones, without those that read no byte."""
-        if not access.count:
+        if not access.counted:
             return self.emsk()
-        count = self.words(self.slots[access.count], 1, LANES)[0]
+        count = self.words(self.slots[access.counted], 1, LANES)[0]
         some = self.builder.icmp_unsigned("!=", count, ir.Constant(ROW_TYPE, [0] * LANES))
         return self.builder.and_(self.emsk(), self.builder.bitcast(some, I32))
 
@@ -576,7 +576,7 @@ class _Glue:
         """An asynchronous copy as an access to TSM alone."""
         access = self.instruction.access
         assert access is not None
-        return access._replace(space="tsm", store=True, to="", count="")
+        return access._replace(space="tsm", store=True, to="", counted="")
 
     def _issue_target(self, access: Access) -> None:
         """Observed build: check where the lanes copy to, and keep that and what they read."""
@@ -584,6 +584,6 @@ class _Glue:
         builder.store(offsets, self.field(WARP, "address", WIDE), align=8)
         self.resolve(self.target_access(), self.emsk())
         builder.store(offsets, self.field(WARP, "to", WIDE), align=8)
-        if access.count:
-            count = self.words(self.slots[access.count], 1, LANES)[0]
+        if access.counted:
+            count = self.words(self.slots[access.counted], 1, LANES)[0]
             builder.store(count, self.field(WARP, "counts", ROW_TYPE), align=4)

@@ -59,7 +59,7 @@ def _register(form: Form, width: Width) -> None:
         store(to, load(at, width), width)
 
     @insn(f"vmem.ld.tsm.zfill.{width.name}{{kp1}} {{to:tsm_target}}, {{at:{form.element}@{width.size}}}, {{n:vreg@s1}}",
-          opcode=form.opcodes[1], access=access._replace(count="n"),
+          opcode=form.opcodes[1], access=access._replace(counted="n"),
           ex=(f"to=0 n=3 memory={data} tsm={'ff' * width.size} | tsm={half}{'00' * (width.size - 3)}",
               f"to=0 n=99 memory={data} | tsm={data}"), **common)
     def ld_tsm_zfill(to: Any, at: Any, n: U32, width: Any) -> None:

@@ -109,7 +109,7 @@ class Access(NamedTuple):
     """Reads, computes and writes in one: a store that may give back what was there."""
     to: str = ""
     """The operand with the TSM offsets that the bytes are copied to, of an asynchronous copy."""
-    count: str = ""
+    counted: str = ""
     """The operand that says how many bytes each lane reads, where that is not always all."""
     rows: int = 0
     """Of an access by the whole warp: how many lanes give the address of a row; the other lanes repeat theirs,"""

@@ -2,9 +2,9 @@
 
 The syntax of an example: `before | after`, each a list of `name=value`. A name is an operand of the pattern, or
 emsk, memory (hexadecimal bytes that every active lane's address points to, `*N` for N times), tsm (the first bytes of
-TSM), next (words further, 0: the following one), split (the lanes that leave), stop (a name of isa.effects.Stop). A value
-is bits as an integer,
-a float (with a point, nan or inf) in the operand's format, the name of a special register, or counters; commas
+TSM), next (words further, 0: the following one), split (the lanes that leave), stop (a name of isa.effects.Stop). A
+value is bits as an integer, a float (with a point, nan or inf) in the operand's format, the name of a special register,
+or counters; commas
 separate the first lanes, colons the registers of a range.
 """
 
