@@ -11,6 +11,7 @@ from . import (
     extended,
     floating,
     integer,
+    matrix_loads,
     memory,
     mixed,
     moves,
@@ -43,6 +44,7 @@ FAMILIES = (
     memory,
     atomics,
     tensor,
+    matrix_loads,
 )
 """The modules that fill the table, in the manual's order."""
 
