@@ -82,6 +82,11 @@ def test_a_misspelt_name():
         assemble('.include "indx.inc"\n')
 
 
+def test_a_macro_whose_file_is_not_included():
+    with pytest.raises(AssemblyError, match=r'a macro of the library: \.include "index\.inc"'):
+        assemble(".kernel k\nglobal_x vreg0\nsimt.exit\n")
+
+
 def test_all_together_do_not_collide():
     assert assemble(INCLUDES * 2 + ".kernel k\nsimt.exit\n").kernels
 
