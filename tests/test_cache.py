@@ -5,6 +5,7 @@ so that they do not depend on how the sources are written.
 """
 
 import json
+import math
 import os
 import shutil
 import stat
@@ -18,6 +19,7 @@ import pytest
 import m890.emulator
 import m890.isa
 from m890.emulator import fingerprint
+from m890.emulator.compiler import type_of_static
 from m890.emulator.recipes import COMPLETE, FAST, ISSUE, Recipe, key_of
 from m890.isa import ISA
 from m890.isa.operands import Field
@@ -235,6 +237,14 @@ def makeup(recipe: Recipe) -> Any:
         kinds,
         recipe[1:],
     )
+
+
+def test_either_zero_is_a_static_of_its_own() -> None:
+    """numba takes types that compare equal for one: a handler with -0.0 must not get the 0.0 of another."""
+    for first, second in ((0.0, -0.0), (-0.0, 0.0)):
+        kept, found = type_of_static(first), type_of_static(second)
+        assert math.copysign(1.0, kept.value) == math.copysign(1.0, first)
+        assert math.copysign(1.0, found.value) == math.copysign(1.0, second)
 
 
 def test_equal_keys_mean_equal_code() -> None:

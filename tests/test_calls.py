@@ -239,6 +239,15 @@ def test_factorial_by_recursion_under_a_mask(chip: Chip) -> None:
     assert found.tolist() == [math.factorial(n % 8) if n < 50 else 77 for n in range(64)]
 
 
+def test_factorial_by_recursion_on_the_stack(chip: Chip) -> None:
+    """The program of docs/assembly.md, which keeps the calling convention."""
+    page = (Path(__file__).parent.parent / "docs" / "assembly.md").read_text(encoding="utf-8")
+    source = next(block for block in page.split("```asm\n") if block.startswith("        .func   factorial"))
+    out = chip.to_device(np.zeros(80, np.uint32))
+    chip.assemble(source.partition("```")[0])["factorials"][1, 80](out)
+    assert out.copy_to_host().tolist() == [math.factorial(n % 8) for n in range(80)]
+
+
 # Divergence.
 
 

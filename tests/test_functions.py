@@ -17,7 +17,7 @@ from m890.isa.assembler import assemble
 from m890.isa.diagnostics import AssemblyError, Diagnostic
 from m890.isa.disassembler import disassemble
 from m890.isa.objectfile import read, write
-from m890.isa.operands import CodeTarget, Source
+from m890.isa.operands import CodeTarget, DataAddress, Source
 from m890.isa.program import Function, Line, Module, Relocation
 from m890.isa.relocations import KINDS, apply
 
@@ -241,6 +241,8 @@ def relocations(code: Function, symbols: list[str], random: Random) -> list[Relo
             continue
         if isinstance(kind, CodeTarget):
             found.append(Relocation(8 * index, "CALL32", random.choice(symbols), random.randint(-99, 99)))
+        elif isinstance(kind, DataAddress):
+            found.append(Relocation(8 * index, "DATA32", ".data", random.randrange(99)))
         elif isinstance(kind, Source) and decoded.form.immediate and kind.flags.last and kind.words == 1:
             part = random.choice(["LO32", "HI32"])
             found.append(Relocation(8 * index, part, random.choice(symbols), random.randint(-99, 99)))

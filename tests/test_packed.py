@@ -351,6 +351,22 @@ def test_integer_compares(signed: bool) -> None:
                       lambda a, b, f=function: f(view(signed, a), view(signed, b)))  # fmt: skip
 
 
+def test_immediates() -> None:
+    """The last source of a binary form may be one: two halves, the low one first."""
+    oracles: dict[str, Halves] = {f"v.{name}": oracle for name, oracle in INTEGER.items()}
+    for name, (operation, oracle) in itertools.product(FORMATS, ARITHMETIC.items()):
+        oracles[f"v.{operation}.{name}x2"] = oracle(name)
+    for name, operation, nan, xorsign in itertools.product(FORMATS, ("min", "max"), (False, True), (False, True)):
+        text = f"v.{operation}.{name}x2" + ".nan" * nan + ".xorsign.abs" * xorsign
+        oracles[text] = picked(name, operation == "max", nan, xorsign)
+    low, high = EVERY_HALF[::37], EVERY_HALF[::-37]
+    for text, oracle in oracles.items():
+        for number in (0xBC003F80, 0x80017FFF):
+            parts = [oracle(half, np.full(len(half), part, np.uint32)) for half, part in
+                     ((low, number & 0xFFFF), (high, number >> 16))]  # fmt: skip
+            same(f"{text} vreg12, vreg0, {number:#x}", [pack(low, high)], pack(*parts))
+
+
 # 16-bit sources in binary32 arithmetic.
 
 
@@ -371,5 +387,9 @@ def test_mixed_with_f32(name: str, rounding: str) -> None:
     same(f"v.add.f32.{name}{suffix} vreg12, vreg0, vreg4", [a | 0xABCD0000, c], added)
     taken = [exact_sub(p, r, rounding) for p, r in zip(x, c.tolist(), strict=True)]
     same(f"v.sub.f32.{name}{suffix} vreg12, vreg0, vreg4", [a | 0xABCD0000, c], taken)
+    r = int(c[0])
+    added, taken = ([oracle(p, r, rounding) for p in x] for oracle in (exact_add, exact_sub))
+    same(f"v.add.f32.{name}{suffix} vreg12, vreg0, {r:#x}", [a], added)
+    same(f"v.sub.f32.{name}{suffix} vreg12, vreg0, {r:#x}", [a], taken)
     fused = [exact_fma(p, q, r, rounding) for p, q, r in zip(x, y, c.tolist(), strict=True)]
     same(f"v.fma.f32.{name}.{rounding} vreg12, vreg0, vreg4, vreg8", [a | 0xABCD0000, b, c], fused)

@@ -209,8 +209,9 @@ EXACT: dict[str, Callable[[int, str], int]] = {
     "rsqrt": exact_rsqrt,
 }
 HARD = {
-    name: [int(entry["hardest input"], 16)] if entry["hardest input"] else []
+    name: [int(entry["hardest input"], 16)]
     for name, entry in special_sweep.records().items()
+    if "hardest input" in entry
 }
 """Inputs whose results lie nearest to where the rounding changes."""
 
