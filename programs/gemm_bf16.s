@@ -47,7 +47,6 @@
         .reg    c_to    = vreg11                // byte offset of the lane's first element of C
         .reg    t0      = vreg12
         .reg    t1      = vreg13
-        .reg    put     = vreg14                // where the thread's 16 bytes of a tile go
         .reg    new_a   = vreg[32:47]           // what is on its way to TSM
         .reg    new_b   = vreg[48:63]
         .reg    as      = vreg[64:79]           // four fragments of A
@@ -103,7 +102,6 @@ gemm_bf16:
         v.shll.b32      t0, t0, 3
         v.add.i32       t0, t0, col0
         v.cmp.lt.u32    in_n, t0, n
-        v.shll.b32      put, tid, 4
 
         .rept   4, P
         s.add.i32       t[0], row0, 32 * \P
@@ -197,8 +195,8 @@ fetched\@:
         .macro  keep                            // and enters TSM
         s.wait          vldcnt(0)
         .rept   4, P
-        tsm.st.b32x4    new_a[4*\P:4*\P+3], [next + bytes(2048 * \P) + put * 0x1]
-        tsm.st.b32x4    new_b[4*\P:4*\P+3], [next + bytes(A_BYTES + 2048 * \P) + put * 0x1]
+        tsm.st.b32x4    new_a[4*\P:4*\P+3], [next + bytes(2048 * \P) + tid * 0x10]
+        tsm.st.b32x4    new_b[4*\P:4*\P+3], [next + bytes(A_BYTES + 2048 * \P) + tid * 0x10]
         .endr
         s.wait          tsmcnt(0)
         s.blksyn
