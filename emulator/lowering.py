@@ -500,32 +500,30 @@ def load_rows(builder: Builder, at: Value, width: Width, lanes: int) -> list[Val
     """What a Place points to, as a vector for each register."""
     words, item = width.kind.words, _item(width)
     dense, first, pointers = (builder.extract_value(at, n) for n in range(3))
-    row = ir.VectorType(I32, lanes)
-    results = [cgutils.alloca_once(builder, row) for _ in range(words)]
+    row, items = ir.VectorType(I32, lanes), ir.VectorType(item, lanes * words)
+    place = cgutils.alloca_once(builder, items)
     with builder.if_else(dense) as (then, otherwise):
         with then:
-            block = builder.load(_pointer(builder, first, ir.VectorType(item, lanes * words)), align=1)
-            for word, result in enumerate(results):
-                part = (
-                    block
-                    if words == 1
-                    else builder.shuffle_vector(
-                        block, ir.Constant(block.type, ir.Undefined), _every(words, word, lanes)
-                    )
-                )
-                builder.store(_extend(builder, part, row, width.signed), result)
+            builder.store(builder.load(_pointer(builder, first, items), align=1), place)
         with otherwise:
-            columns = [ir.Constant(row, ir.Undefined)] * words
+            parts: list[Value] = []
             for lane in range(lanes):
                 pointer = builder.extract_element(pointers, ir.Constant(I32, lane))
-                part = builder.load(_pointer(builder, pointer, ir.VectorType(item, words)), align=1)
-                part = _extend(builder, part, ir.VectorType(I32, words), width.signed)
-                for word in range(words):
-                    one = builder.extract_element(part, ir.Constant(I32, word))
-                    columns[word] = builder.insert_element(columns[word], one, ir.Constant(I32, lane))
-            for column, result in zip(columns, results, strict=True):
-                builder.store(column, result)
-    return [builder.load(result) for result in results]
+                parts.append(builder.load(_pointer(builder, pointer, ir.VectorType(item, words)), align=1))
+            builder.store(concatenated(builder, parts), place)
+    block = builder.load(place)
+    undefined = ir.Constant(items, ir.Undefined)
+    columns = [builder.shuffle_vector(block, undefined, _every(words, word, lanes)) for word in range(words)]
+    return [_extend(builder, column, row, width.signed) for column in columns]
+
+
+def concatenated(builder: Builder, parts: list[Value]) -> Value:
+    """Vectors of one size, one behind the other; their number is a power of two."""
+    while len(parts) > 1:
+        size = 2 * parts[0].type.count
+        mask = ir.Constant(ir.VectorType(I32, size), list(range(size)))
+        parts = [builder.shuffle_vector(*pair, mask) for pair in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def _extend(builder: Any, value: Any, target: Any, signed: bool) -> Any:

@@ -10,7 +10,7 @@ from numba.core import cgutils, types
 from ..isa import matrix_loads
 from ..isa.lanes import LANES
 from ..isa.matrix_loads import ROW_BYTES
-from .lowering import I32, I64, Builder, LaneVector, Value, primitive, splat
+from .lowering import I32, I64, Builder, LaneVector, Value, concatenated, primitive, splat
 
 ROW_TYPE = ir.VectorType(I32, LANES)
 WIDE = ir.VectorType(I64, LANES)
@@ -40,18 +40,9 @@ def _load_rows(builder: Builder, sig: Any, at: Value, tiles: Value) -> Value:
                         builder.extract_element(pointers, ir.Constant(I32, lane)), QUAD.as_pointer()
                     )
                     rows.append(builder.load(start, align=ROW_BYTES))
-                builder.store(_joined(builder, rows), result)
+                builder.store(concatenated(builder, rows), result)
     values = [builder.load(result) for result in results]
     return values[0] if number == 1 else cgutils.pack_array(builder, values)
-
-
-def _joined(builder: Builder, parts: list[Value]) -> Value:
-    """Vectors of one size, one behind the other; their number is a power of two."""
-    while len(parts) > 1:
-        pairs = zip(parts[::2], parts[1::2], strict=True)
-        mask = ir.Constant(ir.VectorType(I32, 2 * parts[0].type.count), list(range(2 * parts[0].type.count)))
-        parts = [builder.shuffle_vector(low, high, mask) for low, high in pairs]
-    return parts[0]
 
 
 def swizzled_rows(builder: Builder, point: Value, strides: Value, mode: int) -> Value:
@@ -92,7 +83,7 @@ def _transposed(builder: Builder, sig: Any, registers: Value, tiles: Value) -> V
     side, together = 128 // width, 16 // width
     found: list[Value] = []
     for first in range(0, len(words), together):
-        tile = _joined(builder, words[first : first + together])
+        tile = concatenated(builder, words[first : first + together])
         elements = builder.bitcast(tile, ir.VectorType(ir.IntType(width), side * side))
         mask = ir.Constant(ir.VectorType(I32, side * side), [side * (n % side) + n // side for n in range(side * side)])
         turned = builder.shuffle_vector(elements, ir.Constant(elements.type, ir.Undefined), mask)

@@ -13,6 +13,7 @@ from . import (
     extended,
     floating,
     integer,
+    matrix_loads,
     memory,
     mixed,
     moves,
@@ -47,6 +48,7 @@ FAMILIES = (
     copies,
     aiu,
     tensor,
+    matrix_loads,
 )
 """The modules that fill the table, in the manual's order."""
 

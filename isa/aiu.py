@@ -1,8 +1,9 @@
 """The AIU: asynchronous copies of cubes of a tensor between global memory and TSM, issued once for a warp.
 
-What a cube is stands in scalar registers: a descriptor `d` of the tensor, and a position `p` in it; both are drawn
-below word by word. `TILE.pack(...)` and its siblings make their words on the host. Sizes, cubes and starts count
-elements, strides bytes. The axes are c (elements of a row), w, h, d and n.
+What a cube is stands in scalar registers: a descriptor `d` of the tensor, and a position `p` in it. The tables below
+say it word by word: TILE and TILE_AT for `2d`, IM2COL and IM2COL_AT for `5d.im2col`, PACKED and PACKED_AT for `3d`;
+`TILE.pack(...)` and its siblings make the words on the host. Sizes, cubes and starts count elements, strides bytes.
+The axes are c (elements of a row), w, h, d and n.
 
 A cube's rows lie in TSM one behind the other, w fastest: packed (`l1`), or swizzled (`l0`) in rows of 128 bytes (`s0`)
 or 64 bytes (`s1`), of which a cube need not fill the last bytes. On ppu001 a swizzled row is a multiple of 32 bytes,
@@ -112,6 +113,9 @@ PACKED = Layout("PACKED", 16, (
     *_items("base", 2, _MEANINGS), *_items("dim_c dim_w dim_h cube_c cube_w cube_h cube_n", 1, _MEANINGS),
 ))
 PACKED_AT = Layout("PACKED_AT", 4, _items("tsm start_c start_w start_h", 1, _MEANINGS))
+
+LAYOUTS = (TILE, TILE_AT, IM2COL, IM2COL_AT, PACKED, PACKED_AT)
+"""What the manual draws."""
 
 SIZES = {"b8": 1, "b16": 2, "b32": 4}
 SIZE, SWIZZLED, NEIGHBOUR, MODE, OUT, FORM = (

@@ -20,7 +20,7 @@ from .operands import Address, CodeTarget, Value
 from .program import Module
 from .references import encode_reference
 from .sections import ENTRY_SREGS, Code, Deferred, Unit
-from .source import Reader, Statement, read_lines
+from .source import Reader, Statement, library_macros, read_lines
 from .spec import ISA, DecodeError
 from .syntax import constant, counter, operand, split
 
@@ -146,6 +146,8 @@ class Assembler:
         else:
             message = f"unknown instruction {operation}"
             hint = instruction_hint(operation, mnemonics(arch).names(), self.reader.macros)
+            if operation in library_macros():
+                hint = f'a macro of the library: .include "{library_macros()[operation]}"'
         if self.unit.code is not None and not operation.startswith("."):
             self.unit.code.add(Encoded(0, 0, 0), statement.place)
         return Failure(message, hint, column, column + len(operation))
