@@ -103,6 +103,11 @@ class Program:
         return any(recipe.instruction.cube is not None for recipe in self.sharing)
 
     @property
+    def awbars(self) -> bool:
+        """Whether it has asynchronous barriers."""
+        return any(recipe.instruction.awbar is not None for recipe in self.sharing)
+
+    @property
     def jumps(self) -> bool:
         """Whether it goes to addresses that are in registers."""
         return any(Jump in recipe.instruction.results for recipe in self.sharing)
@@ -270,7 +275,7 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
     for binding in instruction.bindings:
         if binding.name == "completes":
             record["value"] = binding.static << 46
-        elif binding.name == "barrier" or binding.name == "cube":
+        elif binding.name in ("barrier", "cube", "awbar"):
             record["value"] = binding.static
         elif binding.name == "commits":
             record["value"] = COMMITS

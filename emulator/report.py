@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..isa.awbar import REASONS
 from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT
 from ..isa.lanes import LANES
 from ..isa.operands import EMSK, INDEX_REGISTER, Address, CodeTarget, Register, RegisterKind, register_text
@@ -151,6 +152,8 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
         return _cube_detail(plan, found.form.instruction, code, warp)
     if access and addresses:
         return _address_detail(plan, code, addresses, access)
+    if found.form.instruction.awbar is not None:
+        return _awbar_detail(plan, code, warp)
     if code == barriers.BARRIER_PARAMETER:
         return _barrier_mistake(plan, plan.blocks[slot], warp, found, plan.rows(slot, number))
     if code == ASSERTION and len(found.values) > 1:
@@ -177,6 +180,15 @@ def _cube_detail(plan: Plan, instruction: Instruction, code: int, warp: np.void)
     if code == INVALID_WARP_SYNC:
         return ""
     return f"a row of {number} bytes at {what:#x}: {plan.hbm.describe(what, number)}"
+
+
+def _awbar_detail(plan: Plan, code: int, warp: np.void) -> str:
+    """What is wrong with an operation on an asynchronous barrier."""
+    lane = lanes_in(int(warp["fault_lanes"]))[0]
+    where = f"lane {lane}: TSM offset {int(warp['address'][lane]):#x}"
+    if code == barriers.BARRIER_PARAMETER:
+        return f"{where}: {REASONS[int(warp['taken'])]}"
+    return f"{where} is not a multiple of 8, or outside of the block's {plan.tsm} bytes"
 
 
 def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:

@@ -127,6 +127,7 @@ LAUNCH = _struct(
     ("jump", "i8"),  # the core's way from a code address to its record
     ("cube", "i8"),  # the core's AIU copies,
     ("move_cube", "i8"),  # and those issued earlier
+    ("awbar", "i8"),  # its asynchronous barriers
     ("slots", "i8"),  # BLOCK structs
     ("slot_count", "i8"),
     ("warp_stride", "i8"),

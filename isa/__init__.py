@@ -3,6 +3,7 @@
 from . import (
     aiu,
     atomics,
+    awbar,
     bits,
     calls,
     control,
@@ -47,6 +48,7 @@ FAMILIES = (
     atomics,
     copies,
     aiu,
+    awbar,
     tensor,
     matrix_loads,
 )

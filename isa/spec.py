@@ -173,9 +173,18 @@ class Instruction:
         return next((binding.static for binding in self.bindings if binding.name == "cube"), None)
 
     @property
+    def awbar(self) -> int | None:
+        """What it does to an asynchronous barrier, as isa.awbar says; None for other instructions."""
+        return next((binding.static for binding in self.bindings if binding.name == "awbar"), None)
+
+    @property
     def changes_memory(self) -> bool:
-        """Whether it writes to some memory."""
-        return self.cube is not None or bool(self.access and (self.access.store or self.access.to))
+        """Whether it writes to some memory, or may: a test of an awbar counts as one."""
+        return (
+            self.cube is not None
+            or self.awbar is not None
+            or bool(self.access and (self.access.store or self.access.to))
+        )
 
     def operand(self, name: str) -> Kind:
         """The operand kind called `name` in the pattern."""
@@ -610,13 +619,15 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "smem": lambda name, where: addresses.AddressKind(name, index_bank="s", base_bank="s", base_words=2),
     "swizzled": lambda name, where: SwizzledAddress(name, int(where)),
     "tsm": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=1),
+    "state": lambda name, where: operands.RegisterKind(name, "v", 2, operands.DESTINATION, written=True),
+    "waited": lambda name, where: operands.RegisterKind(name, "s", 1, operands.DESTINATION, written=True),
     "tsm_target": lambda name, where: addresses.TsmTarget(name),
 }
 
 
 _KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
-_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
-"""Operands that the schedule may read instead of the body, or nobody."""
+_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint", "state", "waited")
+"""Operands that the schedule may read or write instead of the body, or nobody."""
 
 
 def _bindings(
