@@ -182,8 +182,13 @@ def poison_target(base: int, place: int, size: int) -> None:
     for lane in range(LANES):
         if mask >> lane & 1:
             offset = read64(place + KEPT_TO + 8 * lane)
-            for byte in range(0, size, 4):
-                write32(start + offset + byte - offset % 4, POISON)
+            word, shift = start + offset - offset % 4, 8 * (offset % 4)
+            if size < 4:
+                bits = (1 << 8 * size) - 1 << shift
+                write32(word, read32(word) & ~bits | POISON & bits)
+            else:
+                for byte in range(0, size, 4):
+                    write32(word + byte, POISON)
 
 
 def complete_oldest(base: int, counter: int) -> None:

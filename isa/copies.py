@@ -23,8 +23,8 @@ from .spec import Access, insn
 from .widths import WIDTHS, Width
 
 _TYPE = Field(4, 1)
-COPIED = tuple(width for width in WIDTHS if width.item == 4)
-"""What a lane can copy: 4, 8 or 16 bytes."""
+COPIED = tuple(width for width in WIDTHS if not width.signed)
+"""What a lane can copy: 1, 2, 4, 8 or 16 bytes."""
 SLOTS: dict[str, Any] = {"tag": "defined", "source": "slots of the published forms; semantics TIX"}
 
 
@@ -50,7 +50,7 @@ def _register(form: Form, width: Width) -> None:
         known = {"tag": "published", "source": "listings; operands defined, semantics TIX"}
     common: dict[str, Any] = {"fixed": {_TYPE: width.code}, "width": width, **known}
     access = Access("global", "commit_group", width.size, False, to="to")
-    data, half = width.example_bytes, width.example_bytes[:6]
+    data, part = width.example_bytes, width.example_bytes[:6]
 
     @insn(f"vmem.ld.tsm.{width.name}{form.suffixes} {{to:tsm_target}}, {{at:{form.at}}}", opcode=form.opcodes[0],
           access=access, ex=f"to=0 memory={data} | tsm={data}", **common)
@@ -58,9 +58,12 @@ def _register(form: Form, width: Width) -> None:
         """TSM at the offset in `to` = what the address holds; asynchronous. The highest lane at an offset wins."""
         store(to, load(at, width), width)
 
+    if width.size < 4:
+        return
+
     @insn(f"vmem.ld.tsm.zfill.{width.name}{{kp1}} {{to:tsm_target}}, {{at:{form.element}@{width.size}}}, {{n:vreg@s1}}",
           opcode=form.opcodes[1], access=access._replace(counted="n"),
-          ex=(f"to=0 n=3 memory={data} tsm={'ff' * width.size} | tsm={half}{'00' * (width.size - 3)}",
+          ex=(f"to=0 n=3 memory={data} tsm={'ff' * width.size} | tsm={part}{'00' * (width.size - 3)}",
               f"to=0 n=99 memory={data} | tsm={data}"), **common)
     def ld_tsm_zfill(to: Any, at: Any, n: U32, width: Any) -> None:
         """TSM at the offset in `to` = the first n bytes at the address, the rest zero; asynchronous.

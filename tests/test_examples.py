@@ -119,7 +119,7 @@ def operands_of(instruction: Any, example: Example, immediate: bool) -> tuple[An
             values.append(IVREG)
         elif isinstance(kind, RegisterKind | Source):
             bank = kind.bank if isinstance(kind, RegisterKind) else kind.usual
-            values.append(Register(bank, 8 + 8 * place, kind.words))
+            values.append(Register(bank, 8 + 8 * place if kind.words <= 8 else 64, kind.words))
         elif isinstance(kind, Target):
             assert text is not None
             values.append(int(text) - 1)
