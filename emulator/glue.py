@@ -18,6 +18,7 @@ from ..isa.operands import INDEX_REGISTER, CodeTarget, IndexedKind, RegisterKind
 from ..isa.spec import Access, Binding
 from ..isa.sync import INVALID_WARP_SYNC
 from .compiler import Unit, type_of_static
+from .glue_copies import issue_target, reading, target_place
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
 from .lowering_rows import repeated_rows, swizzled_rows
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
@@ -107,7 +108,7 @@ class _Glue:
         if isinstance(kind, AddressKind):
             return self.place(kind)
         if isinstance(kind, TsmTarget):
-            return Place(LANES), self.target_place(kind)
+            return Place(LANES), target_place(self, kind)
         if isinstance(kind, Target | CodeTarget):
             return LaneVector("uint64", 1), self.builder.load(
                 self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8
@@ -465,7 +466,7 @@ class _Glue:
             self.dense(kind, access, lo, count) if self.recipe.dense else (ir.Constant(I1, 0), ir.Constant(I64, 0))
         )
         with builder.if_then(builder.not_(dense), likely=False):
-            mask = self.reading(access)
+            mask = reading(self, access)
             addresses = self.addresses(kind)
             off = builder.not_(builder.bitcast(mask, LANE_BITS))
             good = builder.or_(self.inside(addresses, lo, count, access), off)
@@ -491,7 +492,7 @@ class _Glue:
         steps = builder.sub(index, spread(builder, index, LANES))
         even = builder.icmp_unsigned("==", steps, ir.Constant(ROW_TYPE, list(range(LANES))))
         flags = builder.icmp_unsigned(
-            "==", builder.and_(builder.bitcast(even, I32), self.reading(access)), ir.Constant(I32, 0xFFFFFFFF)
+            "==", builder.and_(builder.bitcast(even, I32), reading(self, access)), ir.Constant(I32, 0xFFFFFFFF)
         )
         signed = "sign" in self.recipe.suffixes
         ordered = builder.xor(start, ir.Constant(I32, 0x80000000)) if signed else start
@@ -530,60 +531,7 @@ class _Glue:
         else:
             self.whole_warp(access)
             if access.to:
-                self._issue_target(access)
+                issue_target(self, access)
             builder.store(self.addresses(kind), self.field(WARP, "address", WIDE), align=8)
-            self.resolve(access, self.reading(access))
+            self.resolve(access, reading(self, access))
         builder.ret(ir.Constant(I64, STOP + int(Stop.ACCESS)))
-
-    # Asynchronous copies: a second place, in TSM, and lanes that read less than all.
-
-    def reading(self, access: Access) -> Value:
-        """The lanes that access memory: the active ones, without those that read no byte."""
-        if not access.counted:
-            return self.emsk()
-        count = self.words(self.slots[access.counted], 1, LANES)[0]
-        some = self.builder.icmp_unsigned("!=", count, ir.Constant(ROW_TYPE, [0] * LANES))
-        return self.builder.and_(self.emsk(), self.builder.bitcast(some, I32))
-
-    def offsets(self, name: str) -> Value:
-        """The TSM offsets of an operand, <32 x i64>."""
-        return self.builder.zext(self.words(self.slots[name], 1, LANES)[0], WIDE)
-
-    def target_place(self, kind: TsmTarget) -> Value:
-        """Where an asynchronous copy goes, checked; dense where all lanes are active and consecutive."""
-        builder, access = self.builder, self.target_access()
-        _, count, delta = self.bounds(access)
-        off = builder.not_(builder.bitcast(self.emsk(), LANE_BITS))
-        if self.recipe.build == COMPLETE:
-            offsets = builder.load(self.field(WARP, "to", WIDE), align=8)
-        else:
-            offsets = self.offsets(kind.name)
-            good = builder.or_(self.inside(offsets, ir.Constant(I64, 0), count, access), off)
-            all_good = builder.icmp_unsigned("==", builder.bitcast(good, I32), ir.Constant(I32, 0xFFFFFFFF))
-            with builder.if_then(builder.not_(all_good), likely=False):
-                builder.store(offsets, self.field(WARP, "address", WIDE), align=8)
-                self.resolve(access, self.emsk())
-        scratch = splat(builder, builder.add(self.warp, ir.Constant(I64, offset_of(WARP, "scratch"))), LANES)
-        hosts = builder.select(off, scratch, builder.add(offsets, splat(builder, delta, LANES)))
-        first = builder.extract_element(hosts, ir.Constant(I32, 0))
-        steps = builder.sub(hosts, splat(builder, first, LANES))
-        even = builder.icmp_unsigned("==", steps, ir.Constant(WIDE, [access.size * lane for lane in range(LANES)]))
-        return self.assemble(
-            builder.icmp_unsigned("==", builder.bitcast(even, I32), ir.Constant(I32, 0xFFFFFFFF)), first, hosts
-        )
-
-    def target_access(self) -> Access:
-        """An asynchronous copy as an access to TSM alone."""
-        access = self.instruction.access
-        assert access is not None
-        return access._replace(space="tsm", store=True, to="", counted="")
-
-    def _issue_target(self, access: Access) -> None:
-        """Observed build: check where the lanes copy to, and keep that and what they read."""
-        builder, offsets = self.builder, self.offsets(access.to)
-        builder.store(offsets, self.field(WARP, "address", WIDE), align=8)
-        self.resolve(self.target_access(), self.emsk())
-        builder.store(offsets, self.field(WARP, "to", WIDE), align=8)
-        if access.counted:
-            count = self.words(self.slots[access.counted], 1, LANES)[0]
-            builder.store(count, self.field(WARP, "counts", ROW_TYPE), align=4)
