@@ -376,7 +376,7 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
             low, high = start, start
         if tile.out:
             copy(host + low - first, place + low - start, high - low)
-        elif low == start and high - low == PIECE:
+        elif low == start and high == end and end - start == PIECE:
             copy(place, host + low - first, PIECE)
         else:
             clear(place, low - start)

@@ -345,6 +345,14 @@ def test_faults(name: str, timing: str) -> None:
     assert text in str(found.value)
 
 
+@pytest.mark.parametrize("start_c", [-17, -16, -4, -1, 0, 44, 47, 48, 60, 63])
+@pytest.mark.parametrize("cube_c", [16, 17, 20, 32])
+def test_rows_half_outside(start_c: int, cube_c: int) -> None:
+    """Where the part inside is as long as a piece of 16 bytes, or begins or ends where one does."""
+    for type_, linear in product(SIZES, (0, 1)):
+        check_load(tile(type_, linear, start_c=start_c, cube_c=cube_c, cube_w=2), 70 * 4 * 21 * 4)
+
+
 def test_a_cube_at_the_very_end_of_tsm() -> None:
     check_load(tile(tsm=TSM - 1024), 128 * 20)
 
@@ -385,9 +393,9 @@ def test_own_accesses_keep_their_order() -> None:
     """Stores outstanding to the tensor come before the copy reads it, and later ones after; so do stores to TSM."""
     store = "vmem.st.b32 vreg{0}, [0x0 + vreg0 * 0x4] @sreg[64:65]"
     before = f"v.mov.b32 vreg1, 0x11\nv.mov.b32 vreg2, 0x22\n{store.format(1)}\ntsm.st.b32 vreg2, [0x0 + vreg0 * 0x4]"
-    after = f"{store.format(2)}\nvmem.acp.commit.grp\ns.wait commit_group(0)\ns.wait tsmcnt(0), vstcnt(0)"
+    after = f"{store.format(2)}\ns.wait vstcnt(0)\nvmem.acp.commit.grp\ns.wait commit_group(0)\ns.wait tsmcnt(0)"
     for timing in TIMINGS:
-        run = Run(tile("b32", 1, cube_c=32, cube_w=1), 4096, timing, before=before, after=after)
+        run = Run(tile("b32", 1, cube_c=32, cube_w=4), 256 * 20, timing, before=before, after=after)
         assert (run.out.view().view(np.uint32)[:32] == 0x11).all(), timing
         assert (run.tensor.view().view(np.uint32)[:32] == 0x22).all(), timing
 

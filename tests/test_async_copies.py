@@ -178,6 +178,20 @@ def test_lanes_that_read_nothing_may_point_anywhere(build: str) -> None:
     assert compare(one, Copy(16, addresses, [16 * n for n in range(LANES)], counts, list(range(LANES)))) == 0
 
 
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 16, 20])
+def test_the_end_of_an_allocation(count: int, build: str) -> None:
+    """The last lane's 16 bytes are half outside: it may read 8 of them."""
+    b = bench()
+    one = instance("b32x4", True, True, 16, build)
+    addresses = [BASE + 16 * (SIZE // 16 - n % 2) for n in range(LANES)]
+    b.rows[262] = [address & ALL for address in addresses]
+    b.rows[263] = [address >> 32 for address in addresses]
+    counts = [16 if n % 2 else count for n in range(LANES)]
+    copy = Copy(16, addresses, [16 * n for n in range(LANES)], counts, list(range(LANES)))
+    assert compare(one, copy) == (11 if count > 8 else 0)
+
+
 # Programs.
 
 ROWS, ROW = 6, 128
@@ -291,6 +305,15 @@ def test_groups(timing: str, steps: list[Step]) -> None:
     wanted = model_of(steps, NUMBERS, timing == "late")
     found = run(text_of(steps), NUMBERS, LANES * 32, timing).reshape(32, LANES)
     assert np.array_equal(found[: len(wanted)], np.array(wanted, np.uint32).reshape(-1, LANES))
+
+
+def test_a_copy_over_a_copy() -> None:
+    """The older one completes first, so that the younger one's wait is missed."""
+    steps: list[Step] = [("copy", 0, 1), ("commit", 0, 0), ("copy", 0, 2), ("commit", 0, 0), ("wait", 1, 0)]
+    steps += [("read", 0, 0), ("wait", 0, 0), ("read", 0, 0)]
+    found = run(text_of(steps), NUMBERS, 2 * LANES, "late").reshape(2, LANES)
+    assert (found[0] == POISON).all()
+    assert (found[1] == NUMBERS[2]).all()
 
 
 @pytest.mark.parametrize("count", [63, 64, 65])

@@ -99,7 +99,13 @@ def text_of(steps: list[Step]) -> str:
         at = "vreg2" if at == "0x0" else at
         parts = (["vreg[20:21]"] if "d" in operands else ["sreg51"] if "m" in operands else []) + [at]
         lines += [f"v.mov.alllane.b32 vreg6, {step.count:#x}"] if at.startswith("v") else []
-        parts += [f"{step.count:#x}" if at.startswith("s") else "vreg6"] if "n" in operands else ["vreg[20:21]"] if "s" in operands else []
+        parts += (
+            [f"{step.count:#x}" if at.startswith("s") else "vreg6"]
+            if "n" in operands
+            else ["vreg[20:21]"]
+            if "s" in operands
+            else []
+        )
         whole = f"tsm.awbar.{name}" if step.name not in ("copies", "noinc") else f"vmem.acp.awbar.arrive{name}.b64"
         lines += [f"s.mov.b32 emsk, {step.mask:#x}", f"{whole} {', '.join(parts)}"]
         if "d" in operands:
@@ -340,7 +346,7 @@ poll:   tsm.awbar.test_wait.parity.b64 sreg43, sreg59, 0
         tsm.ld.b32 vreg6, [0x0 + vreg0 * 0x4]
         s.wait tsmcnt(0)
         vmem.st.b32 vreg6, [0x0 + vreg0 * 0x4] @out
-end:    s.nop
+end:    s.blksyn
 """)
 
 
