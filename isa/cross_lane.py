@@ -86,7 +86,8 @@ for _name, _mode, _known, _short, _long, _with_mask in (
 
         c: bits 12:8 are the segment mask s, bits 4:0 the clamp. A segment is the lanes that agree in the bits of s;
         its first lane is lane & s, its last (lane & s) | (clamp & ~s). idx reads lane (lane & s) | (b & ~s), up lane
-        - b, down lane + b, bfly lane xor b. Segments of 8 lanes: 0x181f, for up 0x1800; the whole warp: 0x1f, for up 0.
+        - b, down lane + b, bfly lane xor b. up has no use for the clamp: it goes as far as the segment's first lane.
+        Segments of 8 lanes: 0x181f; the whole warp: 0x1f.
         """
         source, inside = source_lane(laneid, b, c, mode)
         value, _ = shuffled(a, laneid, source, inside, emsk)

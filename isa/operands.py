@@ -326,37 +326,6 @@ class RegisterKind(Kind):
         return what if self.words == 1 else f"{self.words} {what}s{even}"
 
 
-class MatrixKind(RegisterKind):
-    """A matrix operand: vector registers at source position 0 to 2, with `.reuse`, and `!` if `negate` has a place."""
-
-    def __init__(self, name: str, position: int, words: int, align: int | None, negate: Field | None):
-        super().__init__(name, "v", words, SOURCES[position], written=False, align=align)
-        self.reuse = REUSE[position] if position < 2 else None
-        self.negate = negate
-
-    def bits(self, immediate: bool) -> int:
-        return self.field.mask | sum(field.mask for field in (self.reuse, self.negate) if field)
-
-    def encode(self, value: Value, immediate: bool) -> int:
-        register = check_register(value, "v", self.words, self.allowed, self.align)
-        if register.absolute or (register.negate and not self.negate) or (register.reuse and not self.reuse):
-            raise OperandError(f"{register_text(register)} cannot stand here", "this operand takes no such modifier")
-        bits = self.field.put(register.number)
-        bits |= self.negate.mask if self.negate and register.negate else 0
-        return bits | (self.reuse.mask if self.reuse and register.reuse else 0)
-
-    def decode(self, word: int, immediate: bool) -> Register:
-        negate, reuse = (bool(field and field.get(word)) for field in (self.negate, self.reuse))
-        return Register("v", self.field.get(word), self.words, negate=negate, reuse=reuse)
-
-    def sample(self, random: Random, immediate: bool) -> Register:
-        negate, reuse = (field is not None and random.random() < 0.2 for field in (self.negate, self.reuse))
-        return super().sample(random, immediate)._replace(negate=negate, reuse=reuse)
-
-    def summary(self) -> str:
-        return super().summary() + (", with !" if self.negate else "")
-
-
 class RegisterList(RegisterKind):
     """Consecutive registers of a bank, aligned or not, or one named scalar: the first one's number, and how many."""
 

@@ -281,13 +281,16 @@ class Record:
 
     def summary(self) -> dict[str, Any]:
         """As it is kept."""
+        hardest = {
+            "hardest input": self.hardest[1],
+            "its distance in ulp": f"2**{np.log2(self.hardest[0]) - 1:.2f}",
+        }
         return {
             "proves": MEANINGS[self.name],
             "inputs": self.inputs,
             "wrong": len(self.wrong),
             "decided by mpmath": self.decided_by_mpmath,
-            "hardest input": self.hardest[1],
-            "its distance in ulp": f"2**{np.log2(self.hardest[0]) - 1:.2f}",
+            **(hardest if self.hardest[1] else {}),
             "numpy": np.__version__,
             "mpmath": mpmath.__version__,
         }

@@ -19,7 +19,8 @@ from m890.isa.assembler import AssemblyError, assemble
 from m890.isa.effects import Stop
 from m890.isa.fragments import pack, places, unpack
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm, matrix_form
-from m890.isa.operands import MatrixKind, Register
+from m890.isa.matrix_operands import MatrixKind
+from m890.isa.operands import Register
 
 
 def form_of(instruction: Any) -> MatrixForm:
