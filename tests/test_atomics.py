@@ -436,7 +436,7 @@ def test_a_reduction_with_an_order_acts_at_once(order: str) -> None:
     assert (run(source, STEPS, NOTHING)[0] == STEPS + 1).all()
 
 
-@pytest.mark.parametrize("count", [63, 64, 129])
+@pytest.mark.parametrize("count", [63, 64, 130])
 def test_sixty_three_are_outstanding(count: int) -> None:
     """One more completes the oldest: its result is there, the next one's is poison."""
     atoms = "\n".join(f"vmem.atom.add.i32 vreg{n + 10}, [0x0 + vreg0 * 0x4] @x, vreg1" for n in range(count))
