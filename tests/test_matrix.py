@@ -21,6 +21,7 @@ from m890.isa.fragments import pack, places, unpack
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm, matrix_form
 from m890.isa.matrix_operands import MatrixKind
 from m890.isa.operands import Register
+from m890.tools.manual_fragments import draw, operands_of
 
 
 def form_of(instruction: Any) -> MatrixForm:
@@ -435,3 +436,20 @@ def test_text() -> None:
 
 def test_bench_is_left_usable() -> None:
     assert isinstance(bench(), Bench)
+
+
+@pytest.mark.parametrize("form", MATRIX_FORMS, ids=lambda form: f"{form.arch}-{form.mnemonic}")
+def test_drawn_lane_maps(form: MatrixForm) -> None:
+    """What the manual draws, read back, is where the published formulas put the elements."""
+    for operand, where in zip(operands_of(form), maps(form), strict=True):
+        head, *lines = draw(operand, whole=True)
+        starts = [int(text.partition("-")[0]) for text in head[6:].split()]
+        for line, text in enumerate(lines):
+            number, *cells = text.split()
+            assert int(number) == line
+            for start, cell in zip(starts, cells, strict=True):
+                lane, _, rest = cell.partition(":r")
+                register, _, part = rest.partition(".")
+                at = int(register), int(lane), int(part or 0)
+                first, second = int(where[0][at]), int(where[1][at])
+                assert ((second, first) if operand.by_columns else (first, second)) == (line, start)
