@@ -128,8 +128,8 @@ for _flags in range(8):
         """d = the awbar as it was, for test_wait; then n arrivals count in its phase{more}."""
         return Stop.AWBAR
 
-    @insn(f"{_name} {{at:vsrc@s}}, {{n:vsrc}}", opcode=0x3F2, fixed={_VARIANT: _flags}, **TIX, ex="at=0 n=1 | stop=AWBAR",
-          awbar=_what, more=_more)
+    @insn(f"{_name} {{at:vsrc@s}}, {{n:vsrc}}", opcode=0x3F2, fixed={_VARIANT: _flags}, **TIX,
+          ex="at=0 n=1 | stop=AWBAR", awbar=_what, more=_more)
     def arrive_only(at: U32, n: U32, awbar: int, more: str) -> Stop:
         """n arrivals count in the awbar's phase{more}."""
         return Stop.AWBAR

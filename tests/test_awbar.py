@@ -95,17 +95,12 @@ def text_of(steps: list[Step]) -> str:
     lines: list[str] = []
     for number, step in enumerate(steps):
         name, operands = NAMES[step.name]
-        at = {"one": "0x0", "third": "vreg1", "last": "sreg50"}[step.objects]
-        at = "vreg2" if at == "0x0" else at
-        parts = (["vreg[20:21]"] if "d" in operands else ["sreg51"] if "m" in operands else []) + [at]
-        lines += [f"v.mov.alllane.b32 vreg6, {step.count:#x}"] if at.startswith("v") else []
-        parts += (
-            [f"{step.count:#x}" if at.startswith("s") else "vreg6"]
-            if "n" in operands
-            else ["vreg[20:21]"]
-            if "s" in operands
-            else []
-        )
+        at = {"one": "vreg2", "third": "vreg1", "last": "sreg50"}[step.objects]
+        count = f"{step.count:#x}" if at.startswith("s") else "vreg6"
+        first = {"d": ["vreg[20:21]"], "m": ["sreg51"]}.get(operands[:1], [])
+        last = {"n": [count], "s": ["vreg[20:21]"]}.get(operands[-1:], [])
+        parts = [*first, at, *last]
+        lines.append(f"v.mov.alllane.b32 vreg6, {step.count:#x}")
         whole = f"tsm.awbar.{name}" if step.name not in ("copies", "noinc") else f"vmem.acp.awbar.arrive{name}.b64"
         lines += [f"s.mov.b32 emsk, {step.mask:#x}", f"{whole} {', '.join(parts)}"]
         if "d" in operands:

@@ -12,6 +12,7 @@ from ..isa import FAMILIES, ISA, Instruction
 from ..isa.aiu import Item, Layout
 from .manual_chapters import front
 from .manual_entries import cell, chapter_of, entries, entry, escaped, heading, heading_of, title
+from .manual_fragments import section as lane_maps
 from .tables import table
 
 
@@ -37,6 +38,7 @@ def chapter(family: ModuleType) -> str:
     for group in entries(ISA):
         if chapter_of(group[0]) is family:
             parts += [f"### {heading(group)}", escaped(entry(group))]
+    parts.append(lane_maps(i for i in ISA if chapter_of(i) is family))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -145,6 +145,9 @@ def _page(instruction: Instruction) -> None:
     if instruction.access:
         access, plural = instruction.access, "s" if instruction.access.size > 1 else ""
         say(f"    {access.size} byte{plural} a lane, aligned to {access.alignment}, counted by {access.counter}\n")
+    for title, lines in pages.lane_maps(instruction):
+        say(style(title, bold=True))
+        say(textwrap.indent("\n".join(lines), "    ") + "\n")
     for form in instruction.forms:
         say(style(f"Word{_form_name(instruction, form)}", bold=True))
         _word(form)
