@@ -367,6 +367,9 @@ def place_of(tile_address: int, row: int, byte: int) -> int:
 def move_row(base: int, tile_address: int, row: int, host: int, first: int, last: int) -> None:
     """Copy bytes [first, last) of a row, which are at `host`; the others of the row become zero in TSM."""
     tile = tile_at(tile_address)
+    if tile.out == 0 and first == 0 and last == tile.bytes and tile.layout != SLICES:
+        move_whole_row(base, tile_address, row, host)
+        return
     piece = tile.bytes if tile.layout == PACKED_ROWS else PIECE
     for start in range(0, tile.bytes, piece):
         end = least(start + piece, tile.bytes)
@@ -376,12 +379,24 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
             low, high = start, start
         if tile.out:
             copy(host + low - first, place + low - start, high - low)
-        elif low == start and high == end and end - start == PIECE:
-            copy(place, host + low - first, PIECE)
         else:
             clear(place, low - start)
             copy(place + low - start, host + low - first, high - low)
             clear(place + high - start, end - high)
+
+
+def move_whole_row(base: int, tile_address: int, row: int, host: int) -> None:
+    """The common case: a row that is all in the tensor, packed or swizzled as on ppu0015."""
+    tile = tile_at(tile_address)
+    offset = tile.tsm + row * tile.pitch
+    place = warp_at(base).tsm + offset
+    if tile.layout == PACKED_ROWS:
+        copy(place, host, tile.bytes)
+        return
+    turn, whole = swizzle(offset, tile.mode) ^ offset, tile.bytes // PIECE * PIECE
+    for byte in range(0, whole, PIECE):
+        copy(place + (byte ^ turn), host + byte, PIECE)
+    copy(place + (whole ^ turn), host + whole, tile.bytes - whole)
 
 
 def poison_row(base: int, tile_address: int, row: int) -> None:
