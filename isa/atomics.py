@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .fields import Field
 from .formats import BF16, F16, Format
 from .formats import F32 as BINARY32
 from .lanes import B32, F32, S32, S64, U32, U64, LaneKind
 from .numerics import canonical, flush, reinterpret, where
-from .operands import Field
 from .packed import floats, halves
 from .reference import atomic, compare_exchange
 from .spec import Access, Item, insn

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .operands import Field
+from .fields import Field
 from .reference import load, store
 from .spec import Access, Item, insn
 from .widths import WIDTHS, Width

@@ -8,8 +8,8 @@ from one import compiles_long
 
 import m890
 from m890.isa import ISA, Form
-from m890.isa.operands import Register
 from m890.isa.program import Function, Kernel, Module, lay_out
+from m890.isa.registers import Register
 
 EVERY = list(ISA.forms())
 FORMS = [form for form in EVERY if not compiles_long(form.instruction)]

@@ -6,8 +6,9 @@ from random import Random
 from typing import Any
 
 from m890.isa import ISA
-from m890.isa.operands import EMSK, VCC, CodeTarget, Register
+from m890.isa.number_kinds import CodeTarget
 from m890.isa.program import CODE_BASE
+from m890.isa.registers import EMSK, VCC, Register
 from m890.isa.spec import Form
 
 from . import samples
