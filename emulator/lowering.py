@@ -20,7 +20,7 @@ from numba.core.imputils import lower_cast, lower_constant, lower_getattr_generi
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable, typeof_impl
 
-from ..isa import numerics, reference
+from ..isa import numerics, reference, rounding
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind
 from ..isa.widths import Width
@@ -440,6 +440,28 @@ def _fused_type(a: Any, b: Any, c: Any) -> Any:
 def _fused(builder: Any, sig: Any, *values: Any) -> Any:
     wide = [widen(builder, value, ty, sig.return_type) for value, ty in zip(values, sig.args, strict=True)]
     return vector_intrinsic(builder, "llvm.fma", *wide)
+
+
+def _converts_halves() -> bool:
+    """Whether the host converts binary16 by instructions, without a library that nobody links."""
+    features = llvm.get_host_cpu_features()
+    return bool(features.get("f16c") or features.get("fullfp16"))
+
+
+def _half_conversions() -> None:
+    @primitive(rounding.widen_f16, lambda bits, format: bits.like("float32"))
+    def widen_f16(builder: Any, sig: Any, bits: Any, format: Any) -> Any:
+        short, half = (ir.VectorType(element, bits.type.count) for element in (I16, ir.HalfType()))
+        return builder.fpext(builder.bitcast(builder.trunc(bits, short), half), sig.return_type.llvm)
+
+    @primitive(rounding.narrow_f16, lambda x, format: x.like("uint32"))
+    def narrow_f16(builder: Any, sig: Any, x: Any, format: Any) -> Any:
+        short, half = (ir.VectorType(element, x.type.count) for element in (I16, ir.HalfType()))
+        return builder.zext(builder.bitcast(builder.fptrunc(x, half), short), sig.return_type.llvm)
+
+
+if _converts_halves():
+    _half_conversions()
 
 
 @lower_cast(LaneVector, LaneVector)

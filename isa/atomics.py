@@ -4,6 +4,9 @@ The active lanes act one after the other, lane 0 first, so lanes with the same a
 `.atom` counts as a load (vldcnt), acts when it is issued and gives its result at the wait; a `.red`, which gives
 nothing back, counts and completes as a store, or acts when it is issued if it has an order. `.release` and `.acq_rel`
 complete what the warp has outstanding first. An address has no offset; its index counts elements.
+inc gives 0 where memory holds a or more, else one more than it holds; dec gives a where memory holds 0 or more than
+a, else one less. Floats are rounded to nearest even; add.f32 takes subnormals, sources and result, as zero of their
+sign in global memory and keeps them in TSM.
 Opcodes 0x380 to 0x38b, four for each space: .atom, .red, .atom.cas; bits 4:0 hold the operation and its type.
 """
 
@@ -14,10 +17,10 @@ from typing import Any, NamedTuple
 
 from .formats import BF16, F16, Format
 from .formats import F32 as BINARY32
-from .lanes import B32, F32, S32, S64, U32, U64, LaneKind, U16x2
+from .lanes import B32, F32, S32, S64, U32, U64, LaneKind
 from .numerics import canonical, flush, reinterpret, where
 from .operands import Field
-from .packed import to_f32, to_halves
+from .packed import floats, halves
 from .reference import atomic, compare_exchange
 from .spec import Access, Item, insn
 
@@ -41,8 +44,8 @@ def plus_f32_flushed(old: U32, a: U32) -> U32:
 
 def plus_halves(old: U32, a: U32, format: Format) -> U32:
     """old + a in each half, rounded to nearest even; subnormals stay."""
-    total = to_f32(reinterpret(old, U16x2), format) + to_f32(reinterpret(a, U16x2), format)
-    return reinterpret(canonical(to_halves(total, format), format), U32)
+    (x, p), (y, q) = floats(old, format), floats(a, format)
+    return reinterpret(canonical(halves(x + y, p + q, format), format), U32)
 
 
 def plus_f16x2(old: U32, a: U32) -> U32:

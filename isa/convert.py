@@ -3,7 +3,8 @@
 Opcodes 0x160 to 0x16f: 0x160 + the result's type, and the source's type in bits 3:0; 0x210 to 0x213 were first. Types
 are numbered f32 f16 bf16 tf32 e4m3 e5m2 e2m1 e8m0 i8 u8 i16 u16 i32 u32 i64 u64. A narrow source is the low bits of its
 register, the rest is not looked at; a narrow result leaves the rest zero, for i8 and i16 copies of the sign. What is
-not here is two instructions that are, the first one exact.
+not here is two instructions that are, the first one exact. `.ftz` is about numbers with the exponents of binary32:
+sources, and results in f32, bf16 and tf32; subnormal results in f16, e4m3, e5m2 and e2m1 stay.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _roundings(suffix: str, rounding: int) -> None:
     near = rounding in (RTTE, RTZ)
 
     for name in ("f16", "bf16", "tf32"):
-        suffixes = "{ftz}{relu}{satfinite}" if near else "{ftz}"
+        suffixes = ("{ftz}{sat}" if name == "f16" else "{ftz}") + ("{relu}{satfinite}" if near else "")
 
         @insn(f"v.cnvt.{name}.f32.{suffix}{suffixes} {{d:vreg}}, {{a:vsrc}}", Result=KINDS[name], rounding=rounding,
               ex=f"a=-1.5 | d={_bits(name, -1.5):#x}", format=formats.FORMATS[name], **_place(name, "f32", rounding),

@@ -326,6 +326,42 @@ class RegisterKind(Kind):
         return what if self.words == 1 else f"{self.words} {what}s{even}"
 
 
+class RegisterList(RegisterKind):
+    """Consecutive registers of a bank, aligned or not, or one named scalar: the first one's number, and how many."""
+
+    count = SOURCES[0]
+
+    def __init__(self, name: str, bank: str):
+        super().__init__(name, bank, 1, DESTINATION, written=False)
+        self.last = 255 if bank == "v" else LAST_SREG
+
+    def bits(self, immediate: bool) -> int:
+        return self.field.mask | self.count.mask
+
+    def encode(self, value: Value, immediate: bool) -> int:
+        if not isinstance(value, Register) or value.bank != self.bank or not self._there(value.number, value.count):
+            raise OperandError(
+                f"expected {self.summary()}, found {describe(value)}", f"for example {self.bank}reg[3:5]"
+            )
+        return super().encode(value._replace(count=1), immediate) | self.count.put(value.count)
+
+    def decode(self, word: int, immediate: bool) -> Register:
+        return Register(self.bank, self.field.get(word), self.count.get(word))
+
+    def valid(self, words: Words, immediate: bool) -> Any:
+        return self._there(self.field.get(words), self.count.get(words))
+
+    def _there(self, first: Any, count: Any) -> Any:
+        return (count > 0) & ((first + count - 1 <= self.last) | ((count == 1) & self.allowed[first]))
+
+    def sample(self, random: Random, immediate: bool) -> Register:
+        first = random.randint(0, self.last)
+        return Register(self.bank, first, random.randint(1, min(8, self.last + 1 - first)))
+
+    def summary(self) -> str:
+        return f"consecutive {BANK_NAMES[self.bank]}s"
+
+
 class IndexedKind(Kind):
     """`ivreg`: the vector register whose number is in x0 when the instruction runs."""
 

@@ -576,6 +576,8 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
     "target": lambda name, where: operands.Target(name, Field(19, 0)),
     "data": lambda name, where: operands.DataAddress(name),
+    "vlist": lambda name, where: operands.RegisterList(name, "v"),
+    "slist": lambda name, where: operands.RegisterList(name, "s"),
     "code": lambda name, where: operands.CodeTarget(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),

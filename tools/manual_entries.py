@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from types import ModuleType
 from typing import Any
@@ -103,6 +104,8 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
         return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
+    if isinstance(kind, operands.RegisterList):
+        return [(kind.field, kind.name), (kind.count, f"count of {kind.name}")]
     if isinstance(kind, MatrixKind):
         found = ((kind.field, kind.name), (kind.reuse, f".reuse {kind.name}"), (kind.negate, f"! {kind.name}"))
         return [(field, label) for field, label in found if field]
@@ -201,9 +204,20 @@ def title(group: Sequence[Instruction]) -> str:
     return ", ".join(folds(instruction.mnemonic for instruction in group))
 
 
+@lru_cache(maxsize=1)
+def _by_title(size: int) -> dict[str, list[list[Instruction]]]:
+    """The entries of the table by title; `size` is how many instructions it has, for it may grow."""
+    del size
+    found: dict[str, list[list[Instruction]]] = {}
+    for group in entries(ISA):
+        found.setdefault(title(group), []).append(group)
+    return found
+
+
 def heading(group: Sequence[Instruction]) -> str:
     """The heading of an entry, which no other one has."""
-    name, others = title(group), [other for other in entries(ISA) if title(other) == title(group)]
+    name = title(group)
+    others = _by_title(len(ISA.instructions))[name]
     if len(others) == 1:
         return f"`{name}`"
     sort = _sort(group[0])
@@ -219,6 +233,8 @@ def _sort(instruction: Instruction) -> str:
     for kind in instruction.kinds:
         if isinstance(kind, operands.NamedKind):
             return "from a special register of each lane" if kind.per_lane else "from a special register"
+        if isinstance(kind, operands.CodeTarget):
+            return "of a place in the word"
         if isinstance(kind, addresses.AddressKind) and kind.base_bank == "v":
             return "with a base in each lane"
         if isinstance(kind, operands.Number) and not isinstance(kind, operands.Target | operands.DataAddress):

@@ -19,6 +19,7 @@ ENDS = {
     "EXIT_LANES": "the active lanes end",
     "EXIT_WARP": "the warp ends",
     "BARRIER": "the warp waits for its block",
+    "PRINT": "the text is printed",
     "WAIT": "the warp waits until that is done",
     "TRAP": "fault, the launch ends",
 }

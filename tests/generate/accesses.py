@@ -2,11 +2,11 @@
 
 from functools import cache
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from m890.isa import ISA
-from m890.isa.addresses import AddressKind
-from m890.isa.operands import Address, Register, RegisterKind
+from m890.isa.addresses import AddressKind, ElementAddress
+from m890.isa.operands import ZERO, Address, Register, RegisterKind
 from m890.isa.spec import Form
 
 from . import samples
@@ -15,13 +15,26 @@ from .samples import ADDRESS, INDEX, OWN, OWN_TSM, SCALAR_INDEX, TABLE
 
 SLICE = 512
 """Bytes that the table has, and each warp for itself, in HBM and in TSM."""
+PRIVATE = 64
+"""Bytes of private memory of each lane."""
 
 
 class Place(NamedTuple):
     """Where an access may go: the index times its scale is below `reach`, and so is the offset."""
 
-    base: int
+    base: int | None
     reach: int
+
+
+def _place(random: Random, form: Form, near: bool) -> Place:
+    access = form.instruction.access
+    assert access
+    if access.space == "private":
+        return Place(None, PRIVATE // 2)
+    reach = 32 if near else random.choice([32, 256])
+    if access.space == "tsm":
+        return Place(OWN_TSM, reach)
+    return Place(OWN if access.store or near or random.random() < 0.6 else TABLE, reach)
 
 
 @cache
@@ -36,38 +49,48 @@ def _forms_in(space: str) -> list[Form]:
 
 
 def access(random: Random, form: Form) -> Item:
-    """A load or store."""
-    assert form.instruction.access
-    base = OWN if form.instruction.access.store or random.random() < 0.6 else TABLE
-    return Item(_words(random, form, Place(base, random.choice([32, 256]))))
+    """A load, a store or an atomic."""
+    return Item(_words(random, form, _place(random, form, False)))
 
 
 def burst(random: Random, space: str) -> Item:
     """Several accesses to the same few bytes, of which none waits for the one before."""
     forms = [random.choice(_forms_in(space)) for _ in range(random.randint(2, 5))]
-    return Item([word for form in forms for word in _words(random, form, Place(OWN, 32))])
+    return Item([word for form in forms for word in _words(random, form, _place(random, form, True))])
+
+
+def prefetch(random: Random, form: Form) -> Item:
+    """Any address will do."""
+    at = Address(random.getrandbits(12), data(random, "v"), random.randrange(16), s(TABLE, 2))
+    return Item([form.encode((at,), tuple(random.choice(suffix.values) for suffix in form.instruction.suffixes))])
 
 
 def _words(random: Random, form: Form, place: Place) -> list[int]:
     """The access, and before it what makes its address."""
     instruction = form.instruction
     assert instruction.access
-    kind = next(kind for kind in instruction.kinds if isinstance(kind, AddressKind))
-    other = next(kind for kind in instruction.kinds if not isinstance(kind, AddressKind))
-    assert isinstance(other, RegisterKind)
-    suffixes = tuple(random.random() < 0.3 for _ in form.room)
+    suffixes = tuple(random.choice((0, 0, *suffix.values)) for suffix in instruction.suffixes)
     signed = any(on and suffix.name == "sign" for suffix, on in zip(instruction.suffixes, suffixes, strict=True))
-    allowed = samples.data if instruction.access.store else samples.written
-    words, at = _address(random, kind, instruction.access.size, place, signed)
-    values = {kind.name: at, other.name: random.choice(allowed(other.bank, other.words))}
-    return [*words, form.encode(tuple(values[kind.name] for kind in instruction.kinds), suffixes)]
+    words, values = list[int](), list[Any]()
+    for kind in instruction.kinds:
+        if isinstance(kind, AddressKind):
+            words, at = _address(random, kind, instruction.access.size, place, signed)
+            values.append(at)
+        else:
+            assert isinstance(kind, RegisterKind)
+            allowed = samples.written if kind.role == "destination" else samples.data
+            values.append(random.choice(allowed(kind.bank, kind.words)))
+    return [*words, form.encode(tuple(values), suffixes)]
 
 
 def _address(random: Random, kind: AddressKind, size: int, place: Place, signed: bool) -> tuple[list[int], Address]:
-    offset = size * random.randrange(place.reach // size)
+    element = isinstance(kind, ElementAddress)
+    offset = 0 if element else size * random.randrange(place.reach // size)
     if kind.index_bank is None:
         return _lane_addresses(random, size, place), Address(_field(offset), None, 0, v(ADDRESS, 2))
-    words, index, scale = _index(random, kind.index_bank, size, place.reach, signed)
+    words, index, scale = _index(random, kind.index_bank, size, place.reach, signed, element)
+    if place.base is None:
+        return words, Address(_field(offset), index, scale, random.choice([None, s(ZERO)]))
     if kind.inside:
         if index and scale == 0 and random.random() < 0.5:
             return [*words, encode("v.add.i32", index, index, s(OWN_TSM))], Address(_field(offset), index)
@@ -78,14 +101,17 @@ def _address(random: Random, kind: AddressKind, size: int, place: Place, signed:
 
 def _field(offset: int) -> int:
     """An offset of bytes, in units of 128 where it can be."""
-    return offset if offset % 128 else 0x800 | offset // 128
+    return offset if offset % 128 or not offset else 0x800 | offset // 128
 
 
-def _index(random: Random, bank: str, size: int, reach: int, signed: bool) -> tuple[list[int], Register | None, int]:
+def _index(
+    random: Random, bank: str, size: int, reach: int, signed: bool, element: bool
+) -> tuple[list[int], Register | None, int]:
     """Words that make an index, and its scale; signed ones are around zero."""
     if random.random() < 0.15:
         return [], None, 0
-    scale = random.choice([size.bit_length() - 1, random.randrange(5)])
+    own = size.bit_length() - 1
+    scale = own if element else random.choice([own, random.randrange(5)])
     step = max(1, size >> scale)
     below = ((reach >> scale) - 1) & ~(step - 1)
     register = v(INDEX) if bank == "v" else s(SCALAR_INDEX)
@@ -96,6 +122,7 @@ def _index(random: Random, bank: str, size: int, reach: int, signed: bool) -> tu
 
 
 def _lane_addresses(random: Random, size: int, place: Place) -> list[int]:
+    assert place.base is not None
     pair = v(ADDRESS, 2)
     return [
         encode("v.and.b32", v(INDEX), data(random, "v"), place.reach - 1 & ~(size - 1), immediate=True),

@@ -3,26 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from random import Random
 
 import numpy as np
 from model import Block, Launch, Memory, decode, step_of
-from model.machine import TooLong
+from model.machine import Stuck, TooLong
 
 import m890
 from m890.emulator.plan import Schedule
+from m890.emulator.printing import Console
 from m890.emulator.shape import Shape
 from m890.emulator.state import SCALAR_ROWS
 from m890.isa import ISA
-from m890.isa.operands import SCC, VCC
+from m890.isa.operands import INDEX_REGISTER, SCC, VCC
 from m890.isa.program import KM_BASE, Kernel, Module, lay_out
 from m890.isa.spec import Form
 
-from .accesses import SLICE
+from .accesses import PRIVATE, SLICE
 from .items import makers
 from .layout import words_of
 from .pieces import Item
 from .samples import COUNTERS, GIVEN, OWN, OWN_TSM, SREGS, TAKEN, VALUES, VREGS
+from .together import TEXTS, printed
 
 PARAMS = lay_out([("table", "ptr", 1)])
 BLOCKS = [(32, 1, 1), (32, 1, 1), (32, 1, 1), (20, 1, 1), (8, 4, 1), (64, 1, 1), (5, 3, 3), (16, 2, 3)]
@@ -60,7 +63,7 @@ class Program:
     def items(self) -> list[Item]:
         every = makers()
         items = [every[number % len(every)](Random(seed)) for number, seed in self.pieces]
-        return [item for item in items if not (item.clock and self.synchronised)]
+        return [item for item in items if not (item.clock and self.synchronised) and item.warps in (None, self.warps)]
 
     def words(self) -> list[int]:
         waits = Random(self.seed) if self.synchronised else None
@@ -78,9 +81,11 @@ class State:
     vectors: np.ndarray
     hbm: np.ndarray
     tsm: np.ndarray
+    private: np.ndarray
+    printed: str = ""
 
 
-SCALARS = [*range(SREGS), VCC, SCC]
+SCALARS = [*range(SREGS), VCC, SCC, INDEX_REGISTER]
 
 
 def initial(program: Program) -> State:
@@ -89,7 +94,9 @@ def initial(program: Program) -> State:
     scalars = mixed(random, (program.warps, len(SCALARS)), random.choice(SPECIAL, (program.warps, 1, 6)))
     vectors = mixed(random, (program.warps, VREGS, 32), random.choice(SPECIAL, (program.warps, 1, 32, 4)))
     hbm = mixed(random, (HBM_BYTES // 4,), random.choice(SPECIAL, (1, 16)))
-    return State(scalars, vectors, hbm.view(np.uint8), random.integers(0, 256, TSM_BYTES, np.uint8))
+    tsm = random.integers(0, 256, TSM_BYTES, np.uint8)
+    private = random.integers(0, 256, program.warps * 32 * PRIVATE, np.uint8)
+    return State(scalars, vectors, hbm.view(np.uint8), tsm, private)
 
 
 SPECIAL = np.array(VALUES, np.uint32)
@@ -108,13 +115,15 @@ class Core:
     """The emulator in one timing."""
 
     def __init__(self, timing: str):
-        self.chip = m890.Chip(timing=timing, poison=False, schedule=NEVER)
+        self.printed: list[str] = []
+        console = Console(self.printed.append)
+        self.chip = m890.Chip(timing=timing, poison=False, schedule=NEVER, console=console)
         self.buffer = self.chip.empty(HBM_BYTES, np.uint8)
 
     def run(self, program: Program, words: Sequence[int], start: State) -> State:
         """The state at the end; whatever the launch raises."""
-        kernel = Kernel("k", np.array(words, np.uint64), vregs=VREGS, sregs=SREGS, tsm=TSM_BYTES, params=PARAMS)
-        loaded = self.chip.load(Module("ppu0015", {"k": kernel}))["k"]
+        kernel = Kernel("k", np.array(words, np.uint64), VREGS, SREGS, tsm=TSM_BYTES, private=PRIVATE, params=PARAMS)
+        loaded = self.chip.load(Module("ppu0015", {"k": kernel}, data=TEXTS))["k"]
         plan = loaded.plan(Shape((1, 1, 1), program.block, 0))
         rows = [plan.rows(0, warp) for warp in range(program.warps)]
         for warp, row in enumerate(rows):
@@ -122,12 +131,17 @@ class Core:
             row[SCALAR_ROWS : SCALAR_ROWS + VREGS] = start.vectors[warp]
         self.buffer.view()[:] = start.hbm
         plan.tsm_of(0)[:] = start.tsm
+        private = plan.private_bytes[: len(start.private)]
+        private[:] = start.private
+        self.printed.clear()
         loaded.launch((1, 1, 1), program.block, (self.buffer,))
         return State(
             np.array([row[SCALARS, 0] for row in rows]),
             np.array([row[SCALAR_ROWS : SCALAR_ROWS + VREGS] for row in rows]),
             self.buffer.view().copy(),
             plan.tsm_of(0).copy(),
+            private.copy(),
+            "".join(self.printed),
         )
 
 
@@ -145,6 +159,7 @@ def run_model(program: Program, words: Sequence[int], start: State, late: bool =
     memory = Memory({address: hbm, KM_BASE: bytearray(address.to_bytes(8, "little"))})
     launch = Launch(
         program.block,
+        private=PRIVATE,
         preloaded={6: address & 0xFFFFFFFF, 7: address >> 32},
         cus=chip.profile.compute_units,
         clock=int(chip.clocks[0]),
@@ -158,12 +173,17 @@ def run_model(program: Program, words: Sequence[int], start: State, late: bool =
             warp.s[number] = value
         warp.entry()
         warp.v = vectors
+    size = 32 * PRIVATE
+    for warp in block.warps:
+        warp.private.areas[0][:] = start.private[size * warp.index : size * (warp.index + 1)].tobytes()
     block.run()
     return State(
         np.array([[warp.s[number] for number in SCALARS] for warp in block.warps], np.uint32),
         np.array([warp.v for warp in block.warps], np.uint32),
         np.frombuffer(hbm, np.uint8),
         np.frombuffer(tsm, np.uint8),
+        np.frombuffer(b"".join(bytes(warp.private.areas[0]) for warp in block.warps), np.uint8),
+        "".join(printed(*one) for one in block.printed),
     )
 
 
@@ -181,11 +201,13 @@ def prepare(program: Program) -> State:
 
 def difference(found: State, wanted: State) -> str | None:
     """The first place where the core is not the model."""
-    for name, mine, theirs in zip(
-        ("scalars", "vectors", "hbm", "tsm"), vars(found).values(), vars(wanted).values(), strict=True
-    ):
+    for name, mine in vars(found).items():
+        theirs = getattr(wanted, name)
         if np.array_equal(mine, theirs):
             continue
+        if name == "printed":
+            at = next(n for n, pair in enumerate(zip_longest(mine, theirs)) if pair[0] != pair[1])
+            return f"printed from {at} on: core {mine[at : at + 40]!r}, model {theirs[at : at + 40]!r}"
         place = tuple(int(n) for n in np.argwhere(mine != theirs)[0])
         if name == "scalars":
             number = SCALARS[place[1]]
@@ -215,12 +237,23 @@ def mismatch(program: Program) -> str | None:
             found = machine.run(program, words, start)
         except TooLong:
             return None
+        except Stuck:
+            return None if ends_in(m890.Deadlock, machine, program, words, start) else f"{timing}: no deadlock"
         except m890.M890Error as error:
             return f"{timing}: {type(error).__name__}: {error}"
         differs = difference(found, wanted)
         if differs:
             return f"{timing}: {differs}"
     return None
+
+
+def ends_in(kind: type[Exception], machine: Core, program: Program, words: list[int], start: State) -> bool:
+    """Whether the core raises this."""
+    try:
+        machine.run(program, words, start)
+    except kind:
+        return True
+    return False
 
 
 def program_of(seed: int) -> Program:

@@ -6,13 +6,26 @@ from random import Random
 from typing import Any
 
 from m890.isa import ISA
-from m890.isa.operands import EMSK, LANE_SPECIALS, VCC, Address
+from m890.isa.operands import EMSK, VCC, CodeTarget, Register
+from m890.isa.program import CODE_BASE
 from m890.isa.spec import Form
 
 from . import samples
-from .accesses import access, access_forms, burst
-from .pieces import Item, Loop, data, encode, forms_of, mask, s, v
-from .samples import GIVEN, INDEX, SAVED, TAKEN
+from .accesses import access, access_forms, burst, prefetch
+from .pieces import Item, Loop, data, encode, forms_of, mask, s
+from .samples import ADDRESS, FAR, SAVED
+from .together import (
+    assertion,
+    barrier,
+    exchange,
+    forms_with,
+    indexed,
+    indexed_forms,
+    named_barrier,
+    printing,
+    sleep,
+    warp_sync,
+)
 
 # Computing.
 
@@ -63,6 +76,25 @@ def branch(random: Random, operation: str) -> Item:
     return Item([encode(operation, *operands, 0)], skip=random.choice([0, 1, 2, 3, 5, 8, 13]))
 
 
+CODE_HIGH = CODE_BASE >> 32
+
+
+def far_jump(random: Random, form: Form) -> Item:
+    """A jump forward to a code address: in the word, or in registers that are set before."""
+    skip, kinds = random.choice([0, 1, 2, 3, 5]), form.instruction.kinds
+    result = [random.choice(samples.data("s", 2))] if kinds[0].role == "destination" else []
+    if any(isinstance(kind, CodeTarget) for kind in kinds):
+        return Item([form.encode((*result, 0), ())], skip, address=0)
+    bank = form.instruction.kinds[-1].bank
+    low = Register(bank, ADDRESS if bank == "v" else FAR)
+    words = [
+        encode(f"{bank}.mov.b32", low, 0, immediate=True),
+        encode(f"{bank}.mov.b32", low._replace(number=low.number + 1), CODE_HIGH, immediate=True),
+        form.encode((*result, low._replace(count=2)), ()),
+    ]
+    return Item(words, skip, address=0)
+
+
 def loop(random: Random) -> Item:
     return Item([], loop=Loop(random.choice([1, 2, 4, 8]), random.randint(1, 3), random.random() < 0.4))
 
@@ -78,8 +110,8 @@ def some_end(random: Random) -> Item:
     return Item([masked, drop, encode("simt.exit"), all_lanes()])
 
 
-def idle(random: Random) -> Item:
-    return Item([encode("s.nop")])
+def idle(random: Random, name: str) -> Item:
+    return Item([encode(name)])
 
 
 def wait(random: Random, form: Form) -> Item:
@@ -95,18 +127,6 @@ def wait_forms() -> list[Form]:
         for form in ISA.forms()
         if any(part in form.instruction.mnemonic for part in ("s.wait", ".fence.", ".wbinv."))
     ]
-
-
-def barrier(random: Random, name: str) -> Item:
-    return Item([encode(name)], barrier=True)
-
-
-def exchange(random: Random) -> Item:
-    """Every warp gives a register to its neighbour: TSM between two barriers."""
-    index = encode("v.mov.b32", v(INDEX), s(LANE_SPECIALS["%laneid"][0]))
-    give = encode("tsm.st.b32", data(random, "v"), Address(0, v(INDEX), 2, s(GIVEN)))
-    take = encode("tsm.ld.b32", data(random, "v"), Address(0, v(INDEX), 2, s(TAKEN)))
-    return Item([index, give, encode("s.blksyn"), take, encode("s.blksyn")], barrier=True)
 
 
 # All of them.
@@ -125,13 +145,21 @@ def controls() -> list[tuple[int, Maker]]:
         (35, restore),
         *[(8, _with(branch, name)) for name in ("s.cbr", "s.cbr.az", "s.cbr.nz")],
         *[(18, _with(branch, name)) for name in ("simt.rcbr", "simt.rcbr.n")],
+        *[(3, _with(far_jump, form)) for form in forms_with("s.call", "s.ret", "s.cbr.ind", "simt.cbr.ind")],
         (15, loop),
         (3, some_end),
-        (3, idle),
+        *[(2, _with(idle, name)) for name in ("s.nop", "v.reg.dchk")],
         *[(1, _with(wait, form)) for form in wait_forms()],
         *[(4, _with(barrier, name)) for name in ("s.blksyn", "s.blksyn.defer")],
         (8, exchange),
-        *[(6, _with(burst, space)) for space in ("global", "tsm")],
+        *[(1, _with(named_barrier, form)) for form in forms_with("s.bar.")],
+        *[(1, _with(sleep, form)) for form in forms_with("s.sleep")],
+        *[(1, _with(warp_sync, form)) for form in forms_with("s.warp.sync")],
+        *[(2, _with(assertion, form)) for form in forms_with("v.assert")],
+        *[(1, _with(printing, form)) for form in forms_with("v.print", "s.print")],
+        *[(3, _with(indexed, form)) for form in indexed_forms()],
+        *[(2, _with(prefetch, form)) for form in forms_with("vmem.prefetch")],
+        *[(6, _with(burst, space)) for space in ("global", "tsm", "private")],
         (5, clock),
     ]
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 from model import decode
 
 from m890.isa.addresses import COUNTERS as WAIT_COUNTERS
-from m890.isa.effects import Stop
-from m890.isa.operands import EMSK, Address, Register, Target
+from m890.isa.operands import EMSK, Address, Register
 
 from .pieces import Item, encode, s, v
 from .samples import COUNTERS, DATA, LANE_COUNTERS, LAST_EMSK, SAVED
@@ -23,6 +22,8 @@ class Line:
 
     word: int
     target: int | None = None
+    absolute: bool = False
+    """The word has the target's code address, not its distance."""
 
 
 @dataclass
@@ -95,7 +96,8 @@ def write(items: list[Item], ending: int) -> Writer:
             heads += 1
         writer.lines += map(Line, item.words)
         if item.skip is not None:
-            writer.lines[-1].target = min(number + 1 + item.skip, reach[number])
+            line = writer.lines[-1 if item.address is None else item.address - len(item.words)]
+            line.target, line.absolute = min(number + 1 + item.skip, reach[number]), item.address is not None
     while loops:
         writer.loop_end(loops.pop())
     writer.here(count)
@@ -114,8 +116,12 @@ def words_of(items: list[Item], ending: int, waits: Random | None) -> list[int]:
         places = {place: moved[at] for place, at in places.items()}
     words = []
     for at, line in enumerate(lines):
-        distance = 0 if line.target is None else places[line.target] - at - 1
-        words.append(line.word if line.target is None else line.word & ~0xFFFFF | distance & 0xFFFFF)
+        if line.target is None:
+            words.append(line.word)
+        elif line.absolute:
+            words.append(line.word | 8 * places[line.target])
+        else:
+            words.append(line.word | places[line.target] - at - 1 & 0xFFFFF)
     return words
 
 
@@ -129,14 +135,17 @@ class Uses(NamedTuple):
     writes: int
     counter: str | None
     store: bool
+    """Gives nothing back: its sources are read when it completes."""
     settles: bool
-    """All operations must be complete before it: it jumps, or lets other warps go on."""
+    """All operations must be complete before it: it jumps, lets other warps go on, or reads many registers."""
 
 
 def _bits(register: Register, words: int) -> int:
     return ((1 << words) - 1) << register.number + (256 if register.bank == "s" else 0)
 
 
+ALL_DATA = (1 << len(DATA["v"])) - 1
+"""ivreg may be any of them."""
 EMSK_BIT = 1 << 256 + EMSK
 
 
@@ -148,20 +157,21 @@ def uses_of(word: int) -> Uses:
     reads, writes = EMSK_BIT, 0
     for kind, value in zip(instruction.kinds, decoded.values, strict=True):
         if isinstance(value, Register):
-            bits = _bits(value, getattr(kind, "words", 1))
+            bits = ALL_DATA if value.bank == "i" else _bits(value, getattr(kind, "words", 1))
             writes |= bits if kind.role == "destination" else 0
             reads |= bits
         elif isinstance(value, Address):
             reads |= _bits(value.index, 1) if value.index else 0
             reads |= _bits(value.base, value.base.count) if value.base else 0
     access = instruction.access
-    jumps = any(isinstance(kind, Target) for kind in instruction.kinds)
+    jumps = instruction.mnemonic.startswith(("s.cbr", "simt.", "s.call", "s.ret"))
+    returns = any(kind.role == "destination" for kind in instruction.kinds)
     return Uses(
         reads,
         writes | (EMSK_BIT if instruction.mnemonic == "s.lop.emsk" else 0),
         access.counter if access else None,
-        bool(access and access.store),
-        jumps or Stop in instruction.results or "blksyn" in instruction.mnemonic,
+        not returns,
+        jumps or instruction.mnemonic.startswith(("s.blksyn", "s.bar.", "v.print", "s.print")),
     )
 
 

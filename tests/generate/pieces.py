@@ -23,12 +23,16 @@ class Loop(NamedTuple):
 
 @dataclass
 class Item:
-    """Words that stay together. The last one may jump over the next `skip` items."""
+    """Words that stay together, of which the last one may jump over the next `skip` items."""
 
     words: list[int]
     skip: int | None = None
+    address: int | None = None
+    """The place of the word whose low half is the code address of the target; else the jump has its distance."""
     loop: Loop | None = None
     barrier: bool = False
+    warps: int | None = None
+    """Only for blocks of so many warps."""
     clock: bool = False
     """Not part of the promise that both timings give the same."""
 
@@ -45,7 +49,7 @@ def encode(mnemonic: str, *values: Value, immediate: bool = False) -> int:
     for form in forms_of(mnemonic):
         if form.immediate == immediate and len(form.instruction.kinds) == len(values):
             with suppress(OperandError):
-                return form.encode(values, (False,) * len(form.room))
+                return form.encode(values, (0,) * len(form.room))
     raise KeyError(mnemonic)
 
 

@@ -18,6 +18,7 @@ from m890.isa.operands import (
     UNIFORM_SPECIALS,
     VCC,
     ZERO,
+    IndexedKind,
     Kind,
     NamedKind,
     Number,
@@ -33,11 +34,13 @@ DATA = {"v": range(16), "s": range(10, 28)}
 """Registers that hold data: any instruction may read and write them."""
 INDEX, ADDRESS, LANE_COUNTERS = 16, 18, (20, 21)
 """Vector registers of the generator: an index, a pair for an address, counters of loops by depth."""
-COUNTERS, SCALAR_INDEX, SAVED, LAST_EMSK = (28, 29), 32, 34, 35
-"""Scalar registers of the generator: counters of loops by depth, an index, a mask, emsk at the end."""
+COUNTERS, SCALAR_INDEX, LENT, SAVED, LAST_EMSK = (28, 29), 32, 33, 34, 35
+"""Scalar registers of the generator: counters of loops by depth, an index, two masks, emsk at the end."""
 TABLE, OWN, OWN_TSM, GIVEN, TAKEN = 6, 38, 40, 41, 42
 """Scalar registers that nothing writes: address pairs of the table and of the warp's own bytes; offsets in TSM of its
 own bytes, of what it gives others, and of what it takes from one."""
+FAR = 44
+"""A pair of the generator for a code address."""
 PACKED_ID = 36
 
 NAMED = (VCC, SCC)
@@ -90,6 +93,7 @@ def is_plain(form: Form) -> bool:
     """Whether a form only computes: it goes on behind itself, uses no memory, and does not read a clock."""
     instruction = form.instruction
     clock = any(isinstance(kind, NamedKind) and kind.names is CLOCKS for kind in instruction.kinds)
+    clock = clock or any(isinstance(kind, IndexedKind) for kind in instruction.kinds)
     computes = instruction.results and all(isinstance(result, LaneKind) for result in instruction.results)
     return bool(computes) and instruction.access is None and not clock
 
@@ -158,7 +162,8 @@ def _encoded(kind: Kind, registers: list[Register], form: Form) -> list[int]:
 
 def _variants(form: Form) -> list[int]:
     """The bits of a few sets of suffixes and modifiers: each is compiled for itself, so there are not many."""
-    places = [suffix.place.mask for suffix, able in zip(form.instruction.suffixes, form.room, strict=True) if able]
+    able = zip(form.instruction.suffixes, form.room, strict=True)
+    places = [suffix.place.put(value) for suffix, room in able if room for value in suffix.texts]
     for kind in form.instruction.kinds:
         if isinstance(kind, Source) and kind.flags.signed and not (form.immediate and kind.flags.last):
             places += _modifiers(form, kind)

@@ -4,7 +4,21 @@
 its instructions do: a function for each mnemonic, or for each family of mnemonics.
 """
 
-from . import bits, control, floating, integer, memory, moves
+from . import (
+    atomics,
+    bits,
+    control,
+    convert,
+    cross_lane,
+    extended,
+    floating,
+    integer,
+    memory,
+    moves,
+    packed,
+    special,
+    sync,
+)
 from .machine import Block, Fault, Launch, Memory, Warp
 from .meaning import MEANINGS, decode, step_of
 
@@ -15,12 +29,19 @@ __all__ = [
     "Launch",
     "Memory",
     "Warp",
+    "atomics",
     "bits",
     "control",
+    "convert",
+    "cross_lane",
     "decode",
+    "extended",
     "floating",
     "integer",
     "memory",
     "moves",
+    "packed",
+    "special",
     "step_of",
+    "sync",
 ]

@@ -2,8 +2,9 @@
 
 from m890.isa.operands import Register
 
-from .machine import ALL, BARRIER, EMSK, Fault, Warp
-from .meaning import scalar_value, warp
+from .integer import signed
+from .machine import ALL, EMSK, OFF_THE_END, Fault, Wait, Warp, lanes_of
+from .meaning import scalar_value, vector_values, warp
 
 DISTANCE = 1 << 20
 
@@ -18,7 +19,7 @@ def reach(target: int) -> int:
     return target - DISTANCE if target >= DISTANCE // 2 else target
 
 
-@warp("s.nop")
+@warp("{name}", name={"s.nop": None, "v.reg.dchk": None})
 def nothing(warp: Warp) -> None:
     pass
 
@@ -38,6 +39,47 @@ def branch_if_zero(warp: Warp, c: Register, target: int) -> None:
 def branch_if_not_zero(warp: Warp, c: Register, target: int) -> None:
     if scalar_value(c.number, 1)(warp) != 0:
         jump(warp, target)
+
+
+CODE = 1 << 32
+"""The address of a kernel's first word."""
+
+
+def go(warp: Warp, address: int) -> None:
+    """Go on at a code address."""
+    place = address - CODE
+    if place % 8:
+        raise Fault(0)
+    if not 0 <= place < 8 * len(warp.block.words):
+        raise Fault(OFF_THE_END)
+    warp.pc = place // 8
+
+
+@warp("s.call")
+def call(warp: Warp, d: Register, target: int | None = None, a: Register | None = None) -> None:
+    """The target in the word counts from the kernel's first word."""
+    if a is not None:
+        address = scalar_value(a.number, 2)(warp)
+    else:
+        address = CODE + signed(target or 0)
+    back = CODE + 8 * warp.pc
+    go(warp, address)
+    warp.set_scalar(d.number, back)
+    warp.set_scalar(d.number + 1, back >> 32)
+
+
+@warp("{name}", name={"s.ret": None, "s.cbr.ind": None})
+def go_to_address(warp: Warp, a: Register) -> None:
+    go(warp, scalar_value(a.number, 2)(warp))
+
+
+@warp("simt.cbr.ind")
+def go_to_lanes_address(warp: Warp, a: Register) -> None:
+    addresses = {vector_values(a.number, 2)(warp)[lane] for lane in lanes_of(warp.s[EMSK])}
+    if len(addresses) > 1:
+        raise Fault(1)
+    for address in addresses:
+        go(warp, address)
 
 
 @warp("simt.rcbr.n")
@@ -77,8 +119,8 @@ def combine_emsk(warp: Warp, d: Register, s: Register, lut: int) -> None:
 
 
 @warp("s.blksyn{defer}", defer={"": False, ".defer": True})
-def barrier(warp: Warp) -> str:
-    return BARRIER
+def barrier(warp: Warp) -> Wait:
+    return Wait(None)
 
 
 VMEM, SMEM, TSM = ("vldcnt", "vstcnt"), ("sldcnt", "sstcnt"), ("tsmcnt",)

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from .formats import F32, MODES, Exact, Format, rounds_up
-from .integer import Read, signed, unsigned
+from .formats import F32, MODES, Exact, Format
 from .meaning import lanes
 
 ROUNDING = {f".{mode}" if mode != "rtte" else "": mode for mode in MODES}
@@ -16,14 +15,14 @@ def total(fmt: Format, x: Exact, y: Exact, mode: str) -> int:
     if x.m is None or y.m is None:
         if x.m is None and y.m is None and x.negative != y.negative:
             return fmt.nan
-        return fmt.infinity | (fmt.sign if (x if x.m is None else y).negative else 0)
+        return fmt.infinite((x if x.m is None else y).negative)
     e = min(x.e, y.e)
     left, right = x.m << x.e - e, y.m << y.e - e
     value = (-left if x.negative else left) + (-right if y.negative else right)
     if value:
         return fmt.round(1 if value < 0 else 0, abs(value), e, mode)
     negative = x.negative if x.negative == y.negative else mode == "rtn"
-    return fmt.sign if negative else 0
+    return fmt.zero(negative)
 
 
 def times(x: Exact, y: Exact) -> Exact | None:
@@ -47,7 +46,7 @@ def multiply(fmt: Format, a: int, b: int, mode: str) -> int:
     if product is None:
         return fmt.nan
     if product.m is None:
-        return fmt.infinity | (fmt.sign if product.negative else 0)
+        return fmt.infinite(product.negative)
     return fmt.round(product.negative, product.m, product.e, mode)
 
 
@@ -78,35 +77,6 @@ def fma_f32(a: int, b: int, c: int, *, mode: str) -> int:
     return multiply_add(F32, a, b, c, mode)
 
 
-@lanes("v.cnvt.f32.{read}.{mode}", read={"i32": signed, "u32": unsigned}, mode=ROUNDING_NAMED, result=F32)
-def from_integer(a: int, *, read: Read, mode: str) -> int:
-    value = read(a)
-    return F32.round(value < 0, abs(value), 0, mode)
-
-
-def to_integer(fmt: Format, bits: int, mode: str, low: int, high: int) -> int:
-    """Rounded to an integer, clamped to low and high; NaN gives 0."""
-    if fmt.is_nan(bits):
-        return 0
-    x = fmt.exact(bits)
-    if x.m is None:
-        return low if x.negative else high
-    if x.e >= 0:
-        whole = x.m << min(x.e, 128)
-    else:
-        whole, rest = x.m >> -x.e, x.m & (1 << -x.e) - 1
-        whole += rounds_up(x.negative, whole & 1, rest, 1 << -x.e - 1, mode)
-    return max(low, min(high, -whole if x.negative else whole))
-
-
-RANGES = {"i32": (-(1 << 31), (1 << 31) - 1), "u32": (0, (1 << 32) - 1)}
-
-
-@lanes("v.cnvt.{ends}.f32.{mode}", ends=RANGES, mode=ROUNDING_NAMED, sources=F32)
-def f32_to_integer(a: int, *, ends: tuple[int, int], mode: str) -> int:
-    return to_integer(F32, a, mode, *ends)
-
-
 def place(fmt: Format, bits: int) -> int:
     """A number that orders floats, with -0 below +0; not of a NaN."""
     return bits if bits < fmt.sign else ~(bits ^ fmt.sign)
@@ -124,21 +94,38 @@ Choose = Callable[[Format, int, int], int]
 CHOICE: dict[str, Choose] = {"min": lesser, "max": greater}
 
 
-@lanes("v.{choose}.f32", choose=CHOICE, sources=F32, result=F32)
-def extreme_number(a: int, b: int, *, choose: Choose) -> int:
-    if F32.is_nan(a) or F32.is_nan(b):
-        number = b if F32.is_nan(a) else a
-        return F32.nan if F32.is_nan(number) else number
-    return choose(F32, a, b)
+def extreme(fmt: Format, choose: Choose, nan: bool, a: int, b: int) -> int:
+    """The lesser or greater; with `nan` a NaN wins, else it loses."""
+    if fmt.is_nan(a) or fmt.is_nan(b):
+        number = b if fmt.is_nan(a) else a
+        return fmt.nan if nan or fmt.is_nan(number) else number
+    return choose(fmt, a, b)
 
 
-@lanes("v.{choose}.f32.nan", choose=CHOICE, sources=F32, result=F32)
-def extreme_nan(a: int, b: int, *, choose: Choose) -> int:
-    return F32.nan if F32.is_nan(a) or F32.is_nan(b) else choose(F32, a, b)
+def extreme_of_sizes(fmt: Format, choose: Choose, nan: bool, a: int, b: int) -> int:
+    """The same of absolute values, with the sign of the product."""
+    size = extreme(fmt, choose, nan, a & ~fmt.sign, b & ~fmt.sign)
+    return size if fmt.is_nan(size) else size | (a ^ b) & fmt.sign
 
 
-OUTCOMES = {"lt": "<", "eq": "=", "le": "<=", "gt": ">", "ne": "<>", "ge": ">=", "num": "<=>"}
-ACCEPTED = OUTCOMES | {"nan": "?"} | {f"{name}u": f"{OUTCOMES[name]}?" for name in ("lt", "eq", "le", "gt", "ne", "ge")}
+@lanes("v.{choose}.f32{nan}", choose=CHOICE, nan={"": False, ".nan": True}, sources=F32, result=F32)
+def extreme_f32(a: int, b: int, *, choose: Choose, nan: bool) -> int:
+    return extreme(F32, choose, nan, a, b)
+
+
+@lanes("v.{choose}.f32{nan}.xorsign.abs", choose=CHOICE, nan={"": False, ".nan": True}, sources=F32, result=F32)
+def extreme_sizes_f32(a: int, b: int, *, choose: Choose, nan: bool) -> int:
+    return extreme_of_sizes(F32, choose, nan, a, b)
+
+
+@lanes("v.{choose}3.f32{nan}", choose=CHOICE, nan={"": False, ".nan": True}, sources=F32, result=F32)
+def extreme_of_three(a: int, b: int, c: int, *, choose: Choose, nan: bool) -> int:
+    return extreme(F32, choose, nan, extreme(F32, choose, nan, a, b), c)
+
+
+ORDERED = {"lt": "<", "eq": "=", "le": "<=", "gt": ">", "ne": "<>", "ge": ">="}
+ACCEPTED = ORDERED | {"num": "<=>", "nan": "?"}
+UNORDERED = {name: f"{outcomes}?" for name, outcomes in ORDERED.items()}
 """Of less, equal, greater and unordered, the outcomes that a relation holds for."""
 
 
@@ -151,6 +138,7 @@ def outcome(fmt: Format, a: int, b: int) -> str:
 
 
 @lanes("v.cmp.{accepted}.f32", accepted=ACCEPTED, sources=F32)
+@lanes("v.ucmp.{accepted}.f32", accepted=UNORDERED, sources=F32)
 def compare(a: int, b: int, *, accepted: str) -> bool:
     return outcome(F32, a, b) in accepted
 
@@ -163,3 +151,28 @@ def absolute(a: int) -> int:
 @lanes("v.neg.f32")
 def negated(a: int) -> int:
     return a ^ F32.sign
+
+
+@lanes("v.copysign.f32")
+def copy_sign(a: int, b: int) -> int:
+    return b & ~F32.sign | a & F32.sign
+
+
+CLASSES: dict[str, Callable[[int], bool]] = {
+    "finite": lambda size: size < 0x7F800000,
+    "infinite": lambda size: size == 0x7F800000,
+    "number": lambda size: size <= 0x7F800000,
+    "notanumber": lambda size: size > 0x7F800000,
+    "normal": lambda size: size == 0 or 0x00800000 <= size < 0x7F800000,
+    "subnormal": lambda size: 0 < size < 0x00800000,
+}
+
+
+@lanes("v.testp.{holds}.f32", holds=CLASSES)
+def test_class(a: int, *, holds: Callable[[int], bool]) -> bool:
+    return holds(F32.magnitude(a))
+
+
+@lanes("v.slct.{width}.f32", width={"b32": 32, "b64": 64}, sources={"c": F32})
+def select_by_sign(a: int, b: int, c: int) -> int:
+    return a if outcome(F32, c, 0) in "=>" else b

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 LANES = 32
 ALL = 0xFFFFFFFF
-EMSK, VCC, SCC, ZERO, ONE = 0xF0, 0xF1, 0xF2, 0xF8, 0xF9
-BARRIER = "barrier"
-"""What a step returns when its path waits for the block; None is to go on."""
+EMSK, VCC, SCC, ZERO, ONE, INDEX = 0xF0, 0xF1, 0xF2, 0xF8, 0xF9, 0xFE
 OFF_THE_END = 16
 COUNTERS = ("vldcnt", "vstcnt", "sldcnt", "sstcnt", "tsmcnt", "commit_group")
 
@@ -20,6 +18,10 @@ class Fault(Exception):
     def __init__(self, code: int):
         super().__init__(code)
         self.code = code
+
+
+class Stuck(Exception):
+    """Every warp waits for one that does not come."""
 
 
 class TooLong(Exception):
@@ -74,6 +76,44 @@ class Tsm(Memory):
         return content, address
 
 
+class Wait(NamedTuple):
+    """What a step returns when its path waits at a barrier (None is to go on)."""
+
+    barrier: int | None
+    """A named barrier, or the block's."""
+    threads: int | None = None
+    """How many it waits for; all live warps without."""
+    reduction: str | None = None
+    """What scc becomes: popc, and, or."""
+    brought: int = 0
+    ones: int = 0
+    """How many lanes bring a bit, and how many of these bits are 1."""
+
+
+SLEEP = Wait(-1)
+"""What a step returns that lets other warps run first. The model has no opinion on other paths."""
+
+
+@dataclass
+class Barrier:
+    """Who has come to a barrier so far."""
+
+    threads: int | None
+    arrived: int = 0
+    """Warps, waiting or not."""
+    waiting: list["Warp"] = field(default_factory=list)
+    brought: int = 0
+    ones: int = 0
+
+
+class Private(Memory):
+    """The private memory of a warp's lanes, one after the other, each of `stride` bytes."""
+
+    def __init__(self, content: bytearray):
+        super().__init__({0: content})
+        self.stride = len(content) // LANES
+
+
 @dataclass
 class Launch:
     """What a kernel is started with, beside its words."""
@@ -111,6 +151,7 @@ class Warp:
     def __init__(self, block: "Block", index: int, vregs: int):
         self.block, self.index = block, index
         self.hbm, self.tsm = block.hbm, block.tsm
+        self.private = Private(bytearray(LANES * block.launch.private))
         launch = block.launch
         x, y, z = launch.threads
         first = LANES * index
@@ -120,6 +161,7 @@ class Warp:
         self.pc, self.lanes, self.live = 0, (1 << count) - 1, (1 << count) - 1
         self.parked: dict[int, tuple[int, int]] = {}
         self.waiting: dict[int, tuple[int, int]] = {}
+        self.wait = Wait(None)
         self.queues: dict[str, list[Any]] = {counter: [] for counter in COUNTERS}
         """Outstanding operations by counter, oldest first."""
         self.special = self._lane_specials(first)
@@ -167,8 +209,15 @@ class Warp:
         """Write a scalar register; emsk can only have lanes of the running path."""
         self.s[number] = value & (self.lanes if number == EMSK else ALL)
 
-    def run(self) -> bool:
-        """Run until the warp waits at a barrier (True) or has ended (False)."""
+    def indexed(self) -> int:
+        """The vector register that x0 selects."""
+        number = self.s[INDEX]
+        if number >= len(self.v):
+            raise Fault(5)
+        return number
+
+    def run(self) -> Wait | None:
+        """Run until the warp waits at a barrier, or has ended (None)."""
         block, words = self.block, self.block.words
         while self.live:
             pc = self.pc
@@ -179,21 +228,29 @@ class Warp:
             block.executed += 1
             if block.executed > block.launch.limit:
                 raise TooLong
+            if stopped is SLEEP:
+                assert not self.parked
+                return SLEEP
             if stopped or not self.lanes:
-                if self.lanes:
-                    self._wait(pc)
+                if stopped:
+                    self._wait(stopped)
                 if not self.parked:
-                    return bool(self.live)
+                    return self.wait if self.live else None
                 self._next_path()
             elif self.parked:
                 self._park()
                 self._next_path()
-        return False
+        return None
 
-    def _wait(self, pc: int) -> None:
-        if self.waiting and self.pc not in self.waiting:
-            self.pc = pc
-            raise Fault(2)
+    def _wait(self, wait: Wait) -> None:
+        """The path waits; lanes of a warp that wait at several barriers are a fault."""
+        if self.waiting:
+            before = self.wait
+            same = wait._replace(brought=0, ones=0) == before._replace(brought=0, ones=0)
+            if self.pc not in self.waiting or not same:
+                raise Fault(2)
+            wait = wait._replace(brought=before.brought + wait.brought, ones=before.ones + wait.ones)
+        self.wait = wait
         _join(self.waiting, self.pc, self.lanes, self.s[EMSK])
         self.lanes = self.s[EMSK] = 0
 
@@ -252,9 +309,12 @@ def _join(paths: dict[int, tuple[int, int]], pc: int, lanes: int, emsk: int) -> 
 class Block:
     """A block: its warps run in turn, each until it waits or ends."""
 
-    def __init__(self, words: list[Callable[[Warp], str | None]], launch: Launch, hbm: Memory, tsm: bytearray):
+    def __init__(self, words: list[Callable[[Warp], Wait | None]], launch: Launch, hbm: Memory, tsm: bytearray):
         self.words, self.launch, self.hbm, self.tsm = words, launch, hbm, Tsm({0: tsm})
         self.executed = 0
+        self.barriers: dict[int | None, Barrier] = {}
+        self.printed: list[tuple[int, tuple[int, ...]]] = []
+        """Texts by address, and the values printed with them."""
 
     def start(self, vregs: int) -> None:
         """Make the warps, with zero in all registers that nothing is known of."""
@@ -262,15 +322,61 @@ class Block:
         self.warps = [Warp(self, index, vregs) for index in range(-(-x * y * z // LANES))]
 
     def run(self) -> None:
-        """Run all warps to their end. Raises Fault, TooLong."""
-        waiting = list(self.warps)
-        while waiting:
-            waiting = [warp for warp in waiting if self._goes_on(warp)]
-            for warp in waiting:
-                warp.wake()
+        """Run all warps to their end. Raises Fault, Stuck, TooLong."""
+        ready = {warp.index for warp in self.warps}
+        live, cursor = set(ready), 0
+        while live:
+            if not ready:
+                raise Stuck
+            cursor = min(ready, key=lambda index: (index < cursor, index))
+            warp = self.warps[cursor]
+            ready.discard(cursor)
+            wait = warp.run()
+            if wait is SLEEP:
+                ready.add(cursor)
+            elif wait is None:
+                warp.drain_all()
+                live.discard(cursor)
+            else:
+                barrier = self.come(wait)
+                barrier.waiting.append(warp)
+            for number in list(self.barriers):
+                ready |= self._open(number, len(live))
+            if wait is SLEEP or cursor not in ready:  # the last one to come to a barrier just goes on
+                cursor += 1
 
-    def _goes_on(self, warp: Warp) -> bool:
-        waits = warp.run()
-        if not waits:
-            warp.drain_all()
-        return waits
+    def come(self, wait: Wait) -> Barrier:
+        """Count a warp in."""
+        self.check(wait)
+        barrier = self.barriers.setdefault(wait.barrier, Barrier(wait.threads))
+        if barrier.threads != wait.threads:
+            raise Fault(2)
+        barrier.arrived += 1
+        barrier.brought += wait.brought
+        barrier.ones += wait.ones
+        return barrier
+
+    def check(self, wait: Wait) -> None:
+        """Refuse what no barrier can be."""
+        threads = wait.threads
+        whole = threads is None or (threads % LANES == 0 and LANES <= threads <= LANES * len(self.warps))
+        if (wait.barrier or 0) > 15 or not whole:
+            raise Fault(2)
+
+    def _open(self, number: int | None, live: int) -> set[int]:
+        """The warps that go on, if all that a barrier waits for have come."""
+        barrier = self.barriers[number]
+        needed = live if barrier.threads is None else barrier.threads // LANES
+        if barrier.arrived < needed:
+            return set()
+        del self.barriers[number]
+        for warp in barrier.waiting:
+            results = {
+                "popc": barrier.ones,
+                "and": ALL if barrier.ones == barrier.brought else 0,
+                "or": ALL if barrier.ones else 0,
+            }
+            if warp.wait.reduction:
+                warp.s[SCC] = results[warp.wait.reduction]
+            warp.wake()
+        return {warp.index for warp in barrier.waiting}

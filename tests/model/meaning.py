@@ -19,12 +19,15 @@ from m890.isa import ISA
 from m890.isa.operands import LANE_SPECIALS, Kind, Register, RegisterKind
 from m890.isa.spec import Decoded
 
-from .formats import Format
+from .formats import Format, Pair
 from .machine import ALL, EMSK, LANES, ONE, ZERO, Warp, lanes_of
 
 Step = Callable[[Warp], Any]
 UNITS = {"s": "s", "v": "v"}
 LANE_NUMBERS = {number for number, _ in LANE_SPECIALS.values()}
+
+
+Floats = Format | Pair
 
 
 class Meaning(NamedTuple):
@@ -37,9 +40,9 @@ class Meaning(NamedTuple):
     """Whether the function is one of the whole warp."""
     everywhere: bool
     """Whether lanes that are off are written, too."""
-    sources: Format | None
-    """The format of float sources, which the modifiers and .ftz need."""
-    result: Format | None
+    sources: Mapping[str, Floats]
+    """The format of each float source, which the modifiers and .ftz need."""
+    result: Floats | None
 
 
 MEANINGS: dict[str, Meaning] = {}
@@ -49,29 +52,41 @@ MEANINGS: dict[str, Meaning] = {}
 def lanes(
     pattern: str,
     *,
-    sources: Format | None = None,
-    result: Format | None = None,
+    sources: Floats | Mapping[str, Floats] | None = None,
+    result: Floats | None = None,
     everywhere: bool = False,
     **alternatives: Mapping[str, Any],
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function of one lane's values."""
+    """Register a function of one lane's values; `sources` is the format of all of them, or of those it names."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for mnemonic, chosen in _spelled(pattern, alternatives):
             bound, names = _bind(function, chosen)
-            _enter(mnemonic, Meaning(bound, names, False, everywhere, sources, result))
+            _enter(mnemonic, Meaning(bound, names, False, everywhere, _formats(names, sources), result))
         return function
 
     return register
 
 
-def warp(pattern: str, **alternatives: Mapping[str, Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function of the warp; its other parameters are the operands as they are decoded."""
+def _formats(names: tuple[str, ...], given: Floats | Mapping[str, Floats] | None) -> Mapping[str, Floats]:
+    if given is None or isinstance(given, Mapping):
+        return given or {}
+    return dict.fromkeys(names, given)
+
+
+def warp(
+    pattern: str, sources: Mapping[str, Floats] | None = None, **alternatives: Mapping[str, Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function of the warp.
+
+    Its other parameters are operands as they are decoded; `suffixes`, the names of those that the word has, memory
+    order included; and `read`, a function for each source that gives its value in every lane.
+    """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for mnemonic, chosen in _spelled(pattern, alternatives):
             bound, names = _bind(function, chosen)
-            _enter(mnemonic, Meaning(bound, names[1:], True, False, None, None))
+            _enter(mnemonic, Meaning(bound, names[1:], True, False, sources or {}, None))
         return function
 
     return register
@@ -123,7 +138,7 @@ def _operands(decoded: Decoded) -> dict[str, tuple[Kind, Any]]:
 
 def _suffixes(decoded: Decoded) -> set[str]:
     chosen = zip(decoded.form.instruction.suffixes, decoded.suffixes, strict=True)
-    return {suffix.name for suffix, on in chosen if on}
+    return {suffix.name for suffix, on in chosen if on} | {decoded.order}
 
 
 def _whole(meaning: Meaning, decoded: Decoded) -> Step:
@@ -131,8 +146,12 @@ def _whole(meaning: Meaning, decoded: Decoded) -> Step:
     values = {name: value for name, value in values.items() if name in meaning.parameters}
     if "suffixes" in meaning.parameters:
         values["suffixes"] = _suffixes(decoded)
-    if "kinds" in meaning.parameters:
-        values["kinds"] = {kind.name: kind for kind in decoded.form.instruction.kinds}
+    if "read" in meaning.parameters:
+        values["read"] = {
+            name: _modified(_reader(kind, value, LANES), value, meaning.sources.get(name), False)
+            for name, (kind, value) in _operands(decoded).items()
+            if kind.role != "destination" and isinstance(value, Register | int)
+        }
     return partial(meaning.function, **values)
 
 
@@ -176,6 +195,8 @@ def _reader(kind: Any, value: Any, lanes: int) -> Callable[[Warp], Any]:
         return (lambda warp: constant) if lanes == 1 else (lambda warp: row)
     if value.bank == "v":
         return vector_values(value.number, words)
+    if value.bank == "i":
+        return lambda warp: warp.v[warp.indexed()]
     if value.number in LANE_NUMBERS:
         return lambda warp: warp.special[value.number]
     if lanes > 1 and type(kind) is RegisterKind:
@@ -184,8 +205,11 @@ def _reader(kind: Any, value: Any, lanes: int) -> Callable[[Warp], Any]:
     return read if lanes == 1 else lambda warp: [read(warp)] * lanes
 
 
-def _modified(read: Callable[[Warp], list[int]], value: Any, fmt: Format | None, flush: bool) -> Any:
+def _modified(read: Callable[[Warp], list[int]], value: Any, fmt: Floats | None, flush: bool) -> Any:
     """The source modifiers, in the manual's order: absolute value, negation, flush."""
+    if fmt is not None and fmt.mask != ALL:
+        whole, mask = read, fmt.mask
+        read = lambda warp: [x & mask for x in whole(warp)]  # noqa: E731
     if isinstance(value, Register) and (value.negate or value.absolute):
         assert fmt is not None, "a float source"
         sign, keep, flip = fmt.sign, ~fmt.sign if value.absolute else -1, fmt.sign if value.negate else 0
@@ -203,15 +227,15 @@ def _modified(read: Callable[[Warp], list[int]], value: Any, fmt: Format | None,
 
 def _vector(meaning: Meaning, decoded: Decoded) -> Step:
     operands, suffixes = _operands(decoded), _suffixes(decoded)
-    flush, saturate = "ftz" in suffixes, "sat" in suffixes
+    flush = "ftz" in suffixes
     readers = []
     for name in meaning.parameters:
         kind, value = operands[name]
-        readers.append(_modified(_reader(kind, value, LANES), value, meaning.sources, flush))
+        readers.append(_modified(_reader(kind, value, LANES), value, meaning.sources.get(name), flush))
     writers = [_writer(kind, value) for kind, value in operands.values() if kind.role == "destination"]
     function = meaning.function
-    if meaning.result and (flush or saturate):
-        function = _finished(function, meaning.result, flush, saturate)
+    if meaning.result:
+        function = _finished(function, meaning.result, suffixes)
     everywhere, single = meaning.everywhere, len(writers) == 1
 
     def step(warp: Warp) -> None:
@@ -230,13 +254,19 @@ def _vector(meaning: Meaning, decoded: Decoded) -> Step:
     return step
 
 
-def _finished(function: Callable[..., int], fmt: Format, flush: bool, saturate: bool) -> Callable[..., int]:
-    def finish(*values: int) -> int:
-        result = function(*values)
-        result = fmt.flush(result) if flush else result
-        return fmt.saturate(result) if saturate else result
+def _finished(function: Callable[..., int], fmt: Floats, suffixes: set[str]) -> Callable[..., int]:
+    """What suffixes do to a result."""
+    ways = {"ftz": fmt.flush, "sat": fmt.saturate, "relu": fmt.relu, "satfinite": fmt.finite}
+    for name, change in ways.items():
+        if name == "ftz" and isinstance(fmt, Format) and not fmt.like_binary32:
+            continue
+        if name in suffixes:
+            function = _then(function, change)
+    return function
 
-    return finish
+
+def _then(function: Callable[..., int], change: Callable[[int], int]) -> Callable[..., int]:
+    return lambda *values: change(function(*values))
 
 
 def _writer(kind: Any, register: Register) -> Callable[[Warp, int, list[int]], None]:
@@ -247,12 +277,16 @@ def _writer(kind: Any, register: Register) -> Callable[[Warp, int, list[int]], N
             number, sum(1 << lane for lane, holds in zip(lanes_of(active), results, strict=True) if holds)
         )
 
-    def write(warp: Warp, active: int, results: list[int]) -> None:
-        for word in range(words):
-            parts = [result >> 32 * word & ALL for result in results] if word else [r & ALL for r in results]
-            warp.v[number + word] = parts if active == ALL else _merged(warp.v[number + word], active, parts)
+    if register.bank == "i":
+        return lambda warp, active, results: write_vector(warp, warp.indexed(), 1, active, results)
+    return lambda warp, active, results: write_vector(warp, number, words, active, results)
 
-    return write
+
+def write_vector(warp: Warp, number: int, words: int, active: int, results: list[int]) -> None:
+    """Results of the active lanes, in their order, to one or more vector registers."""
+    for word in range(words):
+        parts = [result >> 32 * word & ALL for result in results] if word else [r & ALL for r in results]
+        warp.v[number + word] = parts if active == ALL else _merged(warp.v[number + word], active, parts)
 
 
 def _merged(old: list[int], active: int, new: list[int]) -> list[int]:

@@ -1,11 +1,13 @@
-"""Loads and stores: global memory, TSM, scalar accesses."""
+"""Loads and stores: global memory, TSM, private memory, scalar accesses."""
+
+from collections.abc import Callable, Set
 
 from m890.isa.operands import Address, Register
 
 from .integer import signed
 from .machine import ALL, EMSK, LANES, Memory, Warp, lanes_of
-from .meaning import lane_values, scalar_value, vector_values, warp
-from .outstanding import POISON, Operation, issue
+from .meaning import lane_values, scalar_value, vector_values, warp, write_vector
+from .outstanding import POISON, Operation, issue, nothing
 
 SIZES = {"b8": 1, "b16": 2, "b32": 4, "b32x2": 8, "b32x4": 16}
 LOADS = SIZES | {"s8": -1, "s16": -2}
@@ -41,60 +43,97 @@ def extended(value: int, size: int) -> int:
     return value
 
 
-def load_lanes(warp: Warp, unit: Unit, d: Register, places: list[int], size: int) -> None:
-    active = lanes_of(warp.s[EMSK])
+def writer(warp: Warp, d: Register) -> Callable[[list[int]], None]:
+    """Puts results into the lanes that are active now, whenever it is called."""
+    active = warp.s[EMSK]
+    return lambda values: write_vector(warp, d.number, d.count, active, values)
+
+
+def poisoned(d: Register) -> int:
+    """Poison in all registers of a range."""
+    return POISON * sum(1 << 32 * word for word in range(d.count))
+
+
+def load_lanes(
+    warp: Warp, unit: Unit, d: Register, places: list[int], size: int, order: Set[str] = frozenset()
+) -> None:
     counter, memory = unit
-    chosen = [places[lane] for lane in active]
+    chosen, write = [places[lane] for lane in lanes_of(warp.s[EMSK])], writer(warp, d)
 
-    def write(values: list[int]) -> None:
-        for word in range(d.count):
-            row = warp.v[d.number + word][:]
-            for lane, value in zip(active, values, strict=True):
-                row[lane] = value >> 32 * word & ALL
-            warp.v[d.number + word] = row
+    def read() -> list[int]:
+        return [extended(memory.load(place, abs(size)), size) for place in chosen]
 
-    def complete() -> None:
-        write([extended(memory.load(place, abs(size)), size) for place in chosen])
+    def poison() -> None:
+        write([poisoned(d)] * len(chosen))
 
-    poison = POISON * sum(1 << 32 * word for word in range(d.count))
-    issue(warp, Operation(counter, memory, chosen, abs(size), False, complete), lambda: write([poison] * len(active)))
+    operation = Operation(counter, memory, chosen, abs(size), False, lambda: write(read()), poison)
+    if "acquire" in order:
+        values: list[int] = []
+        operation.act, operation.complete = lambda: values.extend(read()), lambda: write(values)
+    issue(warp, operation, order)
 
 
-def store_lanes(warp: Warp, unit: Unit, a: Register, places: list[int], size: int) -> None:
+def store_lanes(
+    warp: Warp, unit: Unit, a: Register, places: list[int], size: int, order: Set[str] = frozenset()
+) -> None:
     """In lane order, so that the highest lane at an address wins."""
     active = lanes_of(warp.s[EMSK])
     counter, memory = unit
 
     def complete() -> None:
         for lane in active:
-            value = sum(warp.v[a.number + word][lane] << 32 * word for word in range(a.count))
-            memory.store(places[lane], size, value & (1 << 8 * size) - 1)
+            memory.store(places[lane], size, register_value(warp, a, lane) & (1 << 8 * size) - 1)
 
-    issue(warp, Operation(counter, memory, [places[lane] for lane in active], size, True, complete), nothing)
+    operation = Operation(counter, memory, [places[lane] for lane in active], size, True, complete)
+    if "release" in order:
+        operation.act, operation.complete = complete, nothing
+    issue(warp, operation, order)
 
 
-def nothing() -> None:
-    """What a store does to registers."""
+def register_value(warp: Warp, a: Register, lane: int) -> int:
+    """What a lane has in a range of vector registers."""
+    return sum(warp.v[a.number + word][lane] << 32 * word for word in range(a.count))
 
 
 @warp("vmem.ld.{size}", size=LOADS)
 def vmem_load(warp: Warp, d: Register, at: Address, suffixes: set[str], *, size: int) -> None:
-    load_lanes(warp, ("vldcnt", warp.hbm), d, addresses(warp, at, "sign" in suffixes), size)
+    load_lanes(warp, ("vldcnt", warp.hbm), d, addresses(warp, at, "sign" in suffixes), size, suffixes)
 
 
 @warp("vmem.st.{size}", size=SIZES)
 def vmem_store(warp: Warp, a: Register, at: Address, suffixes: set[str], *, size: int) -> None:
-    store_lanes(warp, ("vstcnt", warp.hbm), a, addresses(warp, at, "sign" in suffixes), size)
+    store_lanes(warp, ("vstcnt", warp.hbm), a, addresses(warp, at, "sign" in suffixes), size, suffixes)
 
 
 @warp("tsm.ld.{size}", size=LOADS)
-def tsm_load(warp: Warp, d: Register, at: Address, *, size: int) -> None:
-    load_lanes(warp, ("tsmcnt", warp.tsm), d, addresses(warp, at, False), size)
+def tsm_load(warp: Warp, d: Register, at: Address, suffixes: set[str], *, size: int) -> None:
+    load_lanes(warp, ("tsmcnt", warp.tsm), d, addresses(warp, at, False), size, suffixes)
 
 
 @warp("tsm.st.{size}", size=SIZES)
-def tsm_store(warp: Warp, a: Register, at: Address, *, size: int) -> None:
-    store_lanes(warp, ("tsmcnt", warp.tsm), a, addresses(warp, at, False), size)
+def tsm_store(warp: Warp, a: Register, at: Address, suffixes: set[str], *, size: int) -> None:
+    store_lanes(warp, ("tsmcnt", warp.tsm), a, addresses(warp, at, False), size, suffixes)
+
+
+def private_addresses(warp: Warp, at: Address) -> list[int]:
+    """Every lane has its own memory: in the model, one after the other."""
+    stride = warp.private.stride
+    return [place + stride * lane for lane, place in enumerate(addresses(warp, at, False))]
+
+
+@warp("vmem.ga.p.ld.{size}", size=LOADS)
+def private_load(warp: Warp, d: Register, at: Address, *, size: int) -> None:
+    load_lanes(warp, ("vldcnt", warp.private), d, private_addresses(warp, at), size)
+
+
+@warp("vmem.ga.p.st.{size}", size=SIZES)
+def private_store(warp: Warp, a: Register, at: Address, *, size: int) -> None:
+    store_lanes(warp, ("vstcnt", warp.private), a, private_addresses(warp, at), size)
+
+
+@warp("vmem.prefetch")
+def prefetch(warp: Warp) -> None:
+    pass
 
 
 def scalar_address(warp: Warp, at: Address) -> int:
@@ -115,8 +154,9 @@ def smem_load(warp: Warp, d: Register, at: Address, *, size: int) -> None:
     def complete() -> None:
         write(extended(memory.load(place, abs(size)), size))
 
-    poison = POISON * sum(1 << 32 * word for word in range(d.count))
-    issue(warp, Operation("sldcnt", memory, [place], abs(size), False, complete), lambda: write(poison))
+    issue(
+        warp, Operation("sldcnt", memory, [place], abs(size), False, complete, lambda: write(poisoned(d))), frozenset()
+    )
 
 
 @warp("smem.st.{size}", size=SIZES)
@@ -127,4 +167,4 @@ def smem_store(warp: Warp, a: Register, at: Address, *, size: int) -> None:
         value = sum(scalar_value(a.number + word, 1)(warp) << 32 * word for word in range(a.count))
         memory.store(place, size, value & (1 << 8 * size) - 1)
 
-    issue(warp, Operation("sstcnt", memory, [place], size, True, complete), nothing)
+    issue(warp, Operation("sstcnt", memory, [place], size, True, complete), frozenset())
