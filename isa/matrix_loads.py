@@ -9,8 +9,8 @@ whole warp: all 32 lanes must be on, else it is fault 3, invalid warp sync. It c
 The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid
 out in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`). The first register is a TSM address in units of 16 bytes,
 the second has two signed numbers of such units: bits 15:0 from tiles 0 and 1 to tiles 2 and 3, bits 31:16 from tiles 0
-and 2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 (`s0`) or 5:4 (`s1`) of each address
-are flipped where those three bits higher are set.
+and 2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 of each address are combined by
+exclusive or with its bits 9:7 (`s0`), or bits 5:4 with bits 8:7 (`s1`).
 """
 
 from __future__ import annotations
