@@ -191,7 +191,10 @@ def _register(unit: Unit, operation: Operation) -> None:
           opcode=unit.opcode + 1, access=Access(unit.space, unit.counters[1], size, True, True),
           ex=f"a={a} emsk=3 {memory} | {after}", **common)
     def red(at: Any, a: Item, item: Any, update: Any) -> None:
-        """Memory at the address = what it holds and a combined; lane after lane."""
+        """Memory at the address = what it holds and a combined; lane after lane.
+
+        a is read when the operation completes, and must stay as it is until an s.wait covers it.
+        """
         atomic(at, item, update, a)
 
 
