@@ -29,6 +29,7 @@ from m890.programs import (
     nbody,
     radix_sort,
     ring,
+    rms_norm,
     saxpy,
     scan,
     search,
@@ -42,6 +43,7 @@ from m890.programs import (
 )
 from m890.programs import sum as total
 from m890.programs.binary32 import bits
+from m890.programs.narrow import bf16
 from m890.tools.launchfile import LaunchSpec
 
 Arrays = list[np.ndarray]
@@ -186,6 +188,14 @@ def layer_norm_(chip, random):
     x, (gain, bias) = floats(random, (2, 150), "normal"), floats(random, (2, 150), "normal")
     found = layer_norm.launch(chip, x, gain, bias, 1e-5, block=128)  # four warps: the first may overtake another
     return [found], [layer_norm.reference(x, gain, bias, 1e-5, block=128)]
+
+
+@trial
+def rms_norm_(chip, random):
+    x, gain = floats(random, (3, 150), "normal"), floats(random, 150, "normal")
+    pairs = [(x, gain), (bf16(x), gain)]
+    found = [rms_norm.launch(chip, *pair, 1e-5, block=32, grid=1) for pair in pairs]
+    return found, [rms_norm.reference(*pair, 1e-5) for pair in pairs]
 
 
 @trial
@@ -367,6 +377,12 @@ def softmax_file(args, buffers, launch):
 def layer_norm_file(args, buffers, launch):
     arrays = buffers["x"], buffers["gain"], buffers["bias"]
     return {"y": layer_norm.reference(*arrays, args["epsilon"], block=launch.block[0])}
+
+
+@files
+def rms_norm_file(args, buffers, launch):
+    pairs = {"y": (buffers["x"], buffers["gain"]), "short_y": (buffers["short_x"], buffers["short_gain"])}
+    return {name: rms_norm.reference(*pair, args["epsilon"]) for name, pair in pairs.items()}
 
 
 @files
