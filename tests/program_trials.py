@@ -30,6 +30,7 @@ from m890.programs import (
     radix_sort,
     ring,
     rms_norm,
+    rotary,
     saxpy,
     scan,
     search,
@@ -38,6 +39,7 @@ from m890.programs import (
     spmv,
     stencil3,
     stencil9,
+    swiglu,
     transpose,
     warp_sum,
 )
@@ -196,6 +198,18 @@ def rms_norm_(chip, random):
     pairs = [(x, gain), (bf16(x), gain)]
     found = [rms_norm.launch(chip, *pair, 1e-5, block=32, grid=1) for pair in pairs]
     return found, [rms_norm.reference(*pair, 1e-5) for pair in pairs]
+
+
+@trial
+def rotary_(chip, random):
+    x, positions = floats(random, (3, 2, 80), "normal"), random.integers(0, 1000, 3)
+    return [rotary.launch(chip, x, positions, block=32, grid=1)], [rotary.reference(x, positions)]
+
+
+@trial
+def swiglu_(chip, random):
+    gate, up = floats(random, (2, 300), "normal")
+    return [swiglu.launch(chip, gate, up, block=64, grid=1)], [swiglu.reference(gate, up)]
 
 
 @trial
@@ -383,6 +397,17 @@ def layer_norm_file(args, buffers, launch):
 def rms_norm_file(args, buffers, launch):
     pairs = {"y": (buffers["x"], buffers["gain"]), "short_y": (buffers["short_x"], buffers["short_gain"])}
     return {name: rms_norm.reference(*pair, args["epsilon"]) for name, pair in pairs.items()}
+
+
+@files
+def rotary_file(args, buffers, launch):
+    assert np.float32(args["step"]) == rotary.step_of(2 * args["half"], 10_000)
+    return {"y": rotary.reference(buffers["x"], buffers["positions"])}
+
+
+@files
+def swiglu_file(args, buffers, launch):
+    return {"y": swiglu.reference(buffers["gate"], buffers["up"])}
 
 
 @files

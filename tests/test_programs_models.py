@@ -1,13 +1,14 @@
 """Programs of language models, against numpy, bit for bit, on every kind of chip, and against the formula."""
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from program_samples import MODES, examples, floats, kinds, same_bits, seeds, warps
+from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
 
 from m890 import Chip
-from m890.programs import rms_norm
+from m890.programs import rms_norm, rotary, swiglu
 from m890.programs.narrow import bf16
 
 FEW = 20
@@ -39,10 +40,57 @@ def test_rms_norm_normalises():
     np.testing.assert_allclose(short, exact, rtol=3 * 2**-8)  # x, gain and y are rounded
 
 
+@examples(FEW)
+@given(
+    tokens=st.integers(0, 6),
+    heads=st.integers(0, 3),
+    half=st.integers(0, 80),
+    most=st.sampled_from([10, 10_000, 2**32]),
+    kind=kinds,
+    seed=seeds,
+    block=warps,
+    grid=grids,
+)
+@example(tokens=1, heads=1, half=1, most=10, kind="normal", seed=0, block=32, grid=1)
+@example(tokens=3, heads=2, half=64, most=10_000, kind="special", seed=0, block=64, grid=1)
+def test_rotary(chip, tokens, heads, half, most, kind, seed, block, grid):
+    random = np.random.default_rng(seed)
+    x, positions = floats(random, (tokens, heads, 2 * half), kind), random.integers(0, most, tokens)
+    same_bits(rotary.launch(chip, x, positions, block=block, grid=grid), rotary.reference(x, positions))
+
+
+def test_rotary_turns():
+    """Of (1, 0) it makes sine and cosine: those of exact angles where the frequency is 1, else close to them."""
+    x = np.zeros((500, 1, 16))
+    x[..., :8] = 1
+    y = rotary.launch(Chip(), x, np.arange(500)).reshape(500, 2, 8)
+    exact = [[float(f(position)) for f in (mpmath.cos, mpmath.sin)] for position in range(500)]
+    same_bits(y[:, :, 0], np.float32(exact))
+    angles = np.arange(500)[:, None] * 10_000.0 ** (-np.arange(8) / 8)
+    np.testing.assert_allclose(y, np.stack([np.cos(angles), np.sin(angles)], 1), atol=5e-5)
+
+
+@examples(FEW)
+@given(n=st.integers(0, 1500), kind=kinds, seed=seeds, block=flat_blocks, grid=grids)
+@example(n=1, kind="normal", seed=0, block=1, grid=1)
+@example(n=64, kind="special", seed=0, block=64, grid=1)
+def test_swiglu(chip, n, kind, seed, block, grid):
+    gate, up = floats(np.random.default_rng(seed), (2, n), kind)
+    same_bits(swiglu.launch(chip, gate, up, block=block, grid=grid), swiglu.reference(gate, up))
+
+
+def test_swiglu_is_the_formula():
+    gate, up = 5 * floats(np.random.default_rng(0), (2, 3000), "normal").astype(np.float64)
+    exact = gate / (1 + np.exp(-gate)) * up
+    np.testing.assert_allclose(swiglu.launch(Chip(), gate, up), exact, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("launch", "arguments"),
     [
         (rms_norm.launch, (np.zeros((2, 3)), np.zeros(2), 1e-5)),
+        (rotary.launch, (np.zeros((2, 1, 3)), np.zeros(2))),
+        (swiglu.launch, (np.zeros(2), np.zeros(3))),
     ],
 )
 def test_helpers_refuse_wrong_shapes(launch, arguments):
