@@ -40,6 +40,7 @@ from m890.programs import (
     stencil3,
     stencil9,
     swiglu,
+    topk_router,
     transpose,
     warp_sum,
 )
@@ -210,6 +211,12 @@ def rotary_(chip, random):
 def swiglu_(chip, random):
     gate, up = floats(random, (2, 300), "normal")
     return [swiglu.launch(chip, gate, up, block=64, grid=1)], [swiglu.reference(gate, up)]
+
+
+@trial
+def topk_router_(chip, random):
+    logits = floats(random, (3, 60), "normal")
+    return list(topk_router.launch(chip, logits, 4, block=32, grid=1)), list(topk_router.reference(logits, 4))
 
 
 @trial
@@ -408,6 +415,12 @@ def rotary_file(args, buffers, launch):
 @files
 def swiglu_file(args, buffers, launch):
     return {"y": swiglu.reference(buffers["gate"], buffers["up"])}
+
+
+@files
+def topk_router_file(args, buffers, launch):
+    chosen, weights, loads = topk_router.reference(buffers["logits"], args["k"])
+    return {"chosen": chosen, "weights": weights, "load": loads}
 
 
 @files

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
 
 from m890 import Chip
-from m890.programs import rms_norm, rotary, swiglu
+from m890.programs import rms_norm, rotary, swiglu, topk_router
 from m890.programs.narrow import bf16
 
 FEW = 20
@@ -85,12 +85,53 @@ def test_swiglu_is_the_formula():
     np.testing.assert_allclose(swiglu.launch(Chip(), gate, up), exact, rtol=1e-5)
 
 
+@st.composite
+def choices(draw):
+    """A number of experts and of choices."""
+    experts = draw(st.one_of(st.integers(1, 256), st.sampled_from([1, 31, 32, 33, 64, 256])))
+    return experts, draw(st.integers(1, min(32, experts)))
+
+
+@examples(FEW)
+@given(
+    tokens=st.integers(0, 6),
+    of=choices(),
+    kind=st.one_of(kinds, st.just("few")),
+    seed=seeds,
+    block=warps,
+    grid=grids,
+)
+@example(tokens=2, of=(1, 1), kind="normal", seed=0, block=32, grid=1)
+@example(tokens=5, of=(256, 32), kind="special", seed=0, block=64, grid=1)
+@example(tokens=5, of=(100, 32), kind="few", seed=0, block=64, grid=1)
+def test_topk_router(chip, tokens, of, kind, seed, block, grid):
+    """Of `few` values, most logits tie."""
+    (experts, k), random = of, np.random.default_rng(seed)
+    shape = tokens, experts
+    few = np.float32([0.0, -0.0, 1.0, np.nan])
+    logits = random.choice(few, shape) if kind == "few" else floats(random, shape, kind)
+    found = topk_router.launch(chip, logits, k, block=block, grid=grid)
+    for one, other in zip(found, topk_router.reference(logits, k), strict=True):
+        same_bits(one, other)
+
+
+def test_topk_router_chooses_the_largest():
+    logits = floats(np.random.default_rng(0), (50, 100), "normal")
+    chosen, weights, loads = topk_router.launch(Chip(), logits, 6)
+    np.testing.assert_array_equal(np.take_along_axis(logits, chosen, 1), np.sort(logits)[:, :-7:-1])
+    np.testing.assert_allclose(weights.sum(1, np.float64), 1, rtol=1e-6)
+    powers = np.exp(np.take_along_axis(logits, chosen, 1).astype(np.float64))
+    np.testing.assert_allclose(weights, powers / powers.sum(1, keepdims=True), rtol=1e-5)
+    assert loads.sum() == 300
+
+
 @pytest.mark.parametrize(
     ("launch", "arguments"),
     [
         (rms_norm.launch, (np.zeros((2, 3)), np.zeros(2), 1e-5)),
         (rotary.launch, (np.zeros((2, 1, 3)), np.zeros(2))),
         (swiglu.launch, (np.zeros(2), np.zeros(3))),
+        (topk_router.launch, (np.zeros((2, 3)), 4)),
     ],
 )
 def test_helpers_refuse_wrong_shapes(launch, arguments):
