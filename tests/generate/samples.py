@@ -20,6 +20,7 @@ from m890.isa.operands import (
     ZERO,
     IndexedKind,
     Kind,
+    MatrixKind,
     NamedKind,
     Number,
     OperandError,
@@ -95,7 +96,8 @@ def is_plain(form: Form) -> bool:
     clock = any(isinstance(kind, NamedKind) and kind.names is CLOCKS for kind in instruction.kinds)
     clock = clock or any(isinstance(kind, IndexedKind) for kind in instruction.kinds)
     computes = instruction.results and all(isinstance(result, LaneKind) for result in instruction.results)
-    return bool(computes) and instruction.access is None and not clock
+    matrix = any(isinstance(kind, MatrixKind) for kind in instruction.kinds)
+    return bool(computes) and instruction.access is None and not clock and not matrix
 
 
 @cache
