@@ -35,10 +35,10 @@ run: $(RUNTIME)
 	$(VENV)/bin/m890 run programs/saxpy.toml
 
 test: $(RUNTIME)
-	$(VENV)/bin/pytest $(ARGS)
+	$(VENV)/bin/pytest -n auto $(ARGS)
 
 slow: $(RUNTIME)
-	$(VENV)/bin/pytest -m "slow and not sweep" $(ARGS)
+	$(VENV)/bin/pytest -n auto -m "slow and not sweep" $(ARGS)
 
 smoke: $(RUNTIME)
 	$(VENV)/bin/m890 run programs/saxpy.toml

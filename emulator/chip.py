@@ -18,7 +18,7 @@ from . import arguments
 from .buffers import Buffer
 from .decode import Program, decode
 from .engine import Engine, engine
-from .faults import Dim3, LaunchError
+from .faults import LaunchError
 from .hbm import Hbm, HostMemory
 from .launch import Limits, run
 from .observe import Observer
@@ -185,18 +185,21 @@ class LoadedKernel:
 
     def launch(
         self,
-        grid: Dim3,
-        block: Dim3,
+        grid: int | tuple[int, ...],
+        block: int | tuple[int, ...],
         values: Any,
         *,
         tsm: int = 0,
         cooperative: bool = False,
         limits: Limits | None = None,
     ) -> int:
-        """Run the kernel; how many instructions its warps executed. Raises LaunchError, Fault, Timeout, Deadlock."""
+        """Run the kernel; how many instructions its warps executed. Raises LaunchError, Fault, Timeout, Deadlock.
+
+        A cooperative launch is refused unless all blocks can be resident at once. `limits` replaces the chip's.
+        """
         chip, kernel = self.module.chip, self.kernel
         memory = arguments.pack(kernel, values, chip.hbm)
-        plan = self.plan(Shape(grid, block, tsm))
+        plan = self.plan(Shape(dim3(grid, "grid"), dim3(block, "block"), tsm))
         if plan.running:
             raise LaunchError(f"kernel '{kernel.name}' is running already with this grid and block")
         if cooperative and plan.slots < plan.shape.blocks:

@@ -277,7 +277,7 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
 def _dense(instruction: Instruction, kind: AddressKind, address: Address) -> bool:
     """Whether lanes with consecutive indices access consecutive bytes."""
     access = instruction.access
-    if access is None or access.atomic or access.space == "private":
+    if access is None or access.atomic or access.space == "private" or 0 < access.rows < LANES:
         return False
     return address.index is not None and kind.index_bank == "v" and 1 << address.scale == access.size
 

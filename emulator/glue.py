@@ -13,10 +13,13 @@ from ..isa.addresses import AddressKind
 from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
+from ..isa.matrix_operands import SwizzledAddress
 from ..isa.operands import INDEX_REGISTER, CodeTarget, IndexedKind, RegisterKind, Target
 from ..isa.spec import Access, Binding
+from ..isa.sync import INVALID_WARP_SYNC
 from .compiler import Unit, type_of_static
 from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
+from .lowering_rows import repeated_rows, swizzled_rows
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
 from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
@@ -232,6 +235,12 @@ class _Glue:
                 builder.store(value, self.field(WARP, name, I64), align=8)
             builder.ret(ir.Constant(I64, STOP + int(Stop.FAULT)))
 
+    def whole_warp(self, access: Access) -> None:
+        """A matrix access is a fault unless all lanes are on."""
+        if access.rows:
+            off = self.builder.not_(self.emsk())
+            self.fault(off, INVALID_WARP_SYNC, self.builder.icmp_unsigned("!=", off, ir.Constant(I32, 0)))
+
     def split(self, wanted: Value) -> Value:
         """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""
         builder = self.builder
@@ -344,6 +353,7 @@ class _Glue:
             return Place(lanes), self.assemble(ir.Constant(I1, 0), ir.Constant(I64, 0), hosts)
         if lanes == 1:
             return Place(1), self.one_place(kind, access)
+        self.whole_warp(access)
         return Place(lanes), self.vector_place(kind, access)
 
     def assemble(self, dense: Value, first: Value, hosts: Value) -> Value:
@@ -425,7 +435,10 @@ class _Glue:
 
     def addresses(self, kind: AddressKind) -> Value:
         """The address of every lane, <32 x i64>; TSM offsets wrap at 32 bits."""
-        builder = self.builder
+        builder, access = self.builder, self.instruction.access
+        if isinstance(kind, SwizzledAddress):
+            point, strides = (self.words(self.slots[name], 1, 1)[0] for name in (kind.name, f"{kind.name}.base"))
+            return swizzled_rows(builder, point, strides, kind.mode)
         base, (_, scale) = self.uniform_base(kind), self.offset_and_scale()
         if kind.base_bank == "v":
             lanes = self.pair(self.words(self.slots[f"{kind.name}.base"], 2, LANES))
@@ -433,6 +446,8 @@ class _Glue:
         index = self.words(self.slots[kind.name], 1, LANES)[0]
         wide = builder.sext(index, WIDE) if "sign" in self.recipe.suffixes else builder.zext(index, WIDE)
         total = builder.add(builder.shl(wide, splat(builder, scale, LANES)), splat(builder, base, LANES))
+        if access and access.rows:
+            total = repeated_rows(builder, total, access.rows, access.step)
         return builder.and_(total, ir.Constant(WIDE, [0xFFFFFFFF] * LANES)) if kind.base_words == 1 else total
 
     def vector_place(self, kind: AddressKind, access: Access) -> Value:
@@ -506,6 +521,7 @@ class _Glue:
             builder.store(address, self.field(WARP, "address", I64), align=8)
             self.resolve(access, ir.Constant(I32, 1))
         else:
+            self.whole_warp(access)
             builder.store(self.addresses(kind), self.field(WARP, "address", WIDE), align=8)
             self.resolve(access, self.emsk())
         builder.ret(ir.Constant(I64, STOP + int(Stop.ACCESS)))

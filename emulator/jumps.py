@@ -19,18 +19,19 @@ def jump(base: int, record_address: int, mask: int) -> int:
     """The record at the code address that the lanes of mask have in the warp's addresses; or STOP + FAULT."""
     warp = warp_at(base)
     launch = launch_at(warp.launch)
-    address, apart = 0, 0
-    for lane in range(LANES - 1, -1, -1):
-        if mask >> lane & 1:
-            address = read64(base + ADDRESS + 8 * lane)
-    for lane in range(LANES):
-        if mask >> lane & 1 and read64(base + ADDRESS + 8 * lane) != address:
-            apart |= 1 << lane
-    code, record = 0, launch.start + (address - CODE_BASE) // 8 * RECORD_SIZE
+    address, apart = read64(base + ADDRESS), 0
     if mask == 0:
         return record_address + RECORD_SIZE
+    if mask != 1:  # not one for the warp: one per lane
+        for lane in range(LANES - 1, -1, -1):
+            if mask >> lane & 1:
+                address = read64(base + ADDRESS + 8 * lane)
+        for lane in range(LANES):
+            if mask >> lane & 1 and read64(base + ADDRESS + 8 * lane) != address:
+                apart |= 1 << lane
+    code, record = 0, launch.start + ((address - CODE_BASE) >> 3) * RECORD_SIZE
     if address >= TEXT_BASE and address < TEXT_BASE + 8 * launch.text_words:
-        record = launch.program + (address - TEXT_BASE) // 8 * RECORD_SIZE
+        record = launch.program + ((address - TEXT_BASE) >> 3) * RECORD_SIZE
     elif address < CODE_BASE or address >= CODE_BASE + 8 * launch.kernel_words:
         code = NO_CODE
     if apart == 0 and code == 0 and address & 7 == 0:

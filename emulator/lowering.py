@@ -20,7 +20,7 @@ from numba.core.imputils import lower_cast, lower_constant, lower_getattr_generi
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable, typeof_impl
 
-from ..isa import numerics, reference
+from ..isa import numerics, reference, rounding
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind
 from ..isa.widths import Width
@@ -442,6 +442,28 @@ def _fused(builder: Any, sig: Any, *values: Any) -> Any:
     return vector_intrinsic(builder, "llvm.fma", *wide)
 
 
+def _converts_halves() -> bool:
+    """Whether the host converts binary16 by instructions, without a library that nobody links."""
+    features = llvm.get_host_cpu_features()
+    return bool(features.get("f16c") or features.get("fullfp16"))
+
+
+def _half_conversions() -> None:
+    @primitive(rounding.widen_f16, lambda bits, format: bits.like("float32"))
+    def widen_f16(builder: Any, sig: Any, bits: Any, format: Any) -> Any:
+        short, half = (ir.VectorType(element, bits.type.count) for element in (I16, ir.HalfType()))
+        return builder.fpext(builder.bitcast(builder.trunc(bits, short), half), sig.return_type.llvm)
+
+    @primitive(rounding.narrow_f16, lambda x, format: x.like("uint32"))
+    def narrow_f16(builder: Any, sig: Any, x: Any, format: Any) -> Any:
+        short, half = (ir.VectorType(element, x.type.count) for element in (I16, ir.HalfType()))
+        return builder.zext(builder.bitcast(builder.fptrunc(x, half), short), sig.return_type.llvm)
+
+
+if _converts_halves():
+    _half_conversions()
+
+
 @lower_cast(LaneVector, LaneVector)
 def _cast(context: Any, builder: Any, fromty: Any, toty: Any, value: Any) -> Any:
     return widen(builder, value, fromty, toty)
@@ -472,33 +494,31 @@ def _load(builder: Any, sig: Any, at: Any, width_value: Any) -> Any:
     width, lanes = sig.args[1].value, sig.args[0].lanes
     words, item = width.kind.words, _item(width)
     dense, first, pointers = (builder.extract_value(at, n) for n in range(3))
-    row = ir.VectorType(I32, lanes)
-    results = [cgutils.alloca_once(builder, row) for _ in range(words)]
+    row, items = ir.VectorType(I32, lanes), ir.VectorType(item, lanes * words)
+    place = cgutils.alloca_once(builder, items)
     with builder.if_else(dense) as (then, otherwise):
         with then:
-            block = builder.load(_pointer(builder, first, ir.VectorType(item, lanes * words)), align=1)
-            for word, result in enumerate(results):
-                part = (
-                    block
-                    if words == 1
-                    else builder.shuffle_vector(
-                        block, ir.Constant(block.type, ir.Undefined), _every(words, word, lanes)
-                    )
-                )
-                builder.store(_extend(builder, part, row, width.signed), result)
+            builder.store(builder.load(_pointer(builder, first, items), align=1), place)
         with otherwise:
-            columns = [ir.Constant(row, ir.Undefined)] * words
+            parts: list[Value] = []
             for lane in range(lanes):
                 pointer = builder.extract_element(pointers, ir.Constant(I32, lane))
-                part = builder.load(_pointer(builder, pointer, ir.VectorType(item, words)), align=1)
-                part = _extend(builder, part, ir.VectorType(I32, words), width.signed)
-                for word in range(words):
-                    one = builder.extract_element(part, ir.Constant(I32, word))
-                    columns[word] = builder.insert_element(columns[word], one, ir.Constant(I32, lane))
-            for column, result in zip(columns, results, strict=True):
-                builder.store(column, result)
-    values = [builder.load(result) for result in results]
+                parts.append(builder.load(_pointer(builder, pointer, ir.VectorType(item, words)), align=1))
+            builder.store(concatenated(builder, parts), place)
+    block = builder.load(place)
+    undefined = ir.Constant(items, ir.Undefined)
+    columns = [builder.shuffle_vector(block, undefined, _every(words, word, lanes)) for word in range(words)]
+    values = [_extend(builder, column, row, width.signed) for column in columns]
     return values[0] if words == 1 else cgutils.pack_array(builder, values)
+
+
+def concatenated(builder: Builder, parts: list[Value]) -> Value:
+    """Vectors of one size, one behind the other; their number is a power of two."""
+    while len(parts) > 1:
+        size = 2 * parts[0].type.count
+        mask = ir.Constant(ir.VectorType(I32, size), list(range(size)))
+        parts = [builder.shuffle_vector(*pair, mask) for pair in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def _extend(builder: Any, value: Any, target: Any, signed: bool) -> Any:

@@ -30,6 +30,8 @@ TOGETHER = 16 if FEATURES.get("avx512f") else 4
 """Vectors of sums kept at once: as many as the host's registers hold."""
 Words = list[Value]
 """The registers of an operand, as <32 x i32>."""
+Rows = dict[tuple[int, int], tuple[Value, int]]
+"""A: for each [8 rows, k] a vector, and which of the four lanes of a row has that k."""
 
 
 def _result(form: Any) -> Any:
@@ -52,6 +54,16 @@ def _multiply_scaled(builder: Builder, sig: Any, *values: Value) -> Value:
     if form.n == 8:  # bit 4 of the selectors is by how many bits the second half stands higher
         right = builder.lshr(right, splat(builder, builder.and_(select, ir.Constant(I32, 16)), LANES))
     return _Product(builder, form, (left, right)).emit(a, b, c)
+
+
+@primitive(matrix.multiply_sparse, lambda a, b, c, e, select, form: _result(form))
+def _multiply_sparse(builder: Builder, sig: Any, a: Value, b: Value, c: Value, e: Value, *rest: Value) -> Value:
+    a, b, c = (_words(builder, ty, value) for ty, value in zip(sig.args, (a, b, c), strict=False))
+    if isinstance(sig.args[4], LaneVector):
+        select = builder.extract_element(rest[0], ir.Constant(I32, 0))
+    else:
+        select = ir.Constant(I32, 0)
+    return _SparseProduct(builder, sig.args[-1].value, e, select).emit(a, b, c)
 
 
 def _selected(builder: Builder, word: Value, select: Value, place: int) -> Value:
@@ -94,11 +106,11 @@ class _Product:
         registers = [self._register(number, whole, c[number]) for number in range(self.form.d.words)]
         return registers[0] if len(registers) == 1 else cgutils.pack_array(self.builder, registers)
 
-    def _rows(self, words: Words) -> dict[Any, Value]:
+    def _rows(self, words: Words) -> Rows:
         """A as binary32 vectors: for each [8 rows, k] a vector with row p in lanes 4*p to 4*p + 3, k in one of them."""
         builder, form = self.builder, self.form
         row, column = places(form.a)
-        found: dict[Any, Value] = {}
+        found: Rows = {}
         for register, position in np.ndindex(len(words), form.a.width):
             value = widen(builder, words[register], form.left, position)
             if self.scales:
@@ -128,25 +140,36 @@ class _Product:
         """The scales of one block and 8 rows or columns, each in the four lanes of its own."""
         return scale_of(self.builder, word, 2 * eight + block)
 
-    def _sums(self, rows: dict[Any, Value], columns: list[Value], parts: list[Any]) -> list[Value]:
+    def _sums(self, rows: Rows, columns: list[Value], parts: list[Any]) -> list[Value]:
         """Some slots of A * B, half a warp each."""
         builder = self.builder
         down, across = places(self.form.d)
         sums: list[Value] = [ir.Constant(ir.VectorType(FLOAT, HALF), [0.0] * HALF) for _ in parts]
-        for k in range(self.form.k):
-            left: dict[Any, Value] = {}
-            right: dict[Any, Value] = {}
+        for k in range(self.form.b.rows):
+            known: dict[Any, Value] = {}
             for number, ((register, position), half) in enumerate(parts):
                 eight = int(down[register, 0, position]) // 8
                 four = self.order.index(int(across[register, 0, position]))
-                if (eight, half) not in left:
-                    vector, at = rows[eight, k]
-                    lanes = [HALF * half + lane // 4 * 4 + at for lane in range(HALF)]
-                    left[eight, half] = _picked(builder, vector, lanes)
-                if four not in right:
-                    right[four] = _picked(builder, columns[k], [four + lane % 4 for lane in range(HALF)])
-                sums[number] = vector_intrinsic(builder, "llvm.fma", left[eight, half], right[four], sums[number])
+                left = self._left(known, rows, k, eight, half, four)
+                if four not in known:
+                    known[four] = self._four(columns[k], four)
+                sums[number] = vector_intrinsic(builder, "llvm.fma", left, known[four], sums[number])
         return sums
+
+    def _left(self, known: dict[Any, Value], rows: Rows, k: int, eight: int, half: int, four: int) -> Value:
+        """Element k of the rows of A in half a warp; `known` are those of this k."""
+        if (eight, half) not in known:
+            known[eight, half] = self._row(rows, k, eight, half)
+        return known[eight, half]
+
+    def _row(self, rows: Rows, k: int, eight: int, half: int) -> Value:
+        """Element k of each row, in the four lanes of its own."""
+        vector, at = rows[eight, k]
+        return _picked(self.builder, vector, [HALF * half + lane // 4 * 4 + at for lane in range(HALF)])
+
+    def _four(self, vector: Value, first: int) -> Value:
+        """Four columns of a vector over all columns, in every four lanes."""
+        return _picked(self.builder, vector, [first + lane % 4 for lane in range(HALF)])
 
     def _whole(self, halves: list[Value]) -> Value:
         return self.builder.shuffle_vector(*halves, _mask(range(LANES)))
@@ -176,6 +199,44 @@ class _Product:
             return narrow_half(builder, total)
         nan = builder.fcmp_unordered("uno", total, total)
         return builder.select(nan, ir.Constant(row, [0x7FFFFFFF] * LANES), builder.bitcast(total, row))
+
+
+class _SparseProduct(_Product):
+    """The same where each value of B picks one of four along A's row, in every column another one."""
+
+    def __init__(self, builder: Builder, form: MatrixForm, places_of: Value, select: Value):
+        super().__init__(builder, form)
+        self.meta = [self._meta(places_of, select, part) for part in range(form.lanes_per_column)]
+
+    def _meta(self, word: Value, select: Value, part: int) -> Value:
+        """For 16 values of k the places of all columns, in `order`: 16 bits each."""
+        builder, count = self.builder, self.form.lanes_per_column
+        choices = [
+            _picked(builder, word, [n % 8 * 4 + chosen * count + part for n in self.order])
+            for chosen in range(4 // count)
+        ]
+        found = choices[0]
+        for number, other in enumerate(choices[1:], 1):
+            found = builder.select(builder.icmp_unsigned("==", select, ir.Constant(I32, number)), other, found)
+        return builder.lshr(found, ir.Constant(found.type, [n // 8 * 16 for n in self.order]))
+
+    def _left(self, known: dict[Any, Value], rows: Rows, k: int, eight: int, half: int, four: int) -> Value:
+        builder = self.builder
+        found = self._choice(known, rows, k, eight, half, 0)
+        if (four, "place") not in known:
+            bits = builder.lshr(self.meta[k // 8], ir.Constant(self.meta[0].type, [2 * (k % 8)] * self.form.n))
+            known[four, "place"] = self._four(builder.and_(bits, ir.Constant(bits.type, [3] * self.form.n)), four)
+        place = known[four, "place"]
+        for number in range(1, 4):
+            here = builder.icmp_unsigned("==", place, ir.Constant(place.type, [number] * HALF))
+            found = builder.select(here, self._choice(known, rows, k, eight, half, number), found)
+        return found
+
+    def _choice(self, known: dict[Any, Value], rows: Rows, k: int, eight: int, half: int, number: int) -> Value:
+        """One of the four values of A that B's value k may belong to."""
+        if (eight, half, number) not in known:
+            known[eight, half, number] = self._row(rows, k // 2 * 4 + number, eight, half)
+        return known[eight, half, number]
 
 
 def _picked(builder: Builder, vector: Value, lanes: list[int]) -> Value:

@@ -14,7 +14,7 @@ from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
 from . import arguments
 from .decode import Program
 from .engine import Engine
-from .faults import Dim3
+from .faults import Dim3, LaunchError
 from .hbm import Hbm
 from .observe import Observer
 from .profiles import Profile
@@ -92,7 +92,8 @@ class Plan:
         self.warps = aligned_bytes(self.slots * shape.warps * self.stride, 4096)
         self.tsm_bytes = aligned_bytes(max(1, self.slots * tsm_stride))
         private_stride = LANES * shape.warps * program.kernel.private
-        self.private_bytes = aligned_bytes(max(1, self.slots * private_stride))
+        self.private_bytes = self._private(self.slots * private_stride)
+        self.unfilled = self.private_bytes.nbytes  # what poison will make the host commit
         self.blocks = aligned_bytes(self.slots * BLOCK.itemsize).view(BLOCK)
         self.blocks[:] = 0
         self.launch = aligned_bytes(LAUNCH.itemsize).view(LAUNCH)
@@ -105,6 +106,17 @@ class Plan:
         self._template(program)
         self._entry(program.kernel)
         self._launch_struct(schedule)
+
+    def _private(self, size: int) -> np.ndarray:
+        """Private memory of all slots; LaunchError if the host has no room for so many addresses."""
+        try:
+            return aligned_bytes(max(1, size))
+        except MemoryError:
+            raise LaunchError(
+                f"kernel '{self.program.kernel.name}': {self.program.kernel.private} bytes of private memory a thread "
+                f"are {size / (1 << 30):,.1f} GiB for the {self.slots} blocks that run at once, "
+                "more than the host has: use less, or smaller blocks"
+            ) from None
 
     def _template(self, program: Program) -> None:
         """Rows that a warp slot keeps for all its blocks: special registers, thread ids, the program's constants."""
@@ -225,6 +237,9 @@ class Plan:
             self.launch["events"], self.launch["event_capacity"] = self.events.ctypes.data, EVENTS
         else:
             self.launch["events"] = 0
+        if mode.poison:
+            self.hbm.check_host(self.unfilled)
+            self.unfilled = 0
         self.ranges, self.clocks, self.memory = ranges, clocks, memory
 
     def warp(self, slot: int, index: int) -> np.void:

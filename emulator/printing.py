@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..isa.operands import EMSK, Register
 from ..isa.spec import Decoded
@@ -15,9 +17,11 @@ from .plan import Plan
 from .state import SCALAR_ROWS
 
 _SPEC = re.compile(
-    r"%(?P<flags>[-+ #0]*)(?P<width>\d*)(?P<precision>(?:\.\d*)?)(?P<size>hh|h|ll|l|z)?(?P<kind>.)", re.S
+    r"%(?P<flags>[-+ #0]*)(?P<width>[0-9]*)(?:\.(?P<precision>[0-9]*))?(?P<size>hh|h|ll|l|z)?(?P<kind>.)", re.S
 )
-_INTEGERS, _FLOATS = "diuxXoc", "fFeEgGaA"
+_INTEGERS, _FLOATS = "diuxXo", "fFeEgGaA"
+MOST_DIGITS = 4096
+"""The widest a conversion is made, and its highest precision."""
 
 
 def _to_stdout(text: str) -> None:
@@ -39,8 +43,8 @@ class Console:
         self.printed = self.dropped = 0
 
     def put(self, text: str) -> None:
-        """Write a text, or count it as dropped if the launch has printed too much."""
-        if self.printed + len(text) > self.limit:
+        """Write a text; once the launch has printed too much, count this and all that follow as dropped."""
+        if self.dropped or self.printed + len(text) > self.limit:
             self.dropped += 1
             return
         self.printed += len(text)
@@ -56,17 +60,17 @@ def print_from(plan: Plan, slot: int, index: int, record: int, console: Console)
     """Do the print instruction that a warp has stopped at, the record of that number."""
     found = plan.program.decoded[record]
     assert isinstance(found, Decoded)
-    address, first, count = found.values
-    assert isinstance(first, Register)
+    address = found.values[0]
     assert isinstance(address, int)
-    assert isinstance(count, int)
-    rows = plan.rows(slot, index)
-    start = first.number + (SCALAR_ROWS if first.bank == "v" else 0)
-    lanes = lanes_in(int(rows[EMSK, 0])) if first.bank == "v" else (0,)
-    template = plan.text(address)
-    for lane in lanes:
-        words = [int(word) for word in rows[start : start + count, lane]]
-        console.put(format_words(template, words, plan.text))
+    rows, template = plan.rows(slot, index), plan.text(address)
+    values = rows[:0]
+    for value in found.values[1:]:
+        assert isinstance(value, Register)
+        first = value.number + (SCALAR_ROWS if value.bank == "v" else 0)
+        values = rows[first : first + value.count]
+    scalar = found.form.instruction.lanes == 1
+    for lane in (0,) if scalar else lanes_in(int(rows[EMSK, 0])):
+        console.put(format_words(template, [int(word) for word in values[:, lane]], plan.text))
 
 
 def format_words(template: str, words: list[int], text: Callable[[int], str] = str) -> str:
@@ -87,25 +91,98 @@ def format_words(template: str, words: list[int], text: Callable[[int], str] = s
     return _SPEC.sub(one, template)
 
 
+class _Layout(NamedTuple):
+    """The flags, width and precision of a conversion, and its letter."""
+
+    flags: str
+    width: int
+    precision: int | None
+    kind: str
+
+    def padded(self, sign: str, digits: str, *, zeros: bool) -> str:
+        """Digits behind a sign (and a prefix), as wide as asked for."""
+        if zeros and "0" in self.flags and "-" not in self.flags:
+            digits = digits.zfill(self.width - len(sign))
+        text = sign + digits
+        return text.ljust(self.width) if "-" in self.flags else text.rjust(self.width)
+
+    def sign(self, negative: bool) -> str:
+        """What stands before a signed number."""
+        return "-" if negative else "+" if "+" in self.flags else " " if " " in self.flags else ""
+
+
 def _convert(found: re.Match[str], left: Iterator[int], text: Callable[[int], str]) -> str:
     kind, size = found["kind"], found["size"] or ""
-    layout = f"%{found['flags']}{found['width']}{found['precision']}"
-    if kind in _INTEGERS:
-        bits = {"hh": 8, "h": 16, "l": 64, "ll": 64, "z": 64}.get(size, 32)
-        value = (_pair(left) if bits == 64 else next(left)) & (1 << bits) - 1
-        if kind in "di":
-            value -= (value >> bits - 1) << bits
-        return (layout + kind) % (chr(value & 0xFF) if kind == "c" else value)
-    if kind in _FLOATS:
-        value = struct.unpack("<f", struct.pack("<I", next(left)))[0]
-        return (layout + kind) % value if kind not in "aA" else f"%{found['width']}s" % value.hex()
-    if kind == "p":
-        return f"%{found['width']}s" % hex(_pair(left))
+    precision = None if found["precision"] is None else min(int(found["precision"] or 0), MOST_DIGITS)
+    layout = _Layout(found["flags"], min(int(found["width"] or 0), MOST_DIGITS), precision, kind)
+    if kind == "c":
+        return layout.padded("", chr(next(left) & 0xFF), zeros=False)
     if kind == "s":
-        return (layout + "s") % text(_pair(left))
+        return layout.padded("", text(_pair(left))[:precision], zeros=False)
+    if kind == "p":
+        return layout.padded("", hex(_pair(left)), zeros=False)
+    wide = size in ("l", "ll", "z")
+    if kind in _INTEGERS:
+        bits = {"hh": 8, "h": 16}.get(size, 64 if wide else 32)
+        return _integer(layout, (_pair(left) if wide else next(left)) & (1 << bits) - 1, bits)
+    if kind in _FLOATS:
+        return (
+            _float(layout, *struct.unpack("<d", struct.pack("<Q", _pair(left))))
+            if wide
+            else _float(layout, *struct.unpack("<f", struct.pack("<I", next(left))))
+        )
     return found[0]
 
 
 def _pair(left: Iterator[int]) -> int:
     low = next(left)
     return low | next(left) << 32
+
+
+def _integer(layout: _Layout, value: int, bits: int) -> str:
+    """An integer as C prints it: the precision is the least number of digits, and no digit at all for .0 of 0."""
+    signed = layout.kind in "di"
+    negative = signed and bool(value >> bits - 1)
+    value = (1 << bits) - value if negative else value
+    digits = (
+        "" if layout.precision == 0 and value == 0 else format(value, layout.kind.replace("i", "d").replace("u", "d"))
+    )
+    digits = digits.zfill(layout.precision or 0)
+    prefix = layout.sign(negative) if signed else ""
+    if "#" in layout.flags and layout.kind == "o" and not digits.startswith("0"):
+        digits = f"0{digits}"
+    elif "#" in layout.flags and layout.kind in "xX" and value:
+        prefix = f"0{layout.kind}"
+    return layout.padded(prefix, digits, zeros=layout.precision is None)
+
+
+def _float(layout: _Layout, value: float) -> str:
+    """A floating-point number as C prints it."""
+    sign, magnitude = layout.sign(math.copysign(1.0, value) < 0), abs(value)
+    alternate = "#" if "#" in layout.flags else ""
+    if not math.isfinite(value):
+        text = "nan" if value != value else "inf"
+        return layout.padded(sign, text.upper() if layout.kind.isupper() else text, zeros=False)
+    if layout.kind in "aA":
+        digits = _hexadecimal(magnitude, layout.precision, alternate)
+        digits = digits.upper() if layout.kind == "A" else digits
+        return layout.padded(sign + digits[:2], digits[2:], zeros=True)
+    precision = 6 if layout.precision is None else layout.precision
+    return layout.padded(sign, f"%{alternate}.{precision}{layout.kind}" % magnitude, zeros=True)
+
+
+def _hexadecimal(value: float, precision: int | None, alternate: str) -> str:
+    """%a of a number that is not negative: as many digits as it needs, or rounded to nearest even."""
+    bits = struct.unpack("<Q", struct.pack("<d", value))[0]
+    exponent, fraction = bits >> 52, bits & (1 << 52) - 1
+    whole = fraction | (1 << 52 if exponent else 0)
+    power = exponent - 1023 if exponent else -1022 if fraction else 0
+    dropped = 52 - 4 * precision if precision is not None and precision < 13 else 0
+    kept, rest = divmod(whole, 1 << dropped)
+    half = 1 << dropped >> 1
+    kept += dropped > 0 and (rest > half or (rest == half and kept & 1))
+    lead, fraction = divmod(kept, 1 << 52 - dropped)
+    digits = f"{fraction:0{13 - dropped // 4}x}" if dropped < 52 else ""
+    digits = digits.rstrip("0") if precision is None else digits.ljust(precision, "0")
+    point = "." if digits or alternate else ""
+    return f"0x{lead}{point}{digits}p{power:+d}"

@@ -30,7 +30,7 @@ _HINTS = {
     16: "a kernel ends with simt.exit or s.exit on every path",
     17: "peer access is not enabled between these chips",
     21: "this memory is read-only for the kernel",
-    5: "raise .vregs or let the assembler count",
+    5: "raise .vregs or let the assembler count; it does not know what x0 selects",
     6: "raise .sregs or let the assembler count",
 }
 

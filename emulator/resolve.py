@@ -91,7 +91,7 @@ def fault(base: int, record_address: int, code: int, request: int, mask: int) ->
 def resolve_tsm(base: int, record_address: int, request: int, mask: int) -> int:
     """Check the active lanes' TSM offsets; 0 and host pointers in the warp, or STOP + FAULT."""
     warp = warp_at(base)
-    return resolve_own(base, record_address, request, mask, warp.tsm, warp.tsm_size, 0)
+    return resolve_own(base, record_address, request, mask, warp.tsm, warp.tsm_size, -1)
 
 
 def resolve_private(base: int, record_address: int, request: int, mask: int) -> int:
@@ -101,11 +101,11 @@ def resolve_private(base: int, record_address: int, request: int, mask: int) -> 
 
 
 def resolve_own(base: int, record_address: int, request: int, mask: int, start: int, bytes_: int, stride: int) -> int:
-    """Check offsets in a memory of `bytes_` bytes that lies at `start`, `stride` further for each lane."""
-    size = request & 0xFF
-    misaligned = MISALIGNED if stride else TSM_MISALIGNED
-    outside = OUT_OF_RANGE if stride else TSM_OUT_OF_RANGE
-    code, lanes = 0, 0
+    """Check offsets in a memory of `bytes_` bytes that lies at `start`, `stride` further for each lane; -1 is TSM."""
+    size, code, lanes = request & 0xFF, 0, 0
+    misaligned, outside = MISALIGNED, OUT_OF_RANGE
+    if stride < 0:
+        misaligned, outside, stride = TSM_MISALIGNED, TSM_OUT_OF_RANGE, 0
     for lane in range(LANES):
         if mask >> lane & 1 == 0:
             write64(base + HOST + 8 * lane, base + SCRATCH)

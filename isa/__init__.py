@@ -11,7 +11,9 @@ from . import (
     extended,
     floating,
     integer,
+    matrix_loads,
     memory,
+    mixed,
     moves,
     packed,
     packing,
@@ -35,12 +37,14 @@ FAMILIES = (
     floating,
     special,
     packed,
+    mixed,
     convert,
     packing,
     cross_lane,
     memory,
     atomics,
     tensor,
+    matrix_loads,
 )
 """The modules that fill the table, in the manual's order."""
 

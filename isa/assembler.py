@@ -13,13 +13,14 @@ from pathlib import Path
 from .addresses import COARSE, UNIT, offset_bytes
 from .diagnostics import AssemblyError, Diagnostic, Failure, Log, Place, SourceFile, TooManyErrors
 from .directives import REFERENCE, note_broken, perform
-from .encoding import Candidate, Encoded, Mismatch, encode, mnemonics, usage_of
-from .expressions import REGISTERS, CodeAddress, OffsetField, Symbolic, Undefined
+from .encoding import Candidate, Encoded, Mismatch, mnemonics, usage_of
+from .expressions import REGISTERS, OffsetField, Symbolic, Undefined
 from .habits import DIRECTIVES, directive_hint, instruction_hint
-from .operands import Address, CodeTarget, DataAddress, Target, Value
-from .program import CODE_BASE, DATA_BASE, Module, Relocation
+from .operands import Address, CodeTarget, Value
+from .program import Module
+from .references import encode_reference
 from .sections import ENTRY_SREGS, Code, Deferred, Unit
-from .source import Reader, Statement, read_lines
+from .source import Reader, Statement, library_macros, read_lines
 from .spec import ISA, DecodeError
 from .syntax import constant, counter, operand, split
 
@@ -27,8 +28,6 @@ LAST_INSTRUCTIONS = frozenset(("s.exit", "simt.exit", "s.cbr", "s.trap", "s.ret"
 """What code may end with: execution does not go on behind these."""
 ENDINGS = {False: "end it with simt.exit or s.exit", True: "end it with s.ret sreg[38:39]"}
 """What to end a kernel (False) or a function (True) with."""
-PLACEHOLDER = 0x7FFFFFFF
-"""What stands in a word until the address is filled in: no number that has another form."""
 _ANNOTATION = re.compile(r"<[^<>\s]++>\s*$")
 _ENTRY_STATE = ((1 << ENTRY_SREGS) - 1) << 256
 
@@ -147,6 +146,8 @@ class Assembler:
         else:
             message = f"unknown instruction {operation}"
             hint = instruction_hint(operation, mnemonics(arch).names(), self.reader.macros)
+            if operation in library_macros():
+                hint = f'a macro of the library: .include "{library_macros()[operation]}"'
         if self.unit.code is not None and not operation.startswith("."):
             self.unit.code.add(Encoded(0, 0, 0), statement.place)
         return Failure(message, hint, column, column + len(operation))
@@ -199,19 +200,14 @@ class Assembler:
         values = self._values(texts, statement, waits=candidates[0].waits)
         if "[" in rest and statement.words is None:  # a listing's bytes say what is meant
             self._check_offsets(values, texts, statement)
-        place, symbol = self._take_symbol(values, candidates, statement)
         try:
-            encoded = encode(candidates, values, CODE_BASE + 8 * index)
+            encoded, relocation = encode_reference(candidates, values, code.name, index)
         except Mismatch as mismatch:
             raise _at_operand(Failure(mismatch.message, mismatch.hint), statement, mismatch.operand) from None
-        if symbol is not None:
-            if encoded.bits & 0xFFFFFFFF != PLACEHOLDER:
-                failure = Failure(f"the address of {symbol.symbol} cannot stand here", "move it to a register first")
-                raise _at_operand(failure, statement, place)
-            kind = {"": "CALL32", "lo": "LO32", "hi": "HI32", "data": "DATA32"}[symbol.part]
-            code.relocations.append(Relocation(8 * index, kind, symbol.symbol, symbol.addend))
+        if relocation is not None:
+            code.relocations.append(relocation)
         if statement.words is not None:
-            self._compare(encoded.bits, statement, filled=symbol is not None)
+            self._compare(encoded.bits, statement, filled=relocation is not None)
         return encoded
 
     def _values(self, texts: list[str], statement: Statement, *, waits: bool) -> list[Value]:
@@ -254,32 +250,6 @@ class Assembler:
         if (called and "]" not in plain.rpartition(",")[2]) or meaning.startswith(("lo(", "hi(")):
             return f"{plain.rpartition(',')[0]}, {meaning}"
         return plain
-
-    def _take_symbol(
-        self, values: list[Value], candidates: tuple[Candidate, ...], statement: Statement
-    ) -> tuple[int, Symbolic | None]:
-        """Put a placeholder where the linker fills in an address: the operand's index, and the address (or None)."""
-        place, found = 0, None
-        for index, value in enumerate(values):
-            if not isinstance(value, Symbolic):
-                continue
-            kinds = {type(candidate.kinds[index]) for candidate in candidates if index < candidate.count}
-            if Target in kinds and not value.part:
-                if self.unit.code is None or value.symbol != self.unit.code.name:
-                    failure = Failure(f"a branch cannot leave its function for {value.symbol}", "call it: s.call")
-                    raise _at_operand(failure, statement, index)
-                values[index] = CodeAddress(value)
-                continue
-            if not value.part and DataAddress in kinds:
-                place, found = index, Symbolic(value, value.symbol, value.addend, "data")
-                values[index] = DATA_BASE + PLACEHOLDER
-                continue
-            if not value.part and CodeTarget not in kinds:
-                message = f"the address of {value.symbol} does not fit in 32 bits"
-                failure = Failure(message, "load it into a register pair: s.mov.b32 of lo(x) and hi(x)")
-                raise _at_operand(failure, statement, index)
-            place, found, values[index] = index, value, PLACEHOLDER
-        return place, found
 
     def _counters(self, texts: list[str], statement: Statement) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = []

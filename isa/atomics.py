@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from .formats import BF16, F16, Format
 from .formats import F32 as BINARY32
-from .lanes import B32, F32, S32, S64, U32, U64, LaneKind, U16x2
+from .lanes import B32, F32, S32, S64, U32, U64, LaneKind
 from .numerics import canonical, flush, reinterpret, where
 from .operands import Field
-from .packed import to_f32, to_halves
+from .packed import floats, halves
 from .reference import atomic, compare_exchange
 from .spec import Access, Item, insn
 
@@ -44,8 +44,8 @@ def plus_f32_flushed(old: U32, a: U32) -> U32:
 
 def plus_halves(old: U32, a: U32, format: Format) -> U32:
     """old + a in each half, rounded to nearest even; subnormals stay."""
-    total = to_f32(reinterpret(old, U16x2), format) + to_f32(reinterpret(a, U16x2), format)
-    return reinterpret(canonical(to_halves(total, format), format), U32)
+    (x, p), (y, q) = floats(old, format), floats(a, format)
+    return reinterpret(canonical(halves(x + y, p + q, format), format), U32)
 
 
 def plus_f16x2(old: U32, a: U32) -> U32:

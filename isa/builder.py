@@ -11,22 +11,31 @@
     kernel = b.build()
 
 There is a method for every mnemonic, dots written as underscores. Ranges include their end, as in text. A
-string as an operand is a label, which may be placed later.
+string as an operand is a label, which may be placed later, or a function of the module.
+
+    f = FunctionBuilder("twice")
+    f.v_add_i32(f.vreg[0], f.vreg[0], f.vreg[0])
+    f.s_ret(f.sreg[38:39])
+    b.s_call(b.sreg[38:39], "twice")            # or the halves of its address: b.lo("twice"), b.hi("twice")
+    module = build_module(b, f)
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import NamedTuple
 
 from .addresses import offset_field
 from .diagnostics import Failure, Place, SourceFile
-from .encoding import Encoded, Mismatch, encode, mnemonics
-from .expressions import REGISTERS, CodeAddress
-from .operands import LAST_SREG, NAMED_SCALARS, Address, OperandError, Register, Value
-from .program import CODE_BASE, SCALAR_TYPES, Kernel, Line, Module
+from .encoding import Encoded, Mismatch, mnemonics
+from .expressions import REGISTERS, Symbolic
+from .operands import LAST_SREG, NAMED_SCALARS, Address, CodeTarget, OperandError, Register, Value
+from .program import CODE_BASE, SCALAR_TYPES, Function, Kernel, Line, Module
+from .references import encode_reference
+from .relocations import apply, missing
 from .sections import TSM_ALIGNMENT, Code
 from .spec import ISA
 from .syntax import float_bits
@@ -74,7 +83,7 @@ class KernelBuilder:
 
     def __init__(self, name: str, arch: str = "ppu0015"):
         self.name, self.arch = name, arch
-        self._code = Code(name, _NOWHERE)
+        self._code = Code(name, _NOWHERE, isinstance(self, FunctionBuilder))
         self._later: list[_Later] = []
         self._methods = {mnemonic.replace(".", "_"): mnemonic for mnemonic in mnemonics(arch).names()}
 
@@ -188,21 +197,27 @@ class KernelBuilder:
             self._later.append(_Later(len(code.words), mnemonic, operands))
             code.add(Encoded(0, 0, 0), _NOWHERE)
         else:
-            code.add(self._encode(mnemonic, operands, code.address), _NOWHERE)
+            code.add(self._encode(mnemonic, operands, len(code.words)), _NOWHERE)
 
-    def _encode(self, mnemonic: str, operands: tuple[Operand, ...], address: int) -> Encoded:
-        values = [self._value(operand) for operand in operands]
+    def _encode(self, mnemonic: str, operands: tuple[Operand, ...], index: int) -> Encoded:
+        candidates = mnemonics(self.arch)[mnemonic]
+        calls = any(isinstance(kind, CodeTarget) for candidate in candidates for kind in candidate.kinds)
+        values = [self._value(operand, calls=calls) for operand in operands]
         try:
-            return encode(mnemonics(self.arch)[mnemonic], values, address)
+            encoded, relocation = encode_reference(candidates, values, self.name, index)
+            self._code.relocations += [relocation] if relocation else []
+            return encoded
         except Mismatch as mismatch:
             where = "" if mismatch.operand is None else f", operand {mismatch.operand + 1}"
             raise BuildError(f"{mnemonic}{where}: {mismatch.message}; {mismatch.hint}") from None
 
-    def _value(self, operand: Operand) -> Value:
+    def _value(self, operand: Operand, *, calls: bool) -> Value:
         if isinstance(operand, str):
-            if operand not in self._code.labels:
-                raise BuildError(f"the label {operand} is nowhere placed in kernel {self.name}")
-            return CodeAddress(CODE_BASE + self._code.labels[operand])
+            if operand in self._code.labels:
+                return self._code.at(CODE_BASE + self._code.labels[operand])
+            if calls:
+                return Symbolic(CODE_BASE, operand)
+            raise BuildError(f"the label {operand} is nowhere placed in kernel {self.name}")
         if isinstance(operand, float):
             try:
                 return float_bits(operand)
@@ -210,21 +225,51 @@ class KernelBuilder:
                 raise BuildError(f"{failure.message}: {failure.hint}") from None
         return operand
 
-    def build(self) -> Kernel:
-        """The kernel; raises BuildError if a label is missing."""
+    @staticmethod
+    def lo(function: str, offset: int = 0) -> Symbolic:
+        """The low 32 bits of the address of a function of the module, or of a word of it."""
+        return Symbolic(0, function, offset, "lo")
+
+    @staticmethod
+    def hi(function: str, offset: int = 0) -> Symbolic:
+        """The high 32 bits of the address of a function of the module, or of a word of it."""
+        return Symbolic(0, function, offset, "hi")
+
+    def build(self, functions: Mapping[str, Function] = MappingProxyType({})) -> Kernel:
+        """The kernel, which may call the functions; raises BuildError if a label is missing."""
+        self._finish()
+        return self._code.finish(functions)
+
+    def _finish(self) -> None:
+        """Encode what waited for labels."""
         for later in self._later:
-            address = CODE_BASE + 8 * later.position
-            self._code.patch(later.position, self._encode(later.mnemonic, later.operands, address))
+            self._code.patch(later.position, self._encode(later.mnemonic, later.operands, later.position))
         self._later.clear()
-        return self._code.finish()
+
+
+class FunctionBuilder(KernelBuilder):
+    """A device function that grows by one instruction per method call."""
+
+    def function(self) -> Function:
+        """The function; raises BuildError if a label is missing."""
+        self._finish()
+        return self._code.function()
 
 
 def build_module(*builders: KernelBuilder) -> Module:
-    """A module of several kernels; raises BuildError if they do not belong together."""
+    """A module of kernels and functions; raises BuildError if they do not belong together."""
     arches = {builder.arch for builder in builders}
     if len(arches) != 1:
         raise BuildError(f"a module has one architecture, not {', '.join(sorted(arches)) or 'none'}")
-    kernels = {builder.name: builder.build() for builder in builders}
-    if len(kernels) != len(builders):
-        raise BuildError("two kernels have the same name")
-    return Module(arches.pop(), kernels)
+    if len({builder.name for builder in builders}) != len(builders):
+        raise BuildError("two kernels or functions have the same name")
+    functions = {builder.name: builder.function() for builder in builders if isinstance(builder, FunctionBuilder)}
+    kernels = {
+        builder.name: builder.build(functions) for builder in builders if not isinstance(builder, FunctionBuilder)
+    }
+    module = Module(arches.pop(), kernels, functions=functions, exported=frozenset(functions))
+    needed = missing(module)
+    if needed:
+        raise BuildError("; ".join(f"{place} calls {name}, which is nowhere" for name, place in needed.items()))
+    apply(module)
+    return module

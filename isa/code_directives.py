@@ -173,16 +173,16 @@ def assign(arguments: Arguments) -> None:
 # ---- lines and visibility -----------------------------------------------------------------------------------------
 
 
-def file(arguments: Arguments) -> None:
-    """`.file "NAME"`: from here on line entries come from `.loc` alone and are in this file."""
-    arguments.expect(1, 1)
-    arguments.unit.file = arguments.string(0).decode("utf-8", "surrogateescape")
-
-
 def error(arguments: Arguments) -> None:
     """`.error "MESSAGE"`: what a macro says about wrong arguments."""
     arguments.expect(1, 1)
     raise Failure(arguments.string(0).decode("utf-8", "surrogateescape"))
+
+
+def file(arguments: Arguments) -> None:
+    """`.file "NAME"`: from here on line entries come from `.loc` alone and are in this file."""
+    arguments.expect(1, 1)
+    arguments.unit.file = arguments.string(0).decode("utf-8", "surrogateescape")
 
 
 def loc(arguments: Arguments) -> None:

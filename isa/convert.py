@@ -72,7 +72,7 @@ def _roundings(suffix: str, rounding: int) -> None:
     near = rounding in (RTTE, RTZ)
 
     for name in ("f16", "bf16", "tf32"):
-        suffixes = "{ftz}{relu}{satfinite}" if near else "{ftz}"
+        suffixes = ("{ftz}{sat}" if name == "f16" else "{ftz}") + ("{relu}{satfinite}" if near else "")
 
         @insn(f"v.cnvt.{name}.f32.{suffix}{suffixes} {{d:vreg}}, {{a:vsrc}}", Result=KINDS[name], rounding=rounding,
               ex=f"a=-1.5 | d={_bits(name, -1.5):#x}", format=formats.FORMATS[name], **_place(name, "f32", rounding),

@@ -20,6 +20,7 @@ from .numerics import (
     mask_bits,
     mask_of,
     permute,
+    reinterpret,
     shift_right,
     smaller,
     trailing_zeros,
@@ -224,23 +225,23 @@ def larger_or_nan(a: F32, b: F32) -> F32:
     return where(is_nan(a), a, where(is_nan(b), b, larger(a, b)))
 
 
-_INFINITY = float("inf")
-_REDUCTIONS: dict[str, tuple[Any, Callable[[Any, Any], Any], float, str]] = {
+_MINUS_ZERO, _NAN, _INFINITY = 0x80000000, 0x7FFFFFFF, 0x7F800000
+_REDUCTIONS: dict[str, tuple[Any, Callable[[Any, Any], Any], int, str]] = {
     "max.u32": (U32, greater, 0, "a=5,7,9 emsk=3 | d=7"),
-    "max.i32": (S32, greater, -(1 << 31), "a=-5,-9,7 emsk=3 | d=-5"),
+    "max.i32": (S32, greater, 1 << 31, "a=-5,-9,7 emsk=3 | d=-5"),
     "min.u32": (U32, less, ALL, "a=9,7,5 emsk=3 | d=7"),
     "min.i32": (S32, less, (1 << 31) - 1, "a=-5,-9,7 emsk=7 | d=-9"),
     "add.i32": (U32, plus, 0, "a=5,9,7 emsk=7 | d=21"),
     "and.b32": (U32, both, ALL, "a=7,6,12 emsk=7 | d=4"),
     "or.b32": (U32, either, 0, "a=1,2,8 emsk=3 | d=3"),
     "xor.b32": (U32, one_of_them, 0, "a=1,3,8 emsk=3 | d=2"),
-    "max.f32": (F32, larger, float("nan"), "a=1.0,nan,-2.0 emsk=7 | d=1.0"),
-    "max.f32.nan": (F32, larger_or_nan, -_INFINITY, "a=1.0,nan,-2.0 emsk=7 | d=nan"),
-    "min.f32": (F32, smaller, float("nan"), "a=1.0,nan,-2.0 emsk=7 | d=-2.0"),
+    "max.f32": (F32, larger, _NAN, "a=1.0,nan,-2.0 emsk=7 | d=1.0"),
+    "max.f32.nan": (F32, larger_or_nan, _INFINITY | _MINUS_ZERO, "a=1.0,nan,-2.0 emsk=7 | d=nan"),
+    "min.f32": (F32, smaller, _NAN, "a=1.0,nan,-2.0 emsk=7 | d=-2.0"),
     "min.f32.nan": (F32, smaller_or_nan, _INFINITY, "a=1.0,-2.0,nan emsk=3 | d=-2.0"),
-    "add.f32": (F32, plus, -0.0, "a=1.5,2.0,8.0 emsk=3 | d=3.5"),
+    "add.f32": (F32, plus, _MINUS_ZERO, "a=1.5,2.0,8.0 emsk=3 | d=3.5"),
 }
-"""By name: how the lanes are read, what joins two of them, the identity, an example."""
+"""By name: how the lanes are read, what joins two of them, the identity's bits, an example."""
 
 for _number, (_name, (_item, _pick, _identity, _example)) in enumerate(_REDUCTIONS.items()):
     _common: dict[str, Any] = {
@@ -249,7 +250,7 @@ for _number, (_name, (_item, _pick, _identity, _example)) in enumerate(_REDUCTIO
     }
 
     @insn(f"v.red.{_name} {{d:sreg}}, {{a:vsrc}}", opcode=0x120, ex=_example, **_common)
-    def v_red(a: Item, emsk: U32, pick: Callable[[Any, Any], Any], identity: float, kind: type[Any]) -> Item:
+    def v_red(a: Item, emsk: U32, pick: Callable[[Any, Any], Any], identity: int, kind: type[Any]) -> Item:
         """d = a of all active lanes joined to one number.
 
         Of floats, min and max take -0 as below +0 and leave NaNs out; with `.nan` one NaN makes the result NaN. add.f32
@@ -258,10 +259,10 @@ for _number, (_name, (_item, _pick, _identity, _example)) in enumerate(_REDUCTIO
         xor and max.u32, all ones for `and` and min.u32, the lowest and highest number for max.i32 and min.i32, NaN for
         max.f32 and min.f32, -inf and +inf for these with `.nan`, -0 for add.f32.
         """
-        return reduce(where(mask_of(emsk), a, constant(identity, kind)), pick)
+        return reduce(where(mask_of(emsk), a, reinterpret(constant(identity, U32), kind)), pick)
 
     @insn(f"v.red.{_name} {{d:vreg}}, {{a:vsrc}}", opcode=0x121,
           ex=f"{_example},{_example.rpartition('=')[2]}", **_common)
-    def v_red_lanes(a: Item, emsk: U32, pick: Callable[[Any, Any], Any], identity: float, kind: type[Any]) -> Item:
+    def v_red_lanes(a: Item, emsk: U32, pick: Callable[[Any, Any], Any], identity: int, kind: type[Any]) -> Item:
         """The same number as in a scalar register, in every active lane of d."""
-        return reduce(where(mask_of(emsk), a, constant(identity, kind)), pick)
+        return reduce(where(mask_of(emsk), a, reinterpret(constant(identity, U32), kind)), pick)

@@ -5,6 +5,9 @@
     ; /tmp/saxpy.cu:27                                  .loc 27, "/tmp/saxpy.cu"
           50: c9 00 04 00 e0 00 01 c9   vmem.ld...      as it is: the assembler compares bytes and text
 
+    HGBAT-INFO: Binary Function "f" after disassembly {          .func f, or .kernel f if it was listed as one
+          00000008:     s.wait pipe_flush                         the same without its address
+
 Every line stays a line, so that messages name the right one. Lines that are none of these are left alone: what a
 listing does not say, such as .param, can be added. In a listing without sections of kernels those in .text are kernels.
 """
@@ -30,6 +33,11 @@ _FILE = re.compile(r"ELF FILE \d+(?::| \(PPU (?P<arch>[\d.]+)\).*)\s*")
 _LINE = re.compile(r"\s*;\s*(\S.*):(\d+)\s*")
 _WORD = re.compile(r"\s*([0-9A-Fa-f]+):\s+((?:[0-9A-Fa-f]{2}\s+){8})")
 _LOCAL = re.compile(r"L?BB\d+_\d+|\.L.*")
+_ANALYSER = re.compile(r"HGBAT-INFO:.*")
+_LISTED = re.compile(r"HGBAT-INFO: Func \d+ \(kernel\): (\S+)\s*")
+_ANALYSED = re.compile(r'HGBAT-INFO: (?:Binary Function )?"([A-Za-z_.$][\w.$]*)" .*\{\s*')
+_FACT = re.compile(r"\s+[A-Z][\w ]*?\s*: \S+\s*|\}\s*")
+_ADDRESS = re.compile(r"\s+[0-9A-Fa-f]{8}:(?=\s+[a-z])")
 _NOPS = {NOP.to_bytes(8, order) for order in ("little", "big")}
 
 
@@ -42,7 +50,8 @@ class Gap(NamedTuple):
 
 def is_listing(lines: Sequence[str]) -> bool:
     """Whether a text has lines that only listings have."""
-    return any(line[:1] in "D0" and (_SECTION.fullmatch(line) or _HEADER.fullmatch(line)) for line in lines)
+    marks = (_SECTION, _HEADER, _ANALYSER)
+    return any(line[:1] in "D0H" and any(mark.fullmatch(line) for mark in marks) for line in lines)
 
 
 def word_of(content: str) -> tuple[int, int]:
@@ -62,6 +71,7 @@ class Listing:
         self.kernels_in_text = not any(
             line.startswith(f"Disassembly of section {KERNEL_SECTION}") for line in self.texts
         )
+        self.kernels = {match[1] for line in self.texts if (match := _LISTED.fullmatch(line))}
         self.section = ".text"
         self.function = ""
         self.arch = ""
@@ -79,7 +89,11 @@ class Listing:
             return self._architecture(ARCHITECTURES.get(match["arch"] or "", ""))
         if _OTHER.fullmatch(line):
             return self._begin("")
-        if not self.section.startswith(".text"):
+        if _ANALYSER.fullmatch(line):
+            match = _ANALYSED.fullmatch(line)
+            self.function = match[1] if match else ""
+            return f"{'.kernel' if self.function in self.kernels else '.func'} {self.function}" if match else ""
+        if not self.section.startswith(".text") or _FACT.fullmatch(line) or line.strip() == f"{self.function}:":
             return ""
         if match := _HEADER.fullmatch(line):
             return self._name(match[1])
@@ -87,6 +101,7 @@ class Listing:
             return f'.loc {match[2]}, "{escape(match[1].encode())}"' if self.function else ""
         if match := _WORD.match(line):
             return self._word(number, line, int(match[1], 16), bytes.fromhex(match[2]))
+        line = _ADDRESS.sub(lambda found: " " * len(found[0]), line)
         return "" if line.strip() == "..." else line
 
     def _begin(self, section: str) -> str:

@@ -7,7 +7,7 @@ addition rounded to binary32, and C comes last. Integers are exact, then wrap or
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -70,10 +70,27 @@ class MatrixForm:
         return self.left.name == "f4"
 
     @property
+    def sparse(self) -> bool:
+        """Whether B has two of every four values along k, and a register says which."""
+        return self.b.rows < self.k
+
+    @property
+    def lanes_per_column(self) -> int:
+        """Of a sparse form, how many lanes say where a column's values belong: 16 bits each, for 16 values of k."""
+        return self.k // 16
+
+    @property
     def mnemonic(self) -> str:
         """The mnemonic: result, source types (one for the formats that do not mix), shape."""
         types = [self.left.name] if self.left.bits > 8 else [self.left.name, self.right.name]
-        parts = ["v.mma", *["mx"] * self.scaled, self.result.name, *types, f"m{self.m}n{self.n}k{self.k}"]
+        parts = [
+            "v.mma",
+            *["mx"] * self.scaled,
+            *["sp"] * self.sparse,
+            self.result.name,
+            *types,
+            f"m{self.m}n{self.n}k{self.k}",
+        ]
         return ".".join([*parts, *["sat"] * self.saturate])
 
 
@@ -154,6 +171,32 @@ def multiply_scaled(a: Any, b: Any, c: Any, scales: Any, select: Any, form: Matr
     left = left * scale_matrix(scales[0], number, form.m, 0).repeat(BLOCK, axis=1)
     right = right * scale_matrix(scales[1], number >> 2, form.n, number >> 4).T.repeat(BLOCK, axis=0)
     return packed(sum_of_products(left, right) + matrix(c, form.d, form.result), form)
+
+
+def multiply_sparse(a: Any, b: Any, c: Any, e: Any, select: Any, form: MatrixForm) -> Any:
+    """The same where B is 2:4 sparse along k: of every 4 values of k it has 2, and `e` says which."""
+    left, right = matrix(a, form.a, form.left), matrix(b, form.b, form.right)
+    total = np.zeros((form.m, form.n), left.dtype)
+    for values_of_a, values_of_b in zip(left[:, positions(e, select, form)].swapaxes(0, 1), right, strict=True):
+        if form.result.name == "i32":
+            total = total + values_of_a * values_of_b
+        else:
+            total = cast(Any, fused)(values_of_a, values_of_b, total)
+    return packed(total + matrix(c, form.d, form.result), form)
+
+
+def positions(register: Any, select: Any, form: MatrixForm) -> np.ndarray:
+    """The k that each value of a sparse B, [stored k, column], belongs to.
+
+    For column p + 8*h, bits 16*h to 16*h + 15 of lane 4*p + the selected lane say it for 16 values of k, and the
+    following lanes for the next: 4 bits for every 4 of them, the places of the first and of the second value there.
+    """
+    count = form.lanes_per_column
+    first = int(np.ravel(select)[0]) % (4 // count) * count
+    words = np.asarray(register, np.uint32).reshape(8, 4)[:, first : first + count]
+    stored, column = np.indices((form.k // 2, form.n))
+    bits = words[column % 8, stored // 8] >> (16 * (column // 8) + 2 * (stored % 8)).astype(np.uint32)
+    return stored // 2 * 4 + (bits & np.uint32(3)).astype(np.int64)
 
 
 def matrix(registers: Any, fragment: Fragment, form: Format) -> np.ndarray:
@@ -237,8 +280,27 @@ def forms(arch: str, result: str, left: str, right: str) -> Iterator[MatrixForm]
             yield _form(arch, m, n, k, result, left, right, saturate)
 
 
-MATRIX_FORMS = tuple(form for arch, types in TYPES.items() for each in types for form in forms(arch, *each))
-"""Every dense matrix form of both architectures."""
+SPARSE_SHAPES = {
+    8: ((16, 16, 64), (16, 16, 32), (8, 16, 64), (8, 16, 32)),
+    16: ((16, 16, 32), (16, 16, 16), (8, 16, 32), (8, 16, 16)),
+}
+"""(m, n, k) with a 2:4 sparse B, on ppu001, by bits of an element (published)."""
+SPARSE_TYPES = (("f32", "f16", "f16"), ("f32", "bf16", "bf16"), ("f16", "f16", "f16"), *_INTEGERS)
+
+
+def sparse_forms(result: str, left: str, right: str) -> Iterator[MatrixForm]:
+    """All shapes of one combination of types with a sparse B, the saturating ones included."""
+    bits = FORMATS[left].bits
+    for saturate in (False, True) if result == "i32" else (False,):
+        for m, n, k in SPARSE_SHAPES[bits]:
+            yield replace(_form("ppu001", m, n, k, result, left, right, saturate), b=b_fragment(k // 2, n, bits))
+
+
+MATRIX_FORMS = (
+    *(form for arch, types in TYPES.items() for each in types for form in forms(arch, *each)),
+    *(form for each in SPARSE_TYPES for form in sparse_forms(*each)),
+)
+"""Every matrix form of both architectures."""
 
 
 def matrix_form(mnemonic: str, arch: str = "ppu0015") -> MatrixForm:

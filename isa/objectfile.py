@@ -27,7 +27,18 @@ from . import descriptor, dwarf, elf
 from .binary import OTHER_VERSION, Cursor, ObjectError, pack
 from .descriptor import ARCHITECTURES, FORMAT_VERSION, MAX_SPACE, WORD_BYTES
 from .elf import Image, Rela, Section, StringTable, Symbol
-from .program import CODE_BASE, DATA_BASE, TEXT_BASE, TEXT_HEAD, Function, Kernel, Line, Module, Relocation
+from .program import (
+    CODE_BASE,
+    DATA_ALIGNMENT,
+    DATA_BASE,
+    TEXT_BASE,
+    TEXT_HEAD,
+    Function,
+    Kernel,
+    Line,
+    Module,
+    Relocation,
+)
 from .relocations import DATA, KINDS, code_of, missing
 
 CODE_PREFIX, INFO_PREFIX = ".text.kernel.", ".hg_info."
@@ -51,7 +62,8 @@ def write(module: Module) -> bytes:
         _code(".text", module.text().astype("<u8").tobytes(), TEXT_BASE),
         *(_code(CODE_PREFIX + kernel.name, _words(kernel), address) for address, kernel in kernels.items()),
     ]
-    if module.data or module.data_symbols:
+    refers = any(relocation.symbol == DATA for relocation in _all_relocations(module))
+    if module.data or module.data_symbols or refers or module.data_alignment > DATA_ALIGNMENT:
         flags = elf.ALLOC | elf.WRITE
         sections.append(Section(".data", module.data, flags=flags, address=DATA_BASE, align=module.data_alignment))
     sections.append(Section(".hg_info", descriptor.pack_module(module, strings)))

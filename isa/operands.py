@@ -326,35 +326,40 @@ class RegisterKind(Kind):
         return what if self.words == 1 else f"{self.words} {what}s{even}"
 
 
-class MatrixKind(RegisterKind):
-    """A matrix operand: vector registers at source position 0 to 2, with `.reuse`, and `!` if `negate` has a place."""
+class RegisterList(RegisterKind):
+    """Consecutive registers of a bank, aligned or not, or one named scalar: the first one's number, and how many."""
 
-    def __init__(self, name: str, position: int, words: int, align: int | None, negate: Field | None):
-        super().__init__(name, "v", words, SOURCES[position], written=False, align=align)
-        self.reuse = REUSE[position] if position < 2 else None
-        self.negate = negate
+    count = SOURCES[0]
+
+    def __init__(self, name: str, bank: str):
+        super().__init__(name, bank, 1, DESTINATION, written=False)
+        self.last = 255 if bank == "v" else LAST_SREG
 
     def bits(self, immediate: bool) -> int:
-        return self.field.mask | sum(field.mask for field in (self.reuse, self.negate) if field)
+        return self.field.mask | self.count.mask
 
     def encode(self, value: Value, immediate: bool) -> int:
-        register = check_register(value, "v", self.words, self.allowed, self.align)
-        if register.absolute or (register.negate and not self.negate) or (register.reuse and not self.reuse):
-            raise OperandError(f"{register_text(register)} cannot stand here", "this operand takes no such modifier")
-        bits = self.field.put(register.number)
-        bits |= self.negate.mask if self.negate and register.negate else 0
-        return bits | (self.reuse.mask if self.reuse and register.reuse else 0)
+        if not isinstance(value, Register) or value.bank != self.bank or not self._there(value.number, value.count):
+            raise OperandError(
+                f"expected {self.summary()}, found {describe(value)}", f"for example {self.bank}reg[3:5]"
+            )
+        return super().encode(value._replace(count=1), immediate) | self.count.put(value.count)
 
     def decode(self, word: int, immediate: bool) -> Register:
-        negate, reuse = (bool(field and field.get(word)) for field in (self.negate, self.reuse))
-        return Register("v", self.field.get(word), self.words, negate=negate, reuse=reuse)
+        return Register(self.bank, self.field.get(word), self.count.get(word))
+
+    def valid(self, words: Words, immediate: bool) -> Any:
+        return self._there(self.field.get(words), self.count.get(words))
+
+    def _there(self, first: Any, count: Any) -> Any:
+        return (count > 0) & ((first + count - 1 <= self.last) | ((count == 1) & self.allowed[first]))
 
     def sample(self, random: Random, immediate: bool) -> Register:
-        negate, reuse = (field is not None and random.random() < 0.2 for field in (self.negate, self.reuse))
-        return super().sample(random, immediate)._replace(negate=negate, reuse=reuse)
+        first = random.randint(0, self.last)
+        return Register(self.bank, first, random.randint(1, min(8, self.last + 1 - first)))
 
     def summary(self) -> str:
-        return super().summary() + (", with !" if self.negate else "")
+        return f"consecutive {BANK_NAMES[self.bank]}s"
 
 
 class IndexedKind(Kind):

@@ -1,8 +1,9 @@
 """Arithmetic on two 16-bit numbers in a register, each half for itself: f16x2, bf16x2, i16x2, u16x2.
 
-Opcodes: floats 0x234 to 0x253, integers 0x2c8 to 0x2d9, compares to masks 0x2e9 to 0x2ec. A body sees two elements
-per lane. Sums and products are computed in binary32, whose 24 bits are enough for rounding them twice to give what
-rounding once gives (2 * 11 + 2); the sum of fma is rounded to odd in between (docs/numerics.md). To nearest even.
+Opcodes: floats 0x234 to 0x251, integers 0x2c8 to 0x2d9, compares to masks 0x2e9 to 0x2ec. Sums and products of
+floats are computed in binary32: its 24 bits are at least 2 * 11 + 2, so rounding twice gives what rounding once does.
+The sum of fma is rounded to odd in between (docs/numerics.md). All round to nearest even. In bodies x, y and z are the
+low halves in binary32, and p, q and r the high ones.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .integer import INTEGER_RELATIONS
 from .lanes import F32, S32, U32, BF16x2, F16x2, Mask, S16x2, U16x2
 from .numerics import RTTE, compare, convert, fma_odd, reinterpret, where
 from .operands import SECOND_OPCODE
-from .rounding import extend, narrow_to, to_odd, widen_from
+from .rounding import add_odd_f32, extend, narrow_f16, narrow_to, to_odd, widen_f16, widen_from
 from .spec import Item, insn
 
 LISTED: dict[str, Any] = {"tag": "published", "source": "listings"}
@@ -25,27 +26,37 @@ TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
 SLOT: dict[str, Any] = {"tag": "defined", "source": "slot of v.add.f16x2"}
 
 
-def to_f32(halves: Any, format: Format) -> F32:
-    """Each half in binary32, exactly."""
-    return widen_from(convert(halves, U32), format)
+def floats(packed: Any, format: Format) -> tuple[F32, F32]:
+    """The low and the high halves in binary32, exactly."""
+    bits = reinterpret(packed, U32)
+    if format.exponent == 5:
+        return widen_f16(bits & 0xFFFF, format), widen_f16(bits >> 16, format)
+    return widen_from(bits, format), widen_from(bits >> 16, format)
 
 
-def to_halves(x: F32, format: Format) -> Any:
-    """Each element, exact or rounded to odd, rounded to a half."""
-    return convert(narrow_to(x, format, RTTE), U16x2)
+def halves(low: F32, high: F32, format: Format) -> Any:
+    """Two numbers a lane, exact or rounded to odd, rounded to halves."""
+    if format.exponent == 5:
+        return reinterpret(narrow_f16(low, format) | (narrow_f16(high, format) << 16), U16x2)
+    return reinterpret(narrow_to(low, format, RTTE) | (narrow_to(high, format, RTTE) << 16), U16x2)
+
+
+def product_sum(x: F32, y: F32, z: F32, format: Format) -> F32:
+    """x * y + z rounded to odd: products of binary16 are exact in binary32, others in binary64."""
+    return add_odd_f32(x * y, z) if format.exponent == 5 else to_odd(fma_odd(x, y, z, RTTE))
 
 
 # Floats.
 
 
-def is_nan(halves: Any, format: Format) -> Mask:
+def is_nan(packed: Any, format: Format) -> Mask:
     """Which halves are NaNs."""
-    return (halves & (format.sign - 1)) > format.top
+    return (packed & (format.sign - 1)) > format.top
 
 
-def rank(halves: Any, format: Format) -> Any:
+def rank(packed: Any, format: Format) -> Any:
     """Halves as unsigned integers in the order of the numbers, -0 below +0."""
-    return where((halves & format.sign) != 0, ~halves, halves | format.sign)
+    return where((packed & format.sign) != 0, ~packed, packed | format.sign)
 
 
 def smaller(a: Any, b: Any, format: Format) -> Any:
@@ -70,26 +81,29 @@ def _floats(name: str, item: type[Any], first: int) -> None:
           **common, **known)
     def add(a: Item, b: Item, format: Format) -> Item:
         """d = a + b in each half, rounded once."""
-        return to_halves(to_f32(a, format) + to_f32(b, format), format)
+        (x, p), (y, q) = floats(a, format), floats(b, format)
+        return halves(x + y, p + q, format)
 
     @insn(f"v.sub.{name}{sat} {binary}", opcode=first + 1, **common, **TIX,
           ex=f"a={two << 16 | one:#x} b={one:#x} | d={two << 16:#x}")
     def sub(a: Item, b: Item, format: Format) -> Item:
         """d = a - b in each half, rounded once."""
-        return to_halves(to_f32(a, format) - to_f32(b, format), format)
+        (x, p), (y, q) = floats(a, format), floats(b, format)
+        return halves(x - y, p - q, format)
 
     @insn(f"v.mul.{name}{sat} {binary}", opcode=first + 2, ex=f"a={two << 16 | one:#x} b={two << 16 | two:#x} | "
           f"d={two + (1 << format.low) << 16 | two:#x}", **common, **known)
     def mul(a: Item, b: Item, format: Format) -> Item:
         """d = a * b in each half, rounded once."""
-        return to_halves(to_f32(a, format) * to_f32(b, format), format)
+        (x, p), (y, q) = floats(a, format), floats(b, format)
+        return halves(x * y, p * q, format)
 
     @insn(f"v.fma.{name}{sat}{{relu}} {binary}, {{c:vsrc}}", opcode=first + 3, **common, **known,
           ex=f"a={two << 16 | one:#x} b={one << 16 | one:#x} c={one:#x} | d={two << 16 | two:#x}")
     def fma(a: Item, b: Item, c: Item, format: Format) -> Item:
         """d = a * b + c in each half, rounded once; with .relu negative results are +0."""
-        total = fma_odd(to_f32(a, format), to_f32(b, format), to_f32(c, format), RTTE)
-        return to_halves(to_odd(total), format)
+        (x, p), (y, q), (z, r) = floats(a, format), floats(b, format), floats(c, format)
+        return halves(product_sum(x, y, z, format), product_sum(p, q, r, format), format)
 
     for number, (operation, pick) in enumerate((("min", smaller), ("max", larger))):
         for kind, (nan, xorsign) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
@@ -153,16 +167,17 @@ for _number, (_name, _item) in enumerate((("f16x2", F16x2), ("bf16x2", BF16x2)))
 
             With a NaN, lt to ge are false and ltu to geu true; num and nan ask only whether there is one.
             """
-            x, y = reinterpret(a, U32), reinterpret(b, U32)
-            low = compare(widen_from(x, format), widen_from(y, format), relation)
-            return low, compare(widen_from(x >> 16, format), widen_from(y >> 16, format), relation)
+            (x, p), (y, q) = floats(a, format), floats(b, format)
+            return compare(x, y, relation), compare(p, q, relation)
 
         @insn(f"v.cmp.{_relation}.b16x2.{_name}{_ftz} {_HALVES}", opcode=0x250 + _number,
               ex=f"{_values} | d={_high << 16 & 0xFFFF0000 | _low & 0xFFFF:#x}", **_common)
         def cmp_halves(a: Item, b: Item, format: Format, relation: int) -> U16x2:
             """d = 0xffff in each half where the relation holds, else 0; relations as in the compare to masks."""
-            holds = compare(to_f32(a, format), to_f32(b, format), relation)
-            return where(holds, reinterpret(a, U16x2) | 0xFFFF, reinterpret(a, U16x2) & 0)
+            (x, p), (y, q) = floats(a, format), floats(b, format)
+            bits = reinterpret(a, U32)
+            low = where(compare(x, y, relation), bits & 0 | 0xFFFF, bits & 0)
+            return reinterpret(where(compare(p, q, relation), low | 0xFFFF0000, low), U16x2)
 
 
 for _number, (_name, _item, _signed) in enumerate((("u16x2", U16x2, 0), ("i16x2", S16x2, 1))):

@@ -41,6 +41,17 @@ def to_odd(x: F64) -> F32:
     return reinterpret(where(even & inward, bits - 1, where(even & outward, bits + 1, bits)), F32)
 
 
+def add_odd_f32(x: F32, y: F32) -> F32:
+    """x + y rounded to odd, where neither the sum nor its error leaves the range of binary32."""
+    total = x + y
+    back = total - x
+    error = (x - (total - back)) + (y - back)
+    bits = reinterpret(total, U32)
+    stepped = where((error > 0.0) == (total > 0.0), bits, bits - 1) | 1
+    inexact = (error < 0.0) | (error > 0.0)
+    return reinterpret(where(inexact & ((bits & 1) == 0), stepped, bits), F32)
+
+
 def narrow_to(x: F32, format: Format, rounding: int) -> Any:
     """x, exact or rounded to odd, as bits (U32) of a format narrower than binary32, in one of the five roundings.
 
@@ -98,6 +109,16 @@ def widen_from(bits: Any, format: Format) -> F32:
     finite = magnitude <= format.largest
     sign = where((bits & format.sign) != 0, bits & 0 | 0x80000000, bits & 0)
     return reinterpret(where(finite, reinterpret(number, U32), special) | sign, F32)
+
+
+def widen_f16(bits: U32, format: Format) -> F32:
+    """binary16 (nothing above it) as binary32. Compiled, an instruction of the host if it has one: the same numbers."""
+    return widen_from(bits, format)
+
+
+def narrow_f16(x: F32, format: Format) -> U32:
+    """x as binary16, rounded to nearest even; compiled in the same way. A NaN is some NaN."""
+    return narrow_to(x, format, RTTE)
 
 
 def scale_of(x: F32, rounding: int) -> U32:

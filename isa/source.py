@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -378,6 +379,16 @@ class Reader:
         like = nearest(name, (path.name for path in LIBRARY.glob("*.inc")))
         searched = "searched " + ", ".join([*map(str, folders[:-1]), "the library"])
         raise Failure(f"there is no file {name}", f"{like} {searched}" if like else searched)
+
+
+@cache
+def library_macros() -> dict[str, str]:
+    """In which file of the library a macro is."""
+    found: dict[str, str] = {}
+    for path in LIBRARY.glob("*.inc"):
+        for name in re.findall(r"^\s*\.macro\s+(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            found[name] = path.name
+    return found
 
 
 def read_lines(text: str, name: str, path: Path | None = None) -> SourceFile:

@@ -20,6 +20,7 @@ import numpy as np
 from . import addresses, operands
 from .effects import IMPLICIT
 from .lanes import S64, LaneKind, Lanes
+from .matrix_operands import MatrixKind, SwizzledAddress
 from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
 
 Item = TypeVar("Item", bound=Lanes)
@@ -106,6 +107,10 @@ class Access(NamedTuple):
     store: bool
     atomic: bool = False
     """Reads, computes and writes in one: a store that may give back what was there."""
+    rows: int = 0
+    """Of an access by the whole warp: how many lanes give the address of a row; the other lanes repeat theirs,"""
+    step: int = 0
+    """as many bytes further."""
 
     @property
     def alignment(self) -> int:
@@ -495,7 +500,7 @@ def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]
         elif kind == "matrix":
             position, hint = matrices.index(name), hints[name]
             negate = _NEGATIONS[where][position] if hint.sign else None
-            made.append(operands.MatrixKind(name, position, hint.words, hint.align, negate))
+            made.append(MatrixKind(name, position, hint.words, hint.align, negate))
         elif kind in ("vreg", "sreg"):
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
         elif kind in ("vreg?", "sreg?"):
@@ -562,6 +567,8 @@ _FIELDS = {
     "13:6": Field(13, 6),
     "7:0": Field(7, 0),
     "4:0": Field(4, 0),
+    "1:0": Field(1, 0),
+    "0": Field(0, 0),
     "3:0": Field(3, 0),
     "49:46": Field(49, 46),
 }
@@ -569,6 +576,8 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "number": lambda name, where: operands.Number(name, _FIELDS[where]),
     "target": lambda name, where: operands.Target(name, Field(19, 0)),
     "data": lambda name, where: operands.DataAddress(name),
+    "vlist": lambda name, where: operands.RegisterList(name, "v"),
+    "slist": lambda name, where: operands.RegisterList(name, "s"),
     "code": lambda name, where: operands.CodeTarget(name),
     "lane": lambda name, where: operands.Lane(name),
     "waits": lambda name, where: addresses.Waits(name),
@@ -587,6 +596,7 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
         name, int(where), index_bank="v", base_bank="s", base_words=1
     ),
     "smem": lambda name, where: addresses.AddressKind(name, index_bank="s", base_bank="s", base_words=2),
+    "swizzled": lambda name, where: SwizzledAddress(name, int(where)),
     "tsm": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=1),
 }
 

@@ -1,4 +1,4 @@
-"""Division, roots and elementary functions in binary32.
+"""Division, roots and elementary functions in binary32; exp2 and tanh of packed halves.
 
 Opcodes 0x300 to 0x30f. Every result is the true value correctly rounded, over the whole input range: in
 nearest even, and for reciprocal, square root and quotient also in the directed roundings. The vendor's
@@ -19,10 +19,13 @@ from .elementary import (
     sqrt_odd,
     tanh_odd,
 )
-from .lanes import F32
-from .numerics import ROUNDINGS, RTTE, constant, narrow, square_root
+from .formats import Format
+from .lanes import F32, BF16x2, F16x2
+from .numerics import ROUNDINGS, RTTE, constant, narrow, square_root, where
 from .operands import ROUNDING
-from .spec import insn
+from .packed import floats, halves
+from .rounding import to_odd
+from .spec import Item, insn
 
 _TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
 _UNARY = "{d:vreg}, {a:vsrc}"
@@ -101,3 +104,35 @@ def v_cos_f32(a: F32) -> F32:
 def v_tanh_f32(a: F32) -> F32:
     """d = the hyperbolic tangent of a, rounded once; -0 stays."""
     return narrow(tanh_odd(a), RTTE)
+
+
+def _halves(name: str, item: type[Any], opcode: int) -> None:
+    format = item.format
+    one, infinity = format.one, format.top
+    common: dict[str, Any] = {"immediate": False, "Item": item, "format": format, **_TIX}
+
+    @insn(f"v.exp2.{name} {_UNARY}", opcode=opcode, ex=f"a={infinity << 16:#x} | d={infinity << 16 | one:#x}", **common)
+    def exp2(a: Item, format: Format) -> Item:
+        """d = 2 to the power a in each half, rounded once."""
+        low, high = floats(a, format)
+        return halves(to_odd(exp2_odd(low)), to_odd(exp2_odd(high)), format)
+
+    @insn(f"v.tanh.{name} {_UNARY}", opcode=opcode + 1, ex=f"a={infinity << 16 | 1:#x} | d={one << 16 | 1:#x}",
+          **common)
+    def tanh(a: Item, format: Format) -> Item:
+        """d = the hyperbolic tangent of a in each half, rounded once; -0 stays."""
+        low, high = floats(a, format)
+        return halves(to_odd(tanh_odd(low)), to_odd(tanh_odd(high)), format)
+
+
+_halves("f16x2", F16x2, 0x309)
+_halves("bf16x2", BF16x2, 0x30B)
+
+
+@insn(f"v.exp2.bf16x2.ftz {_UNARY}", opcode=0x30D, immediate=False, ex="a=0xc2fe0001 | d=0x3f80", Item=BF16x2,
+      format=BF16x2.format, **_TIX)
+def v_exp2_bf16x2_ftz(a: Item, format: Format) -> Item:
+    """d = 2 to the power a in each half, rounded once; a subnormal result becomes 0, and a subnormal a would give 1."""
+    low, high = floats(a, format)
+    result = halves(to_odd(exp2_odd(low)), to_odd(exp2_odd(high)), format)
+    return where((result & format.exponents) == 0, result & 0, result)

@@ -49,7 +49,8 @@ for _b, _step in (("{b:number@49:46}", 0), ("{b:ssrc}", 1)):
     def s_bar_arrive(b: U32, n: U32, barrier: int) -> Stop:
         """Count the warp as come to named barrier b, which waits for n threads, and go on: a producer's half.
 
-        All live lanes of the warp must be on the path that arrives: else fault 2.
+        All live lanes of the warp must be on the path that arrives: else fault 2. The warp may use the barrier again
+        once it knows that it has opened.
         """
         return Stop.BARRIER
 
@@ -58,7 +59,10 @@ for _b, _step in (("{b:number@49:46}", 0), ("{b:ssrc}", 1)):
         @insn(f"s.bar.red.{_name} {_b}, {{m:sreg?}}", opcode=_opcode + _step, **TIX, ex="b=1 m=0xf | stop=BARRIER",
               barrier=_kind, result=_result)
         def s_bar_red(b: U32, m: U32, barrier: int, result: str) -> Stop:
-            """Wait as s.bar.sync does; then scc = {result}: each active lane of a warp brings its bit of m."""
+            """Wait as s.bar.sync does; then scc = {result}: each active lane of a warp brings its bit of m.
+
+            A warp that comes to the same barrier with s.bar.sync brings nothing.
+            """
             return Stop.BARRIER
 
         @insn(f"s.bar.red.{_name} {_b}, {{n:ssrc}}, {{m:sreg?}}", opcode=_opcode + 2 + _step, **TIX, immediate=False,
@@ -77,7 +81,7 @@ def s_warp_sync(m: U32, emsk: U32) -> Fault:
 
 @insn("s.sleep {n:ssrc}", opcode=0x041, **TIX, ex="n=100 | stop=YIELD")
 def s_sleep(n: U32) -> Stop:
-    """Let other paths and warps run first; n is a hint of nanoseconds that changes nothing. For loops that wait."""
+    """Let other paths, warps and blocks run first; n, nanoseconds, changes nothing. For loops that wait."""
     return Stop.YIELD
 
 
@@ -101,19 +105,30 @@ def v_assert_text(c: U32, emsk: U32) -> Fault:
     return emsk & ~c
 
 
-@insn("v.print {text:data}, {a:vreg@d}, {count:number@s0}", opcode=0x045, tag="defined", **_TEXT,
-      ex="text=0x180000000 a=7 count=1 | stop=PRINT")
-def v_print(a: U32, count: U32) -> Stop:
-    """Print the `.asciz` at text once for each active lane, lane 0 first; its values are count registers from a on.
+@insn("v.print {text:data}, {a:vlist}", opcode=0x045, tag="defined", **_TEXT, ex="text=0x180000000 a=7 | stop=PRINT")
+def v_print(a: U32) -> Stop:
+    """Print the `.asciz` at text once for each active lane, lane 0 first, with values from consecutive registers.
 
-    Formats are those of C: %d %i %u %x %X %o %c %f %e %g %a (binary32), %s (address of a text, two registers), %p
-    and the `l` and `ll` sizes (64 bits, two registers), `h` and `hh`, flags, width and precision; %% is a percent sign.
+    Formats are those of C: %d %i %u %x %X %o %c take one register, %f %e %g %a too (binary32); with the size `l`, `ll`
+    or `z` two (64 bits, binary64), with `h` and `hh` the low 16 and 8 bits of one; %s (the address of a text) and %p
+    two. Flags, width and precision are as in C; %% is a percent sign. A value too few prints as `<no value>`.
     """
     return Stop.PRINT
 
 
-@insn("s.print {text:data}, {a:sreg@d}, {count:number@s0}", opcode=0x046, tag="defined", **_TEXT,
-      ex="text=0x180000000 a=7 count=1 | stop=PRINT")
-def s_print(a: U32, count: U32) -> Stop:
-    """Print the `.asciz` at text once for the warp, as v.print does; its values are count sregs from a on."""
+@insn("s.print {text:data}, {a:slist}", opcode=0x046, tag="defined", **_TEXT, ex="text=0x180000000 a=7 | stop=PRINT")
+def s_print(a: U32) -> Stop:
+    """Print the `.asciz` at text once for the warp, as v.print does, with values from scalar registers."""
+    return Stop.PRINT
+
+
+@insn("v.print {text:data}", opcode=0x047, tag="defined", **_TEXT, ex="text=0x180000000 | stop=PRINT")
+def v_print_text() -> Stop:
+    """Print the `.asciz` at text once for each active lane."""
+    return Stop.PRINT
+
+
+@insn("s.print {text:data}", opcode=0x048, tag="defined", **_TEXT, ex="text=0x180000000 | stop=PRINT")
+def s_print_text() -> Stop:
+    """Print the `.asciz` at text once for the warp, whatever lanes are active."""
     return Stop.PRINT

@@ -43,7 +43,7 @@ _TOKEN = re.compile(
     rf"""\s*+(?:
     (?P<number>0[xX]\w*+(?:\.\w++)?+(?:(?<=[pP])[+-][0-9]++)?+|[0-9](?:[eE][+-][0-9]|\.[0-9]|\w)*+)
   | (?P<name>[$A-Za-z_.][\w.$]*+|(?:{_SPECIALS})(?!\w))
-  | (?P<char>'(?:\\(?:x[0-9A-Fa-f]{{1,2}}|.)|[^'\\])')
+  | (?P<char>'(?:\\(?:x[0-9A-Fa-f]{{1,2}}|[0-7]{{1,3}}|.)|[^'\\])')
   | (?P<symbol><<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^~!<>?:()\[\],@])
   | (?P<wrong>\S)
     )""",
@@ -52,7 +52,7 @@ _TOKEN = re.compile(
 _LEVELS = "|| ; && ; | ; ^ ; & ; == != ; < <= > >= ; << >> ; + - ; * / %"
 _PRECEDENCE = {symbol: level for level, symbols in enumerate(_LEVELS.split(";")) for symbol in symbols.split()}
 _LOCAL = re.compile(r"([0-9]+)([fb])")
-_ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "a": 7, "b": 8, "f": 12, "v": 11, "e": 27}
+_ESCAPES = {"n": 10, "t": 9, "r": 13, "a": 7, "b": 8, "f": 12, "v": 11, "e": 27}
 
 Token = tuple[str, str, int]
 """(kind, text, column)."""
@@ -262,8 +262,10 @@ class Parser:
 def _character(text: str) -> int:
     if text[0] != "\\":
         return ord(text)
-    if text[1] == "x":
+    if text[1] == "x" and len(text) > 2:
         return int(text[2:], 16)
+    if text[1] in "01234567":
+        return int(text[1:], 8) & 0xFF
     return _ESCAPES.get(text[1], ord(text[1]))
 
 

@@ -18,8 +18,20 @@ from typing import Any, TypeVar
 
 from .effects import Fault
 from .lanes import U32, LaneKind, Lanes, register_range
-from .matrix import SHAPES, SMALL, TYPES, MatrixForm, forms, multiply, multiply_scaled
-from .operands import SATURATE, SECOND_OPCODE
+from .matrix import (
+    SHAPES,
+    SMALL,
+    SPARSE_SHAPES,
+    SPARSE_TYPES,
+    TYPES,
+    MatrixForm,
+    forms,
+    multiply,
+    multiply_scaled,
+    multiply_sparse,
+    sparse_forms,
+)
+from .operands import SATURATE, SECOND_OPCODE, Field
 from .spec import insn
 from .sync import INVALID_WARP_SYNC
 
@@ -31,6 +43,8 @@ S = TypeVar("S", bound=Lanes)
 
 FIRST = {"ppu0015": 0x180, "ppu001": 0x1A0}
 """The first opcode of each architecture: one opcode for each combination of types, shapes in the second opcode."""
+FIRST_SPARSE = 0x1B0
+SPARSE_SHAPE = Field(4, 2)
 PUBLISHED = {
     "v.mma.f32.bf16.m16n16k16", "v.mma.f32.f16.m16n16k16", "v.mma.f16.f16.m16n16k16", "v.mma.f32.tf32.m16n16k8",
     "v.mma.i32.i8.i8.m16n16k32", "v.mma.i32.u8.i8.m16n16k32",
@@ -64,7 +78,7 @@ def _kinds(form: MatrixForm) -> dict[str, LaneKind]:
 
 def _example(form: MatrixForm) -> str:
     """All ones: every element of D is the number of products, and one more from C."""
-    total = form.k + 1
+    total = form.b.rows + 1
     known = {"f32": ("1.0", f"{total}.0"), "i32": ("1", str(total)), "f16": ("0x3c003c00", _halves(total))}
     one, sums = known[form.result.name]
 
@@ -72,6 +86,8 @@ def _example(form: MatrixForm) -> str:
         return ":".join([text] * words)
 
     scales = " s=0x80808080:0x7e7e7e7e select=0" if form.scaled else ""
+    if form.sparse:
+        scales = " e=0x44444444" + (" select=0" if form.lanes_per_column < 4 else "")
     return (
         f"a={full(form.a.words, ONES[form.left.name])} b={full(form.b.words, ONES[form.right.name])} "
         f"c={full(form.d.words, one)}{scales} | d={full(form.d.words, sums)}"
@@ -89,7 +105,25 @@ def _register(form: MatrixForm, opcode: int, shape: int) -> None:
         "opcode": opcode, "operand_types": _kinds(form), "architectures": (form.arch,), "form": form,
         "ex": _example(form), "fault": INVALID_WARP_SYNC, "all_lanes": True, **_known(form),
     }
-    if not form.scaled:
+    if form.sparse:
+        choices = {1: ", {select:number@1:0}", 2: ", {select:number@0}", 4: ""}[form.lanes_per_column]
+        common |= {} if choices else {"select": 0}
+
+        @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix@36}}, {{b:matrix@36}}, {{c:matrix@36}}, "
+              f"{{e:vreg@13:6}}{choices}",
+              fixed={SPARSE_SHAPE: shape, SATURATE: int(form.saturate)}, **common)
+        def v_mma_sp(a: A, b: B, c: C, e: U32, select: U32, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
+            """D = A * B + C, B sparse: {form.left.name} times {form.right.name}, accumulated as {form.result.name}.
+
+            Of every 4 values along k, B has 2, in the registers of a B half as long. In `e`, bits 16*h to 16*h + 15 of
+            a lane are for column p + 8*h: 4 bits for every 4 values of k, of which bits 1:0 are the place of the first
+            value and bits 3:2 that of the second. A lane says it for 16 values of k; lane 4*p + j has the first ones,
+            where j is `select` times the number of lanes that a column needs. Products with what B leaves out do not
+            exist: an infinity of A there has no effect.
+            """
+            return multiply_sparse(a, b, c, e, select, form), ~emsk
+
+    elif not form.scaled:
 
         @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix}}, {{b:matrix}}, {{c:matrix}}",
               fixed={SECOND_OPCODE: shape, SATURATE: int(form.saturate)}, **common)
@@ -124,6 +158,9 @@ def _register_all() -> None:
                 known = (SMALL, *SHAPES[arch, form.left.bits])
                 shape = known.index((form.m, form.n, form.k))
                 _register(form, first + number + (shape - 1 if form.scaled else 0), shape)
+    for number, types in enumerate(SPARSE_TYPES):
+        for form in sparse_forms(*types):
+            _register(form, FIRST_SPARSE + number, SPARSE_SHAPES[form.left.bits].index((form.m, form.n, form.k)))
 
 
 _register_all()

@@ -13,6 +13,7 @@ from .emulator.launch import Limits as Limits
 from .emulator.observe import InstructionCount as InstructionCount
 from .emulator.observe import Tracer as Tracer
 from .emulator.plan import Schedule as Schedule
+from .emulator.printing import Console as Console
 from .emulator.profiles import PROFILES as PROFILES
 from .emulator.profiles import Profile as Profile
 from .emulator.profiles import profile as profile

@@ -32,5 +32,6 @@ def launch(chip: Chip, source: npt.ArrayLike, *, size: int = 64) -> U32:
         chip.to_device(np.zeros(1, np.uint32)) as head,
         chip.to_device(np.zeros(1, np.uint32)) as tail,
     ):
-        load(chip, "ring")["ring"][2, 32](len(source), size, device_source, out, slots, head, tail)
+        arguments = (len(source), size, device_source, out, slots, head, tail)
+        load(chip, "ring")["ring"].launch(2, 32, arguments, cooperative=True)
         return out.copy_to_host()

@@ -6,10 +6,9 @@
 //
 // What makes this right is the order in which the other side sees the stores. The slots must have arrived before head says
 // so: the store of head is a release. And they must be read after head has been seen: its load is an acquire. The same
-// for tail: a slot must have been read before it is given back. A release stays outstanding like any other store, so
-// each waits for it before it waits for the other side; else both could wait for ever.
+// for tail: a slot must have been read before it is given back.
 //
-// Launch: two blocks of 32. size: a power of two, at least 32. head and tail are 0 at first.
+// Launch: two blocks of 32, cooperative: a side that waits for one that is not there waits for ever. size: a power of two, at least 32. head and tail are 0 at first.
 
         .arch   ppu0015
 
@@ -52,7 +51,6 @@
         s.mov.b32       emsk, scc
         vmem.st.b32.release.gpu mark, [0x0] @\place
         s.mov.b32       emsk, entry
-        s.wait          vstcnt(0)
         .endm
 
 ring:   v.mov.b32       lane, %laneid
@@ -66,7 +64,8 @@ produce:
         s.cmp.ge.u32    scc, done, n
         s.cbr.nz        scc, end
         next_round
-full:   vmem.ld.b32.acquire.gpu other, [0x0] @tail      // complete when it is issued: nothing to wait for
+full:   vmem.ld.b32.acquire.gpu other, [0x0] @tail
+        s.wait          vldcnt(0)
         v.mov.v2s       there, other, 0
         s.sub.i32       there, done, there              // elements in the ring
         s.add.i32       there, there, count
@@ -87,6 +86,7 @@ consume:
         s.cbr.nz        scc, end
         next_round
 empty:  vmem.ld.b32.acquire.gpu other, [0x0] @head
+        s.wait          vldcnt(0)
         v.mov.v2s       there, other, 0
         s.sub.i32       there, there, done              // elements that have not been taken
         s.cmp.ge.u32    scc, there, count

@@ -154,9 +154,8 @@ sum:    sum_of_share
 sum_once:
         sum_of_share
 
-        // Thread 0 stores the partial sum and counts the block. The release makes the sum arrive before it counts; the
-        // acquire, which is complete when issued, lets the last block see those of all others. inc goes from grid - 1
-        // back to 0.
+        // Thread 0 stores the partial sum and counts the block. The release makes the sum arrive before it counts, the
+        // acquire lets the last block see those of all others. inc goes from grid - 1 back to 0.
         v.cmp.eq.u32    inside, tid, 0
         s.lop.emsk      off, inside # 0x8
         v.mov.b32       place, %blkid.x
@@ -164,6 +163,7 @@ sum_once:
         s.sub.i32       s[0], %nblkid.x, 1
         v.mov.b32       last, s[0]
         vmem.atom.inc.u32.acq_rel.gpu ticket, [0x0] @done, last
+        s.wait          vldcnt(0)
         restore         off
         block_broadcast ticket, tid, shared
         v.cmp.ne.u32    inside, ticket, s[0]

@@ -24,20 +24,18 @@ POINT = 298
 def place_a(form: Any, r: int, lane: int, e: int) -> tuple[int, int]:
     """Row and k of an element of A."""
     p, q, w = lane // 4, lane % 4, 32 // form.left.bits
-    if form.m == 8:
-        down, along = 0, r
-    elif form.arch == "ppu0015":
-        down, along = r & 1, r >> 1
-    else:  # the vendor's software model of the older chip: along k first
-        blocks = form.k // (4 * w)
-        down, along = r // blocks, r % blocks
+    if form.arch == "ppu0015":
+        down, along = (r & 1, r >> 1) if form.m == 16 else (0, r)
+    else:  # the vendor's software model of the older chip: two steps along k, then down, then further along k
+        steps = min(form.k // (4 * w), 2)
+        down, along = r // steps % (form.m // 8), r % steps + r // (steps * form.m // 8) * steps
     return p + 8 * down, w * q + e + 4 * w * along
 
 
 def place_b(form: Any, r: int, lane: int, e: int) -> tuple[int, int]:
     """k and column of an element of B."""
     p, q, w = lane // 4, lane % 4, 32 // form.left.bits
-    blocks = form.k // (4 * w)
+    blocks = (form.k // 2 if form.sparse else form.k) // (4 * w)
     return w * q + e + 4 * w * (r % blocks), p + 8 * (r // blocks)
 
 
@@ -141,9 +139,18 @@ def float_bits(x: float, name: str) -> int:
     return int(np.float16(x).view(np.uint16))
 
 
-def product(form: Any, a: np.ndarray, b: np.ndarray, c: np.ndarray, scales: Any = None) -> np.ndarray:
-    """D's element bits from those of A, B and C; `scales` are exponents by [row, block] and [column, block]."""
+def product(
+    form: Any, a: np.ndarray, b: np.ndarray, c: np.ndarray, scales: Any = None, chosen: Any = None
+) -> np.ndarray:
+    """D's element bits from those of A, B and C.
+
+    `scales` are exponents by [row, block] and [column, block]; `chosen` the k of each value of a sparse B, by
+    [stored k, column].
+    """
     left, right, last = numbers(a, form.left.name), numbers(b, form.right.name), numbers(c, form.result.name)
+    if chosen is not None:  # column by column, A's columns put together as B's values want them
+        parts = [product(form, a[:, chosen[:, n]], b[:, n : n + 1], c[:, n : n + 1]) for n in range(form.n)]
+        return np.concatenate(parts, axis=1)
     if form.result.name == "i32":
         return integers(form, left, right, last)
     if scales is not None:

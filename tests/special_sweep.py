@@ -116,19 +116,24 @@ def records() -> dict[str, dict[str, Any]]:
 # The compiled side.
 
 
+def odd_name(function: Function) -> str:
+    """The mnemonic of a function's binary64 form: each has its own, and its own opcode, for both are remembered."""
+    return next(f"v.odd.{name}" for name, each in FUNCTIONS.items() if each is function)
+
+
 @contextmanager
 def odd_instruction(function: Function) -> Iterator[None]:
-    """Let the table have v.odd.f64, the binary64 form of a function, for a while."""
+    """Let the table have the binary64 form of a function for a while."""
 
     def body(a: F32, odd: Callable[[F32], F64]) -> U64:
         """d = the binary64 result before it is narrowed."""
         return reinterpret(odd(a), U64)
 
     kept = list(ISA.instructions), dict(ISA.by_opcode), dict(ISA.by_mnemonic)
-    opcode = next(number for number in range(0x3FF, 0, -1) if number not in ISA.by_opcode)
+    free = [number for number in range(0x3FF, 0, -1) if number not in ISA.by_opcode]
     insn(
-        "v.odd.f64 {d:vreg}, {a:vsrc}",
-        opcode=opcode,
+        f"{odd_name(function)} {{d:vreg}}, {{a:vsrc}}",
+        opcode=free[list(FUNCTIONS.values()).index(function)],
         tag="defined",
         ex="a=1.0 | d=0",
         immediate=False,
@@ -140,8 +145,8 @@ def odd_instruction(function: Function) -> Iterator[None]:
         ISA.instructions, ISA.by_opcode, ISA.by_mnemonic = kept
 
 
-def kernel(lines: list[str]) -> str:
-    """A kernel that stores the results of `lines`, of vreg1, and of v.odd.f64 for start + index * stride."""
+def kernel(lines: list[str], odd: str) -> str:
+    """A kernel that stores the results of `lines`, of vreg1, and of `odd` for start + index * stride."""
     stores = "\n".join(
         f"{line.format(d=f'vreg{4 + n}')}\nvmem.st.b32 vreg{4 + n}, [0x0 + vreg0 * 0x4] @out{n}"
         for n, line in enumerate(lines)
@@ -160,7 +165,7 @@ sweep:  v.mov.b32 vreg0, %tid.x
         v.mull.i32 vreg1, vreg0, stride
         v.add.i32 vreg1, vreg1, start
         {stores}
-        v.odd.f64 vreg[2:3], vreg1
+        {odd} vreg[2:3], vreg1
         vmem.st.b32x2 vreg[2:3], [0x0 + vreg0 * 0x8] @odd
         simt.exit
 """
@@ -281,13 +286,16 @@ class Record:
 
     def summary(self) -> dict[str, Any]:
         """As it is kept."""
+        hardest = {
+            "hardest input": self.hardest[1],
+            "its distance in ulp": f"2**{np.log2(self.hardest[0]) - 1:.2f}",
+        }
         return {
             "proves": MEANINGS[self.name],
             "inputs": self.inputs,
             "wrong": len(self.wrong),
             "decided by mpmath": self.decided_by_mpmath,
-            "hardest input": self.hardest[1],
-            "its distance in ulp": f"2**{np.log2(self.hardest[0]) - 1:.2f}",
+            **(hardest if self.hardest[1] else {}),
             "numpy": np.__version__,
             "mpmath": mpmath.__version__,
         }
@@ -302,7 +310,7 @@ def sweep(name: str, start: int = 0, stride: int = 1) -> Record:
     results = [chip.empty(CHUNK, np.uint32) for _ in lines]
     odd = chip.empty(CHUNK, np.float64)
     with odd_instruction(function):
-        compiled = chip.assemble(kernel(lines))["sweep"]
+        compiled = chip.assemble(kernel(lines, odd_name(function)))["sweep"]
         for first in range(start, 1 << 31, CHUNK * stride):
             references: list[Array | None] = [None] * (CHUNK // SLICE)
             for half in (first, first + (1 << 31)):

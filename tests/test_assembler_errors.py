@@ -117,7 +117,7 @@ error: unexpected character '\\'
 v.mov.b32 vreg0, foo(1)
                  ^~~~~~
 error: there is no function foo
-hint: one of lo, hi, bytes, log2, min, max
+hint: one of lo, hi, bytes, log2, abs, int, f32, f16, bf16, min, max, defined
 
 v.mov.b32 vreg0, 3 / (2 - 2)
                  ^~~~~~~~~~~

@@ -17,6 +17,7 @@ from m890.isa import ISA
 from m890.isa.addresses import AddressKind
 from m890.isa.effects import Stop
 from m890.isa.lanes import LANES
+from m890.isa.matrix_operands import MatrixKind
 from m890.isa.operands import (
     CLOCKS,
     EMSK,
@@ -30,7 +31,6 @@ from m890.isa.operands import (
     CodeTarget,
     IndexedKind,
     Kind,
-    MatrixKind,
     NamedKind,
     Number,
     OperandError,

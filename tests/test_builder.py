@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 import pytest
 
 from m890.isa import ISA
 from m890.isa.assembler import assemble
-from m890.isa.builder import BuildError, KernelBuilder, build_module
+from m890.isa.builder import BuildError, FunctionBuilder, KernelBuilder, build_module
 from m890.isa.operands import Target
 
 SAXPY = """
@@ -150,7 +151,7 @@ def test_modules() -> None:
     module = build_module(a, b)
     assert list(module.kernels) == ["a", "b"]
     assert (module.kernels["b"].vregs, module.kernels["b"].sregs, module.kernels["b"].private) == (9, 80, 64)
-    with pytest.raises(BuildError, match="two kernels have the same name"):
+    with pytest.raises(BuildError, match="two kernels or functions have the same name"):
         build_module(a, KernelBuilder("a"))
     with pytest.raises(BuildError, match="one architecture, not ppu001, ppu0015"):
         build_module(a, KernelBuilder("c", "ppu001"))
@@ -166,3 +167,47 @@ def test_branches_count_as_in_text() -> None:
     kind = ISA.decode(word).form.instruction.kinds[-1]
     assert isinstance(kind, Target)
     assert ISA.decode(word).values == (0,)
+
+
+def test_functions_are_the_same_words_as_in_text() -> None:
+    f = FunctionBuilder("twice")
+    f.v_add_i32(f.vreg[0], f.vreg[0], f.vreg[0])
+    f.s_cbr("end")
+    f.s_nop()
+    f.label("end")
+    f.s_ret(f.sreg[38:39])
+    b = KernelBuilder("k")
+    b.s_call(b.sreg[38:39], "twice")
+    b.s_call(b.sreg[38:39], "here")
+    b.s_mov_b32(b.sreg[50], b.lo("twice", 8))
+    b.s_mov_b32(b.sreg[51], b.hi("twice"))
+    b.label("here")
+    b.simt_exit()
+    module = build_module(b, f)
+    text = assemble(
+        """
+        .func twice
+        v.add.i32 vreg0, vreg0, vreg0
+        s.cbr end
+        s.nop
+end:    s.ret sreg[38:39]
+        .kernel k
+        s.call sreg[38:39], twice
+        s.call sreg[38:39], here
+        s.mov.b32 sreg50, lo(twice + 8)
+        s.mov.b32 sreg51, hi(twice)
+here:   simt.exit
+        """
+    )
+    for name in ("words", "labels", "relocations", "vregs", "sregs"):
+        for built, written in (
+            (module.kernels["k"], text.kernels["k"]),
+            (module.functions["twice"], text.functions["twice"]),
+        ):
+            assert np.array_equal(getattr(built, name), getattr(written, name)), name
+    with pytest.raises(BuildError, match="k calls twice, which is nowhere"):
+        build_module(b)
+    wrong = KernelBuilder("wrong")
+    wrong.s_cbr("twice")
+    with pytest.raises(BuildError, match="the label twice is nowhere placed in kernel wrong"):
+        wrong.build()

@@ -145,7 +145,7 @@ def test_glue_counts(copy: Copy) -> None:
     """The code around the bodies is edited."""
     copy.run((LESS,))
     before = copy.files()
-    copy.append("emulator/glue.py", "_Glue.scalar_bits = lambda self, kind, row: ir.Constant(I32, 77)")
+    copy.append("emulator/glue.py", "_Glue.scalar_bits = lambda self, kind, row, mask: ir.Constant(I32, 77)")
     assert copy.run((LESS,)) == [77]
     assert copy.files() - before
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from one import word_of
 
+from m890.emulator import livelock
 from m890.emulator.chip import Chip
-from m890.emulator.faults import TRAP, Fault, Timeout
+from m890.emulator.faults import TRAP, Deadlock, Fault, Timeout
 from m890.emulator.launch import Limits
 from m890.emulator.observe import Batch, Tracer
 from m890.emulator.plan import Schedule
@@ -238,6 +239,15 @@ def test_factorial_by_recursion_under_a_mask(chip: Chip) -> None:
     assert found.tolist() == [math.factorial(n % 8) if n < 50 else 77 for n in range(64)]
 
 
+def test_factorial_by_recursion_on_the_stack(chip: Chip) -> None:
+    """The program of docs/assembly.md, which keeps the calling convention."""
+    page = (Path(__file__).parent.parent / "docs" / "assembly.md").read_text(encoding="utf-8")
+    source = next(block for block in page.split("```asm\n") if block.startswith("        .func   factorial"))
+    out = chip.to_device(np.zeros(80, np.uint32))
+    chip.assemble(source.partition("```")[0])["factorials"][1, 80](out)
+    assert out.copy_to_host().tolist() == [math.factorial(n % 8) for n in range(80)]
+
+
 # Divergence.
 
 
@@ -402,6 +412,13 @@ here:   s.cbr   here
     """
     with pytest.raises(Timeout, match=r"function meet \+ 0x0 .*waiting for the block barrier"):
         chip.assemble(text)["k"][1, 32](0)
+
+
+def test_an_endless_loop_in_a_function_is_a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(livelock, "PATIENCE", 1000)
+    source = DEEP.format(what="again: s.cbr again").replace("s.nop", "s.mov.b32 sreg50, 0", 1)
+    with pytest.raises(Deadlock, match=r"function inner \+ 0x8"):
+        Chip("M890").assemble(source)["k"][1, 32](0)
 
 
 def test_observers_see_functions() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from one import check
 from small_floats import (
     EVERY_HALF,
     ROUNDINGS,
@@ -102,6 +103,9 @@ def test_f32_to_narrower(name: str, rounding: str) -> None:
     wanted = encode(name, value_of(bits), rounding)
     same(f"{text} vreg4, vreg0", [bits], wanted)
     same(f"{text}.ftz vreg4, vreg0", [bits], encode(name, value_of(flushed(bits)), rounding))
+    if name == "f16":
+        values = np.nan_to_num(value_of(bits), nan=0.0)
+        same(f"{text}.sat vreg4, vreg0", [bits], encode(name, np.clip(values, 0, 1) + 0.0, rounding))
     same(f"{text} vreg4, !|vreg0|", [bits], encode(name, -np.abs(value_of(bits)), rounding))
     if rounding in ("rtte", "rtz"):
         finite = encode(name, value_of(bits), rounding, finite=True)
@@ -295,7 +299,10 @@ def test_pack_small(name: str) -> None:
         four = two | np.roll(two, 7) << 2 * width
         same(f"v.pcnvt.{name}x4.{half}x2 vreg8, vreg0, vreg4", [both, np.roll(both, 7)], four)
         codes = rectified(name, codes)
-        same(f"v.pcnvt.{name}x2.{half}x2.relu vreg8, vreg0", [both], codes | codes[::-1] << width)
+        two = codes | codes[::-1] << width
+        same(f"v.pcnvt.{name}x2.{half}x2.relu vreg8, vreg0", [both], two)
+        four = two | np.roll(two, 7) << 2 * width
+        same(f"v.pcnvt.{name}x4.{half}x2.relu vreg8, vreg0, vreg4", [both, np.roll(both, 7)], four)
         pairs = np.arange(1 << 2 * width, dtype=np.uint32)
         mask = (1 << width) - 1
         unpacked = [encode(half, decode(name, part)) for part in (pairs & mask, pairs >> width)]
@@ -318,6 +325,17 @@ def test_pack_integers() -> None:
             same(f"v.pcnvt.b16.{name}x2 vreg12, vreg0, vreg4, vreg8", [a, b, c], wanted)
         else:
             same(f"v.pcnvt.{name}x2 vreg12, vreg0, vreg4", [a, b], pack(first, second))
+            same(f"v.pcnvt.{name}x2 vreg12, vreg0, {b[0]:#x}", [a], pack(first, np.full_like(first, second[0])))
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_immediates(rounding: str) -> None:
+    """The first conversions take one, as bits."""
+    for name, value in (("i32", -16777217), ("u32", 0xFFFFFF7F)):
+        wanted = f32_of(value, rounding)
+        check(f"v.cnvt.f32.{name}.{rounding} vreg4, {value & 0xFFFFFFFF:#x}", vreg4=wanted)
+        wanted = int(whole(np.array([-2.5]), rounding)[0]) if name == "i32" else 0
+        check(f"v.cnvt.{name}.f32.{rounding} vreg4, 0xc0200000", vreg4=wanted)
 
 
 # Other people's arithmetic.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from m890.isa.arithmetic import FUNCTIONS
 from m890.isa.assembler import assemble
-from m890.isa.expressions import FUNCTIONS
 from m890.tools import tables
 from m890.tools.launchfile import KEYS, read
 

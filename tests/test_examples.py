@@ -1,8 +1,8 @@
 """Every example of every instruction says what both machines do: the reference body and the compiled handler.
 
 The syntax of an example: `before | after`, each a list of `name=value`. A name is an operand of the pattern, or
-emsk, memory (hexadecimal bytes that every active lane's address points to), next (words further, 0: the
-following one), split (the lanes that leave), stop (a name of isa.effects.Stop). A value is bits as an integer,
+emsk, memory (hexadecimal bytes that every active lane's address points to, `*N` for N times), next (words further,
+0: the following one), split (the lanes that leave), stop (a name of isa.effects.Stop). A value is bits as an integer,
 a float (with a point, nan or inf) in the operand's format, the name of a special register, or counters; commas
 separate the first lanes, colons the registers of a range.
 """
@@ -59,6 +59,12 @@ def parse(text: str) -> Example:
             raise ValueError(f"an example is made of name=value: {text!r}")
         sides.append({name: value for name, _, value in pairs})
     return Example(*sides)
+
+
+def memory_bytes(text: str) -> bytes:
+    """What memory holds: hexadecimal bytes, `*N` behind them for N times."""
+    content, _, times = text.partition("*")
+    return bytes.fromhex(content) * int(times or 1)
 
 
 def number(text: str, hint: Any) -> int:
@@ -159,7 +165,7 @@ def place_memory(instance: One, address: Address, example: Example) -> np.ndarra
     """Memory that every lane's address points to; the address registers point there."""
     b, access = bench(), instance.instruction.access
     assert access is not None
-    content = bytes.fromhex(example.before["memory"]) if "memory" in example.before else bytes(access.size)
+    content = memory_bytes(example.before["memory"]) if "memory" in example.before else bytes(access.size)
     if address.index:
         b.rows[row_of(address.index)] = 0
     assert address.base
@@ -221,7 +227,7 @@ def verify(example: Example, instance: One, rows: np.ndarray, reached: int, take
         assert reached == 1
     content = after.pop("memory", None)
     if content is not None:
-        assert (memory == np.frombuffer(bytes.fromhex(content), np.uint8)).all()
+        assert (memory == np.frombuffer(memory_bytes(content), np.uint8)).all()
     emsk = after.pop("emsk", None)
     if emsk is not None:
         assert rows[one.EMSK].tolist() == [int(emsk, 0)] * LANES

@@ -8,7 +8,8 @@ from one import compiles_long
 
 import m890
 from m890.isa import ISA, Form
-from m890.isa.program import Kernel, Module, lay_out
+from m890.isa.operands import Register
+from m890.isa.program import Function, Kernel, Module, lay_out
 
 EVERY = list(ISA.forms())
 FORMS = [form for form in EVERY if not compiles_long(form.instruction)]
@@ -25,10 +26,11 @@ def random_words(seed: int, count: int, forms: list[Form] = FORMS) -> np.ndarray
     return np.array(words, np.uint64)
 
 
-def attempt(chip: m890.Chip, words: np.ndarray, buffer: m890.Buffer) -> str:
+def attempt(chip: m890.Chip, words: np.ndarray, buffer: m890.Buffer, *functions: np.ndarray) -> str:
     """How the launch ended."""
     kernel = Kernel("k", words, vregs=256, sregs=192, tsm=1024, params=PARAMS)
-    loaded = chip.load(Module("ppu0015", {"k": kernel}))["k"]
+    others = {f"f{n}": Function(f"f{n}", function) for n, function in enumerate(functions)}
+    loaded = chip.load(Module("ppu0015", {"k": kernel}, functions=others))["k"]
     try:
         loaded.launch((2, 1, 1), (48, 1, 1), (buffer, 7), limits=LIMITS)
     except m890.M890Error as error:
@@ -43,6 +45,22 @@ def test_random_words_end_in_a_result_or_a_clear_error(timing: str) -> None:
     endings = {attempt(chip, random_words(seed, 60), buffer) for seed in range(60)}
     assert "Fault" in endings
     assert "no text" not in endings
+
+
+@pytest.mark.parametrize("timing", ["eager", "late"])
+def test_random_functions_end_in_a_result_or_a_clear_error(timing: str) -> None:
+    """Random words in functions, which random calls of a kernel and of each other enter anywhere."""
+    chip = m890.Chip(timing=timing)
+    buffer = chip.empty(1024)
+    call = ISA.by_mnemonic["s.call"][0][0]
+    for seed in range(25):
+        chance = random.Random(seed)
+        parts = [random_words(seed + 100 * n, 30) for n in range(3)]
+        for words in parts:
+            for place in chance.sample(range(30), 10):
+                pair = Register("s", 2 * chance.randrange(96), 2)
+                words[place] = call.encode((pair, chance.choice([0, 0xC0000000]) + 8 * chance.randrange(80)), ())
+        assert attempt(chip, *parts[:1], buffer, *parts[1:]) != "no text"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The macros of programs/include/: found from everywhere, described, and each against numpy or plain Python."""
 
+import json
 import re
 
 import numpy as np
@@ -12,7 +13,7 @@ from m890 import AssemblyError, Chip
 from m890.isa.assembler import assemble
 from m890.isa.source import LIBRARY
 from m890.tools.cli import cli
-from m890.tools.tables import library_macros
+from m890.tools.library import macros_of
 
 FILES = sorted(LIBRARY.glob("*.inc"))
 CHIPS = [Chip(timing="eager"), Chip(timing="late")]
@@ -65,6 +66,15 @@ def test_found_from_the_shell(tmp_path):
     assert result.exit_code == 0, result.output
 
 
+def test_described_in_the_shell():
+    result = CliRunner().invoke(cli, ["isa", "block_reduce"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("block_reduce combine, value, tid, at, v, s\n")
+    assert '.include "block.inc"' in result.stdout
+    result = CliRunner().invoke(cli, ["isa", "block_reduce", "--json"])
+    assert json.loads(result.stdout)["file"] == "block.inc"
+
+
 def test_a_file_of_ones_own_comes_first(tmp_path):
     other = ".macro global_x to\ns.trap\n.endm\n"
     (tmp_path / "near").mkdir()
@@ -82,6 +92,11 @@ def test_a_misspelt_name():
         assemble('.include "indx.inc"\n')
 
 
+def test_a_macro_whose_file_is_not_included():
+    with pytest.raises(AssemblyError, match=r'a macro of the library: \.include "index\.inc"'):
+        assemble(".kernel k\nglobal_x vreg0\nsimt.exit\n")
+
+
 def test_all_together_do_not_collide():
     assert assemble(INCLUDES * 2 + ".kernel k\nsimt.exit\n").kernels
 
@@ -91,9 +106,9 @@ def test_every_macro_is_described(file):
     text = file.read_text(encoding="utf-8")
     assert text.startswith("// ")
     assert f'//      .include "{file.name}"' in text
-    macros = library_macros(text)
-    assert [usage.split()[0] for usage, _ in macros] == re.findall(r"^\s+\.macro\s+(\w+)", text, re.MULTILINE)
-    assert all(meaning for _, meaning in macros)
+    macros = macros_of(text)
+    assert [macro.name for macro in macros] == re.findall(r"^\s+\.macro\s+(\w+)", text, re.MULTILINE)
+    assert all(macro.paragraphs[0] for macro in macros)
 
 
 # ---- index.inc, loop.inc --------------------------------------------------------------------------------------------

@@ -136,9 +136,39 @@ def test_a_write_back_completes_what_is_outstanding():
 
 def test_a_cooperative_launch_is_resident_or_refused():
     kernel = Chip().assemble(".kernel k\n.tsm 131072\nsimt.exit\n")["k"]
-    assert kernel.launch((78, 1, 1), (32, 1, 1), (), cooperative=True) == 78  # two on each of 39 compute units
+    assert kernel.launch(78, (32, 1), (), cooperative=True) == 78  # two on each of 39 compute units
     with pytest.raises(LaunchError, match="78 of 79 fit"):
         kernel.launch((79, 1, 1), (32, 1, 1), (), cooperative=True)
+
+
+HANDSHAKE = """
+        .kernel k
+        .param  ptr turn                        // the blocks take turns at it, 100 times each
+        v.mov.b32       vreg0, 0
+        s.mov.b32       sreg40, %blkid.x
+wait:   vmem.ld.b32.acquire.gpu vreg1, [0x0] @turn
+        s.wait          vldcnt(0)
+        v.mov.v2s       sreg41, vreg1, 0
+        s.cmp.eq.u32    scc, sreg41, sreg40
+        s.cbr.nz        scc, mine
+        s.sleep         100
+        s.cbr           wait
+mine:   v.add.i32       vreg1, vreg1, 1
+        vmem.st.b32.release.gpu vreg1, [0x0] @turn
+        s.add.i32       sreg40, sreg40, 2
+        s.cmp.lt.u32    scc, sreg40, 200
+        s.cbr.nz        scc, wait
+        simt.exit
+"""
+
+
+@pytest.mark.parametrize("timing", ["eager", "late"])
+def test_who_sleeps_lets_other_blocks_run(timing):
+    chip = Chip(timing=timing)
+    turn = chip.to_device(np.zeros(1, np.uint32))
+    executed = chip.assemble(HANDSHAKE)["k"].launch(2, 32, (turn,), cooperative=True)
+    assert turn.copy_to_host()[0] == 200
+    assert executed < 4_000
 
 
 TURNS = """

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from object_samples import plain
 
 from m890.emulator.chip import Chip
-from m890.emulator.faults import LaunchError
+from m890.emulator.faults import Fault, LaunchError
 from m890.isa import objectfile
 from m890.isa.assembler import assemble
 from m890.isa.disassembler import disassemble
@@ -272,3 +272,17 @@ def test_the_command_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mo
     done = invoke("run", "main.s", "--grid", "1", "--block", "64", "--arg", "out=zeros:u32:64")
     assert done.exit_code == 3
     assert "needs scale (in k), table (in k) of another object" in done.output
+
+
+def test_texts_of_several_files_stay_apart() -> None:
+    """Operands that are places in .data move with it."""
+    texts = [
+        f'.kernel k{n}\ns.mov.b32 sreg40, 0\nv.assert sreg40, text\ns.exit\n.data\n.byte {n}\ntext: .asciz "file {n}"\n'
+        for n in range(3)
+    ]
+    linked = link([(f"{n}.s", assemble(text)) for n, text in enumerate(texts)])
+    assert plain(assemble(disassemble(linked))) == plain(linked)
+    chip = Chip("M890")
+    for n in range(3):
+        with pytest.raises(Fault, match=f"file {n}"):
+            chip.load(linked)[f"k{n}"][1, 32]()

@@ -168,3 +168,45 @@ def test_every_wrong_byte_is_found(order: str) -> None:
         with pytest.raises(AssemblyError) as caught:
             assemble("\n".join(changed))
         assert [error.line for error in caught.value.diagnostics] == [number + 1]
+
+
+ANALYSED = """
+HGBAT-INFO: Func 1 (device): _Z5funcCi
+HGBAT-INFO: Func 2 (kernel): _Z4funcPi
+
+HGBAT-INFO: Binary Function "_Z5funcCi" after disassembly {
+  Number      : 1
+  Address     : 0x0
+  BB Count    : 0
+
+  _Z5funcCi:
+      00000000:     s.wait    pipe_flush
+      00000008:     s.wait    vldcnt(0), vstcnt(0), sldcnt(0), sstcnt(0), tsmcnt(0)
+      0000001a:     s.ret     sreg[38:39]
+}
+
+HGBAT-INFO: "_Z4funcPi" Live Range Analysis {
+                                                                    //   #  s:00000 |   #  v:000000000011111
+  _Z4funcPi:
+    s.wait  pipe_flush                                              //   1  s:----- |   6  v:0-2345--8------
+    simt.rcbr.n  sreg15, 0x1                                        //   3  s:----- |   7  v:0---4567-9----4
+  .LBB1:
+    v.mov.b32  vreg7, vreg6                                         //   2  s:----- |   7  v:0---4567-9----4
+    simt.exit
+}
+"""
+
+
+def test_what_the_analyser_prints_is_source_too() -> None:
+    found = assemble(ANALYSED)
+    assert [ISA.text(word) for word in found.functions["_Z5funcCi"].words.tolist()] == [
+        "s.wait pipe_flush",
+        "s.wait vldcnt(0), vstcnt(0), sldcnt(0), sstcnt(0), tsmcnt(0)",
+        "s.ret sreg[38:39]",
+    ]
+    assert [ISA.text(word) for word in found.kernels["_Z4funcPi"].words.tolist()] == [
+        "s.wait pipe_flush",
+        "simt.rcbr.n sreg15, 0x1",
+        "v.mov.b32 vreg7, vreg6",
+        "simt.exit",
+    ]

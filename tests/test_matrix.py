@@ -19,7 +19,9 @@ from m890.isa.assembler import AssemblyError, assemble
 from m890.isa.effects import Stop
 from m890.isa.fragments import pack, places, unpack
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm, matrix_form
-from m890.isa.operands import MatrixKind, Register
+from m890.isa.matrix_operands import MatrixKind
+from m890.isa.operands import Register
+from m890.tools.manual_fragments import draw, operands_of
 
 
 def form_of(instruction: Any) -> MatrixForm:
@@ -31,8 +33,9 @@ PARAMS = [
     pytest.param(i, id=f"{i.architectures[0]}-{i.mnemonic}", marks=[pytest.mark.slow] if compiles_long(i) else [])
     for i in INSTRUCTIONS
 ]
-FIRST = {"d": 0, "a": 8, "b": 16, "c": 24, "s": 32}
-"""Where the tests put the operands."""
+FIRST = {"d": 0, "a": 8, "b": 16, "c": 24, "s": 32, "e": 32}
+"""Where the tests put the operands; `s` are scales, `e` says where values of a sparse B belong."""
+DENSE = [param for param in PARAMS if ".sp." not in param.id]
 ONE = {"f32": 0x3F800000, "f16": 0x3C00, "i32": 1}
 
 
@@ -71,13 +74,14 @@ class Machine:
         self.bench.path(ALL)
         self.bench.specials()
 
-    def run(self, a: np.ndarray, b: np.ndarray, c: np.ndarray, scales: np.ndarray | None = None) -> np.ndarray:
+    def run(self, a: np.ndarray, b: np.ndarray, c: np.ndarray, more: np.ndarray | None = None) -> np.ndarray:
+        """D; `more` is the registers of the fifth operand."""
         form, at = self.form, maps(self.form)
         self.put("a", model.to_registers(a, at.a, form.a.bits))
         self.put("b", model.to_registers(b, at.b, form.b.bits))
         self.put("c", model.to_registers(c, at.d, form.d.bits))
-        if scales is not None:
-            self.put("s", scales)
+        if more is not None:
+            self.put("s", more)
         assert self.one.run() == 1
         found = self.rows("d", form.d.words)
         return model.from_registers(found, at.d, form.d.bits, (form.m, form.n))
@@ -125,7 +129,7 @@ def test_pack_and_unpack() -> None:
 DIGITS = {name: np.arange(4).astype(dtype) for name, dtype in model.DTYPES.items()}
 
 
-@pytest.mark.parametrize("instruction", PARAMS)
+@pytest.mark.parametrize("instruction", DENSE)
 def test_every_element_is_where_it_should_be(instruction: Any) -> None:
     """One element at a time is 1, the other factor tells its k by digits of base 4 in three rows or columns."""
     machine, form = Machine(instruction), form_of(instruction)
@@ -182,7 +186,7 @@ def random_elements(random: np.random.Generator, name: str, shape: tuple[int, in
 def operands(random: np.random.Generator, form: MatrixForm, sort: str) -> Iterator[np.ndarray]:
     """Element bits of A, B and C."""
     yield random_elements(random, form.left.name, (form.m, form.k), sort)
-    yield random_elements(random, form.right.name, (form.k, form.n), sort)
+    yield random_elements(random, form.right.name, (form.k // 2 if form.sparse else form.k, form.n), sort)
     c = random_elements(random, form.result.name, (form.m, form.n), sort)
     if form.result.name == "i32" and sort != "near":  # around the ends of the range
         c = np.where(random.random(c.shape) < 0.5, 0x7FFFFFFF, 0x80000000).astype(np.uint32) ^ c & 0xFFFF
@@ -204,11 +208,29 @@ def scale_lists(form: MatrixForm, scales: np.ndarray, select: int) -> Any:
     return found
 
 
+def chosen_by(form: MatrixForm, e: np.ndarray, select: int) -> np.ndarray:
+    """The k of each value of B, as the vendor's software model finds it: 16 bits tell it for 16 values of k."""
+    found = np.zeros((form.k // 2, form.n), np.int64)
+    for stored, n in np.ndindex(found.shape):
+        group = stored // 2
+        lane = 4 * (n % 8) + select * (form.k // 16) + group // 4
+        half = int(e[lane]) >> 16 * (n // 8) & 0xFFFF
+        found[stored, n] = 4 * group + (half >> 4 * (group % 4) + 2 * (stored % 2) & 3)
+    return found
+
+
 @pytest.mark.parametrize("instruction", PARAMS)
 def test_results_are_exact(instruction: Any) -> None:
     form, random = form_of(instruction), np.random.default_rng(sum(instruction.mnemonic.encode()))
     for sort in ("near", "finite", "any"):
         a, b, c = operands(random, form, sort)
+        if form.sparse:
+            select = int(random.integers(0, 64 // form.k))
+            e = random.integers(0, 1 << 32, (1, 32), np.uint32)
+            found = Machine(instruction, select=select).run(a, b, c, e)
+            chosen = chosen_by(form, e[0], select)
+            np.testing.assert_array_equal(found, model.product(form, a, b, c, chosen=chosen))
+            continue
         if not form.scaled:
             np.testing.assert_array_equal(Machine(instruction).run(a, b, c), model.product(form, a, b, c))
             continue
@@ -282,7 +304,7 @@ def test_body_is_handler(instruction: Any) -> None:
     for names in ("", "c", "ab"):
         first = FIRST | dict.fromkeys(names[:1], 0)
         values = [
-            Register("v", first[kind.name], kind.words) if kind.name in first else int(random.integers(0, 16))
+            Register("v", first[kind.name], kind.words) if kind.name in first else int(random.integers(0, 2))
             for kind in instruction.kinds
         ]
         one = bench().one(instruction.forms[0].encode(tuple(values), ()))
@@ -434,3 +456,20 @@ def test_text() -> None:
 
 def test_bench_is_left_usable() -> None:
     assert isinstance(bench(), Bench)
+
+
+@pytest.mark.parametrize("form", MATRIX_FORMS, ids=lambda form: f"{form.arch}-{form.mnemonic}")
+def test_drawn_lane_maps(form: MatrixForm) -> None:
+    """What the manual draws, read back, is where the published formulas put the elements."""
+    for operand, where in zip(operands_of(form), maps(form), strict=True):
+        head, *lines = draw(operand, whole=True)
+        starts = [int(text.partition("-")[0]) for text in head[6:].split()]
+        for line, text in enumerate(lines):
+            number, *cells = text.split()
+            assert int(number) == line
+            for start, cell in zip(starts, cells, strict=True):
+                lane, _, rest = cell.partition(":r")
+                register, _, part = rest.partition(".")
+                at = int(register), int(lane), int(part or 0)
+                first, second = int(where[0][at]), int(where[1][at])
+                assert ((second, first) if operand.by_columns else (first, second)) == (line, start)

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from one import check
-from small_floats import EVERY_HALF, STANDARDS, decode, encode, exact_sum, numbers, pack, run, same
+from small_floats import EVERY_HALF, ROUNDINGS, STANDARDS, decode, encode, exact_sum, f32_bits, numbers, pack, run, same
 from test_conversions import rectified
+from test_exact_f32 import exact_add, exact_fma, exact_sub
 
 from m890.isa import formats
 from m890.isa.numerics import RESULT_SUFFIXES
@@ -348,3 +349,47 @@ def test_integer_compares(signed: bool) -> None:
     for relation, function in ORDERED.items():
         both_compares(f"v.cmp.{relation}.b16x2.{name}", f"v.cmp.{relation}.{name}", values,
                       lambda a, b, f=function: f(view(signed, a), view(signed, b)))  # fmt: skip
+
+
+def test_immediates() -> None:
+    """The last source of a binary form may be one: two halves, the low one first."""
+    oracles: dict[str, Halves] = {f"v.{name}": oracle for name, oracle in INTEGER.items()}
+    for name, (operation, oracle) in itertools.product(FORMATS, ARITHMETIC.items()):
+        oracles[f"v.{operation}.{name}x2"] = oracle(name)
+    for name, operation, nan, xorsign in itertools.product(FORMATS, ("min", "max"), (False, True), (False, True)):
+        text = f"v.{operation}.{name}x2" + ".nan" * nan + ".xorsign.abs" * xorsign
+        oracles[text] = picked(name, operation == "max", nan, xorsign)
+    low, high = EVERY_HALF[::37], EVERY_HALF[::-37]
+    for text, oracle in oracles.items():
+        for number in (0xBC003F80, 0x80017FFF):
+            parts = [oracle(half, np.full(len(half), part, np.uint32)) for half, part in
+                     ((low, number & 0xFFFF), (high, number >> 16))]  # fmt: skip
+            same(f"{text} vreg12, vreg0, {number:#x}", [pack(low, high)], pack(*parts))
+
+
+# 16-bit sources in binary32 arithmetic.
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_mixed_with_f32(name: str, rounding: str) -> None:
+    """Against rationals rounded once; the sources are the low halves of their registers."""
+    random = np.random.default_rng(6)
+    values = np.array(specials(name), np.uint32)
+    a, b = (np.append(np.resize(values, 400), random.integers(0, 1 << 16, 200, np.uint32)) for _ in range(2))
+    b = random.permutation(b)
+    c = f32_bits(decode(name, random.permutation(a)) * (1 + 2.0 ** -random.integers(8, 24, len(a))))
+    cancels = random.choice([0, 1, 2], len(a), p=[0.8, 0.1, 0.1])
+    c = np.choose(cancels, [c, f32_bits(decode(name, a)), f32_bits(-decode(name, a))]).astype(np.uint32)
+    x, y = (f32_bits(decode(name, column)).tolist() for column in (a, b))
+    suffix = "" if rounding == "rtte" else f".{rounding}"
+    added = [exact_add(p, r, rounding) for p, r in zip(x, c.tolist(), strict=True)]
+    same(f"v.add.f32.{name}{suffix} vreg12, vreg0, vreg4", [a | 0xABCD0000, c], added)
+    taken = [exact_sub(p, r, rounding) for p, r in zip(x, c.tolist(), strict=True)]
+    same(f"v.sub.f32.{name}{suffix} vreg12, vreg0, vreg4", [a | 0xABCD0000, c], taken)
+    r = int(c[0])
+    added, taken = ([oracle(p, r, rounding) for p in x] for oracle in (exact_add, exact_sub))
+    same(f"v.add.f32.{name}{suffix} vreg12, vreg0, {r:#x}", [a], added)
+    same(f"v.sub.f32.{name}{suffix} vreg12, vreg0, {r:#x}", [a], taken)
+    fused = [exact_fma(p, q, r, rounding) for p, q, r in zip(x, y, c.tolist(), strict=True)]
+    same(f"v.fma.f32.{name}.{rounding} vreg12, vreg0, vreg4, vreg8", [a | 0xABCD0000, b, c], fused)

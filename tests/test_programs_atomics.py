@@ -132,3 +132,48 @@ def test_helpers_refuse_wrong_arguments(launch, arguments):
 def test_a_full_table_is_refused():
     with pytest.raises(ValueError, match="not 4"):
         hash_table.launch(Chip(), np.arange(4), np.arange(4), [], capacity=4)
+
+
+# ---- longer ----------------------------------------------------------------------------------------------------------
+
+MANY = 40
+
+
+@pytest.mark.slow
+@examples(MANY)
+@given(n=st.integers(0, 300_000), seed=seeds, block=flat_blocks, grid=st.integers(1, 40), kind=kinds)
+def test_long_histogram_and_sum(chip, n, seed, block, grid, kind):
+    random, block = np.random.default_rng(seed), max(block, 32)
+    x = random.integers(0, 256, n, np.uint8)
+    np.testing.assert_array_equal(histogram.launch(chip, x, block=block, grid=grid), histogram.reference(x))
+    y = floats(random, n // 2, kind)
+    found = total.launch(chip, y, block=block, grid=grid, once=True)
+    same_bits(found, total.reference(y, block=block, grid=grid, once=True))
+
+
+@pytest.mark.slow
+@examples(MANY)
+@given(vertices=st.integers(1, 4000), degree=st.floats(0, 6), seed=seeds, block=flat_blocks, grid=grids)
+def test_large_graphs(chip, vertices, degree, seed, block, grid):
+    random = np.random.default_rng(seed)
+    starts, targets = graph(random, vertices, int(vertices * degree))
+    source = int(random.integers(vertices))
+    found = bfs.launch(chip, starts, targets, source, block=block, grid=grid)
+    np.testing.assert_array_equal(found, bfs.reference(starts, targets, source))
+
+
+@pytest.mark.slow
+@examples(MANY)
+@given(n=st.integers(0, 8000), most=st.integers(1, 8000), seed=seeds, block=flat_blocks, grid=grids)
+def test_large_tables_and_many_locks(chip, n, most, seed, block, grid):
+    random = np.random.default_rng(seed)
+    keys, values, queries = random.integers(0, most, n), random.integers(0, 1 << 32, n), random.integers(0, 2 * most, n)
+    found = hash_table.launch(chip, keys, values, queries, block=block, grid=grid)
+    for one, other in zip(found, hash_table.reference(keys, values, queries), strict=True):
+        np.testing.assert_array_equal(one, other)
+    count, values = min(most, 100), floats(random, n, "close")
+    best, place = lock.launch(chip, keys % count, values, count, block=block, grid=grid)
+    expected, where = lock.reference(keys % count, values, count)
+    same_bits(best, expected)
+    np.testing.assert_array_equal(place, where)
+    np.testing.assert_array_equal(ring.launch(chip, keys, size=32), ring.reference(keys))

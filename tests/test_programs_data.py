@@ -197,3 +197,67 @@ def test_hash_of_known_strings():
 def test_helpers_refuse_wrong_shapes(launch, arguments):
     with pytest.raises(ValueError, match="not "):
         launch(Chip(), *arguments)
+
+
+# ---- longer ----------------------------------------------------------------------------------------------------------
+
+MANY = 40
+
+
+@pytest.mark.slow
+@examples(MANY)
+@given(n=st.integers(0, 60_000), mask=st.integers(0, 2**32 - 1), seed=seeds, block=warps, grid=grids)
+def test_long_radix_sort(chip, n, mask, seed, block, grid):
+    keys, values = elements(seed, n, np.uint32) & np.uint32(mask), np.arange(n, dtype=np.uint32)
+    found = radix_sort.launch(chip, keys, values, block=block, grid=grid)
+    for one, other in zip(found, radix_sort.reference(keys, values), strict=True):
+        same_bits(one, other)
+
+
+@pytest.mark.slow
+@examples(MANY)
+@given(rows=st.integers(1, 4), width=st.integers(1, 4096), dtype=types, kind=kinds, seed=seeds, block=flat_blocks)
+def test_long_bitonic(chip, rows, width, dtype, kind, seed, block):
+    x = floats(np.random.default_rng(seed), (rows, width), kind).view(dtype)
+    same_bits(bitonic.launch(chip, x, block=max(block, 64)), bitonic.reference(x))
+
+
+@pytest.mark.slow
+@examples(MANY)
+@given(n=st.integers(0, 100_000), seed=seeds, block=warps, grid=st.integers(1, 40), by=st.integers(1, 200))
+def test_long_copies(chip, n, seed, block, grid, by):
+    source, order = elements(seed, n, np.uint32), np.random.default_rng(seed).permutation(n)
+    gathered = gather.launch(chip, source, order, block=block, grid=grid)
+    same_bits(gathered, source[order])
+    same_bits(gather.scatter(chip, np.zeros_like(source), order, gathered, block=block, grid=grid), source)
+    same_bits(
+        copy_strided.launch(chip, source, gathered, by, 2, block=block, grid=grid),
+        copy_strided.reference(source, gathered, by, 2),
+    )
+
+
+@pytest.mark.slow
+@examples(MANY)
+@given(n=st.integers(0, 40_000), seed=seeds, block=warps, grid=grids, length=st.integers(1, 40))
+def test_long_texts_and_sieves(chip, n, seed, block, grid, length):
+    np.testing.assert_array_equal(sieve.launch(chip, n, block=block, grid=grid), sieve.reference(n))
+    text = np.random.default_rng(seed).integers(0, 2, n, np.uint8).tobytes()
+    pattern = text[n // 2 :][:length] or b"a"
+    found = search.launch(chip, text, pattern, block=block, grid=grid)
+    np.testing.assert_array_equal(found, search.reference(text, pattern))
+
+
+@pytest.mark.slow
+@examples(MANY)
+@given(rows=st.integers(0, 2000), columns=st.integers(1, 400), kind=kinds, seed=seeds, block=flat_blocks, grid=grids)
+def test_large_spmv_and_long_stencil3(chip, rows, columns, kind, seed, block, grid):
+    random = np.random.default_rng(seed)
+    dense = floats(random, (rows, columns), kind)
+    dense[random.random((rows, columns)) >= 0.05] = 0
+    matrix, x = spmv.csr(dense), floats(random, columns, kind)
+    same_bits(spmv.launch(chip, matrix, x, block=block, grid=grid), spmv.reference(matrix, x))
+    line, weights = floats(random, 20 * rows, kind), tuple(floats(random, 3, "normal"))
+    same_bits(
+        stencil3.launch(chip, line, weights, steps=2, block=max(block, 32)),
+        stencil3.reference(line, weights, steps=2),
+    )

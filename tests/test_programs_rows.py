@@ -98,3 +98,27 @@ def test_rsqrt_rounds_once(kind):
 def test_helpers_refuse_wrong_shapes(launch, arguments):
     with pytest.raises(ValueError, match="not "):
         launch(Chip(), *arguments)
+
+
+# ---- longer ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@examples(30)
+@given(rows=st.integers(1, 60), columns=st.integers(1, 1500), kind=kinds, seed=seeds, block=warps)
+def test_large_rows(chip, rows, columns, kind, seed, block):
+    random = np.random.default_rng(seed)
+    x, (gain, bias) = floats(random, (rows, columns), kind), floats(random, (2, columns), "normal")
+    same_bits(softmax.launch(chip, x, block=block), softmax.reference(x))
+    found = layer_norm.launch(chip, x, gain, bias, 1e-5, block=block)
+    same_bits(found, layer_norm.reference(x, gain, bias, 1e-5, block=block))
+
+
+@pytest.mark.slow
+@examples(15)
+@given(n=st.integers(1, 400), kind=kinds, seed=seeds, block=warps)
+def test_many_bodies(chip, n, kind, seed, block):
+    bodies, velocities = floats(np.random.default_rng(seed), (2, n, 4), kind)
+    found = nbody.launch(chip, bodies, velocities, 0.01, block=block)
+    for one, other in zip(found, nbody.reference(bodies, velocities, 0.01), strict=True):
+        same_bits(one, other)

@@ -1,8 +1,9 @@
 """Special registers: clocks count, launches and blocks have numbers, and a cold cache makes no difference."""
 
 import numpy as np
+import pytest
 
-from m890 import Chip
+from m890 import Chip, Fault
 from m890.emulator.cache import ObjectCache
 from m890.emulator.engine import Engine
 
@@ -55,3 +56,39 @@ def test_condition_registers_are_clear_at_entry():
     out = chip.to_device(np.full(64, 9, np.uint32))
     chip.assemble(source)["k"][64, 32](out)
     assert not out.copy_to_host().any()
+
+
+@pytest.mark.parametrize("timing", ["eager", "late"])
+def test_x0_selects_a_register_for_each_turn(timing):
+    """A loop writes and reads vreg4 to vreg7 by number, in the active lanes."""
+    source = """
+        .kernel k
+        .vregs  8
+        .param  ptr out
+        v.mov.b32       vreg0, %laneid
+        s.mov.b32       sreg20, 4
+        v.mov.b32       vreg1, 0
+again:  s.mov.b32       x0, sreg20
+        s.wait          pipe_flush
+        v.mov.b32       ivreg, 1
+        s.mov.b32       emsk, 0xff
+        v.mov.b32       ivreg, sreg20
+        s.mov.b32       emsk, 0xffffffff
+        v.mov.b32       vreg2, ivreg
+        v.mull.i32      vreg1, vreg1, 10
+        v.add.i32       vreg1, vreg1, vreg2
+        s.add.i32       sreg20, sreg20, 1
+        s.cmp.lt.u32    scc, sreg20, 8
+        s.cbr.nz        scc, again
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @out
+        simt.exit
+    """
+    chip = Chip(timing=timing)
+    out = chip.to_device(np.zeros(32, np.uint32))
+    chip.assemble(source)["k"][1, 32](out)
+    assert out.copy_to_host().tolist() == [4567] * 8 + [1111] * 24
+    chip = Chip(timing=timing)
+    with pytest.raises(Fault) as caught:
+        chip.assemble(source.replace("sreg20, 8", "sreg20, 9"))["k"][1, 32](out.address)
+    assert (caught.value.code, caught.value.operands["x0"]) == (5, 8)
+    assert "x0" in caught.value.hint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,17 @@ def is_launch_file(file: str) -> bool:
     return file.endswith(".toml")
 
 
-def options_of(flags: Mapping[str, Any], observers: tuple[Observer, ...] = ()) -> Options:
+def options_of(
+    flags: Mapping[str, Any],
+    observers: tuple[Observer, ...] = (),
+    show: Callable[[str], object] | None = None,
+) -> Options:
     """What a run is told beside its job; a click.UsageError if a -D is none."""
     try:
         defines = dict(parse_define(text) for text in flags["defines"])
     except ValueError as error:
         raise click.UsageError(f"-D {error}") from None
-    return Options(flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines, observers)
+    return Options(flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines, observers, show)
 
 
 def job_of(file: str, flags: Mapping[str, Any]) -> Job:

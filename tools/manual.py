@@ -11,6 +11,7 @@ from types import ModuleType
 from ..isa import FAMILIES, ISA, Instruction
 from .manual_chapters import front
 from .manual_entries import cell, chapter_of, entries, entry, escaped, heading, heading_of, title
+from .manual_fragments import section as lane_maps
 
 
 def page(instruction: Instruction) -> str:
@@ -35,6 +36,7 @@ def chapter(family: ModuleType) -> str:
     for group in entries(ISA):
         if chapter_of(group[0]) is family:
             parts += [f"### {heading(group)}", escaped(entry(group))]
+    parts.append(lane_maps(i for i in ISA if chapter_of(i) is family))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -20,6 +20,8 @@ from ..isa.program import (
     MAX_PARAMETER_BYTES,
     PRELOADED_SREGS,
     SCALAR_TYPES,
+    TEXT_BASE,
+    TEXT_HEAD,
 )
 from ..isa.spec import SUFFIXES, TAGS, Suffix
 from .manual_entries import chapter_of, heading_of
@@ -87,7 +89,7 @@ ROUNDING_MEANINGS = {
 
 def front() -> list[str]:
     """The chapters in order, each with its heading."""
-    makers = (reading, tags, words, syntax, registers, modifiers, masks, waits, memory, entry_state, exceptions)
+    makers = (reading, tags, words, syntax, registers, modifiers, masks, calls, waits, memory, entry_state, exceptions)
     return [maker() for maker in makers]
 
 
@@ -293,6 +295,40 @@ Writing `emsk` can only set lanes of the running path. sregs, `vcc` and `scc` be
 active lanes, `s.exit` the warp. A barrier counts a warp when all its live lanes have come."""
 
 
+def calls() -> str:
+    """Functions, code addresses, and the convention."""
+    return f"""## Functions
+
+Device functions (`.func`) are in `.text`, from {TEXT_BASE:#x} on: {TEXT_HEAD.size} s.nop, then one behind the other.
+A kernel is at {CODE_BASE:#x}. A code address is such an address of 64 bits, in an aligned pair of registers. `s.call`
+puts that of the next instruction into a pair and goes to a function, to a label, or to the address in a pair; `s.ret`
+and `s.cbr.ind` go to the address in a pair, `simt.cbr.ind` to the one that all active lanes have. The whole path moves.
+An address outside of the code is exception 16, one that is no multiple of 8 exception 0, lanes that differ exception
+1; then nothing was written.
+
+As functions lie below kernels, lanes in a function run before lanes that wait for them behind the call, and both go on
+together. A kernel has the registers of all functions it may call.
+
+{convention()}"""
+
+
+def convention() -> str:
+    """The calling convention."""
+    rows = [
+        ("`sreg[38:39]`", "return address", "anything"),
+        ("`sreg40`", "stack pointer: the first free byte of each lane's private memory; it grows upward", "the same"),
+        ("`sreg41` to `sreg47`", "scalar arguments in order, 64 bits in even pairs", "scalar results"),
+        ("`sreg48` to `sreg55`, `sreg80` on, `vcc`, `scc`", "anything", "anything"),
+        ("`sreg0` to `sreg37`, `sreg56` to `sreg79`", "the caller's", "the same"),
+        ("`vreg0` to `vreg15`", "vector arguments in order, 64 bits in even pairs", "vector results"),
+        ("`vreg16` to `vreg31`, `vreg64` on", "anything", "anything"),
+        ("`vreg32` to `vreg63`", "the caller's", "the same, in the lanes that were active"),
+        ("`emsk`", "the lanes that call", "the same, but for lanes that have ended"),
+    ]
+    text = "The convention, which nothing enforces; `docs/assembly.md` says more:"
+    return f"{text}\n\n{table(('register', 'at the call', 'at the return'), rows)}"
+
+
 def waits() -> str:
     """The counters of s.wait, and which instructions count in which."""
     counted: dict[str, dict[str, None]] = {}
@@ -328,6 +364,7 @@ completes what it names; the end of a warp completes everything, stores before l
 def memory() -> str:
     """Spaces, the address map, and how addresses are formed."""
     rows = [
+        (f"`{TEXT_BASE:#x}`", "`.text`: device functions"),
         (f"`{CODE_BASE:#x}`", "the kernel's words"),
         (f"`{DATA_BASE:#x}`", "the module's `.data`"),
         (f"`{KM_BASE:#x}`", "KM: kernel-argument memory, read only"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from ..isa import FAMILIES, ISA, Form, Instruction, addresses, operands
 from ..isa.effects import Effect
 from ..isa.lanes import LaneKind
+from ..isa.matrix_operands import MatrixKind, SwizzledAddress
 from ..isa.operands import Field, Kind, RegisterKind, Source
 from ..isa.spec import SUFFIXES
 from .manual_examples import PAGE_WIDTH, PLACE, Sample, sample
@@ -94,13 +96,17 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         own += [(operands.REUSE[at], f".reuse {kind.name}")] if at < 2 else []
         tables = ((operands.OTHER_KIND, "bank"), (operands.NEGATE, "!"), (operands.ABSOLUTE, "abs"))
         return own + [(table[at], f"{label} {kind.name}") for table, label in tables]
+    if isinstance(kind, SwizzledAddress):
+        return [(addresses.INDEX, "point"), (addresses.BASE, "strides")]
     if isinstance(kind, addresses.AddressKind):
         named = ("OFFSET", "SCALE", "INDEX", "HAS_INDEX", "BASE", "HAS_BASE")
         labels = ("offset", "scale", "index", "indexed", "base", "based")
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
         return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
-    if isinstance(kind, operands.MatrixKind):
+    if isinstance(kind, operands.RegisterList):
+        return [(kind.field, kind.name), (kind.count, f"count of {kind.name}")]
+    if isinstance(kind, MatrixKind):
         found = ((kind.field, kind.name), (kind.reuse, f".reuse {kind.name}"), (kind.negate, f"! {kind.name}"))
         return [(field, label) for field, label in found if field]
     return [(kind.field, kind.name)] if isinstance(kind, RegisterKind | operands.Number) else []
@@ -198,9 +204,20 @@ def title(group: Sequence[Instruction]) -> str:
     return ", ".join(folds(instruction.mnemonic for instruction in group))
 
 
+@lru_cache(maxsize=1)
+def _by_title(size: int) -> dict[str, list[list[Instruction]]]:
+    """The entries of the table by title; `size` is how many instructions it has, for it may grow."""
+    del size
+    found: dict[str, list[list[Instruction]]] = {}
+    for group in entries(ISA):
+        found.setdefault(title(group), []).append(group)
+    return found
+
+
 def heading(group: Sequence[Instruction]) -> str:
     """The heading of an entry, which no other one has."""
-    name, others = title(group), [other for other in entries(ISA) if title(other) == title(group)]
+    name = title(group)
+    others = _by_title(len(ISA.instructions))[name]
     if len(others) == 1:
         return f"`{name}`"
     sort = _sort(group[0])
@@ -216,6 +233,8 @@ def _sort(instruction: Instruction) -> str:
     for kind in instruction.kinds:
         if isinstance(kind, operands.NamedKind):
             return "from a special register of each lane" if kind.per_lane else "from a special register"
+        if isinstance(kind, operands.CodeTarget):
+            return "of a place in the word"
         if isinstance(kind, addresses.AddressKind) and kind.base_bank == "v":
             return "with a base in each lane"
         if isinstance(kind, operands.Number) and not isinstance(kind, operands.Target | operands.DataAddress):

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from ..isa import Form, addresses, operands
+from ..isa.matrix_operands import SwizzledAddress
 from ..isa.operands import Address, Kind, OperandError, Register, RegisterKind, Source, Value
 
 PLACE = re.compile(r"\{(\w+):[^}]+\}")
@@ -18,6 +19,7 @@ ENDS = {
     "EXIT_LANES": "the active lanes end",
     "EXIT_WARP": "the warp ends",
     "BARRIER": "the warp waits for its block",
+    "PRINT": "the text is printed",
     "WAIT": "the warp waits until that is done",
     "TRAP": "fault, the launch ends",
 }
@@ -88,7 +90,8 @@ def _example_operand(kind: Kind, text: str, form: Form, free: dict[str, int]) ->
     if isinstance(kind, addresses.AddressKind):
         access = form.instruction.access
         index = register(kind.index_bank, 1) if kind.index_bank else None
-        scale = access.size.bit_length() - 1 if index and access else 0
+        shifted = index and access and not isinstance(kind, SwizzledAddress)
+        scale = access.size.bit_length() - 1 if access and shifted else 0
         return Address(0, index, scale, register(kind.base_bank, kind.base_words)), ""
     if isinstance(kind, addresses.Waits):
         return tuple((name, int(count)) for name, count in re.findall(r"(\w+)\((\d+)\)", text)), ""
@@ -107,7 +110,8 @@ def _state(side: dict[str, str], held: dict[str, str], form: Form) -> str:
     said = [f"{held[name]} = {value}" for name, value in side.items() if name in held and held[name] != value]
     for name, value in side.items():
         if name == "memory":
-            said.append(f"memory {bytes.fromhex(value).hex(' ')}")
+            content, times, count = value.partition("*")
+            said.append(f"memory {bytes.fromhex(content).hex(' ')}{f' {count} times' if times else ''}")
         elif name == "emsk" and "emsk" not in {kind.name for kind in form.instruction.kinds}:
             said.append(f"emsk = {value}")
         elif name == "next":

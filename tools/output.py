@@ -37,6 +37,11 @@ def say(text: str) -> None:
     click.echo(text, color=wants_colour())
 
 
+def show(text: str) -> None:
+    """Print a text as it is to stdout, at once."""
+    click.echo(text, nl=False, color=True)
+
+
 def say_json(value: Any) -> None:
     """Print a result as JSON to stdout."""
     say(_json(_plain(value), ""))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..isa import ISA, Form, Instruction
 from ..isa.habits import instruction_hint
-from . import manual_entries
+from . import manual_entries, manual_fragments
 from .manual_examples import Sample
 
 
@@ -60,6 +60,13 @@ def usage(instruction: Instruction) -> str:
 def examples(instruction: Instruction) -> list[Sample]:
     """The instruction's examples as assembly, with what holds before and after."""
     return manual_entries.samples([instruction])
+
+
+def lane_maps(instruction: Instruction) -> list[tuple[str, list[str]]]:
+    """Title and drawing of each operand of a matrix instruction."""
+    form = manual_fragments.form_of(instruction)
+    operands = manual_fragments.operands_of(form) if form else ()
+    return [(manual_fragments.title(operand), manual_fragments.draw(operand, whole=True)) for operand in operands]
 
 
 def operands_of(instruction: Instruction) -> list[tuple[str, str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from ..emulator.chip import Chip, LoadedKernel, LoadedModule
 from ..emulator.faults import LaunchError, Timeout
 from ..emulator.launch import Limits
 from ..emulator.observe import Observer
+from ..emulator.printing import Console
 from ..emulator.shape import dim3
 from ..emulator.state import POISON
 from ..isa.program import Kernel, Parameter
@@ -46,6 +47,8 @@ class Options:
     include: tuple[str, ...] = ()
     defines: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
     observers: tuple[Observer, ...] = ()
+    show: Callable[[str], object] | None = None
+    """Where what kernels print goes at once; it is kept in the outcome, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,12 @@ class Outcome:
     launches: list[Launched] = field(default_factory=list[Launched])
     checks: list[Checked] = field(default_factory=list[Checked])
     saved: dict[str, str] = field(default_factory=dict[str, str])
+    texts: list[str] = field(default_factory=list[str])
+
+    @property
+    def printed(self) -> str:
+        """What the kernels printed."""
+        return "".join(self.texts)
 
     @property
     def passed(self) -> bool:
@@ -114,6 +123,7 @@ class Outcome:
             "launches": launches,
             "checks": checks,
             "saved": self.saved,
+            "printed": self.printed,
         }
 
 
@@ -155,11 +165,13 @@ class Runner:
         except ValueError as error:
             raise error if isinstance(error, InputError) else JobError("profile", str(error)) from None
         timing: dict[str, Any] = {} if job.timing == "eager" else {"timing": job.timing}
-        self.chip = Chip(profile, poison=options.poison or None, observers=options.observers, **timing)
+        console = Console(self._print)
+        self.chip = Chip(profile, poison=options.poison or None, observers=options.observers, console=console, **timing)
         self.outcome.profile = profile.name
         self.modules: dict[Path, LoadedModule] = {}
         self.held: dict[str, Held] = {}
         self.kernels: list[LoadedKernel] = []
+        self.progress = Progress("")
         for launch in job.launches:
             self.kernels.append(self._kernel(launch))
             check_arguments(self.kernels[-1].kernel, launch, job.buffers)
@@ -203,7 +215,7 @@ class Runner:
         return Held(buffer, kind, shape)
 
     def _launch(self, kernel: LoadedKernel, launch: LaunchSpec) -> None:
-        progress = Progress(kernel.kernel.name)
+        progress = self.progress = Progress(kernel.kernel.name)
         self.chip.progress = progress if progress.active else None
         started = time.perf_counter()
         try:
@@ -222,6 +234,13 @@ class Runner:
             progress.clear()
         seconds, tsm = time.perf_counter() - started, kernel.kernel.tsm + launch.tsm
         self.outcome.launches.append(Launched(kernel.kernel.name, grid, block, tsm, count, seconds))
+
+    def _print(self, text: str) -> None:
+        """A kernel prints."""
+        self.outcome.texts.append(text)
+        if self.options.show:
+            self.progress.clear()
+            self.options.show(text)
 
     def _limits(self) -> Limits:
         """The limits of the next launch."""

@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 
 from ..isa.directives import REFERENCE
-from ..isa.source import LIBRARY
 from ..programs import NAMES, module
 from .initial import FORM_MEANINGS, FORMS
 from .launchfile import KEYS
+from .library import files, macros_of, title
 
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -61,23 +61,12 @@ def init_forms() -> str:
     return table(("form", "what the buffer holds"), [(f"`{FORMS[name]}`", FORM_MEANINGS[name]) for name in FORMS])
 
 
-def library_macros(text: str) -> list[tuple[str, str]]:
-    """The macros of a file of the library: how each is called, and the first paragraph of the comment above it."""
-    found: list[tuple[str, str]] = []
-    for comment, head in re.findall(r"^((?://.*\n)+)\s+\.macro\s+(.*)$", text, re.MULTILINE):
-        paragraph = re.split(r"^//\s*\n", comment, maxsplit=1, flags=re.MULTILINE)[0]
-        found.append((" ".join(head.split()), " ".join(line.lstrip("/ ") for line in paragraph.splitlines())))
-    return found
-
-
 def library() -> str:
     """Every macro of programs/include/, by file."""
     parts: list[str] = []
-    for file in sorted(LIBRARY.glob("*.inc")):
-        text = file.read_text(encoding="utf-8")
-        title = text.split("\n", 1)[0].lstrip("/ ")
-        rows = [(f"`{usage}`", meaning) for usage, meaning in library_macros(text)]
-        parts += [f"`{file.name}`: {title}", table(("macro", "meaning"), rows)]
+    for file, text in files().items():
+        rows = [(f"`{macro.usage}`", macro.paragraphs[0]) for macro in macros_of(text)]
+        parts += [f"`{file}`: {title(text)}", table(("macro", "meaning"), rows)]
     return "\n\n".join(parts)
 
 
@@ -116,4 +105,4 @@ def main(files: Sequence[str]) -> int:
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 
-__all__ = ["TABLES", "filled", "library_macros", "main", "table"]
+__all__ = ["TABLES", "filled", "main", "table"]

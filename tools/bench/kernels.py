@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from ...emulator.chip import Chip
-from ...programs import load, radix_sort
+from ...programs import gemm_bf16, load, radix_sort
 from ...programs.matmul_f32 import grid_of
 from ...programs.sum import USUAL_GRID
 from .measure import Result, medians
@@ -72,6 +72,22 @@ def matmul(name: str, repeat: int | None) -> Result:
     return _result(name, medians(repeat, emulated, lambda: a @ b), executed, 2 * m**3)
 
 
+def gemm(size: int, name: str, repeat: int | None) -> Result:
+    """A square bfloat16 product on the matrix unit; numpy: float32 `a @ b` of that shape. Unit: warp instruction."""
+    chip, random = Chip(), np.random.default_rng(0)
+    a, b = (gemm_bf16.bf16(random.standard_normal((size, size))) for _ in range(2))
+    device_a, device_b, device_c = chip.to_device(a), chip.to_device(b), chip.empty((size, size))
+    configured = load(chip, "gemm_bf16")["gemm_bf16"][gemm_bf16.grid_of(size, size), gemm_bf16.THREADS]
+    wide_a, wide_b = a.astype(np.float32), b.astype(np.float32)
+
+    def emulated() -> int:
+        return configured(size, size, size, device_a, device_b, device_c)
+
+    executed = emulated()
+    _agree(name, np.allclose(device_c.copy_to_host(), wide_a @ wide_b, rtol=1e-4, atol=1e-2))
+    return _result(name, medians(repeat, emulated, lambda: wide_a @ wide_b), executed, 2 * size**3)
+
+
 def count(name: str, repeat: int | None) -> Result:
     """A histogram of 2**20 bytes, 256 bins; numpy: `np.bincount`. Unit: warp instruction."""
     n = 1 << 20
@@ -130,6 +146,7 @@ ENTRIES: dict[str, Callable[[str, int | None], Result]] = {
     "histogram_2e20": count,
     "radix_sort_2e20": sort,
     "matmul_f32_256": matmul,
+    **{f"gemm_bf16_{size}": partial(gemm, size) for size in (256, 512, 1024, 2048)},
 }
-USES_BLAS = frozenset({"matmul_f32_256"})
+USES_BLAS = frozenset({"matmul_f32_256", *(name for name in ENTRIES if name.startswith("gemm_"))})
 """Those that numpy does with BLAS, whose speed depends on the kernels it chooses."""

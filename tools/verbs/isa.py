@@ -1,4 +1,4 @@
-"""`m890 isa`: the manual page of an instruction or a directive."""
+"""`m890 isa`: the manual page of an instruction, a directive, or a macro of the library."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from ..help import Verb
 
 if TYPE_CHECKING:
     from ...isa import Form, Instruction
+    from ..library import Macro
 
 WIDTH = 100
 TAG_COLOURS = {"published": "green", "measured": "cyan", "defined": "yellow"}
 
 
 def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Mnemonics and directives for the shell."""
+    """Mnemonics, directives and macros for the shell."""
     from ...isa import ISA
     from ...isa.directives import REFERENCE
+    from ..library import macros
 
-    return sorted(name for name in (*ISA.by_mnemonic, *REFERENCE) if name.startswith(incomplete))
+    return sorted(name for name in (*ISA.by_mnemonic, *REFERENCE, *macros()) if name.startswith(incomplete))
 
 
 EXAMPLES = r"""
 m890 isa v.fma.f32.rtte
 m890 isa .tsm
+m890 isa block_reduce
 m890 isa --list
 m890 isa v.cnvt --list
 """
@@ -42,10 +45,12 @@ m890 isa v.cnvt --list
 def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
     """Print the manual page of MNEMONIC: text, word, meaning, operands, where it is known from, and examples.
 
-    MNEMONIC may be a directive of the assembler, .tsm; docs/assembly.md has them all.
+    MNEMONIC may be a directive of the assembler, .tsm, or a macro of the library, global_x; docs/assembly.md has
+    them all.
     """
     from ...isa import ISA
     from .. import pages
+    from ..library import macros
     from ..output import say, say_json
 
     if as_list:
@@ -58,6 +63,9 @@ def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
         raise Mistake("which instruction or directive? Name one, or use --list")
     if mnemonic.startswith("."):
         _directive(mnemonic, as_json)
+        return
+    if mnemonic in macros():
+        _macro(macros()[mnemonic], as_json)
         return
     try:
         found = pages.find(mnemonic)
@@ -92,6 +100,19 @@ def _directive(name: str, as_json: bool) -> None:
     say(textwrap.indent(entry.example, "    "))
 
 
+def _macro(macro: Macro, as_json: bool) -> None:
+    """What the library says of a macro."""
+    from ..output import say, say_json, style
+
+    if as_json:
+        say_json(macro._asdict() | {"name": macro.name})
+        return
+    say(f"{style(macro.usage, bold=True)}")
+    say(f'    a macro of the library: .include "{macro.file}"')
+    for paragraph in macro.paragraphs:
+        say("\n" + textwrap.indent(textwrap.fill(paragraph, WIDTH - 4), "    "))
+
+
 def _list(chosen: list[Instruction], as_json: bool) -> None:
     from ..output import say, say_json, style
 
@@ -124,6 +145,9 @@ def _page(instruction: Instruction) -> None:
     if instruction.access:
         access, plural = instruction.access, "s" if instruction.access.size > 1 else ""
         say(f"    {access.size} byte{plural} a lane, aligned to {access.alignment}, counted by {access.counter}\n")
+    for title, lines in pages.lane_maps(instruction):
+        say(style(title, bold=True))
+        say(textwrap.indent("\n".join(lines), "    ") + "\n")
     for form in instruction.forms:
         say(style(f"Word{_form_name(instruction, form)}", bold=True))
         _word(form)

@@ -141,11 +141,14 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     keep their type in .safetensors; in .npy they are saved as a record with one field that is named by the type, which
     reads back as it was. np.save of an ml_dtypes array loses the type: name it, x=npy:x.npy:bf16.
 
+    What a kernel prints (v.print, s.print) goes to stdout as it is printed, before the result; with --json it is the
+    field "printed" of the result. A launch may print 1 MiB of text, and says what is missing beyond.
+
     In a launch file, flags override keys of the same name, and --arg an argument or its buffer's content. Paths
     in a launch file are relative to it; where [save] and --out write is relative to the current folder.
     """
     from ..flags import is_launch_file, job_of, options_of
-    from ..output import note
+    from ..output import note, show
     from ..runner import Outcome, Runner
     from ..trace import traced
 
@@ -155,8 +158,11 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
         with _mistakes(is_launch_file(file)):
             job = job_of(file, flags)
             with traced(flags["trace"], flags["trace_block"], flags["trace_warp"]) as observers:
-                runner = Runner(job, options_of(flags, observers), outcome)
-                runner.run()
+                runner = Runner(job, options_of(flags, observers, None if as_json else show), outcome)
+                try:
+                    runner.run()
+                finally:
+                    _end_line(outcome, as_json)
     except click.ClickException:
         raise
     except Exception as error:
@@ -171,6 +177,14 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
         note(f"saved {name} to {path}")
     if not outcome.passed:
         raise SystemExit(Code.FAILED)
+
+
+def _end_line(outcome: Outcome, as_json: bool) -> None:
+    """After what the kernels printed, the result or an error begins a line."""
+    from ..output import say
+
+    if not as_json and outcome.texts and not outcome.texts[-1].endswith("\n"):
+        say("")
 
 
 def _check_trace(flags: dict[str, Any], as_json: bool) -> None:

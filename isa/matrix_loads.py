@@ -1,0 +1,124 @@
+"""Matrix loads from TSM: 8x8 tiles of 16-bit elements, as the operands of matrix instructions have them.
+
+A tile is 8 rows of 16 bytes. Row r of a tile goes to lanes 4*r to 4*r + 3, one word each, which is how A and
+(transposed) B lie in registers; `.trans` transposes each tile of 16-bit elements on the way. Each of the first 8, 16
+or 32 lanes gives the address of one row: lanes 8*t to 8*t + 7 those of tile t, which goes to register t of the range.
+Addresses are multiples of 16. A matrix load is an access of the whole warp: all 32 lanes must be on, else it is
+fault 3, invalid warp sync. It counts in `tsmcnt`.
+
+The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid
+out in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .lanes import B32, LANES
+from .operands import Field
+from .reference import At
+from .spec import Access, Item, insn
+from .widths import B32x2, B32x4
+
+ROW_BYTES = 16
+_FORM = Field(4, 1)
+ROW = bytes(range(ROW_BYTES))
+_RANGES = {1: ("b32", B32), 2: ("b32x2", B32x2), 4: ("b32x4", B32x4)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """What one matrix load loads: registers, and the bits of an element where tiles are transposed."""
+
+    registers: int
+    transposed: int = 0
+
+
+def load_rows(at: At, tiles: Tiles) -> Any:
+    """The rows that the lanes point to, 8 in each register: lane 4*r + j has word j of row r."""
+    rows = [at.memory[int(start) : int(start) + ROW_BYTES].view(np.uint32) for start in at.offsets]
+    found = np.concatenate(rows).reshape(-1, LANES)[: tiles.registers]
+    return tuple(found) if tiles.registers > 1 else found[0]
+
+
+def transposed(registers: Any, tiles: Tiles) -> Any:
+    """Each 8x8 tile of 16-bit elements transposed, or each 16x16 one of 8-bit elements, which is in two registers."""
+    if not tiles.transposed:
+        return registers
+    words, side = np.atleast_2d(registers), 128 // tiles.transposed
+    elements = np.ascontiguousarray(words).view(f"u{tiles.transposed // 8}").reshape(-1, side, side)
+    found = np.ascontiguousarray(elements.transpose(0, 2, 1)).view(np.uint32).reshape(words.shape)
+    return tuple(found) if tiles.registers > 1 else found[0]
+
+
+def _known(published: bool) -> dict[str, Any]:
+    if published:
+        return {"tag": "published", "source": "listings; meaning TIX, ACT"}
+    return {"tag": "defined", "source": "slots of the published forms; meaning TIX, ACT"}
+
+
+def _example(tiles: Tiles, size: int) -> str:
+    """All rows are the bytes 0 to 15; what the first lanes get."""
+    lanes: list[str] = []
+    for lane in range(8):
+        row, plain = lane // 4, int.from_bytes(ROW[lane % 4 * 4 :][:4], "little")
+        word = {0: plain, 16: (2 * row + 1 << 8 | 2 * row) * 0x10001, 8: row * 0x01010101}[tiles.transposed]
+        next_half = 0x08080808 if tiles.transposed == 8 else 0
+        lanes.append(":".join(f"{word + next_half * (n % 2):#x}" for n in range(tiles.registers)))
+    return f"memory={ROW.hex()}*{size // ROW_BYTES} | d={','.join(lanes)}"
+
+
+def _register(
+    name: str,
+    opcode: int,
+    form: int,
+    tiles: Tiles,
+    known: dict[str, Any],
+    *,
+    rows: int,
+    step: int = 0,
+    at: str = "tsm",
+    arch: tuple[str, ...],
+    size: int = ROW_BYTES,
+) -> None:
+    @insn(
+        f"{name} {{d:vreg}}, {{at:{at}}}",
+        opcode=opcode,
+        fixed={_FORM: form},
+        Item=_RANGES[tiles.registers][1],
+        ex=_example(tiles, size),
+        access=Access("tsm", "tsmcnt", ROW_BYTES, False, rows=rows, step=step),
+        architectures=arch,
+        tiles=tiles,
+        **known,
+    )
+    def load(at: Any, tiles: Tiles) -> Item:
+        """d = the tiles whose rows the lanes point to, transposed if the mnemonic says so."""
+        return transposed(load_rows(at, tiles), tiles)
+
+
+_BOTH, _NEW, _OLD = ("ppu0015", "ppu001"), ("ppu0015",), ("ppu001",)
+for _number, (_count, (_range, _)) in enumerate(_RANGES.items()):
+    _all: dict[str, Any] = {"rows": 8 * _count, "arch": _NEW}
+    _register(f"tsm.ld.mat.{_range}", 0x345, _number, Tiles(_count), _known(_count == 4), **_all)
+    _register(f"tsm.ld.mat.trans.{_range}", 0x345, 4 + _number, Tiles(_count, 16), _known(_count == 4), **_all)
+    if _count > 1:
+        _register(f"tsm.ld.mat.m16n16.trans.{_range}", 0x345, 8 + _number, Tiles(_count, 8), _known(False), **_all)
+_register("tsm.ld.ncom.b32x4", 0x346, 0, Tiles(4), _known(True), rows=32, arch=_OLD)
+_register("tsm.ld.ncom.mt1616.b32x4", 0x346, 1, Tiles(4, 16), _known(True), rows=16, step=16, arch=_OLD, size=32)
+for _mode in (0, 1):
+    for _trans in (0, 1):
+        _register(
+            f"tsm.ld.swzl.b32x4.s{_mode}.t1.trans{_trans}",
+            0x347,
+            2 * _mode + _trans,
+            Tiles(4, 16 * _trans),
+            _known(_mode == 0),
+            rows=32,
+            at=f"swizzled@{_mode}",
+            arch=_BOTH,
+            size=1024 >> _mode,
+        )
