@@ -27,12 +27,24 @@ NOT_IN_PROGRAMS = {"s.trap": "ends the launch", "s.brkpt": "ends the launch"}
 """Forms that no random program has, and why: test_faults runs them."""
 
 
+NOT_MODELLED = {
+    "tsm.ld.mat.": "loads of matrix fragments: tests of their own",
+    "tsm.ld.ncom.": "the same",
+    "tsm.ld.swzl.": "the same",
+}
+"""Mnemonics, by how they begin, that the model does not know yet, and why."""
+
+
 def test_every_form_has_a_meaning_and_every_meaning_a_form() -> None:
-    assert {form.instruction.mnemonic for form in ISA.forms()} == set(MEANINGS)
+    missing = {form.instruction.mnemonic for form in ISA.forms()} - set(MEANINGS)
+    assert {start for start in NOT_MODELLED if any(name.startswith(start) for name in missing)} == set(NOT_MODELLED)
+    assert not {name for name in missing if not name.startswith(tuple(NOT_MODELLED))}
+    assert set(MEANINGS) <= {form.instruction.mnemonic for form in ISA.forms()}
 
 
 def names(forms: Iterable[Form]) -> set[str]:
-    return {name_of(form) for form in forms if ARCH in form.instruction.architectures}
+    here = (form for form in forms if ARCH in form.instruction.architectures)
+    return {name_of(form) for form in here if not form.instruction.mnemonic.startswith(tuple(NOT_MODELLED))}
 
 
 def test_every_form_runs_on_both() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from model.meaning import ARCH
 
 from m890.isa import ISA
-from m890.isa.operands import EMSK, VCC, CodeTarget, MatrixKind, Register, RegisterKind
+from m890.isa.matrix_operands import MatrixKind
+from m890.isa.operands import EMSK, VCC, CodeTarget, Register, RegisterKind
 from m890.isa.program import CODE_BASE
 from m890.isa.spec import Form
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from m890.isa import ISA
 from m890.isa.lanes import LaneKind
+from m890.isa.matrix_operands import MatrixKind
 from m890.isa.operands import (
     CLOCKS,
     EMSK,
@@ -20,7 +21,6 @@ from m890.isa.operands import (
     ZERO,
     IndexedKind,
     Kind,
-    MatrixKind,
     NamedKind,
     Number,
     OperandError,

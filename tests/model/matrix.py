@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from m890.isa.fragments import Fragment, places
 from m890.isa.matrix import MATRIX_FORMS, matrix_form
@@ -31,7 +31,7 @@ class Types(NamedTuple):
 
 
 def types_of(mnemonic: str) -> Types:
-    parts = mnemonic.removeprefix("v.mma.").removeprefix("mx.").split(".")
+    parts = mnemonic.removeprefix("v.mma.").removeprefix("mx.").removeprefix("sp.").split(".")
     shape = next(n for n, part in enumerate(parts) if part[0] == "m" and part[1].isdigit())
     return Types(parts[0], parts[1], parts[shape - 1], parts[-1] == "sat")
 
@@ -121,38 +121,59 @@ def scales(warp: Warp, register: int, part: int, half: int) -> Callable[[int, in
     return scale
 
 
+def kept(warp: Warp, e: Register, select: int, depth: int, column: int) -> list[int]:
+    """The k of every value that a column of a sparse B has: two of every four, in the order they are stored."""
+    lanes = depth // 16
+    found = []
+    for four in range(depth // 4):
+        word = warp.v[e.number][4 * (column % 8) + select * lanes + four // 4]
+        places = word >> 16 * (column // 8) + 4 * (four % 4)
+        found += [4 * four + (places & 3), 4 * four + (places >> 2 & 3)]
+    return found
+
+
 def transposed(matrix: list[list[Number]]) -> list[list[Number]]:
     return [list(column) for column in zip(*matrix, strict=True)]
 
 
 def floats(
     warp: Warp, mnemonic: str, arch: str, d: Register, a: Register, b: Register, c: Register,
-    s: Register | None, select: int | None,
+    s: Register | None, e: Register | None, select: int,
 ) -> None:  # fmt: skip
     form, types = matrix_form(mnemonic, arch), types_of(mnemonic)
     rows = read_floats(FLOATS[types.a], matrix_in(warp, form.a, a), a.negate)
     columns = transposed(read_floats(FLOATS[types.b], matrix_in(warp, form.b, b), b.negate))
     result = FLOATS[types.result]
+    keep = [e and kept(warp, e, select, form.k, column) for column in range(len(columns))]
     last = read_floats(result, matrix_in(warp, form.d, c), c.negate)
-    if s is not None and select is not None:
+    if s is not None:
         rows = scaled(rows, scales(warp, s.number, select & 3, 0))
         columns = scaled(columns, scales(warp, s.number + 1, select >> 2 & 3, select >> 4))
     found = [
-        [written(result, plus(dot(row, column), last[i][j])) for j, column in enumerate(columns)]
+        [written(result, plus(dot(chosen(row, keep[j]), column), last[i][j])) for j, column in enumerate(columns)]
         for i, row in enumerate(rows)
     ]
     put_matrix(warp, form.d, d, found)
 
 
-def integers(warp: Warp, mnemonic: str, arch: str, d: Register, a: Register, b: Register, c: Register) -> None:
+def chosen(row: list[Any], keep: list[int] | None) -> list[Any]:
+    """What a row has for the values that a column has."""
+    return row if keep is None else [row[k] for k in keep]
+
+
+def integers(
+    warp: Warp, mnemonic: str, arch: str, d: Register, a: Register, b: Register, c: Register,
+    e: Register | None, select: int,
+) -> None:  # fmt: skip
     form, types = matrix_form(mnemonic, arch), types_of(mnemonic)
     rows = [[INTEGERS[types.a](bits) for bits in row] for row in matrix_in(warp, form.a, a)]
     columns = [[INTEGERS[types.b](bits) for bits in row] for row in zip(*matrix_in(warp, form.b, b), strict=True)]
     last = matrix_in(warp, form.d, c)
+    keep = [e and kept(warp, e, select, form.k, column) for column in range(len(columns))]
     found = []
     for i, row in enumerate(rows):
         sums = [
-            sum(x * y for x, y in zip(row, column, strict=True)) + INTEGERS["i32"](last[i][j])
+            sum(x * y for x, y in zip(chosen(row, keep[j]), column, strict=True)) + INTEGERS["i32"](last[i][j])
             for j, column in enumerate(columns)
         ]
         found.append([max(-(1 << 31), min((1 << 31) - 1, x)) for x in sums] if types.saturates else sums)
@@ -168,13 +189,14 @@ def multiply(
     c: Register,
     arch: str,
     s: Register | None = None,
-    select: int | None = None,
+    e: Register | None = None,
+    select: int = 0,
     *,
     mnemonic: str,
 ) -> None:
     if warp.s[EMSK] != ALL:
         raise Fault(3)
     if types_of(mnemonic).result == "i32":
-        integers(warp, mnemonic, arch, d, a, b, c)
+        integers(warp, mnemonic, arch, d, a, b, c, e, select)
     else:
-        floats(warp, mnemonic, arch, d, a, b, c, s, select)
+        floats(warp, mnemonic, arch, d, a, b, c, s, e, select)
