@@ -12,7 +12,7 @@ from typing import Any
 import mpmath
 
 from .floating import ROUNDING
-from .formats import BF16, F16, F32, Format
+from .formats import BF16, F16, F32, Format, Pair
 from .integer import unsigned
 from .meaning import lanes
 from .packed import halves
@@ -173,7 +173,7 @@ def in_binary32(name: str, function: Callable[[Any], Any], known: Known) -> None
 def in_halves(name: str, fmt: Format, function: Callable[[Any], Any], known: Known, end: Callable[[int], int]) -> None:
     """Register a function of both halves of a register."""
     whole = elementary(fmt, function, known)
-    lanes(f"v.{name}")(lambda a: halves(lambda x: end(whole(x)), a))
+    lanes(f"v.{name}", sources=Pair(fmt))(lambda a: halves(lambda x: end(whole(x)), a))
 
 
 in_binary32("exp2", exp2, exp2_known)
