@@ -83,6 +83,8 @@ def access(base: int, record_address: int) -> int:
     restore(base, place)
     if info.words == 0 and info.order != 0:  # others may wait for it, so it is not left to a wait of this warp
         move(base, record_address, mask)
+        done(place)
+        queue.count += 1  # a wait counts it with the others
         return 0
     if info.words > 0 and (info.store != 0 or info.order & ACQUIRE):
         act(base, place, record_address)
@@ -99,8 +101,14 @@ def act(base: int, place: int, record_address: int) -> None:
     row = base + record_at(record_address).operand[info.row]
     for item in range(LANES * info.words):
         write32(place + KEPT_HOST + 4 * item, read32(row + 4 * item))
+    done(place)
+
+
+def done(place: int) -> None:
+    """A PENDING touches memory no more; completing it only hands out what it has kept."""
+    entry = pending_at(place)
     entry.returned = 1
-    entry.low, entry.high = 1 << 62, 0  # it touches memory no more
+    entry.low, entry.high = 1 << 62, 0
 
 
 def place_of_spare(base: int) -> int:

@@ -126,6 +126,15 @@ FOUND = {
         "vmem.atom.add.i32.release.blk vreg2, [0x0 + vreg1 * 0x4] @sreg[38:39], vreg1;"
         "vmem.st.b32.release.blk vreg2, [0x0 + vreg1 * 0x4] @sreg[38:39]; s.exit"
     ),
+    "an access with an order is counted, too": (
+        "v.mov.b32 vreg1, 0; vmem.ld.b32 vreg2, [0x0 + vreg1 * 0x4] @sreg[38:39]; v.mov.b32 vreg3, 5;"
+        "vmem.atom.add.i32 vreg4, [0x0 + vreg1 * 0x4] @sreg[38:39], vreg3;"
+        "vmem.red.add.i32 [0x0 + vreg1 * 0x4] @sreg[38:39], vreg3;"
+        "vmem.st.b32.release.blk vreg3, [0x0 + vreg1 * 0x4] @sreg[38:39];"
+        "tsm.atom.add.i32 vreg5, [sreg40 + vreg1 * 0x4], vreg3;"
+        "tsm.red.add.i32.acquire.blk [sreg40 + vreg1 * 0x4], vreg3;"
+        "s.wait tsmcnt(1); v.mov.b32 vreg6, vreg5; s.exit"
+    ),
     "with no lane active a sum is -0": "s.mov.b32 emsk, 0; v.red.add.f32 sreg20, vreg1; s.exit",
 }
 """What random programs have found, made small."""
