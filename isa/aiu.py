@@ -25,8 +25,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from .effects import Stop
+from .fields import Field
 from .lanes import Lanes, register_range
-from .operands import Field
 from .spec import insn
 
 D = TypeVar("D", bound=Lanes)

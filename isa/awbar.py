@@ -17,9 +17,9 @@ from __future__ import annotations
 from typing import Any
 
 from .effects import Stop
+from .fields import Field
 from .lanes import U32, U64
 from .numerics import convert
-from .operands import Field
 from .spec import insn
 
 TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}

@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .effects import Stop
+from .fields import Field
 from .lanes import U32
-from .operands import Field
 from .reference import load, load_first, store
 from .spec import Access, insn
 from .widths import WIDTHS, Width
