@@ -110,7 +110,25 @@ def _hint(plan: Plan, code: int, found: object, rows: np.ndarray, lanes: tuple[i
                 words = value if isinstance(value, int) else value[lanes[0]] if lanes else 0
                 if POISON in (words & 0xFFFFFFFF, words >> 32):
                     return f"{name} holds poison: nothing has written it yet, or an s.wait for its load is missing"
+    if isinstance(found, Decoded) and code != INVALID_WARP_SYNC:
+        instruction = found.form.instruction
+        if instruction.cube is not None:
+            return _poisoned_words(found, rows)
+        if instruction.awbar is not None:  # the detail says it all
+            return ""
     return _HINTS.get(code, "")
+
+
+def _poisoned_words(found: Decoded, rows: np.ndarray) -> str:
+    """A register of an AIU copy's words that nothing has written, as a hint."""
+    for value in found.values:
+        if isinstance(value, Register):
+            for number in range(value.number, value.number + value.count):
+                if int(rows[number, 0]) == POISON:
+                    return (
+                        f"sreg{number} holds poison: nothing has written it yet, or an s.wait for its load is missing"
+                    )
+    return ""
 
 
 def _number_for_pointer(plan: Plan, address: Address, rows: np.ndarray) -> str:

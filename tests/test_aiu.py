@@ -364,6 +364,14 @@ def test_all_lanes_must_be_on(lanes: str) -> None:
     assert found.value.code == 3
 
 
+def test_a_descriptor_that_is_not_there_yet_is_told() -> None:
+    """Under late timing the words are poison until the wait for their loads."""
+    text = program(tile()).replace("s.wait sldcnt(0)", "s.nop", 1)
+    buffer = chip("ppu0015", "late").to_device(np.zeros(256, np.uint8))
+    with pytest.raises(Fault, match="holds poison: nothing has written it yet, or an s.wait for its load is missing"):
+        kernel("ppu0015", "late", text)[1, 32](buffer, buffer)
+
+
 def test_a_store_to_what_is_read_only_faults() -> None:
     with pytest.raises(Fault) as found:
         Run(tile(base=2 << 32, dim_w=1, cube_w=1, cube_c=4, dim_c=4), 64, "eager", way="st")
