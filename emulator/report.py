@@ -109,7 +109,7 @@ def _hint(plan: Plan, code: int, found: object, rows: np.ndarray, lanes: tuple[i
             for name, value in _values([address.index, address.base], rows).items():
                 words = value if isinstance(value, int) else value[lanes[0]] if lanes else 0
                 if POISON in (words & 0xFFFFFFFF, words >> 32):
-                    return f"{name} holds poison: nothing has written it yet, or an s.wait for its load is missing"
+                    return f"{name} holds {_NOT_THERE}"
     if isinstance(found, Decoded) and code != INVALID_WARP_SYNC:
         instruction = found.form.instruction
         if instruction.cube is not None:
@@ -119,15 +119,16 @@ def _hint(plan: Plan, code: int, found: object, rows: np.ndarray, lanes: tuple[i
     return _HINTS.get(code, "")
 
 
+_NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
+
+
 def _poisoned_words(found: Decoded, rows: np.ndarray) -> str:
     """A register of an AIU copy's words that nothing has written, as a hint."""
     for value in found.values:
         if isinstance(value, Register):
             for number in range(value.number, value.number + value.count):
                 if int(rows[number, 0]) == POISON:
-                    return (
-                        f"sreg{number} holds poison: nothing has written it yet, or an s.wait for its load is missing"
-                    )
+                    return f"sreg{number} holds {_NOT_THERE}"
     return ""
 
 
