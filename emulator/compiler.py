@@ -144,8 +144,6 @@ def type_of_static(value: Any) -> types.Type:
     """The type that carries a static value into a body: plain values are folded in, functions called."""
     if isinstance(value, FunctionType):
         return types.Dispatcher(dispatcher(value))
-    if isinstance(value, float) and str(value) == "-0.0":
-        raise TypeError("numba takes -0.0 for the 0.0 of another body: pass its bits")
     if isinstance(value, bool | int | float | str):
         return types.Omitted(_NegativeZero(value) if repr(value) == "-0.0" else value)
     return Constant(value)
