@@ -19,6 +19,8 @@ from numba.core.utils import threadsafe_cached_property
 
 from . import lowering_elementary as lowering_elementary  # noqa: PLC0414 (it registers primitives)
 from . import lowering_matrix as lowering_matrix  # noqa: PLC0414 (it registers primitives)
+from . import lowering_memory as lowering_memory  # noqa: PLC0414 (it registers primitives)
+from . import lowering_raw as lowering_raw  # noqa: PLC0414 (it registers primitives)
 from . import lowering_rows as lowering_rows  # noqa: PLC0414 (it registers primitives)
 from .cache import symbol
 from .fingerprint import PACKAGE
