@@ -83,7 +83,6 @@ class Plan:
         self.chip, self.chips = place
         self.hbm = hbm
         self.sources: dict[str, list[str]] = {}
-        self.running = False
         self.per_cu = check_shape(program.kernel, shape, profile)
         self.tsm = program.kernel.tsm + shape.tsm
         self.slots = min(shape.blocks, self.per_cu * profile.compute_units)
