@@ -8,7 +8,8 @@ from model import MEANINGS
 
 from m890.isa import ISA
 from m890.isa.addresses import AddressKind, ElementAddress
-from m890.isa.operands import ZERO, Address, Register, RegisterKind
+from m890.isa.operands import Address, RegisterKind
+from m890.isa.registers import ZERO, Register
 from m890.isa.spec import Form
 
 from . import samples

@@ -16,8 +16,8 @@ from m890.emulator.printing import Console
 from m890.emulator.shape import Shape
 from m890.emulator.state import SCALAR_ROWS
 from m890.isa import ISA
-from m890.isa.operands import INDEX_REGISTER, SCC, VCC
 from m890.isa.program import KM_BASE, Kernel, Module, lay_out
+from m890.isa.registers import INDEX_REGISTER, SCC, VCC
 from m890.isa.spec import Form
 
 from .accesses import PRIVATE, SLICE

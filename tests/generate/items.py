@@ -9,8 +9,10 @@ from model.meaning import ARCH
 
 from m890.isa import ISA
 from m890.isa.matrix_operands import MatrixKind
-from m890.isa.operands import EMSK, VCC, CodeTarget, Register, RegisterKind
+from m890.isa.number_kinds import CodeTarget
+from m890.isa.operands import RegisterKind
 from m890.isa.program import CODE_BASE
+from m890.isa.registers import EMSK, VCC, Register
 from m890.isa.spec import Form
 
 from . import samples

@@ -7,7 +7,9 @@ from random import Random
 from typing import NamedTuple
 
 from m890.isa import ISA
-from m890.isa.operands import EMSK, SCC, VCC, OperandError, Register, Value
+from m890.isa.fields import OperandError
+from m890.isa.operands import Value
+from m890.isa.registers import EMSK, SCC, VCC, Register
 from m890.isa.spec import Form
 
 from .samples import DATA

@@ -9,25 +9,13 @@ from random import Random
 from typing import Any
 
 from m890.isa import ISA
+from m890.isa.fields import OperandError
 from m890.isa.lanes import LaneKind
 from m890.isa.matrix_operands import MatrixKind
-from m890.isa.operands import (
-    CLOCKS,
-    EMSK,
-    ONE,
-    SCC,
-    UNIFORM_SPECIALS,
-    VCC,
-    ZERO,
-    IndexedKind,
-    Kind,
-    NamedKind,
-    Number,
-    OperandError,
-    Register,
-    RegisterKind,
-    Source,
-)
+from m890.isa.number_kinds import Number
+from m890.isa.operands import IndexedKind, Kind, NamedKind, RegisterKind
+from m890.isa.registers import CLOCKS, EMSK, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO, Register
+from m890.isa.source_kind import Source
 from m890.isa.spec import Form
 
 VREGS, SREGS = 24, 48

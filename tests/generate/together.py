@@ -4,8 +4,11 @@ from functools import cache
 from random import Random
 
 from m890.isa import ISA
-from m890.isa.operands import INDEX_REGISTER, IVREG, LANE_SPECIALS, UNIFORM_SPECIALS, Address, Number, Register, Source
+from m890.isa.number_kinds import Number
+from m890.isa.operands import Address
 from m890.isa.program import DATA_BASE
+from m890.isa.registers import INDEX_REGISTER, IVREG, LANE_SPECIALS, UNIFORM_SPECIALS, Register
+from m890.isa.source_kind import Source
 from m890.isa.spec import Form
 
 from .pieces import Item, data, encode, forms_of, mask, s, v

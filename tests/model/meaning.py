@@ -16,7 +16,8 @@ from string import Formatter
 from typing import Any, NamedTuple
 
 from m890.isa import ISA
-from m890.isa.operands import LANE_SPECIALS, Kind, Register, RegisterKind
+from m890.isa.operands import Kind, RegisterKind
+from m890.isa.registers import LANE_SPECIALS, Register
 from m890.isa.spec import Decoded
 
 from .formats import Format, Pair

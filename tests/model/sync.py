@@ -1,6 +1,6 @@
 """Named barriers, the lanes of a warp together, assertions, breakpoints, printing."""
 
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 
 from .machine import EMSK, SLEEP, Fault, Wait, Warp, lanes_of
 from .meaning import scalar_value, warp
