@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from .fields import Field
 from .lanes import B32, LANES
-from .operands import Field
 from .reference import At
 from .spec import Access, Item, insn
 from .widths import B32x2, B32x4

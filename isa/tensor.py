@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from .effects import Fault
+from .fields import SATURATE, SECOND_OPCODE, Field
 from .lanes import U32, LaneKind, Lanes, register_range
 from .matrix import (
     SHAPES,
@@ -31,7 +32,6 @@ from .matrix import (
     multiply_sparse,
     sparse_forms,
 )
-from .operands import SATURATE, SECOND_OPCODE, Field
 from .spec import insn
 from .sync import INVALID_WARP_SYNC
 

@@ -8,8 +8,8 @@ from one import compiles_long
 
 import m890
 from m890.isa import ISA
-from m890.isa.operands import Register
 from m890.isa.program import Function, Kernel, Module, lay_out
+from m890.isa.registers import Register
 
 FORMS = [form for form in ISA.forms() if not compiles_long(form.instruction)]
 PARAMS = lay_out([("x", "ptr", 1), ("n", "u32", 1)])

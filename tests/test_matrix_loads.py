@@ -11,7 +11,8 @@ from m890.isa import ISA
 from m890.isa.effects import Stop
 from m890.isa.fragments import pack
 from m890.isa.matrix import matrix_form
-from m890.isa.operands import Address, Register
+from m890.isa.operands import Address
+from m890.isa.registers import Register
 
 SIZE = 8192
 BASE, INDEX, DATA = 44, 40, 8
