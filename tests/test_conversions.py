@@ -9,19 +9,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from columns import run, same
 from one import check
-from small_floats import (
-    EVERY_HALF,
-    ROUNDINGS,
-    STANDARDS,
-    decode,
-    encode,
-    f32_bits,
-    numbers,
-    pack,
-    run,
-    same,
-)
+from small_floats import EVERY_HALF, ROUNDINGS, STANDARDS, decode, encode, f32_bits, numbers, pack
 
 HALVES = ("f16", "bf16")
 SMALL = ("e4m3", "e5m2", "e2m1")
