@@ -98,6 +98,12 @@ def exact_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return total, np.where(np.isfinite(total), rest, 0.0)
 
 
+def rectified(name: str, bits: np.ndarray) -> np.ndarray:
+    """Negative numbers as 0; NaNs stay."""
+    standard = STANDARDS[name]
+    return np.where((bits & standard.sign != 0) & ~np.isnan(decode(name, bits)), 0, bits)
+
+
 def pack(low: Any, high: Any) -> np.ndarray:
     """Two columns of halves as one of registers."""
     return np.asarray(low).astype(np.uint32) | np.asarray(high).astype(np.uint32) << np.uint32(16)

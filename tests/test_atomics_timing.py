@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from one import lane_mask
 
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
