@@ -23,8 +23,7 @@ from .numerics import canonical, flush, reinterpret, where
 from .packed import floats, halves
 from .reference import atomic, compare_exchange
 from .spec import Access, Item, insn
-
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
+from .tags import TIX
 
 
 def plus(old: Any, a: Any) -> Any:

@@ -43,10 +43,9 @@ from .rounding import (
     widen_from,
 )
 from .spec import Item, Result, insn
+from .tags import LISTED, TIX, defined
 
-LISTED: dict[str, Any] = {"tag": "published", "source": "listings"}
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
-SLOT: dict[str, Any] = {"tag": "defined", "source": "slot of v.cnvt.bf16.f32.rtte"}
+SLOT = defined("slot of v.cnvt.bf16.f32.rtte")
 
 TYPES = ("f32", "f16", "bf16", "tf32", "e4m3", "e5m2", "e2m1", "e8m0",
          "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64")

@@ -29,9 +29,9 @@ from .numerics import (
     where,
 )
 from .spec import Item, insn
+from .tags import TIX, published
 
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
-LISTED: dict[str, Any] = {"tag": "published", "source": "listings; operands defined"}
+LISTED = published("listings; operands defined")
 ALL = 0xFFFFFFFF
 
 # Shuffles.

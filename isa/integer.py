@@ -21,10 +21,8 @@ from .numerics import (
     where,
 )
 from .spec import Item, insn
+from .tags import BIN, LISTED, TIX, defined
 
-TIX = ("defined", "semantics TIX")
-LISTED = ("published", "listings")
-WORD = ("published", "BIN")
 BINARY, TERNARY = "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
 
 
@@ -132,7 +130,7 @@ _LOGIC = {
 
 
 def _logic(name: str, item: type[Any], bits: int, scalar: int, vector: int, example: str) -> None:
-    known = WORD if bits == 32 and name in ("and", "or") else LISTED if bits == 32 else TIX
+    known = BIN if bits == 32 and name in ("and", "or") else LISTED if bits == 32 else TIX
 
     @both(f"{name}.b{bits}", BINARY, scalar=scalar, vector=vector, scalar_known=known, vector_known=known,
           ex=example, Item=item, operation=name, also=name if bits == 32 else "")
@@ -255,9 +253,9 @@ def compare_forms(name: str, relation: int, type_code: int, item: type[Any], exa
     mnemonic, also = f"v.cmp.{name}", ()
     if outcome.endswith("u"):
         mnemonic, also = f"v.ucmp.{outcome[:-1]}.{kind}", (mnemonic,)
-    known = ("published", "listings") if mnemonic in ("v.ucmp.ne.f32", "v.ucmp.gt.f32") else WORD if published else TIX
+    known = LISTED if mnemonic in ("v.ucmp.ne.f32", "v.ucmp.gt.f32") else BIN if published else TIX
     common: dict[str, Any] = {
-        "tag": known[0], "source": known[1], "ex": example, "Item": item, "relation": relation, "also": also,
+        **known, "ex": example, "Item": item, "relation": relation, "also": also,
     }
 
     @insn(f"{mnemonic} {{d:sreg@s2}}, {{a:vsrc@s}}, {{b:vsrc}}", opcode=0x2FF, immediate=False,
@@ -280,22 +278,21 @@ for _type, (_item, _code) in _COMPARED.items():
 
         @insn(f"s.cmp.{_name} {{d:sreg}}, {{a:ssrc}}, {{b:ssrc}}",
               opcode=0x0C0 + 8 * (_code - 4) + list(INTEGER_RELATIONS).index(_relation),
-              tag="published" if _name == "eq.i32" else "defined",
-              source="listings" if _name == "eq.i32" else "slot of s.cmp.eq.i32", Item=_item, relation=_outcomes,
+              **(LISTED if _name == "eq.i32" else defined("slot of s.cmp.eq.i32")), Item=_item, relation=_outcomes,
               ex=f"a=3 b=3 | d={-1 if _outcomes & 4 else 0}")
         def s_cmp(a: Item, b: Item, relation: int) -> Mask:
             """d = all ones if the relation holds, else 0: its `and` with emsk is a lane mask. d is mostly scc."""
             return compare(a, b, relation)
 
 
-@insn("v.csel.b32 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x290, tag="published", source="listings",
+@insn("v.csel.b32 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x290, **LISTED,
       ex=("a=1 b=2 c=0xffffffff | d=1", "a=1 b=2 c=0 | d=2"))
 def v_csel(a: B32, b: B32, c: Mask) -> B32:
     """d = a in the lanes whose bit of c is set, else b."""
     return where(c, a, b)
 
 
-@insn("v.csel.b64 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x291, tag="defined", source="slot of v.csel.b32",
+@insn("v.csel.b64 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x291, **defined("slot of v.csel.b32"),
       ex=("a=1 b=2 c=0xffffffff | d=1", "a=1 b=2 c=0 | d=2"))
 def v_csel64(a: U64, b: U64, c: Mask) -> U64:
     """d = a in the lanes whose bit of c is set, else b; register pairs."""
@@ -305,8 +302,7 @@ def v_csel64(a: U64, b: U64, c: Mask) -> U64:
 for _bits, _item, _opcode in ((32, B32, 0x0BC), (64, U64, 0x0BD)):
 
     @insn(f"s.csel.b{_bits} {{d:sreg}}, {{a:ssrc}}, {{b:ssrc}}, {{c:ssrc}}", opcode=_opcode, Item=_item,
-          tag="published" if _bits == 32 else "defined",
-          source="listings" if _bits == 32 else "slot of s.csel.b32",
+          **(LISTED if _bits == 32 else defined("slot of s.csel.b32")),
           ex=("a=1 b=2 c=4 | d=1", "a=1 b=2 c=0 | d=2"))
     def s_csel(a: Item, b: Item, c: U32) -> Item:
         """d = a if c is not zero, else b; c is scc or any scalar register."""
@@ -316,7 +312,7 @@ for _bits, _item, _opcode in ((32, B32, 0x0BC), (64, U64, 0x0BD)):
 # Carries: one bit a lane in a mask register.
 
 
-@insn("v.add.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x294, tag="published", source="listings",
+@insn("v.add.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x294, **LISTED,
       immediate=False, ex=("a=0xffffffff b=1 | d=0 co=0xffffffff", "a=1 b=1 | d=2 co=0"))
 def v_add_co(a: U32, b: U32) -> tuple[U32, Mask]:
     """d = a + b modulo 2**32; co = the lanes that carried."""
@@ -324,14 +320,14 @@ def v_add_co(a: U32, b: U32) -> tuple[U32, Mask]:
     return total, total < a
 
 
-@insn("v.add.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x295, tag="published", source="listings",
+@insn("v.add.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x295, **LISTED,
       ex=("a=1 b=1 ci=0xffffffff | d=3",))
 def v_add_ci(a: U32, b: U32, ci: Mask) -> U32:
     """d = a + b + the lane's bit of ci, modulo 2**32."""
     return a + b + where(ci, a & 0 | 1, a & 0)
 
 
-@insn("v.add.ci.co.u32 {d:vreg}, {c:sreg!@s2}, {a:vsrc}, {b:vsrc}", opcode=0x296, tag="defined", source="semantics TIX",
+@insn("v.add.ci.co.u32 {d:vreg}, {c:sreg!@s2}, {a:vsrc}, {b:vsrc}", opcode=0x296, **TIX,
       immediate=False, ex=("a=0xffffffff b=0 c=0xffffffff | d=0 c=0xffffffff",))
 def v_add_ci_co(c: Mask, a: U32, b: U32) -> tuple[U32, Mask]:
     """d = a + b + the lane's bit of c, modulo 2**32; c = the lanes that carried. For sums of many words."""
@@ -340,14 +336,14 @@ def v_add_ci_co(c: Mask, a: U32, b: U32) -> tuple[U32, Mask]:
     return sum_in, (total < a) | (sum_in < total)
 
 
-@insn("v.sub.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x297, tag="defined", source="semantics TIX",
+@insn("v.sub.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x297, **TIX,
       immediate=False, ex=("a=0 b=1 | d=0xffffffff co=0xffffffff",))
 def v_sub_co(a: U32, b: U32) -> tuple[U32, Mask]:
     """d = a - b modulo 2**32; co = the lanes that borrowed."""
     return a - b, a < b
 
 
-@insn("v.sub.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x298, tag="defined", source="semantics TIX",
+@insn("v.sub.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x298, **TIX,
       ex=("a=5 b=1 ci=0xffffffff | d=3",))
 def v_sub_ci(a: U32, b: U32, ci: Mask) -> U32:
     """d = a - b - the lane's bit of ci, modulo 2**32."""

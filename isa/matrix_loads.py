@@ -21,6 +21,7 @@ from .fields import Field
 from .lanes import B32, LANES
 from .reference import At
 from .spec import Access, Item, insn
+from .tags import Known, defined, published
 from .widths import B32x2, B32x4
 
 ROW_BYTES = 16
@@ -54,10 +55,10 @@ def transposed(registers: Any, tiles: Tiles) -> Any:
     return tuple(found) if tiles.registers > 1 else found[0]
 
 
-def _known(published: bool) -> dict[str, Any]:
-    if published:
-        return {"tag": "published", "source": "listings; meaning TIX, ACT"}
-    return {"tag": "defined", "source": "slots of the published forms; meaning TIX, ACT"}
+def _known(listed: bool) -> Known:
+    if listed:
+        return published("listings; meaning TIX, ACT")
+    return defined("slots of the published forms; meaning TIX, ACT")
 
 
 def _example(tiles: Tiles, size: int) -> str:
@@ -76,7 +77,7 @@ def _register(
     opcode: int,
     form: int,
     tiles: Tiles,
-    known: dict[str, Any],
+    known: Known,
     *,
     rows: int,
     step: int = 0,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from .fields import Field
 from .reference import load, store
 from .spec import Access, Item, insn
+from .tags import LISTED, Known, defined, published
 from .widths import WIDTHS, Width
 
 _TYPE = Field(4, 1)
@@ -48,10 +49,10 @@ UNITS = (
 )
 
 
-def _known(width: Width, published: str) -> dict[str, Any]:
-    if width.name in published.split():
-        return {"tag": "published", "source": "listings"}
-    return {"tag": "defined", "source": "slots of the published forms"}
+def _known(width: Width, listed: str) -> Known:
+    if width.name in listed.split():
+        return LISTED
+    return defined("slots of the published forms")
 
 
 def _register(unit: Unit, width: Width) -> None:
@@ -75,7 +76,7 @@ def _register(unit: Unit, width: Width) -> None:
         store(at, a, width)
 
 
-@insn("vmem.prefetch{sign}{kp1} {at:vmem_hint}", opcode=0x327, tag="published", source="listings; meaning defined",
+@insn("vmem.prefetch{sign}{kp1} {at:vmem_hint}", opcode=0x327, **published("listings; meaning defined"),
       ex="| ")
 def vmem_prefetch() -> None:
     """Nothing happens, whatever the address: a hint that it will be read."""

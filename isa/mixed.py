@@ -14,8 +14,7 @@ from .lanes import BF16, F16, F32, F64
 from .numerics import ROUNDINGS, RTTE, add_odd, convert, fma_odd, fused, narrow
 from .rounding import widen_from
 from .spec import Item, insn
-
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
+from .tags import TIX
 
 
 def _arithmetic(suffix: str, rounding: int, number: int, name: str, item: type[Any]) -> None:

@@ -20,10 +20,9 @@ from .lanes import F32, S32, U32, BF16x2, F16x2, Mask, S16x2, U16x2
 from .numerics import RTTE, compare, convert, fma_odd, reinterpret, where
 from .rounding import add_odd_f32, extend, narrow_f16, narrow_to, to_odd, widen_f16, widen_from
 from .spec import Item, insn
+from .tags import LISTED, TIX, defined
 
-LISTED: dict[str, Any] = {"tag": "published", "source": "listings"}
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
-SLOT: dict[str, Any] = {"tag": "defined", "source": "slot of v.add.f16x2"}
+SLOT = defined("slot of v.add.f16x2")
 
 
 def floats(packed: Any, format: Format) -> tuple[F32, F32]:

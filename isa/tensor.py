@@ -34,6 +34,7 @@ from .matrix import (
 )
 from .spec import insn
 from .sync import INVALID_WARP_SYNC
+from .tags import Known, defined, published
 
 A = TypeVar("A", bound=Lanes)
 B = TypeVar("B", bound=Lanes)
@@ -56,10 +57,10 @@ ONES = {
 """A register full of ones, by format."""
 
 
-def _known(form: MatrixForm) -> dict[str, Any]:
+def _known(form: MatrixForm) -> Known:
     if form.mnemonic in PUBLISHED:
-        return {"tag": "published", "source": "listings; lane maps ACT"}
-    return {"tag": "defined", "source": "slots of the published forms; shapes and lane maps ACT"}
+        return published("listings; lane maps ACT")
+    return defined("slots of the published forms; shapes and lane maps ACT")
 
 
 def _kinds(form: MatrixForm) -> dict[str, LaneKind]:
