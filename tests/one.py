@@ -231,7 +231,8 @@ def compiles_long(instruction: Any) -> bool:
         return False
     alike = [other for other in MATRIX_FORMS if other.mnemonic.rpartition(".m")[0] == form.mnemonic.rpartition(".m")[0]]
     largest = max(other.m * other.n * other.k for other in alike)
-    return form.m * form.n * form.k < largest or (form.saturate and form.left != form.right)
+    rare = form.sparse and (form.saturate or form.left != form.right or form.left.name not in ("f16", "i8"))
+    return rare or form.m * form.n * form.k < largest or (form.saturate and form.left != form.right)
 
 
 # The slow twin.

@@ -358,7 +358,17 @@ Instead of counters, one function:
 
 Two timings are legal, and a correct program cannot tell them apart. `eager`: an operation completes when issued.
 `late`: it completes at the wait that covers it; until then a load's destination holds poison, {POISON:#x}, and a store
-has not changed memory. Addresses, lanes and faults are fixed at issue in both. A warp's own access to bytes of an older
+has neither read its register nor changed memory. So **the register that is stored must stay as it is until a wait
+covers the store**, which loops forget:
+
+    loop:   s.wait vstcnt(0)                                    // without this, the store below writes
+            vmem.ld.b32 vreg1, [0x0 + vreg0 * 0x4] @sreg[6:7]   // what the next round loads here
+            s.wait vldcnt(0)
+            v.add.f32 vreg1, vreg1, 1.0
+            vmem.st.b32 vreg1, [0x0 + vreg0 * 0x4] @sreg[8:9]
+
+The same goes for `.red`; registers of an address may change at once. Addresses, lanes and faults are fixed at issue in
+both timings. A warp's own access to bytes of an older
 operation of its own completes that one, and what is before it in its queue, first if one of the two stores. A fence
 completes what it names; the end of a warp completes everything, stores before loads."""
 

@@ -35,6 +35,10 @@ class Item:
     barrier: bool = False
     warps: int | None = None
     """Only for blocks of so many warps."""
+    full: bool = False
+    """Only where all warps have all their lanes to the end."""
+    ends: bool = False
+    """Some lanes may end."""
     clock: bool = False
     """Not part of the promise that both timings give the same."""
 

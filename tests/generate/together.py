@@ -90,9 +90,11 @@ def assertion(random: Random, form: Form) -> Item:
 
 
 def printing(random: Random, form: Form) -> Item:
-    bank, count = form.instruction.mnemonic[0], random.randint(0, MOST_PRINTED)
-    first = random.choice(DATA[bank][:-MOST_PRINTED])
-    return Item([form.encode((DATA_BASE + TEXT_BYTES * count, Register(bank, first), count), ())])
+    if len(form.instruction.kinds) == 1:
+        return Item([form.encode((DATA_BASE,), ())])
+    bank, count = form.instruction.mnemonic[0], random.randint(1, MOST_PRINTED)
+    values = Register(bank, random.choice(DATA[bank][:-MOST_PRINTED]), count)
+    return Item([form.encode((DATA_BASE + TEXT_BYTES * count, values), ())])
 
 
 @cache

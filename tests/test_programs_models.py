@@ -1,0 +1,139 @@
+"""Programs of language models, against numpy, bit for bit, on every kind of chip, and against the formula."""
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
+
+from m890 import Chip
+from m890.programs import rms_norm, rotary, swiglu, topk_router
+from m890.programs.narrow import bf16
+
+FEW = 20
+grids = st.integers(1, 3)
+NARROW = pytest.mark.parametrize("kind_of", [np.float32, bf16], ids=["f32", "bf16"])
+
+
+@pytest.fixture(scope="module", params=MODES)
+def chip(request):
+    return Chip("M890", **MODES[request.param])
+
+
+@NARROW
+@examples(FEW)
+@given(rows=st.integers(0, 6), columns=st.integers(0, 200), kind=kinds, seed=seeds, block=warps, grid=grids)
+@example(rows=1, columns=1, kind="normal", seed=0, block=32, grid=1)
+@example(rows=3, columns=64, kind="special", seed=0, block=64, grid=1)
+def test_rms_norm(chip, kind_of, rows, columns, kind, seed, block, grid):
+    random = np.random.default_rng(seed)
+    x, gain = kind_of(floats(random, (rows, columns), kind)), kind_of(floats(random, columns, "normal"))
+    same_bits(rms_norm.launch(chip, x, gain, 1e-5, block=block, grid=grid), rms_norm.reference(x, gain, 1e-5))
+
+
+def test_rms_norm_normalises():
+    x, gain = 7 * floats(np.random.default_rng(0), (10, 300), "normal"), np.arange(300)
+    exact = gain * x.astype(np.float64) / np.sqrt((x.astype(np.float64) ** 2).mean(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(rms_norm.launch(Chip(), x, gain, 1e-5), exact, rtol=1e-6)
+    short = rms_norm.launch(Chip(), bf16(x), gain, 1e-5).astype(np.float64)
+    np.testing.assert_allclose(short, exact, rtol=3 * 2**-8)  # x, gain and y are rounded
+
+
+@examples(FEW)
+@given(
+    tokens=st.integers(0, 6),
+    heads=st.integers(0, 3),
+    half=st.integers(0, 80),
+    most=st.sampled_from([10, 10_000, 2**32]),
+    kind=kinds,
+    seed=seeds,
+    block=warps,
+    grid=grids,
+)
+@example(tokens=1, heads=1, half=1, most=10, kind="normal", seed=0, block=32, grid=1)
+@example(tokens=3, heads=2, half=64, most=10_000, kind="special", seed=0, block=64, grid=1)
+def test_rotary(chip, tokens, heads, half, most, kind, seed, block, grid):
+    random = np.random.default_rng(seed)
+    x, positions = floats(random, (tokens, heads, 2 * half), kind), random.integers(0, most, tokens)
+    same_bits(rotary.launch(chip, x, positions, block=block, grid=grid), rotary.reference(x, positions))
+
+
+def test_rotary_turns():
+    """Of (1, 0) it makes sine and cosine: those of exact angles where the frequency is 1, else close to them."""
+    x = np.zeros((500, 1, 16))
+    x[..., :8] = 1
+    y = rotary.launch(Chip(), x, np.arange(500)).reshape(500, 2, 8)
+    exact = [[float(f(position)) for f in (mpmath.cos, mpmath.sin)] for position in range(500)]
+    same_bits(y[:, :, 0], np.float32(exact))
+    angles = np.arange(500)[:, None] * 10_000.0 ** (-np.arange(8) / 8)
+    np.testing.assert_allclose(y, np.stack([np.cos(angles), np.sin(angles)], 1), atol=5e-5)
+
+
+@examples(FEW)
+@given(n=st.integers(0, 1500), kind=kinds, seed=seeds, block=flat_blocks, grid=grids)
+@example(n=1, kind="normal", seed=0, block=1, grid=1)
+@example(n=64, kind="special", seed=0, block=64, grid=1)
+def test_swiglu(chip, n, kind, seed, block, grid):
+    gate, up = floats(np.random.default_rng(seed), (2, n), kind)
+    same_bits(swiglu.launch(chip, gate, up, block=block, grid=grid), swiglu.reference(gate, up))
+
+
+def test_swiglu_is_the_formula():
+    gate, up = 5 * floats(np.random.default_rng(0), (2, 3000), "normal").astype(np.float64)
+    exact = gate / (1 + np.exp(-gate)) * up
+    np.testing.assert_allclose(swiglu.launch(Chip(), gate, up), exact, rtol=1e-5)
+
+
+@st.composite
+def choices(draw):
+    """A number of experts and of choices."""
+    experts = draw(st.one_of(st.integers(1, 256), st.sampled_from([1, 31, 32, 33, 64, 256])))
+    return experts, draw(st.integers(1, min(32, experts)))
+
+
+@examples(FEW)
+@given(
+    tokens=st.integers(0, 6),
+    of=choices(),
+    kind=st.one_of(kinds, st.just("few")),
+    seed=seeds,
+    block=warps,
+    grid=grids,
+)
+@example(tokens=2, of=(1, 1), kind="normal", seed=0, block=32, grid=1)
+@example(tokens=5, of=(256, 32), kind="special", seed=0, block=64, grid=1)
+@example(tokens=5, of=(100, 32), kind="few", seed=0, block=64, grid=1)
+def test_topk_router(chip, tokens, of, kind, seed, block, grid):
+    """Of `few` values, most logits tie."""
+    (experts, k), random = of, np.random.default_rng(seed)
+    shape = tokens, experts
+    few = np.float32([0.0, -0.0, 1.0, np.nan])
+    logits = random.choice(few, shape) if kind == "few" else floats(random, shape, kind)
+    found = topk_router.launch(chip, logits, k, block=block, grid=grid)
+    for one, other in zip(found, topk_router.reference(logits, k), strict=True):
+        same_bits(one, other)
+
+
+def test_topk_router_chooses_the_largest():
+    logits = floats(np.random.default_rng(0), (50, 100), "normal")
+    chosen, weights, loads = topk_router.launch(Chip(), logits, 6)
+    np.testing.assert_array_equal(np.take_along_axis(logits, chosen, 1), np.sort(logits)[:, :-7:-1])
+    np.testing.assert_allclose(weights.sum(1, np.float64), 1, rtol=1e-6)
+    powers = np.exp(np.take_along_axis(logits, chosen, 1).astype(np.float64))
+    np.testing.assert_allclose(weights, powers / powers.sum(1, keepdims=True), rtol=1e-5)
+    assert loads.sum() == 300
+
+
+@pytest.mark.parametrize(
+    ("launch", "arguments"),
+    [
+        (rms_norm.launch, (np.zeros((2, 3)), np.zeros(2), 1e-5)),
+        (rotary.launch, (np.zeros((2, 1, 3)), np.zeros(2))),
+        (swiglu.launch, (np.zeros(2), np.zeros(3))),
+        (topk_router.launch, (np.zeros((2, 3)), 4)),
+    ],
+)
+def test_helpers_refuse_wrong_shapes(launch, arguments):
+    with pytest.raises(ValueError, match="not "):
+        launch(Chip(), *arguments)
