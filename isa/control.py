@@ -113,21 +113,23 @@ def s_blksyn_defer(barrier: int) -> Stop:
     return Stop.BARRIER
 
 
+_SHOWN = published("listings; completion defined")
+_SLOT = defined("slots of the published forms; completion defined")
 _FENCES = {
-    "vmem.fence.blk": (0x3C0, "published", 0x30),
-    "vmem.fence.gpu": (0x3C1, "defined", 0x30),
-    "vmem.fence.sys": (0x3C2, "defined", 0x30),
-    "vmem.wbinv.kp0": (0x3C3, "published", 0x30),
-    "smem.fence.blk": (0x3C8, "published", 0x0C),
-    "smem.fence.sys": (0x3C9, "published", 0x0C),
-    "smem.wbinv.kp0": (0x3CA, "published", 0x0C),
-    "tsm.fence.blk": (0x3CC, "defined", 0x02),
+    "vmem.fence.blk": (0x3C0, _SHOWN, 0x30),
+    "vmem.fence.gpu": (0x3C1, _SLOT, 0x30),
+    "vmem.fence.sys": (0x3C2, _SLOT, 0x30),
+    "vmem.wbinv.kp0": (0x3C3, _SHOWN, 0x30),
+    "smem.fence.blk": (0x3C8, _SHOWN, 0x0C),
+    "smem.fence.sys": (0x3C9, _SHOWN, 0x0C),
+    "smem.wbinv.kp0": (0x3CA, _SHOWN, 0x0C),
+    "tsm.fence.blk": (0x3CC, _SLOT, 0x02),
 }
+"""By name: opcode, where it is known from, and the counters that it completes, as bits of `s.wait`."""
 
-for _name, (_opcode, _tag, _completes) in _FENCES.items():
+for _name, (_opcode, _known, _completes) in _FENCES.items():
 
-    @insn(_name, opcode=_opcode, tag=_tag, source="listings; completion defined", ex="| stop=WAIT",
-          completes=_completes)
+    @insn(_name, opcode=_opcode, ex="| stop=WAIT", completes=_completes, **_known)
     def fence(completes: int) -> Stop:
         """Before the warp goes on, its outstanding operations of this unit complete and are seen by the named scope."""
         return Stop.WAIT

@@ -48,7 +48,8 @@ def mull_i32(a: U32, b: U32) -> U32:
 
 for _name, _item, _wide, _s, _v in (("u32", U32, U64, 0x083, 0x223), ("i32", S32, S64, 0x084, 0x224)):
 
-    @both(f"mulh.{_name}", BINARY, scalar=_s, vector=_v, scalar_known=LISTED, vector_known=LISTED,
+    @both(f"mulh.{_name}", BINARY, scalar=_s, vector=_v,
+          scalar_known=LISTED if _item is U32 else TIX, vector_known=LISTED if _item is U32 else TIX,
           ex="a=0x80000000 b=4 | d=2" if _item is U32 else "a=-1 b=1 | d=0xffffffff", Item=_item, wide=_wide,
           also="mulh" if _item is U32 else "")
     def mulh(a: Item, b: Item, wide: type[Any]) -> U32:
@@ -69,7 +70,8 @@ for _name, _item, _wide, _s, _v in (("u32", U32, U64, 0x083, 0x223), ("i32", S32
         """d = a * b + c modulo 2**64; c and d are register pairs."""
         return reinterpret(convert(a, wide) * convert(b, wide), U64) + c
 
-    @both(f"min.{_name}", BINARY, scalar=_s + 6, vector=_v + 6, scalar_known=LISTED, vector_known=LISTED,
+    @both(f"min.{_name}", BINARY, scalar=_s + 6, vector=_v + 6,
+          scalar_known=LISTED if _item is S32 else TIX, vector_known=LISTED if _item is S32 else TIX,
           ex="a=-1 b=1 | d=1" if _item is U32 else "a=-1 b=1 | d=-1", Item=_item)
     def minimum(a: Item, b: Item) -> Item:
         """d = the smaller of a and b."""
@@ -90,7 +92,7 @@ def bfe_u32(a: U32, b: U32, c: U32) -> U32:
     return shift_right(a, b & 0xFF) & bit_field_mask(b & 0, c)
 
 
-@both("bfe.i32", TERNARY, scalar=0x091, vector=0x231, scalar_known=TIX, vector_known=LISTED,
+@both("bfe.i32", TERNARY, scalar=0x091, vector=0x231, scalar_known=TIX, vector_known=TIX,
       ex=("a=0xff00 b=8 c=8 | d=-1", "a=0xff00 b=8 c=0 | d=0"))
 def bfe_i32(a: S32, b: U32, c: U32) -> S32:
     """d = the c bits of a from bit b on, sign-extended; c = 0 gives 0.
@@ -122,18 +124,17 @@ def madl_i32(a: U32, b: U32, c: U32) -> U32:
 
 
 _LOGIC = {
-    "and": (0x098, 0x268, "a=0xf0 b=0x3c | d=0x30"),
-    "or": (0x099, 0x269, "a=0xf0 b=0x3c | d=0xfc"),
-    "xor": (0x09A, 0x26A, "a=0xf0 b=0x3c | d=0xcc"),
-    "xnor": (0x09B, 0x26B, "a=0xf0 b=0x3c | d=-205"),
+    "and": (0x098, 0x268, BIN, BIN, "a=0xf0 b=0x3c | d=0x30"),
+    "or": (0x099, 0x269, BIN, BIN, "a=0xf0 b=0x3c | d=0xfc"),
+    "xor": (0x09A, 0x26A, TIX, LISTED, "a=0xf0 b=0x3c | d=0xcc"),
+    "xnor": (0x09B, 0x26B, TIX, LISTED, "a=0xf0 b=0x3c | d=-205"),
 }
+"""By name: the opcodes for 32 bits, where s.* and v.* are known from, an example."""
 
 
-def _logic(name: str, item: type[Any], bits: int, scalar: int, vector: int, example: str) -> None:
-    known = BIN if bits == 32 and name in ("and", "or") else LISTED if bits == 32 else TIX
-
-    @both(f"{name}.b{bits}", BINARY, scalar=scalar, vector=vector, scalar_known=known, vector_known=known,
-          ex=example, Item=item, operation=name, also=name if bits == 32 else "")
+def _logic(name: str, item: type[Any], bits: int, **opcodes_and_sources: Any) -> None:
+    @both(f"{name}.b{bits}", BINARY, **opcodes_and_sources, ex=_LOGIC[name][-1], Item=item,
+          operation=name, also=name if bits == 32 else "")
     def logic(a: Item, b: Item, operation: str) -> Item:
         """d = a {operation} b, bit by bit."""
         if operation == "and":
@@ -145,9 +146,9 @@ def _logic(name: str, item: type[Any], bits: int, scalar: int, vector: int, exam
         return ~(a ^ b)
 
 
-for _name, (_scalar, _vector, _example) in _LOGIC.items():
-    _logic(_name, U32, 32, _scalar, _vector, _example)
-    _logic(_name, U64, 64, _scalar + 4, _vector + 4, _example)
+for _name, (_s, _v, _scalar_known, _vector_known, _) in _LOGIC.items():
+    _logic(_name, U32, 32, scalar=_s, vector=_v, scalar_known=_scalar_known, vector_known=_vector_known)
+    _logic(_name, U64, 64, scalar=_s + 4, vector=_v + 4, scalar_known=TIX, vector_known=TIX)
 
 
 for _bits, _item, _s, _v in ((32, U32, 0x0A0, 0x270), (64, U64, 0x0A1, 0x271)):
