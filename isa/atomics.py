@@ -2,12 +2,14 @@
 
 The active lanes act one after the other, lane 0 first, so lanes with the same address see each other's work. An
 `.atom` counts as a load (vldcnt), acts when it is issued and gives its result at the wait; a `.red`, which gives
-nothing back, counts and completes as a store, or acts when it is issued if it has an order (a wait
-counts it all the same). `.release` and `.acq_rel`
-complete what the warp has outstanding first. An address has no offset; its index counts elements.
-inc gives 0 where memory holds a or more, else one more than it holds; dec gives a where memory holds 0 or more than
-a, else one less. Floats are rounded to nearest even; add.f32 takes subnormals, sources and result, as zero of their
-sign in global memory and keeps them in TSM.
+nothing back, counts and completes as a store, or acts when it is issued if it has an order (a wait counts it all the
+same). `.release` and `.acq_rel` complete what the warp has outstanding first. An address has no offset; its index
+counts elements.
+
+inc gives 0 where memory holds a or more, else one more than it holds; dec gives a where memory holds 0 or more than a,
+else one less. Floats are rounded to nearest even; add.f32 takes subnormals, sources and result, as zero of their sign
+in global memory and keeps them in TSM.
+
 Opcodes 0x380 to 0x38b, four for each space: .atom, .red, .atom.cas; bits 4:0 hold the operation and its type.
 """
 

@@ -1,6 +1,6 @@
 """Counting, finding, reversing, permuting bits and bytes, and small dot products.
 
-Opcodes: scalar 0x0e0 to 0x0ff, vector 0x2a0 to 0x2cf.
+Opcodes: scalar 0x0e0 to 0x0ff, vector 0x2a0 to 0x2bf.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Calls and indirect branches: to a place in the word, or to a code address in registers.
 
 A code address is the guest's: of a kernel's word CODE_BASE + its offset, of a function's word TEXT_BASE + its offset
-in `.text`. The whole path moves, active lanes or not. Opcodes 0x071 to 0x07F.
+in `.text`. The whole path moves, active lanes or not. Opcodes 0x071 to 0x07f.
 """
 
 from __future__ import annotations

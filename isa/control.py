@@ -1,6 +1,7 @@
 """Control flow: branches, masks, ends, waits, barriers and fences.
 
-They act on the warp as a whole, or on its paths.
+They act on the warp as a whole, or on its paths. Opcodes 0x020 to 0x026, 0x030 to 0x031, 0x070, 0x1f8 to 0x1fe and
+0x3c0 to 0x3cf.
 """
 
 from __future__ import annotations

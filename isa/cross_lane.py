@@ -1,6 +1,6 @@
 """Between lanes: shuffles, votes, matches and reductions, among the lanes of emsk.
 
-Opcodes: 0x100 to 0x13f. Lanes that are off give nothing: their bits are 0, their values are left out. With no
+Opcodes 0x100 to 0x13f. Lanes that are off give nothing: their bits are 0, their values are left out. With no
 lane active a reduction gives its identity. Where the virtual ISA names the members of an operation in a mask,
 here emsk does: `s.lop.emsk` switches the others off.
 """

@@ -1,8 +1,9 @@
 """Float arithmetic in binary32: add, subtract, multiply, fused multiply-add, min, max, compare, test.
 
-Every result NaN is the canonical one. `.ftz` flushes subnormal sources and results, `.sat` clamps the
-result to [0, 1]; `!x` and `|x|` change a source's sign bit alone. Without a rounding suffix v.add, v.sub and
-v.mul round to nearest even; v.fma always names its rounding (published forms).
+Every result NaN is the canonical one. `.ftz` flushes subnormal sources and results, `.sat` clamps the result to [0,
+1]; `!x` and `|x|` change a source's sign bit alone. Without a rounding suffix v.add, v.sub and v.mul round to nearest
+even; v.fma always names its rounding (published forms). Opcodes 0x200 to 0x20f and 0x214 to 0x21f; compares are with
+those of integers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Integer arithmetic, logic and shifts: for scalar registers (s.*) and for lanes (v.*), one body serves both.
 
-Opcodes: scalar 0x080 to 0x0df, vector 0x220 to 0x2bf. `i32` and `i64` results wrap, hence they do not
-depend on the sign; where it matters the type is `u32` or `s`igned `i32`.
+Opcodes: scalar 0x080 to 0x08c, 0x090 to 0x094, 0x098 to 0x0b7 and 0x0bc to 0x0df, vector 0x220 to 0x22c, 0x230 to
+0x233, 0x268 to 0x282, 0x286 to 0x298 and 0x2c0 to 0x2c7, v.cmp 0x2e4 to 0x2e8 and 0x2ff. `i32` and `i64` results wrap,
+hence they do not depend on the sign; where it matters the type is `u32` or `s`igned `i32`.
 """
 
 from typing import Any

@@ -4,13 +4,14 @@ A tile is 8 rows of 16 bytes. Row r of a tile goes to lanes 4*r to 4*r + 3, one 
 (transposed) B lie in registers; `.trans` transposes each tile of 16-bit elements on the way, `m16n16.trans` each 16x16
 tile of 8-bit ones. Each of the first 8, 16 or 32 lanes gives the address of one row, a multiple of 16: lanes 8*t to
 8*t + 7 those of tile t, which goes to register t of the range. Stores are the opposite. Such an access is one of the
-whole warp: all 32 lanes must be on, else it is fault 3, invalid warp sync. It counts in `tsmcnt`.
+whole warp: all 32 lanes must be on, else it is fault 3, invalid warp sync. It counts in `tsmcnt`. Opcodes 0x345 to
+0x347 and 0x355 to 0x357.
 
-The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid
-out in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`). The first register is a TSM address in units of 16 bytes,
-the second has two signed numbers of such units: bits 15:0 from tiles 0 and 1 to tiles 2 and 3, bits 31:16 from tiles 0
-and 2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 of each address are combined by
-exclusive or with its bits 9:7 (`s0`), or bits 5:4 with bits 8:7 (`s1`).
+The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid out
+in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`). The first register is a TSM address in units of 16 bytes, the
+second has two signed numbers of such units: bits 15:0 from tiles 0 and 1 to tiles 2 and 3, bits 31:16 from tiles 0 and
+2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 of each address are combined by exclusive
+or with its bits 9:7 (`s0`), or bits 5:4 with bits 8:7 (`s1`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Loads and stores: HBM (vmem), thread-block shared memory (tsm), private memory (vmem.ga.p), scalar (smem).
 
-Opcode 0x324 and 0x334 with their type codes are published; bits 4:1 hold the type, bit 0 the cache policy
-`.kp1`. vmem and tsm access an address in each active lane, smem one for the warp, whatever emsk is. An
-address must be a multiple of the bytes moved there. An access is outstanding until s.wait: until then the register of a
-load does not have its value, and that of a store may not change.
+Opcodes 0x324 to 0x327, 0x334 to 0x336, 0x344, 0x354, 0x364 and 0x374. 0x324 and 0x334 with their type codes are
+published. Bits 4:1 hold the type, bit 0 the cache policy `.kp1`. vmem and tsm access an address in each active lane,
+smem one for the warp, whatever emsk is. An address must be a multiple of the bytes moved there. An access is
+outstanding until s.wait: until then the register of a load does not have its value, and that of a store may not
+change.
 
 A release store completes what the warp has outstanding, then it stores at once; an acquire load reads memory when it
 is issued, and its register has the value after the wait. Relaxed and volatile ones order nothing more than plain ones

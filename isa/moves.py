@@ -1,4 +1,7 @@
-"""Moves: between registers, between the two banks, and from special registers."""
+"""Moves: between registers, between the two banks, and from special registers.
+
+Opcodes 0x0b8 to 0x0ba and 0x140 to 0x15f.
+"""
 
 from __future__ import annotations
 

@@ -2,11 +2,11 @@
 
 The mnemonic names the result type, the source types and the shape; shape and types give the number of registers. A is
 m x k, B is k x n, C and D are m x n. Which lane holds which element is drawn for every shape under "Lane maps". A
-range starts at an even register.
+range starts at an even register. Opcodes 0x180 to 0x19f on ppu0015, 0x1a0 to 0x1bf on ppu001.
 
 Products are exact. A sum starts at +0 and takes them in the order of k, each addition rounded to binary32, to nearest
-even; C is added last. Accumulators of 16 bits are widened, and the result is rounded to them once. Integer results
-are exact and wrap at 32 bits, with `.sat` they are clamped once. Every NaN that results is the canonical one. The
+even; C is added last. Accumulators of 16 bits are widened, and the result is rounded to them once. Integer results are
+exact and wrap at 32 bits, with `.sat` they are clamped once. Every NaN that results is the canonical one. The
 accumulation order is that of the vendor's software model; it is not claimed for the chip's last bit.
 
 All 32 lanes must be on, else the warp faults with code 3, invalid warp sync, and nothing is written.
