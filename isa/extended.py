@@ -24,6 +24,7 @@ from .numerics import (
     saturate_i32,
     shift_left,
     shift_right,
+    signed_field,
     where,
 )
 from .spec import Item, insn
@@ -228,10 +229,7 @@ def bfe_i64(a: S64, b: U32, c: U32) -> S64:
 
     b and c count by their low 8 bits, bits past 63 read as a's sign.
     """
-    length = c & 0xFF
-    spare = where(length > 64, length & 0, 64 - length)
-    field = shift_right(shift_left(shift_right(a, b & 0xFF), spare), spare)
-    return where(length == 0, a & 0, field)
+    return signed_field(a, b, c, 64)
 
 
 @both("bfi.b64", TERNARY, **_ternary(15), ex="a=0xab b=0x1122334455667788 c=0x0820 | d=0x112233ab55667788")

@@ -23,15 +23,28 @@ from .numerics import (
     copy_sign,
     fma_odd,
     fused,
-    is_nan,
     larger,
     narrow,
     reinterpret,
     smaller,
-    where,
 )
+from .reductions import nan_or
 from .spec import insn
 from .tags import LISTED, TIX
+
+
+def rounded_sum(a: F32, b: F32, rounding: int) -> F32:
+    """a + b, rounded once."""
+    if rounding == RTTE:
+        return a + b
+    return narrow(add_odd(convert(a, F64), convert(b, F64), rounding), rounding)
+
+
+def rounded_fma(a: F32, b: F32, c: F32, rounding: int) -> F32:
+    """a * b + c, rounded once."""
+    if rounding == RTTE:
+        return fused(a, b, c)
+    return narrow(fma_odd(a, b, c, rounding), rounding)
 
 
 def _arithmetic(suffix: str, rounding: int) -> None:
@@ -43,23 +56,19 @@ def _arithmetic(suffix: str, rounding: int) -> None:
           ex="a=1.5 b=2.25 | d=3.75", **common)
     def v_add_f32(a: F32, b: F32, rounding: int) -> F32:
         """d = a + b, IEEE-754 binary32, rounded once."""
-        if rounding == 0:
-            return a + b
-        return narrow(add_odd(convert(a, F64), convert(b, F64), rounding), rounding)
+        return rounded_sum(a, b, rounding)
 
     @insn(f"v.sub.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x201,
           ex="a=1.5 b=2.25 | d=-0.75", **{**common, **TIX})
     def v_sub_f32(a: F32, b: F32, rounding: int) -> F32:
         """d = a - b, IEEE-754 binary32, rounded once."""
-        if rounding == 0:
-            return a - b
-        return narrow(add_odd(convert(a, F64), convert(-b, F64), rounding), rounding)
+        return rounded_sum(a, -b, rounding)
 
     @insn(f"v.mul.f32{name}{{ftz}}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x202,
           ex="a=1.5 b=-2.0 | d=-3.0", **common)
     def v_mul_f32(a: F32, b: F32, rounding: int) -> F32:
         """d = a * b, IEEE-754 binary32, rounded once."""
-        if rounding == 0:
+        if rounding == RTTE:
             return a * b
         return narrow(convert(a, F64) * convert(b, F64), rounding)
 
@@ -67,18 +76,12 @@ def _arithmetic(suffix: str, rounding: int) -> None:
           ex="a=1.5 b=2.0 c=0.25 | d=3.25", **common)
     def v_fma_f32(a: F32, b: F32, c: F32, rounding: int) -> F32:
         """d = a * b + c, rounded once."""
-        if rounding == 0:
-            return fused(a, b, c)
-        return narrow(fma_odd(a, b, c, rounding), rounding)
+        return rounded_fma(a, b, c, rounding)
 
 
 for _suffix, _code in ROUNDINGS.items():
     _arithmetic(_suffix, _code)
 
-
-def nan_or(pick: Callable[[F32, F32], F32], a: F32, b: F32) -> F32:
-    """The smaller or larger of a and b; NaN if either is."""
-    return where(is_nan(a), a, where(is_nan(b), b, pick(a, b)))
 
 
 for _name, _function, _opcode in (("min", smaller, 0x206), ("max", larger, 0x208)):

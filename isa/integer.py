@@ -19,6 +19,7 @@ from .numerics import (
     reinterpret,
     shift_left,
     shift_right,
+    signed_field,
     where,
 )
 from .spec import Item, insn
@@ -100,10 +101,7 @@ def bfe_i32(a: S32, b: U32, c: U32) -> S32:
 
     b and c count by their low 8 bits, bits past 31 read as a's sign.
     """
-    length = c & 0xFF
-    spare = where(length > 32, length & 0, 32 - length)
-    field = shift_right(shift_left(shift_right(a, b & 0xFF), spare), spare)
-    return where(length == 0, a & 0, field)
+    return signed_field(a, b, c, 32)
 
 
 @both("bfi.b32", TERNARY, scalar=0x092, vector=0x232, scalar_known=LISTED, vector_known=LISTED,

@@ -39,7 +39,7 @@ def _rounded(suffix: str, rounding: int) -> None:
           ex=("a=-4.0 | d=-0.25", "a=-0.0 | d=-inf"), **common)
     def v_rcp_f32(a: F32, rounding: int) -> F32:
         """d = 1 / a, rounded once; of a zero the infinity of its sign."""
-        if rounding == 0:
+        if rounding == RTTE:
             return constant(1.0, F32) / a
         return narrow(quotient_odd(constant(1.0, F32), a), rounding)
 
@@ -47,7 +47,7 @@ def _rounded(suffix: str, rounding: int) -> None:
           ex=("a=6.25 | d=2.5", "a=-0.0 | d=-0.0", "a=-1.0 | d=nan"), **common)
     def v_sqrt_f32(a: F32, rounding: int) -> F32:
         """d = the square root of a, rounded once; -0 stays, of other negative numbers NaN."""
-        if rounding == 0:
+        if rounding == RTTE:
             return square_root(a)
         return narrow(sqrt_odd(a), rounding)
 
@@ -55,7 +55,7 @@ def _rounded(suffix: str, rounding: int) -> None:
           ex=("a=1.0 b=-4.0 | d=-0.25", "a=1.0 b=0.0 | d=inf", "a=0.0 b=0.0 | d=nan"), **common)
     def v_div_f32(a: F32, b: F32, rounding: int) -> F32:
         """d = a / b, rounded once."""
-        if rounding == 0:
+        if rounding == RTTE:
             return a / b
         return narrow(quotient_odd(a, b), rounding)
 
