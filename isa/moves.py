@@ -87,7 +87,7 @@ def v_mov_v2s(a: B32, lane: U32, emsk: U32) -> B32:
 @insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, **published("listings; operands defined"),
       immediate=False, ex=("a=7 lane=1 d=0,0,0 | d=0,7,0",), all_lanes=True)
 def v_mov_s2v(d: B32, a: B32, lane: U32, emsk: U32, laneid: U32) -> B32:
-    """Lane `lane` of d = a, whether it is active or not; 0x20 means the first active lane. Other lanes stay."""
+    """Lane `lane` of d = a, active or not; 0x20 means the first active lane, if there is one. Other lanes stay."""
     first = trailing_zeros(emsk)
     return where(laneid == where(lane == 0x20, first, lane), a, d)
 
