@@ -27,6 +27,7 @@ from m890.programs import (
     mandelbrot,
     matmul_f32,
     nbody,
+    quantise,
     radix_sort,
     ring,
     rms_norm,
@@ -217,6 +218,17 @@ def swiglu_(chip, random):
 def topk_router_(chip, random):
     logits = floats(random, (3, 60), "normal")
     return list(topk_router.launch(chip, logits, 4, block=32, grid=1)), list(topk_router.reference(logits, 4))
+
+
+@trial
+def quantise_(chip, random):
+    """More than a round of a grid of one warp, there and back."""
+    x, shape = floats(random, 640, "normal"), {"block": 32, "grid": 1}
+    small, mx = quantise.reference(x), quantise.mxf4_reference(x)
+    found = [*quantise.launch(chip, x, **shape), quantise.dequantise(chip, *small, **shape)]
+    found += [*quantise.launch_mxf4(chip, x, **shape), quantise.dequantise_mxf4(chip, *mx, **shape)]
+    backs = quantise.dequantise_reference(*small), quantise.mxf4_dequantise_reference(*mx)
+    return found, [*small, backs[0], *mx, backs[1]]
 
 
 @trial
@@ -421,6 +433,14 @@ def swiglu_file(args, buffers, launch):
 def topk_router_file(args, buffers, launch):
     chosen, weights, loads = topk_router.reference(buffers["logits"], args["k"])
     return {"chosen": chosen, "weights": weights, "load": loads}
+
+
+@files
+def quantise_file(args, buffers, launch):
+    small, scale = quantise.reference(buffers["x"])
+    mx, mx_scales = quantise.mxf4_reference(buffers["x"])
+    back, mx_back = quantise.dequantise_reference(small, scale), quantise.mxf4_dequantise_reference(mx, mx_scales)
+    return {"small": small, "back": back, "mx": mx, "mx_scales": mx_scales, "mx_back": mx_back}
 
 
 @files

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
 
 from m890 import Chip
-from m890.programs import rms_norm, rotary, swiglu, topk_router
+from m890.programs import quantise, rms_norm, rotary, swiglu, topk_router
 from m890.programs.narrow import bf16
 
 FEW = 20
@@ -125,12 +125,52 @@ def test_topk_router_chooses_the_largest():
     assert loads.sum() == 300
 
 
+@examples(FEW)
+@given(n=st.integers(0, 1500), kind=kinds, seed=seeds, block=warps, grid=grids)
+@example(n=1, kind="normal", seed=0, block=32, grid=1)
+@example(n=64, kind="special", seed=0, block=32, grid=1)
+def test_quantise(chip, n, kind, seed, block, grid):
+    x, shape = floats(np.random.default_rng(seed), n, kind), {"block": block, "grid": grid}
+    found, expected = quantise.launch(chip, x, **shape), quantise.reference(x)
+    for one, other in zip(found, expected, strict=True):
+        same_bits(one, other)
+    same_bits(quantise.dequantise(chip, *found, **shape), quantise.dequantise_reference(*expected))
+
+
+@examples(FEW)
+@given(blocks=st.integers(0, 50), kind=kinds, spread=st.integers(0, 300), seed=seeds, block=warps, grid=grids)
+@example(blocks=1, kind="normal", spread=0, seed=0, block=32, grid=1)
+@example(blocks=9, kind="special", spread=0, seed=0, block=32, grid=1)
+def test_quantise_mxf4(chip, blocks, kind, spread, seed, block, grid):
+    """Blocks of all sizes of numbers."""
+    random, shape = np.random.default_rng(seed), {"block": block, "grid": grid}
+    with np.errstate(all="ignore"):
+        factor = (2.0 ** random.integers(-spread, spread + 1, (blocks, 1))).astype(np.float32)
+        x = floats(random, (blocks, 32), kind) * factor
+    found, expected = quantise.launch_mxf4(chip, x, **shape), quantise.mxf4_reference(x)
+    for one, other in zip(found, expected, strict=True):
+        same_bits(one, other)
+    same_bits(quantise.dequantise_mxf4(chip, *found, **shape), quantise.mxf4_dequantise_reference(*expected))
+
+
+def test_quantise_comes_close():
+    x = floats(np.random.default_rng(0), 3200, "normal")
+    back = quantise.dequantise(Chip(), *quantise.launch(Chip(), x))
+    np.testing.assert_allclose(back, x, rtol=2**-4 + 1e-6, atol=np.abs(x).max() / 448 * 2**-10)
+    scale = 2.0 ** (np.floor(np.log2(np.abs(x).reshape(-1, 32).max(1, keepdims=True))) - 2)
+    back = quantise.dequantise_mxf4(Chip(), *quantise.launch_mxf4(Chip(), x)).reshape(-1, 32)
+    assert (np.abs(back - x.reshape(-1, 32)) <= 2 * scale).all()  # 7.99 becomes 6
+    assert (np.abs(back / scale) <= 6).all()
+
+
 @pytest.mark.parametrize(
     ("launch", "arguments"),
     [
         (rms_norm.launch, (np.zeros((2, 3)), np.zeros(2), 1e-5)),
         (rotary.launch, (np.zeros((2, 1, 3)), np.zeros(2))),
         (swiglu.launch, (np.zeros(2), np.zeros(3))),
+        (quantise.launch_mxf4, (np.zeros(33),)),
+        (quantise.dequantise_mxf4, (np.zeros(32), np.zeros(1))),
         (topk_router.launch, (np.zeros((2, 3)), 4)),
     ],
 )
