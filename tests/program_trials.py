@@ -13,6 +13,7 @@ from program_samples import floats
 
 from m890 import Chip, Limits, Schedule
 from m890.programs import (
+    attention,
     bfs,
     bitonic,
     copy_strided,
@@ -232,6 +233,13 @@ def quantise_(chip, random):
 
 
 @trial
+def attention_(chip, random):
+    """Three tiles of keys, of which queries of one block meet the last one and others do not."""
+    query, (key, value) = floats(random, (6, 2, 64), "normal"), floats(random, (2, 68, 1, 64), "normal")
+    return [attention.launch(chip, query, key, value)], [attention.reference(query, key, value)]
+
+
+@trial
 def nbody_(chip, random):
     bodies, velocities = floats(random, (2, 100, 4), "normal")
     return list(nbody.launch(chip, bodies, velocities, 0.01, block=64)), list(nbody.reference(bodies, velocities, 0.01))
@@ -441,6 +449,12 @@ def quantise_file(args, buffers, launch):
     mx, mx_scales = quantise.mxf4_reference(buffers["x"])
     back, mx_back = quantise.dequantise_reference(small, scale), quantise.mxf4_dequantise_reference(mx, mx_scales)
     return {"small": small, "back": back, "mx": mx, "mx_scales": mx_scales, "mx_back": mx_back}
+
+
+@files
+def attention_file(args, buffers, launch):
+    assert np.float32(args["scale"]) == attention.scale_of(64)
+    return {"y": attention.reference(buffers["q"], buffers["k"], buffers["v"], causal=bool(args["causal"]))}
 
 
 @files

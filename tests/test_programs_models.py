@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
 
 from m890 import Chip
-from m890.programs import quantise, rms_norm, rotary, swiglu, topk_router
+from m890.programs import attention, quantise, rms_norm, rotary, swiglu, topk_router
 from m890.programs.narrow import bf16
 
 FEW = 20
@@ -163,6 +163,62 @@ def test_quantise_comes_close():
     assert (np.abs(back / scale) <= 6).all()
 
 
+def heads(random, queries, keys, groups, group, size, kind="normal"):
+    """A query, key and value."""
+    key, value = floats(random, (2, keys, groups, size), kind)
+    return floats(random, (queries, groups * group, size), kind), key, value
+
+
+@examples(10)
+@given(
+    queries=st.integers(0, 20),
+    more=st.integers(0, 80),
+    groups=st.integers(1, 2),
+    group=st.integers(1, 3),
+    size=st.sampled_from(attention.SIZES),
+    causal=st.booleans(),
+    kind=kinds,
+    seed=seeds,
+)
+@example(queries=1, more=0, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)
+@example(queries=5, more=60, groups=2, group=2, size=128, causal=True, kind="normal", seed=0)
+@example(queries=35, more=30, groups=1, group=1, size=64, causal=True, kind="mixture", seed=0)
+def test_attention(chip, queries, more, groups, group, size, causal, kind, seed):
+    random = np.random.default_rng(seed)
+    arrays = heads(random, queries, max(queries + more, 1), groups, group, size, kind)
+    found = attention.launch(chip, *arrays, causal=causal)
+    same_bits(found, attention.reference(*arrays, causal=causal))
+
+
+def test_attention_with_fewer_keys_than_queries(chip):
+    arrays = heads(np.random.default_rng(0), 9, 5, 1, 2, 64)
+    same_bits(attention.launch(chip, *arrays, causal=False), attention.reference(*arrays, causal=False))
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("size", attention.SIZES)
+def test_attention_is_the_formula(size, causal):
+    query, key, value = heads(np.random.default_rng(0), 50, 70, 2, 2, size)
+    found = attention.launch(Chip(), query, key, value, causal=causal)
+    key, value = (np.repeat(each.astype(np.float64), 2, axis=1) for each in (key, value))
+    scores = np.einsum("ihd,jhd->hij", query.astype(np.float64), key) / size**0.5
+    if causal:
+        scores = np.where(np.tri(50, 70, 20, dtype=bool), scores, -np.inf)
+    powers = np.exp(scores - scores.max(2, keepdims=True))
+    exact = np.einsum("hij,jhd->ihd", powers / powers.sum(2, keepdims=True), value)
+    np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_leaves_out_keys_that_come_later(chip):
+    """Even infinities and NaNs among them; the query that meets these becomes NaN."""
+    query, key, value = heads(np.random.default_rng(0), 10, 70, 1, 1, 64)
+    clean = attention.launch(chip, query, key, value)
+    key[66:], value[66:] = np.nan, np.inf
+    found = attention.launch(chip, query, key, value)
+    same_bits(found[:6], clean[:6])
+    assert np.isnan(found[6:]).all()
+
+
 @pytest.mark.parametrize(
     ("launch", "arguments"),
     [
@@ -172,6 +228,9 @@ def test_quantise_comes_close():
         (quantise.launch_mxf4, (np.zeros(33),)),
         (quantise.dequantise_mxf4, (np.zeros(32), np.zeros(1))),
         (topk_router.launch, (np.zeros((2, 3)), 4)),
+        (attention.launch, (np.zeros((2, 1, 32)), np.zeros((2, 1, 32)), np.zeros((2, 1, 32)))),
+        (attention.launch, (np.zeros((2, 3, 64)), np.zeros((2, 2, 64)), np.zeros((2, 2, 64)))),
+        (attention.launch, (np.zeros((3, 1, 64)), np.zeros((2, 1, 64)), np.zeros((2, 1, 64)))),
     ],
 )
 def test_helpers_refuse_wrong_shapes(launch, arguments):
