@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
-from ..isa.operands import CLOCKS, LAST_SREG, UNIFORM_SPECIALS
+from ..isa.registers import CLOCKS, LAST_SREG, UNIFORM_SPECIALS
 from .barriers import ARRIVED, REFUSED, clear, count_in, open_all, open_if_full, reach_barrier
 from .paths import drop_lanes, park, reach, rotate, run_lowest
 from .primitives import (

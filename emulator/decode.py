@@ -12,22 +12,10 @@ from ..isa import ISA, DecodeError
 from ..isa.addresses import COMPLETES, COUNTERS, AddressKind, offset_bytes
 from ..isa.effects import Jump, Stop
 from ..isa.lanes import LANES
-from ..isa.operands import (
-    CLOCKS,
-    EMSK,
-    IVREG,
-    LAST_SREG,
-    ONE,
-    ZERO,
-    Address,
-    CodeTarget,
-    DataAddress,
-    NamedKind,
-    Register,
-    Target,
-    Value,
-)
+from ..isa.number_kinds import CodeTarget, DataAddress, Target
+from ..isa.operands import Address, NamedKind, Value
 from ..isa.program import CODE_BASE, TEXT_BASE, Function, Kernel
+from ..isa.registers import CLOCKS, EMSK, IVREG, LAST_SREG, ONE, ZERO, Register
 from ..isa.spec import Decoded, Instruction
 from .engine import Engine
 from .pieces import Piece, Spot, lay_out, spot_of

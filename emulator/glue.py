@@ -14,7 +14,9 @@ from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
 from ..isa.matrix_operands import SwizzledAddress
-from ..isa.operands import INDEX_REGISTER, CodeTarget, IndexedKind, RegisterKind, Target
+from ..isa.number_kinds import CodeTarget, Target
+from ..isa.operands import IndexedKind, RegisterKind
+from ..isa.registers import INDEX_REGISTER
 from ..isa.spec import Access, Binding
 from ..isa.sync import INVALID_WARP_SYNC
 from .compiler import Unit, type_of_static

@@ -9,7 +9,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils
 
-from ..isa.matrix import Format
+from ..isa.matrix import Element
 from .lowering import I16, I32, Builder, Value
 
 FLOAT = ir.FloatType()
@@ -24,9 +24,9 @@ FACTORS = {"e4m3": 256.0}
 """What `widen` leaves numbers too small by: sums of products are multiplied once, far from overflow and underflow."""
 
 
-def widen(builder: Builder, words: Value, form: Format, position: int) -> Value:
+def widen(builder: Builder, words: Value, element: Element, position: int) -> Value:
     """The elements at one position of <n x i32> registers, as <n x float>, smaller by the format's factor."""
-    match form.name:
+    match element.name:
         case "f32":
             return _float(builder, words)
         case "tf32":

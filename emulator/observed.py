@@ -70,36 +70,45 @@ def access(base: int, record_address: int) -> int:
         return 0
     queue_address = warp.queues + info.counter * QUEUE_BYTES
     queue = queue_at(queue_address)
-    keep(base, place_of_spare(base), record_address)
+    mask = 1 if info.scalar else read32(base + EMSK_ROW)  # now: what completes may be a load of emsk
+    keep(base, place_of_spare(base), record_address, mask)
     if info.order & RELEASE:
         finish(base, record_address)
     elif queue.count == OUTSTANDING:
         complete_oldest(base, info.counter)
     restore(base, place_of_spare(base))
     place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
-    keep(base, place, record_address)
+    keep(base, place, record_address, mask)
     settle_conflicts(base, place)
     restore(base, place)
     if info.words == 0 and info.order != 0:  # others may wait for it, so it is not left to a wait of this warp
-        call(info.complete, base, record_address)
+        move(base, record_address, mask)
+        done(place)
+        queue.count += 1  # a wait counts it with the others
         return 0
     if info.words > 0 and (info.store != 0 or info.order & ACQUIRE):
         act(base, place, record_address)
     queue.count += 1
     if info.words > 0:
-        poison(base, record_address)
+        poison(base, record_address, mask)
     return 0
 
 
 def act(base: int, place: int, record_address: int) -> None:
     """An acquire load, or an atomic that gives back what was there: now; the result is kept until it completes."""
     entry, info = pending_at(place), info_at(info_of(base, record_address))
-    call(info.complete, base, record_address)
+    move(base, record_address, entry.mask)
     row = base + record_at(record_address).operand[info.row]
     for item in range(LANES * info.words):
         write32(place + KEPT_HOST + 4 * item, read32(row + 4 * item))
+    done(place)
+
+
+def done(place: int) -> None:
+    """A PENDING touches memory no more; completing it only hands out what it has kept."""
+    entry = pending_at(place)
     entry.returned = 1
-    entry.low, entry.high = 1 << 62, 0  # it touches memory no more
+    entry.low, entry.high = 1 << 62, 0
 
 
 def place_of_spare(base: int) -> int:
@@ -107,14 +116,26 @@ def place_of_spare(base: int) -> int:
     return warp_at(base).queues + COUNTER_COUNT * QUEUE_BYTES
 
 
-def keep(base: int, place: int, record_address: int) -> None:
-    """Put the access the warp has just issued into a PENDING."""
+def move(base: int, record_address: int, mask: int) -> None:
+    """Move the data of an access, for the lanes that were active when it was issued."""
+    info = info_at(info_of(base, record_address))
+    if info.scalar:
+        call(info.complete, base, record_address)
+        return
+    emsk = read32(base + EMSK_ROW)
+    write_row(base + EMSK_ROW, mask)
+    call(info.complete, base, record_address)
+    write_row(base + EMSK_ROW, emsk)
+
+
+def keep(base: int, place: int, record_address: int, mask: int) -> None:
+    """Put the access the warp has just issued for the lanes of a mask into a PENDING."""
     warp, entry = warp_at(base), pending_at(place)
     launch = launch_at(warp.launch)
     info = info_at(info_of(base, record_address))
     launch.sequence += 1
     entry.record, entry.sequence, entry.returned = record_address, launch.sequence, 0
-    entry.mask = 1 if info.scalar else read32(base + EMSK_ROW)
+    entry.mask = mask
     low, high = 1 << 62, 0
     for lane in range(LANES):
         address = read64(base + ADDRESS + 8 * lane)
@@ -133,10 +154,9 @@ def restore(base: int, place: int) -> None:
         write64(base + ADDRESS + 8 * lane, read64(place + KEPT_ADDRESS + 8 * lane))
 
 
-def poison(base: int, record_address: int) -> None:
+def poison(base: int, record_address: int, mask: int) -> None:
     """Until a load completes, the lanes it will write hold poison."""
     info = info_at(info_of(base, record_address))
-    mask = read32(base + EMSK_ROW)
     for word in range(info.words):
         row = base + record_at(record_address).operand[info.row] + ROW * word
         if info.scalar:
@@ -162,14 +182,8 @@ def complete_oldest(base: int, counter: int) -> None:
             if entry.mask >> item % LANES & 1:
                 write32(row + 4 * item, read32(place + KEPT_HOST + 4 * item))
         return
-    emsk = read32(base + EMSK_ROW)
     restore(base, place)
-    if info.scalar:
-        call(info.complete, base, entry.record)
-        return
-    write_row(base + EMSK_ROW, entry.mask)
-    call(info.complete, base, entry.record)
-    write_row(base + EMSK_ROW, emsk)
+    move(base, entry.record, entry.mask)
 
 
 def settle_conflicts(base: int, place: int) -> None:

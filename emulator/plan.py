@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..isa.lanes import LANES
-from ..isa.operands import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
+from ..isa.registers import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from . import arguments
 from .decode import Program
 from .engine import Engine

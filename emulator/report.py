@@ -8,8 +8,10 @@ import numpy as np
 
 from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT
 from ..isa.lanes import LANES
-from ..isa.operands import EMSK, INDEX_REGISTER, Address, CodeTarget, Register, RegisterKind, register_text
+from ..isa.number_kinds import CodeTarget
+from ..isa.operands import Address, RegisterKind
 from ..isa.program import CODE_BASE, TEXT_BASE, Line
+from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.spec import Access, Decoded, DecodeError
 from . import barriers, jumps, resolve
 from .barriers import BLOCK_BARRIER

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..isa.lanes import LANES
-from ..isa.operands import EMSK
+from ..isa.registers import EMSK
 
 ROW = 4 * LANES
 """Bytes of one row: 32 lanes of 32 bits."""

@@ -7,20 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .operands import (
-    DESTINATION,
-    Address,
-    Field,
-    Kind,
-    OperandError,
-    Register,
-    Value,
-    Words,
-    check_register,
-    describe,
-    numbers_of,
-    register_text,
-)
+from .fields import DESTINATION, Field, OperandError, Words
+from .operands import Address, Kind, Value, check_register, describe
+from .registers import Register, numbers_of, register_text
 
 INDEX = Field(45, 38)
 HAS_INDEX = Field(37, 37)

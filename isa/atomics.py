@@ -2,7 +2,8 @@
 
 The active lanes act one after the other, lane 0 first, so lanes with the same address see each other's work. An
 `.atom` counts as a load (vldcnt), acts when it is issued and gives its result at the wait; a `.red`, which gives
-nothing back, counts and completes as a store, or acts when it is issued if it has an order. `.release` and `.acq_rel`
+nothing back, counts and completes as a store, or acts when it is issued if it has an order (a wait
+counts it all the same). `.release` and `.acq_rel`
 complete what the warp has outstanding first. An address has no offset; its index counts elements.
 inc gives 0 where memory holds a or more, else one more than it holds; dec gives a where memory holds 0 or more than
 a, else one less. Floats are rounded to nearest even; add.f32 takes subnormals, sources and result, as zero of their
@@ -15,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .fields import Field
 from .formats import BF16, F16, Format
 from .formats import F32 as BINARY32
 from .lanes import B32, F32, S32, S64, U32, U64, LaneKind
 from .numerics import canonical, flush, reinterpret, where
-from .operands import Field
 from .packed import floats, halves
 from .reference import atomic, compare_exchange
 from .spec import Access, Item, insn
@@ -191,7 +192,10 @@ def _register(unit: Unit, operation: Operation) -> None:
           opcode=unit.opcode + 1, access=Access(unit.space, unit.counters[1], size, True, True),
           ex=f"a={a} emsk=3 {memory} | {after}", **common)
     def red(at: Any, a: Item, item: Any, update: Any) -> None:
-        """Memory at the address = what it holds and a combined; lane after lane."""
+        """Memory at the address = what it holds and a combined; lane after lane.
+
+        a is read when the operation completes, and must stay as it is until an s.wait covers it.
+        """
         atomic(at, item, update, a)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from .effects import Jump, Next
+from .fields import IMMEDIATE_FLAG
 from .lanes import U64
-from .operands import IMMEDIATE_FLAG
 from .spec import insn
 
 DEFINED: dict[str, Any] = {"tag": "defined", "source": "semantics of call, ret and brx in TIX"}

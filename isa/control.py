@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from .effects import BARRIER_BLOCK, Emsk, Next, Split, Stop
+from .fields import IMMEDIATE_FLAG, Field
 from .lanes import U32, U64
 from .numerics import select_bit, where
-from .operands import IMMEDIATE_FLAG, Field
 from .spec import insn
 
 PUBLISHED: dict[str, Any] = {"tag": "published", "source": "BIN"}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import formats
+from .fields import ROUNDING, Field
 from .formats import Format
 from .lanes import BF16, E2M1, E4M3, E5M2, F16, F32, F64, S32, S64, TF32, U32, U64
 from .numerics import (
@@ -29,7 +30,6 @@ from .numerics import (
     round_integral,
     where,
 )
-from .operands import ROUNDING, Field
 from .rounding import (
     clamp_to_s64,
     clamp_to_u64,

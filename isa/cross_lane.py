@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .fields import SECOND_OPCODE
 from .lanes import B32, F32, S32, U32, U64, Lanes, Mask
 from .numerics import (
     broadcast,
@@ -27,7 +28,6 @@ from .numerics import (
     upper_half,
     where,
 )
-from .operands import SECOND_OPCODE
 from .spec import Item, insn
 
 TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}

@@ -11,6 +11,7 @@ from typing import Any
 
 from .bits import byte_prmt
 from .families import both
+from .fields import ROUNDING, SECOND_OPCODE, Field
 from .lanes import B32, F32, S32, S64, U32, U64, Lanes, Mask
 from .numerics import (
     constant,
@@ -25,7 +26,6 @@ from .numerics import (
     shift_right,
     where,
 )
-from .operands import ROUNDING, SECOND_OPCODE, Field
 from .spec import Item, insn
 
 TIX = ("defined", "semantics TIX")

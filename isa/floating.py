@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .fields import ROUNDING, SECOND_OPCODE
 from .integer import compare_forms
 from .lanes import F32, F64, U32, Mask
 from .numerics import (
@@ -28,7 +29,6 @@ from .numerics import (
     smaller,
     where,
 )
-from .operands import ROUNDING, SECOND_OPCODE
 from .spec import insn
 
 

@@ -7,6 +7,7 @@ depend on the sign; where it matters the type is `u32` or `s`igned `i32`.
 from typing import Any
 
 from .families import both
+from .fields import Field
 from .lanes import B32, S32, S64, U32, U64, Mask
 from .numerics import (
     bit_field_mask,
@@ -19,7 +20,6 @@ from .numerics import (
     shift_right,
     where,
 )
-from .operands import Field
 from .spec import Item, insn
 
 TIX = ("defined", "semantics TIX")

@@ -2,7 +2,8 @@
 
 Opcode 0x324 and 0x334 with their type codes are published; bits 4:1 hold the type, bit 0 the cache policy
 `.kp1`. vmem and tsm access an address in each active lane, smem one for the warp, whatever emsk is. An
-address must be a multiple of the bytes moved there. An access is outstanding until s.wait.
+address must be a multiple of the bytes moved there. An access is outstanding until s.wait: until then the register of a
+load does not have its value, and that of a store may not change.
 
 A release store completes what the warp has outstanding, then it stores at once; an acquire load reads memory when it
 is issued, and its register has the value after the wait. Relaxed and volatile ones order nothing more than plain ones
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .operands import Field
+from .fields import Field
 from .reference import load, store
 from .spec import Access, Item, insn
 from .widths import WIDTHS, Width
@@ -71,7 +72,10 @@ def _register(unit: Unit, width: Width) -> None:
           opcode=unit.opcodes[1], ex=f"a={width.example} | memory={width.example_bytes}",
           access=Access(unit.space, unit.counters[1], width.size, True), **common, **_known(width, unit.published[1]))
     def st(at: Any, a: Item, width: Any) -> None:
-        """Memory at the address = a; b8 and b16 store the low bits. The highest lane at an address wins."""
+        """Memory at the address = a; b8 and b16 store the low bits. The highest lane at an address wins.
+
+        a is read when the store completes, and must stay as it is until an s.wait covers that; the address need not.
+        """
         store(at, a, width)
 
 

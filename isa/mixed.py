@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from . import formats
+from .fields import ROUNDING
 from .formats import Format
 from .lanes import BF16, F16, F32, F64
 from .numerics import ROUNDINGS, RTTE, add_odd, convert, fma_odd, fused, narrow
-from .operands import ROUNDING
 from .rounding import widen_from
 from .spec import Item, insn
 

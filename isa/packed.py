@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from . import formats
+from .fields import SECOND_OPCODE
 from .floating import FLOAT_RELATIONS
 from .formats import Format
 from .integer import INTEGER_RELATIONS
 from .lanes import F32, S32, U32, BF16x2, F16x2, Mask, S16x2, U16x2
 from .numerics import RTTE, compare, convert, fma_odd, reinterpret, where
-from .operands import SECOND_OPCODE
 from .rounding import add_odd_f32, extend, narrow_f16, narrow_to, to_odd, widen_f16, widen_from
 from .spec import Item, insn
 

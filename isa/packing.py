@@ -11,10 +11,10 @@ from typing import Any
 
 from . import formats
 from .convert import LISTED, SOURCE_TYPE, TIX, TYPES
+from .fields import ROUNDING, Field
 from .formats import Format
 from .lanes import F32, S32, U32, BF16x2, F16x2
 from .numerics import ROUNDINGS, RTTE, keep_finite, rectify, reinterpret, where
-from .operands import ROUNDING, Field
 from .rounding import narrow_to, widen_from
 from .spec import Result, insn
 

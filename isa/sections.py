@@ -14,7 +14,6 @@ from .callgraph import callable_from, usual_sregs
 from .diagnostics import Failure, Place, Repeated, nearest
 from .encoding import Encoded
 from .expressions import REGISTERS, CodeAddress, Result, Symbolic, Undefined, refuse_register
-from .operands import Register
 from .program import (
     CODE_BASE,
     DATA_ALIGNMENT,
@@ -27,6 +26,7 @@ from .program import (
     Relocation,
     lay_out,
 )
+from .registers import Register
 from .relocations import DATA, apply, settle
 
 ENTRY_SREGS = 38

@@ -19,10 +19,10 @@ from .elementary import (
     sqrt_odd,
     tanh_odd,
 )
+from .fields import ROUNDING
 from .formats import Format
 from .lanes import F32, BF16x2, F16x2
 from .numerics import ROUNDINGS, RTTE, constant, narrow, square_root, where
-from .operands import ROUNDING
 from .packed import floats, halves
 from .rounding import to_odd
 from .spec import Item, insn

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from .effects import ARRIVE, HAS_COUNT, REDUCE_AND, REDUCE_OR, REDUCE_POPC, Fault, Stop
+from .fields import IMMEDIATE_FLAG
 from .lanes import U32
 from .numerics import where
-from .operands import IMMEDIATE_FLAG
 from .spec import insn
 
 TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from .effects import Fault
+from .fields import SATURATE, SECOND_OPCODE, Field
 from .lanes import U32, LaneKind, Lanes, register_range
 from .matrix import (
     SHAPES,
@@ -31,7 +32,6 @@ from .matrix import (
     multiply_sparse,
     sparse_forms,
 )
-from .operands import SATURATE, SECOND_OPCODE, Field
 from .spec import insn
 from .sync import INVALID_WARP_SYNC
 
@@ -63,16 +63,12 @@ def _known(form: MatrixForm) -> dict[str, Any]:
 
 
 def _kinds(form: MatrixForm) -> dict[str, LaneKind]:
-    def range_of(words: int, sign: int) -> LaneKind:
-        return register_range(words, sign)
-
-    d = form.d.words
     return {
-        "A": range_of(form.a.words, form.left.register_sign),
-        "B": range_of(form.b.words, form.right.register_sign),
-        "C": range_of(d, form.result.register_sign),
-        "D": range_of(d, 0),
-        "S": range_of(2, 0),
+        "A": register_range(form.a.words, form.left.register_sign),
+        "B": register_range(form.b.words, form.right.register_sign),
+        "C": register_range(form.d.words, form.result.register_sign),
+        "D": register_range(form.d.words),
+        "S": register_range(2),
     }
 
 
@@ -85,12 +81,12 @@ def _example(form: MatrixForm) -> str:
     def full(words: int, text: str) -> str:
         return ":".join([text] * words)
 
-    scales = " s=0x80808080:0x7e7e7e7e select=0" if form.scaled else ""
+    more = " s=0x80808080:0x7e7e7e7e select=0" if form.scaled else ""
     if form.sparse:
-        scales = " e=0x44444444" + (" select=0" if form.lanes_per_column < 4 else "")
+        more = " e=0x44444444" + (" select=0" if form.lanes_per_column < 4 else "")
     return (
         f"a={full(form.a.words, ONES[form.left.name])} b={full(form.b.words, ONES[form.right.name])} "
-        f"c={full(form.d.words, one)}{scales} | d={full(form.d.words, sums)}"
+        f"c={full(form.d.words, one)}{more} | d={full(form.d.words, sums)}"
     )
 
 

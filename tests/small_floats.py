@@ -11,7 +11,7 @@ import numpy as np
 from one import bench, row_of
 
 from m890.isa.lanes import LANES
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 
 ROUNDINGS = ("rtte", "rtz", "rtn", "rtp", "rtta")
 

@@ -19,22 +19,13 @@ from one import ALL, FAST, ISSUE, One, bench, predict, row_of
 from m890.isa import ISA
 from m890.isa.addresses import AddressKind, Waits
 from m890.isa.effects import Emsk, Jump, Next, Split, Stop
+from m890.isa.fields import OperandError
 from m890.isa.lanes import LANES, LaneKind
-from m890.isa.operands import (
-    IVREG,
-    NAMED_SCALARS,
-    Address,
-    IndexedKind,
-    Lane,
-    NamedKind,
-    Number,
-    OperandError,
-    Register,
-    RegisterKind,
-    Source,
-    Target,
-)
+from m890.isa.number_kinds import Lane, Number, Target
+from m890.isa.operands import Address, IndexedKind, NamedKind, RegisterKind
 from m890.isa.reference import At, evaluate
+from m890.isa.registers import IVREG, NAMED_SCALARS, Register
+from m890.isa.source_kind import Source
 
 HBM = 3 << 38
 FLOATS = {"float16": np.uint16, "float32": np.uint32, "float64": np.uint64}

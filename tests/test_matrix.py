@@ -20,7 +20,7 @@ from m890.isa.effects import Stop
 from m890.isa.fragments import pack, places, unpack
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm, matrix_form
 from m890.isa.matrix_operands import MatrixKind
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 from m890.tools.manual_fragments import draw, operands_of
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from ..emulator.faults import CODES, DEFINED_CODES, XIDS
 from ..emulator.hbm import GUARD, WINDOW_BITS, window_base
 from ..emulator.state import OUTSTANDING, POISON
-from ..isa import FAMILIES, ISA, operands
+from ..isa import FAMILIES, ISA, fields
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
 from ..isa.callgraph import SREG_COUNTS
+from ..isa.fields import Field
 from ..isa.lanes import LANES
 from ..isa.numerics import ROUNDINGS
-from ..isa.operands import CLOCKS, LANE_SPECIALS, LAST_SREG, NAMED_SCALARS, UNIFORM_SPECIALS, Field
 from ..isa.program import (
     CODE_BASE,
     DATA_BASE,
@@ -23,7 +23,9 @@ from ..isa.program import (
     TEXT_BASE,
     TEXT_HEAD,
 )
-from ..isa.spec import SUFFIXES, TAGS, Suffix
+from ..isa.registers import CLOCKS, LANE_SPECIALS, LAST_SREG, NAMED_SCALARS, UNIFORM_SPECIALS
+from ..isa.spec import TAGS
+from ..isa.suffixes import SUFFIXES, Suffix
 from .manual_entries import chapter_of, heading_of
 from .tables import table
 
@@ -139,21 +141,21 @@ says what the short names of sources stand for. How many instructions carry whic
 def words() -> str:
     """The fields all words share."""
     named = [
-        ("opcode", operands.OPCODE),
-        ("destination", operands.DESTINATION),
-        ("source 0", operands.SOURCES[0]),
-        ("1: the last source is the immediate", operands.IMMEDIATE_FLAG),
-        ("rounding", operands.ROUNDING),
-        ("`.reuse` of source 1", operands.REUSE[1]),
-        ("`.reuse` of source 0", operands.REUSE[0]),
-        ("saturate (`.sat`)", operands.SATURATE),
-        ("source 1", operands.SOURCES[1]),
-        ("flush (`.ftz`)", operands.FLUSH),
-        ("source 2", operands.SOURCES[2]),
-        ("sources 2, 1, 0 come from the bank that is not the usual one", _span(operands.OTHER_KIND)),
-        ("negate sources 2, 1, 0", _span(operands.NEGATE)),
-        ("absolute value of sources 2, 1, 0", _span(operands.ABSOLUTE)),
-        ("second opcode", operands.SECOND_OPCODE),
+        ("opcode", fields.OPCODE),
+        ("destination", fields.DESTINATION),
+        ("source 0", fields.SOURCES[0]),
+        ("1: the last source is the immediate", fields.IMMEDIATE_FLAG),
+        ("rounding", fields.ROUNDING),
+        ("`.reuse` of source 1", fields.REUSE[1]),
+        ("`.reuse` of source 0", fields.REUSE[0]),
+        ("saturate (`.sat`)", fields.SATURATE),
+        ("source 1", fields.SOURCES[1]),
+        ("flush (`.ftz`)", fields.FLUSH),
+        ("source 2", fields.SOURCES[2]),
+        ("sources 2, 1, 0 come from the bank that is not the usual one", _span(fields.OTHER_KIND)),
+        ("negate sources 2, 1, 0", _span(fields.NEGATE)),
+        ("absolute value of sources 2, 1, 0", _span(fields.ABSOLUTE)),
+        ("second opcode", fields.SECOND_OPCODE),
     ]
     rows = [(f"`{bits(field)}`", name) for name, field in named]
     return f"""## Words
@@ -162,7 +164,7 @@ An instruction is one word of 64 bits, little-endian. In register form:
 
 {table(("bits", "hold"), rows)}
 
-In immediate form bit {operands.IMMEDIATE_FLAG.high} is 1 and bits {bits(operands.IMMEDIATE)} are the immediate, so that
+In immediate form bit {fields.IMMEDIATE_FLAG.high} is 1 and bits {bits(fields.IMMEDIATE)} are the immediate, so that
 only rounding and `.reuse` of source 0 remain beside it. Instructions with three sources take no immediate. Bits that an
 entry does not name must be zero: any other word is no instruction, and running into it is exception 0."""
 
@@ -356,7 +358,17 @@ Instead of counters, one function:
 
 Two timings are legal, and a correct program cannot tell them apart. `eager`: an operation completes when issued.
 `late`: it completes at the wait that covers it; until then a load's destination holds poison, {POISON:#x}, and a store
-has not changed memory. Addresses, lanes and faults are fixed at issue in both. A warp's own access to bytes of an older
+has neither read its register nor changed memory. So **the register that is stored must stay as it is until a wait
+covers the store**, which loops forget:
+
+    loop:   s.wait vstcnt(0)                                    // without this, the store below writes
+            vmem.ld.b32 vreg1, [0x0 + vreg0 * 0x4] @sreg[6:7]   // what the next round loads here
+            s.wait vldcnt(0)
+            v.add.f32 vreg1, vreg1, 1.0
+            vmem.st.b32 vreg1, [0x0 + vreg0 * 0x4] @sreg[8:9]
+
+The same goes for `.red`; registers of an address may change at once. Addresses, lanes and faults are fixed at issue in
+both timings. A warp's own access to bytes of an older
 operation of its own completes that one, and what is before it in its queue, first if one of the two stores. A fence
 completes what it names; the end of a warp completes everything, stores before loads."""
 

@@ -1,6 +1,6 @@
 """Moves between registers, between the two banks, and from special registers."""
 
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 
 from .integer import BOTH_WIDTHS
 from .machine import EMSK, LANES, Warp, lanes_of
