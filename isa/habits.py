@@ -260,9 +260,7 @@ def name_hint(name: str) -> str:
     if name in ("warpSize", "WARP_SZ", "%warpsize"):
         return "a warp has 32 lanes: write 32"
     if re.fullmatch("%(r|rd|f|fd|p|h)[0-9]+", name):
-        return (
-            "registers are vreg0 to vreg255, one value a lane, and sreg0 to sreg191, one for the warp"
-        )
+        return "registers are vreg0 to vreg255, one value a lane, and sreg0 to sreg191, one for the warp"
     return ""
 
 
