@@ -21,7 +21,8 @@ from ..isa.spec import Access, Binding
 from ..isa.sync import INVALID_WARP_SYNC
 from .compiler import Unit, type_of_static
 from .glue_copies import issue_target, reading, target_place
-from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
+from .lowering import I1, I8, I32, I64, LaneVector, Value, splat, spread
+from .lowering_memory import Place, place_type
 from .lowering_rows import repeated_rows, swizzled_rows
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
 from .resolve import COUNTED

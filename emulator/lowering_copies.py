@@ -8,7 +8,8 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from ..isa import reference
-from .lowering import load_rows, load_type, primitive
+from .lowering import primitive
+from .lowering_memory import load_rows, load_type
 
 
 @primitive(reference.load_first, lambda at, count, width: load_type(at, width))
