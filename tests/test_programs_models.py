@@ -185,6 +185,7 @@ def heads(random, queries, keys, groups, group, size, kind="normal"):
 @example(queries=5, more=60, groups=2, group=2, size=128, causal=True, kind="normal", seed=0)
 @example(queries=35, more=30, groups=1, group=1, size=64, causal=True, kind="mixture", seed=0)
 @example(queries=70, more=0, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)
+@example(queries=16, more=17, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)  # one meets one of a tile
 def test_attention(chip, kind_of, queries, more, groups, group, size, causal, kind, seed):
     random = np.random.default_rng(seed)
     arrays = [kind_of(each) for each in heads(random, queries, max(queries + more, 1), groups, group, size, kind)]
