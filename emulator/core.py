@@ -148,7 +148,7 @@ def admit(launch_address: int) -> int:
         fill(block.tsm, launch.tsm_size)
         fill(block.private, launch.block_warps * LANES * launch.private_size)
     block.live, block.waiting, block.yielded = launch.block_warps, 0, 0
-    block.cursor, block.resumed = 0, 0
+    block.cursor, block.resumed = launch.first_warp, 0
     for barrier in range(BARRIERS):
         clear(launch.slots + slot * BLOCK_SIZE, barrier)
     block.left, block.warp_left = launch.block_slice, launch.warp_slice
@@ -232,10 +232,10 @@ def run_block(launch_address: int, block_address: int) -> int:
         outcome = run_warp(launch_address, block_address, block.warps + index * launch.warp_stride)
         if outcome == GO_ON:
             if block.warp_left <= 0:
-                block.cursor = (index + 1) % launch.block_warps
+                block.cursor = (index + launch.warp_step) % launch.block_warps
                 block.warp_left = launch.warp_slice
         elif outcome == FINISHED or outcome == BLOCKED:
-            block.cursor = (index + 1) % launch.block_warps
+            block.cursor = (index + launch.warp_step) % launch.block_warps
             block.warp_left = launch.warp_slice
             if outcome == FINISHED:
                 block.live -= 1
@@ -247,12 +247,12 @@ def run_block(launch_address: int, block_address: int) -> int:
 
 
 def next_warp(launch_address: int, block_address: int) -> int:
-    """The first warp from the cursor on that can run, or -1."""
+    """The first warp from the cursor on, in the order of the schedule, that can run; or -1."""
     launch, block = launch_at(launch_address), block_at(block_address)
     if block.waiting == block.live:
         return -1
     for step in range(launch.block_warps):
-        index = (block.cursor + step) % launch.block_warps
+        index = (block.cursor + step * launch.warp_step) % launch.block_warps
         if warp_at(block.warps + index * launch.warp_stride).state == READY:
             return index
     return -1

@@ -20,7 +20,8 @@ from ..isa.registers import INDEX_REGISTER
 from ..isa.spec import Access, Binding
 from ..isa.sync import INVALID_WARP_SYNC
 from .compiler import Unit, type_of_static
-from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
+from .lowering import I1, I8, I32, I64, LaneVector, Value, splat, spread
+from .lowering_memory import Place, place_type
 from .lowering_rows import repeated_rows, swizzled_rows
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
 from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row

@@ -117,7 +117,7 @@ BLOCK = _struct(
 )
 
 LAUNCH = _struct(
-    512,
+    576,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -146,6 +146,8 @@ LAUNCH = _struct(
     ("warp_slice", "i8"),
     ("block_slice", "i8"),
     ("spin_limit", "i8"),
+    ("first_warp", "i8"),  # the warp of a new block that runs first,
+    ("warp_step", "i8"),  # and how far on, modulo block_warps, the next one is: no factor in common
     ("quota", "i8"),  # instructions until Python is asked again
     ("executed", "i8"),
     ("globaltime", "i8"),

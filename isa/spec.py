@@ -24,13 +24,13 @@ from .operands import Kind, Value
 from .pattern import check_operands, mnemonic_of, operand_kinds, operands_text, suffixes_of
 from .source_kind import Source
 from .suffixes import ORDER, Suffix
+from .tags import TAGS
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
 Result = TypeVar("Result", bound=Lanes)
 """The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
 
-TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
 
 

@@ -29,6 +29,7 @@ NOT_IN_PROGRAMS = {"s.trap": "ends the launch", "s.brkpt": "ends the launch"}
 
 NOT_MODELLED = {
     "tsm.ld.mat.": "loads of matrix fragments: tests of their own",
+    "tsm.st.mat.": "stores of them: the same",
     "tsm.ld.ncom.": "the same",
     "tsm.ld.swzl.": "the same",
 }

@@ -24,8 +24,8 @@ from ..isa.program import (
     TEXT_HEAD,
 )
 from ..isa.registers import CLOCKS, LANE_SPECIALS, LAST_SREG, NAMED_SCALARS, UNIFORM_SPECIALS
-from ..isa.spec import TAGS
 from ..isa.suffixes import SUFFIXES, Suffix
+from ..isa.tags import TAGS
 from .manual_entries import chapter_of, heading_of
 from .tables import table
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from m890.isa.fragments import Fragment, places
 from m890.isa.matrix import MATRIX_FORMS, matrix_form
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 
 from .convert import low_bits
 from .floating import times, total

@@ -46,6 +46,8 @@ def to_scalar(warp: Warp, d: Register, a: Register, lane: int) -> None:
 
 @warp("v.mov.s2v")
 def to_lane(warp: Warp, d: Register, a: Register, lane: int) -> None:
+    if lane == LANES and not warp.s[EMSK]:
+        return
     row = warp.v[d.number][:]
     row[chosen_lane(warp, lane)] = scalar_value(a.number, 1)(warp)
     warp.v[d.number] = row
