@@ -212,6 +212,8 @@ class Plan:
             "kernel_words": self.program.kernel.words.size,
             "text_words": self.program.kernel_piece.first - 1 if self.program.kernel_piece.first else 0,
             "jump": self.engine.jump if self.program.jumps else 0,
+            "cube": self.engine.cubes["copy_cube"] if self.program.cubes else 0,
+            "awbar": self.engine.awbars["act"] if self.program.awbars else 0,
             "slots": self.blocks.ctypes.data,
             "slot_count": self.slots,
             "warp_stride": self.stride,
@@ -249,6 +251,10 @@ class Plan:
                 "queues": self.queues.ctypes.data,
                 **self.engine.observed,
             }
+            if self.program.cubes:
+                values |= {"cube": self.engine.cubes["issue_cube"], "move_cube": self.engine.cubes["move_cube"]}
+            if self.program.awbars:
+                values["awbar"] = self.engine.awbars["act_observed"]
         self.launch[:] = 0
         for name, value in values.items():
             self.launch[name] = value
