@@ -17,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, CPUTarget
 from numba.core.utils import threadsafe_cached_property
 
+from . import lowering_copies as lowering_copies  # noqa: PLC0414 (it registers primitives)
 from . import lowering_elementary as lowering_elementary  # noqa: PLC0414 (it registers primitives)
 from . import lowering_matrix as lowering_matrix  # noqa: PLC0414 (it registers primitives)
 from . import lowering_memory as lowering_memory  # noqa: PLC0414 (it registers primitives)

@@ -58,6 +58,12 @@ def _copy(builder: Any, sig: Any, target: Any, source: Any, count: Any) -> Any:
     return ir.Constant(I8.as_pointer(), None)
 
 
+@primitive(primitives.clear, lambda target, count: types.none)
+def _clear(builder: Any, sig: Any, target: Any, count: Any) -> Any:
+    cgutils.memset(builder, pointer(builder, target, I8), count, 0)
+    return ir.Constant(I8.as_pointer(), None)
+
+
 def _struct(function: Any, dtype: np.dtype[Any]) -> None:
     record = numba.from_dtype(dtype)
 

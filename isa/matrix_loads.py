@@ -4,13 +4,14 @@ A tile is 8 rows of 16 bytes. Row r of a tile goes to lanes 4*r to 4*r + 3, one 
 (transposed) B lie in registers; `.trans` transposes each tile of 16-bit elements on the way, `m16n16.trans` each 16x16
 tile of 8-bit ones. Each of the first 8, 16 or 32 lanes gives the address of one row, a multiple of 16: lanes 8*t to
 8*t + 7 those of tile t, which goes to register t of the range. Stores are the opposite. Such an access is one of the
-whole warp: all 32 lanes must be on, else it is fault 3, invalid warp sync. It counts in `tsmcnt`.
+whole warp: all 32 lanes must be on, else it is fault 3, invalid warp sync. It counts in `tsmcnt`. Opcodes 0x345 to
+0x347 and 0x355 to 0x357.
 
-The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid
-out in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`). The first register is a TSM address in units of 16 bytes,
-the second has two signed numbers of such units: bits 15:0 from tiles 0 and 1 to tiles 2 and 3, bits 31:16 from tiles 0
-and 2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 of each address are combined by
-exclusive or with its bits 9:7 (`s0`), or bits 5:4 with bits 8:7 (`s1`).
+The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid out
+in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`). The first register is a TSM address in units of 16 bytes, the
+second has two signed numbers of such units: bits 15:0 from tiles 0 and 1 to tiles 2 and 3, bits 31:16 from tiles 0 and
+2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 of each address are combined by exclusive
+or with its bits 9:7 (`s0`), or bits 5:4 with bits 8:7 (`s1`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .fields import Field
 from .lanes import B32, LANES
 from .reference import At
 from .spec import Access, Item, insn
+from .tags import Known, defined, published
 from .widths import B32x2, B32x4
 
 ROW_BYTES = 16
@@ -64,10 +66,10 @@ def store_rows(at: At, registers: Any, tiles: Tiles) -> None:
         at.memory[int(start) : int(start) + ROW_BYTES] = np.ascontiguousarray(row).view(np.uint8)
 
 
-def _known(published: bool) -> dict[str, Any]:
-    if published:
-        return {"tag": "published", "source": "listings; meaning TIX, ACT"}
-    return {"tag": "defined", "source": "slots of the published forms; meaning TIX, ACT"}
+def _known(listed: bool) -> Known:
+    if listed:
+        return published("listings; meaning TIX, ACT")
+    return defined("slots of the published forms; meaning TIX, ACT")
 
 
 def _example(tiles: Tiles, size: int) -> str:
@@ -86,7 +88,7 @@ def _register(
     opcode: int,
     form: int,
     tiles: Tiles,
-    known: dict[str, Any],
+    known: Known,
     *,
     rows: int,
     step: int = 0,

@@ -24,13 +24,13 @@ from .operands import Kind, Value
 from .pattern import check_operands, mnemonic_of, operand_kinds, operands_text, suffixes_of
 from .source_kind import Source
 from .suffixes import ORDER, Suffix
+from .tags import TAGS
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
 Result = TypeVar("Result", bound=Lanes)
 """The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
 
-TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
 
 
@@ -43,6 +43,10 @@ class Access(NamedTuple):
     store: bool
     atomic: bool = False
     """Reads, computes and writes in one: a store that may give back what was there."""
+    to: str = ""
+    """The operand with the TSM offsets that the bytes are copied to, of an asynchronous copy."""
+    counted: str = ""
+    """The operand that says how many bytes each lane reads, where that is not always all."""
     rows: int = 0
     """Of an access by the whole warp: how many lanes give the address of a row; the other lanes repeat theirs,"""
     step: int = 0
@@ -98,6 +102,16 @@ class Instruction:
     def lanes(self) -> int:
         """1 for a scalar instruction, 32 for a vector one."""
         return 1 if self.mnemonic.startswith(("s.", "smem.", "simt.")) else 32
+
+    @property
+    def cube(self) -> int | None:
+        """What an AIU copy does, as isa.aiu says; None for other instructions."""
+        return next((binding.static for binding in self.bindings if binding.name == "cube"), None)
+
+    @property
+    def awbar(self) -> int | None:
+        """What it does to an asynchronous barrier, as isa.awbar says; None for other instructions."""
+        return next((binding.static for binding in self.bindings if binding.name == "awbar"), None)
 
     def operand(self, name: str) -> Kind:
         """The operand kind called `name` in the pattern."""

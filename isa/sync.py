@@ -12,8 +12,8 @@ from .fields import IMMEDIATE_FLAG
 from .lanes import U32
 from .numerics import where
 from .spec import insn
+from .tags import TIX
 
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
 _TEXT: dict[str, Any] = {"fixed": {IMMEDIATE_FLAG: 1}}
 INVALID_WARP_SYNC, ASSERTION, BREAKPOINT = 3, 257, 258
 

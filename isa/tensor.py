@@ -2,11 +2,11 @@
 
 The mnemonic names the result type, the source types and the shape; shape and types give the number of registers. A is
 m x k, B is k x n, C and D are m x n. Which lane holds which element is drawn for every shape under "Lane maps". A
-range starts at an even register.
+range starts at an even register. Opcodes 0x180 to 0x19f on ppu0015, 0x1a0 to 0x1bf on ppu001.
 
 Products are exact. A sum starts at +0 and takes them in the order of k, each addition rounded to binary32, to nearest
-even; C is added last. Accumulators of 16 bits are widened, and the result is rounded to them once. Integer results
-are exact and wrap at 32 bits, with `.sat` they are clamped once. Every NaN that results is the canonical one. The
+even; C is added last. Accumulators of 16 bits are widened, and the result is rounded to them once. Integer results are
+exact and wrap at 32 bits, with `.sat` they are clamped once. Every NaN that results is the canonical one. The
 accumulation order is that of the vendor's software model; it is not claimed for the chip's last bit.
 
 All 32 lanes must be on, else the warp faults with code 3, invalid warp sync, and nothing is written.
@@ -34,6 +34,7 @@ from .matrix import (
 )
 from .spec import insn
 from .sync import INVALID_WARP_SYNC
+from .tags import Known, defined, published
 
 A = TypeVar("A", bound=Lanes)
 B = TypeVar("B", bound=Lanes)
@@ -56,10 +57,10 @@ ONES = {
 """A register full of ones, by format."""
 
 
-def _known(form: MatrixForm) -> dict[str, Any]:
+def _known(form: MatrixForm) -> Known:
     if form.mnemonic in PUBLISHED:
-        return {"tag": "published", "source": "listings; lane maps ACT"}
-    return {"tag": "defined", "source": "slots of the published forms; shapes and lane maps ACT"}
+        return published("listings; lane maps ACT")
+    return defined("slots of the published forms; shapes and lane maps ACT")
 
 
 def _kinds(form: MatrixForm) -> dict[str, LaneKind]:
