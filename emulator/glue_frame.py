@@ -11,11 +11,13 @@ from ..isa.lanes import LANES
 from ..isa.operands import IndexedKind
 from ..isa.registers import INDEX_REGISTER
 from .compiler import Unit
-from .lowering import I32, I64, Value
+from .lowering import I1, I32, I64, Value
 from .recipes import RECORD_SIZE, Recipe, operand_slots
 from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
 ROW_TYPE = ir.VectorType(I32, LANES)
+LANE_BITS = ir.VectorType(I1, LANES)
+WIDE = ir.VectorType(I64, LANES)
 
 
 class Frame:
