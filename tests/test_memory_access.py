@@ -541,6 +541,7 @@ FORMS = [
     form
     for form in ISA.forms()
     if form.instruction.access
+    and not form.instruction.access.to
     and form.instruction.mnemonic.startswith(("vmem.ld.", "vmem.st."))
     and form.instruction.kinds[1].index_bank
 ]
