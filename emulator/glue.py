@@ -1,4 +1,4 @@
-"""The LLVM code around an instruction's body: rows in, results out, addresses resolved."""
+"""The LLVM code around an instruction's body: rows in, results out. Memory is in `glue_addresses`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,19 @@ from ..isa.addresses import AddressKind, TsmTarget
 from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
-from ..isa.matrix_operands import SwizzledAddress
 from ..isa.number_kinds import CodeTarget, Target
 from ..isa.operands import IndexedKind, RegisterKind
 from ..isa.registers import INDEX_REGISTER
-from ..isa.spec import Access, Binding
-from ..isa.sync import INVALID_WARP_SYNC
+from ..isa.spec import Binding
 from .compiler import Unit, type_of_static
-from .glue_copies import issue_target, reading, target_place
-from .lowering import I1, I8, I32, I64, LaneVector, Value, splat, spread
-from .lowering_memory import Place, place_type
-from .lowering_rows import repeated_rows, swizzled_rows
-from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
-from .resolve import COUNTED
-from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
+from .glue_addresses import Addresses
+from .glue_copies import target_place
+from .glue_frame import LANE_BITS, ROW_TYPE
+from .lowering import I8, I32, I64, LaneVector, Value, splat, spread
+from .lowering_memory import Place
+from .recipes import COMPLETE, FAST, ISSUE, Recipe, lanes_of
+from .state import EMSK_ROW, LAUNCH, RECORD, STOP, WARP, offset_of, scalar_row
 
-ROW_TYPE = ir.VectorType(I32, LANES)
-LANE_BITS = ir.VectorType(I1, LANES)
-WIDE = ir.VectorType(I64, LANES)
 INVALID_VREG = 5
 """Published exception code."""
 
@@ -49,61 +44,17 @@ def compile_function(key: str, function: FunctionType) -> bytes:
     return unit.emit()
 
 
-class _Glue:
-    def __init__(self, key: str, recipe: Recipe):
-        self.recipe, self.instruction = recipe, recipe.instruction
-        self.unit = Unit(key, I64, [I64, I64])
-        self.builder = self.unit.builder
-        self.warp, self.record = self.unit.entry.args
-        self.slots = operand_slots(self.instruction)
-        self.lanes = self.instruction.lanes
-        self.indexed = {self.slots[kind.name] for kind in self.instruction.kinds if isinstance(kind, IndexedKind)}
+class _Glue(Addresses):
+    """A handler of a recipe."""
 
     def compile(self) -> bytes:
         if self.recipe.build == ISSUE and self.instruction.access:
-            self._issue(self.instruction.access)
+            self.issue(self.instruction.access)
         else:
             self._run()
         return self.unit.emit()
 
-    # Addresses within the warp and the record.
-
-    def pointer(self, base: Value, offset: Any, pointee: ir.Type) -> Value:
-        """base + offset as a pointer."""
-        offset = offset if isinstance(offset, ir.Value) else ir.Constant(I64, offset)
-        return self.builder.inttoptr(self.builder.add(base, offset), pointee.as_pointer())
-
-    def field(self, struct: Any, name: str, pointee: ir.Type) -> Value:
-        """A pointer to a field of the warp or the record."""
-        return self.pointer(self.warp if struct is WARP else self.record, offset_of(struct, name), pointee)
-
-    def row(self, slot: int, word: int, pointee: ir.Type) -> Value:
-        """A pointer to the row that an operand slot names, `word` rows further."""
-        if slot in self.indexed:
-            number = self.builder.load(self.pointer(self.warp, scalar_row(INDEX_REGISTER), I32), align=4)
-            offset = self.builder.mul(self.builder.zext(number, I64), ir.Constant(I64, ROW))
-            offset = self.builder.add(offset, ir.Constant(I64, vector_row(0)))
-        else:
-            place = self.pointer(self.record, offset_of(RECORD, "operand") + 4 * slot, I32)
-            offset = self.builder.zext(self.builder.load(place, align=4), I64)
-        return self.pointer(self.warp, self.builder.add(offset, ir.Constant(I64, ROW * word)), pointee)
-
-    def emsk(self) -> Value:
-        """The execution mask as an i32."""
-        return self.builder.load(self.pointer(self.warp, EMSK_ROW, I32), align=4)
-
-    def following(self) -> Value:
-        """The next record's address."""
-        return self.builder.add(self.record, ir.Constant(I64, RECORD_SIZE))
-
     # Operands in.
-
-    def words(self, slot: int, count: int, lanes: int) -> list[Value]:
-        """`count` consecutive rows as <lanes x i32>."""
-        vector = ir.VectorType(I32, lanes)
-        return [
-            self.builder.load(self.row(slot, word, vector), align=64 if lanes == LANES else 4) for word in range(count)
-        ]
 
     def source(self, binding: Binding) -> tuple[types.Type, Value]:
         """The type and value of a body's operand."""
@@ -134,12 +85,6 @@ class _Glue:
         if hint.format is not None:
             value = self.modified(kind.name, hint, self.builder.bitcast(value, ty.bits.llvm))
         return ty, self.builder.bitcast(value, ty.llvm)
-
-    def pair(self, words: list[Value]) -> Value:
-        """Two rows as one of 64-bit lanes, low word first."""
-        wide = ir.VectorType(I64, words[0].type.count)
-        low, high = (self.builder.zext(word, wide) for word in words)
-        return self.builder.or_(low, self.builder.shl(high, ir.Constant(wide, [32] * wide.count)))
 
     def modified(self, name: str, kind: LaneKind, bits: Value) -> Value:
         """|x| and !x on a float source's bits, then flushing."""
@@ -235,21 +180,6 @@ class _Glue:
             elif kind is Split:
                 go_on = self.split(self.builder.extract_element(part, ir.Constant(I32, 0)))
         self.builder.ret(self.following() if go_on is None else go_on)
-
-    def fault(self, lanes: Value, code: int, wrong: Value) -> None:
-        """Return from the handler with a fault of these lanes if something is wrong."""
-        builder = self.builder
-        with builder.if_then(wrong, likely=False):
-            values = {"fault": ir.Constant(I64, code), "fault_pc": self.record}
-            for name, value in {**values, "fault_lanes": builder.zext(lanes, I64)}.items():
-                builder.store(value, self.field(WARP, name, I64), align=8)
-            builder.ret(ir.Constant(I64, STOP + int(Stop.FAULT)))
-
-    def whole_warp(self, access: Access) -> None:
-        """A matrix access is a fault unless all lanes are on."""
-        if access.rows:
-            off = self.builder.not_(self.emsk())
-            self.fault(off, INVALID_WARP_SYNC, self.builder.icmp_unsigned("!=", off, ir.Constant(I32, 0)))
 
     def split(self, wanted: Value) -> Value:
         """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""
@@ -350,191 +280,3 @@ class _Glue:
     def write_scalar(self, offset: Value, bits: Value) -> None:
         """Put one word in all lanes of the row at an offset in the warp."""
         self.builder.store(splat(self.builder, bits, LANES), self.pointer(self.warp, offset, ROW_TYPE), align=64)
-
-    # Memory.
-
-    def place(self, kind: AddressKind) -> tuple[types.Type, Value]:
-        """Where the instruction's lanes point, checked; returns from the handler when some lane faults."""
-        access = self.instruction.access
-        assert access is not None
-        lanes = self.lanes
-        if self.recipe.build == COMPLETE:
-            hosts = self.builder.load(self.field(WARP, "host", ir.VectorType(I64, lanes)), align=8)
-            return Place(lanes), self.assemble(ir.Constant(I1, 0), ir.Constant(I64, 0), hosts)
-        if lanes == 1:
-            return Place(1), self.one_place(kind, access)
-        self.whole_warp(access)
-        return Place(lanes), self.vector_place(kind, access)
-
-    def assemble(self, dense: Value, first: Value, hosts: Value) -> Value:
-        """A Place value."""
-        value = ir.Constant(place_type(hosts.type.count), ir.Undefined)
-        mask = self.emsk() if hosts.type.count == LANES else ir.Constant(I32, 1)
-        for index, part in enumerate((dense, first, hosts, mask)):
-            value = self.builder.insert_value(value, part, index)
-        return value
-
-    def offset_and_scale(self) -> tuple[Value, Value]:
-        """The address operand's byte offset and the log2 of its index scale, from the record."""
-        builder = self.builder
-        value = builder.load(self.field(RECORD, "value", I64), align=8)
-        return builder.and_(value, ir.Constant(I64, 0xFFFFFFFF)), builder.lshr(value, ir.Constant(I64, 32))
-
-    def bounds(self, access: Access) -> tuple[Value, Value, Value]:
-        """(first address, how many starting addresses, host minus guest) of the space the lanes should be in."""
-        builder = self.builder
-        if access.space == "tsm":
-            size = builder.load(self.field(WARP, "tsm_size", I64), align=8)
-            count = builder.sub(size, ir.Constant(I64, access.size - 1))
-            return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "tsm", I64), align=8)
-        if access.space == "private":
-            size = builder.load(self.field(WARP, "private_size", I64), align=8)
-            count = builder.sub(size, ir.Constant(I64, access.size - 1))
-            return ir.Constant(I64, 0), count, builder.load(self.field(WARP, "private", I64), align=8)
-        fields = [builder.load(self.field(RECORD, name, I64), align=8) for name in ("lo", "count", "delta")]
-        return fields[0], fields[1], fields[2]
-
-    def uniform_base(self, kind: AddressKind) -> Value:
-        """The part of the address all lanes share, as i64."""
-        offset, _ = self.offset_and_scale()
-        slot = self.slots[f"{kind.name}.base"]
-        if kind.base_bank == "v":
-            return offset
-        words = [
-            self.builder.zext(self.builder.load(self.row(slot, word, I32), align=4), I64)
-            for word in range(kind.base_words)
-        ]
-        base = (
-            words[0]
-            if kind.base_words == 1
-            else self.builder.or_(words[0], self.builder.shl(words[1], ir.Constant(I64, 32)))
-        )
-        return self.builder.add(base, offset)
-
-    def one_place(self, kind: AddressKind, access: Access) -> Value:
-        """The place of a scalar access."""
-        builder = self.builder
-        _, scale = self.offset_and_scale()
-        index = builder.zext(builder.load(self.row(self.slots[kind.name], 0, I32), align=4), I64)
-        address = builder.add(self.uniform_base(kind), builder.shl(index, scale))
-        lo, count, delta = self.bounds(access)
-        good = self.inside(address, lo, count, access)
-        host = cgutils.alloca_once_value(builder, builder.add(address, delta))
-        with builder.if_then(builder.not_(good), likely=False):
-            builder.store(address, self.field(WARP, "address", I64), align=8)
-            self.resolve(access, ir.Constant(I32, 1))
-            builder.store(builder.load(self.field(WARP, "host", I64), align=8), host)
-        hosts = splat(builder, builder.load(host), 1)
-        return self.assemble(ir.Constant(I1, 0), ir.Constant(I64, 0), hosts)
-
-    def inside(self, address: Value, lo: Value, count: Value, access: Access) -> Value:
-        """Whether aligned accesses may start at address(es): an i1 or a vector of them."""
-        builder, vector = self.builder, address.type
-        if isinstance(vector, ir.VectorType):
-            lo, count = (splat(builder, value, vector.count) for value in (lo, count))
-            low_bits, zero = (
-                ir.Constant(vector, [access.alignment - 1] * vector.count),
-                ir.Constant(vector, [0] * vector.count),
-            )
-        else:
-            low_bits, zero = ir.Constant(I64, access.alignment - 1), ir.Constant(I64, 0)
-        relative = builder.sub(address, lo)
-        positive = builder.icmp_signed(">=", relative, zero)
-        within = builder.and_(positive, builder.icmp_signed("<", relative, count))
-        return builder.and_(within, builder.icmp_unsigned("==", builder.and_(address, low_bits), zero))
-
-    def addresses(self, kind: AddressKind) -> Value:
-        """The address of every lane, <32 x i64>; TSM offsets wrap at 32 bits."""
-        builder, access = self.builder, self.instruction.access
-        if isinstance(kind, SwizzledAddress):
-            point, strides = (self.words(self.slots[name], 1, 1)[0] for name in (kind.name, f"{kind.name}.base"))
-            return swizzled_rows(builder, point, strides, kind.mode)
-        base, (_, scale) = self.uniform_base(kind), self.offset_and_scale()
-        if kind.base_bank == "v":
-            lanes = self.pair(self.words(self.slots[f"{kind.name}.base"], 2, LANES))
-            return builder.add(lanes, splat(builder, base, LANES))
-        index = self.words(self.slots[kind.name], 1, LANES)[0]
-        wide = builder.sext(index, WIDE) if "sign" in self.recipe.suffixes else builder.zext(index, WIDE)
-        total = builder.add(builder.shl(wide, splat(builder, scale, LANES)), splat(builder, base, LANES))
-        if access and access.rows:
-            total = repeated_rows(builder, total, access.rows, access.step)
-        return builder.and_(total, ir.Constant(WIDE, [0xFFFFFFFF] * LANES)) if kind.base_words == 1 else total
-
-    def vector_place(self, kind: AddressKind, access: Access) -> Value:
-        """The place of a vector access: dense where all lanes are active and consecutive."""
-        builder = self.builder
-        hosts = cgutils.alloca_once(builder, WIDE)
-        lo, count, delta = self.bounds(access)
-        dense, first = (
-            self.dense(kind, access, lo, count) if self.recipe.dense else (ir.Constant(I1, 0), ir.Constant(I64, 0))
-        )
-        with builder.if_then(builder.not_(dense), likely=False):
-            mask = reading(self, access)
-            addresses = self.addresses(kind)
-            off = builder.not_(builder.bitcast(mask, LANE_BITS))
-            good = builder.or_(self.inside(addresses, lo, count, access), off)
-            scratch = splat(builder, builder.add(self.warp, ir.Constant(I64, offset_of(WARP, "scratch"))), LANES)
-            deltas = splat(builder, delta, LANES)
-            if access.space == "private":  # each lane's own, one behind the other
-                size = builder.load(self.field(WARP, "private_size", I64), align=8)
-                steps = builder.mul(splat(builder, size, LANES), ir.Constant(WIDE, list(range(LANES))))
-                deltas = builder.add(deltas, steps)
-            builder.store(builder.select(off, scratch, builder.add(addresses, deltas)), hosts)
-            all_good = builder.icmp_unsigned("==", builder.bitcast(good, I32), ir.Constant(I32, 0xFFFFFFFF))
-            with builder.if_then(builder.not_(all_good), likely=False):
-                builder.store(addresses, self.field(WARP, "address", WIDE), align=8)
-                self.resolve(access, mask)
-                builder.store(builder.load(self.field(WARP, "host", WIDE), align=8), hosts)
-        return self.assemble(dense, builder.add(first, delta), builder.load(hosts))
-
-    def dense(self, kind: AddressKind, access: Access, lo: Value, count: Value) -> tuple[Value, Value]:
-        """Whether all 32 lanes are active, consecutive and inside; and lane 0's address."""
-        builder = self.builder
-        index = self.words(self.slots[kind.name], 1, LANES)[0]
-        start = builder.extract_element(index, ir.Constant(I32, 0))
-        steps = builder.sub(index, spread(builder, index, LANES))
-        even = builder.icmp_unsigned("==", steps, ir.Constant(ROW_TYPE, list(range(LANES))))
-        flags = builder.icmp_unsigned(
-            "==", builder.and_(builder.bitcast(even, I32), reading(self, access)), ir.Constant(I32, 0xFFFFFFFF)
-        )
-        signed = "sign" in self.recipe.suffixes
-        ordered = builder.xor(start, ir.Constant(I32, 0x80000000)) if signed else start
-        no_wrap = builder.icmp_unsigned("<=", ordered, ir.Constant(I32, 0xFFFFFFFF - LANES + 1))
-        wide = builder.sext(start, I64) if signed else builder.zext(start, I64)
-        shift = ir.Constant(I64, access.size.bit_length() - 1)
-        address = builder.add(self.uniform_base(kind), builder.shl(wide, shift))
-        if kind.base_words == 1:
-            address = builder.and_(address, ir.Constant(I64, 0xFFFFFFFF))
-        last = builder.sub(count, ir.Constant(I64, (LANES - 1) * access.size))
-        fits = self.inside(address, lo, last, access)
-        return builder.and_(builder.and_(flags, no_wrap), fits), address
-
-    def resolve(self, access: Access, mask: Value) -> None:
-        """Have the core look the addresses up; return from the handler if it says so."""
-        builder = self.builder
-        name = {"global": "resolve", "tsm": "resolve_tsm", "private": "resolve_private"}[access.space]
-        function = ir.FunctionType(I64, [I64, I64, I64, I64])
-        callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
-        counted = COUNTED * (1 + self.slots[access.counted]) if access.counted else 0
-        request = ir.Constant(I64, access.size | (0x100 if access.store else 0) | counted)
-        answer = builder.call(callee, [self.warp, self.record, request, builder.zext(mask, I64)])
-        with builder.if_then(builder.icmp_signed("!=", answer, ir.Constant(I64, 0)), likely=False):
-            builder.ret(answer)
-
-    def _issue(self, access: Access) -> None:
-        """Observed build: every lane's address and host pointer in the warp, then the core queues the access."""
-        builder = self.builder
-        kind = next(kind for kind in self.instruction.kinds if isinstance(kind, AddressKind))
-        if self.lanes == 1:
-            _, scale = self.offset_and_scale()
-            index = builder.zext(builder.load(self.row(self.slots[kind.name], 0, I32), align=4), I64)
-            address = builder.add(self.uniform_base(kind), builder.shl(index, scale))
-            builder.store(address, self.field(WARP, "address", I64), align=8)
-            self.resolve(access, ir.Constant(I32, 1))
-        else:
-            self.whole_warp(access)
-            if access.to:
-                issue_target(self, access)
-            builder.store(self.addresses(kind), self.field(WARP, "address", WIDE), align=8)
-            self.resolve(access, reading(self, access))
-        builder.ret(ir.Constant(I64, STOP + int(Stop.ACCESS)))

@@ -9,13 +9,10 @@ from llvmlite import ir
 from ..isa.addresses import TsmTarget
 from ..isa.lanes import LANES
 from ..isa.spec import Access
-from .lowering import I1, I32, I64, Value, splat
+from .glue_frame import LANE_BITS, ROW_TYPE, WIDE
+from .lowering import I32, I64, Value, splat
 from .recipes import COMPLETE
 from .state import WARP, offset_of
-
-ROW_TYPE = ir.VectorType(I32, LANES)
-LANE_BITS = ir.VectorType(I1, LANES)
-WIDE = ir.VectorType(I64, LANES)
 
 
 def reading(glue: Any, access: Access) -> Value:
