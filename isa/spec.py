@@ -359,12 +359,7 @@ def insn(
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
         examples = (ex,) if isinstance(ex, str) else ex
-        if tag not in TAGS:
-            raise TypeError(f"{pattern}: tag must be one of {TAGS}")
-        if tag != "defined" and not source:
-            raise TypeError(f"{pattern}: a {tag} instruction names its source")
-        if not examples or not body.__doc__:
-            raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
+        _check_page(pattern, tag, source, examples, body)
         chosen = {"Item": Item, "Result": Result, **(operand_types or {})}
         kinds_of, results = _annotations(body, chosen)
         check_operands(pattern, kinds_of, results)
@@ -395,6 +390,16 @@ def insn(
         return body
 
     return register
+
+
+def _check_page(pattern: str, tag: str, source: str, examples: tuple[str, ...], body: Callable[..., Any]) -> None:
+    """Refuse an instruction that the manual could not tell about."""
+    if tag not in TAGS:
+        raise TypeError(f"{pattern}: tag must be one of {TAGS}")
+    if tag != "defined" and not source:
+        raise TypeError(f"{pattern}: a {tag} instruction names its source")
+    if not examples or not body.__doc__:
+        raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
 
 
 def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:
