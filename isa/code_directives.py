@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 
 from .arguments import NAME, Argument, Arguments, code_of, kernel_of
-from .descriptor import LIMITS
 from .diagnostics import Failure, nearest
-from .program import MAX_PARAMETER_BYTES, SCALAR_TYPES, Line
+from .program import ARCHITECTURES, LIMITS, MAX_PARAMETER_BYTES, MAX_THREADS, SCALAR_TYPES, Line
 from .registers import Register
 from .sections import TSM_ALIGNMENT, Code, Deferred, check_free
-from .spec import ARCHITECTURES
 from .syntax import integer
 
 TSM_BYTES = LIMITS["tsm"]
 """Published: thread-block shared memory of a compute unit."""
-MAX_THREADS = (1024, 1024, 128)
 """Published: largest block dimensions."""
 
 _ARRAY = re.compile(r"(\S+?)\s*+\[(.*)\]")

@@ -25,9 +25,10 @@ import numpy as np
 
 from . import descriptor, dwarf, elf
 from .binary import OTHER_VERSION, Cursor, ObjectError, Place, pack
-from .descriptor import ARCHITECTURES, FORMAT_VERSION, MAX_SPACE, WORD_BYTES
+from .descriptor import FORMAT_VERSION, MAX_SPACE, WORD_BYTES
 from .elf import Image, Rela, Section, StringTable, Symbol
 from .program import (
+    ARCHITECTURES,
     CODE_BASE,
     DATA_ALIGNMENT,
     DATA_BASE,

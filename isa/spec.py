@@ -22,6 +22,7 @@ from .fields import Field, OperandError
 from .lanes import Lanes
 from .operands import Kind, Value
 from .pattern import check_operands, mnemonic_of, operand_kinds, operands_text, suffixes_of
+from .program import ARCHITECTURES
 from .source_kind import Source
 from .suffixes import ORDER, Suffix
 from .tags import TAGS
@@ -30,8 +31,6 @@ Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
 Result = TypeVar("Result", bound=Lanes)
 """The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
-
-ARCHITECTURES = ("ppu0015", "ppu001")
 
 
 class Access(NamedTuple):
@@ -339,7 +338,7 @@ def insn(
     source: str = "",
     fixed: Mapping[Field, int] | None = None,
     access: Access | None = None,
-    architectures: tuple[str, ...] = ARCHITECTURES,
+    architectures: tuple[str, ...] = tuple(ARCHITECTURES),
     immediate: bool = True,
     all_lanes: bool = False,
     fault: int = 0,
