@@ -58,6 +58,9 @@ STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
 ACCESS, STOP_EVENTS, YIELD = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS), STOP + int(Stop.YIELD)
+COPY, AWBAR = STOP + int(Stop.COPY), STOP + int(Stop.AWBAR)
+LETS_OTHERS_RUN, AWBAR_REFUSED = 1, 2
+"""What an operation on an asynchronous barrier has come to, if it is not just done."""
 
 
 def run(launch_address: int) -> int:
@@ -148,7 +151,7 @@ def admit(launch_address: int) -> int:
         fill(block.tsm, launch.tsm_size)
         fill(block.private, launch.block_warps * LANES * launch.private_size)
     block.live, block.waiting, block.yielded = launch.block_warps, 0, 0
-    block.cursor, block.resumed = 0, 0
+    block.cursor, block.resumed = launch.first_warp, 0
     for barrier in range(BARRIERS):
         clear(launch.slots + slot * BLOCK_SIZE, barrier)
     block.left, block.warp_left = launch.block_slice, launch.warp_slice
@@ -183,7 +186,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
         warp.queues = launch.queues + (base - block_at(launch.slots).warps) // launch.warp_stride * QUEUES_BYTES
         for counter in range(COUNTER_COUNT):
             queue = queue_at(warp.queues + counter * QUEUE_BYTES)
-            queue.head, queue.count = 0, 0
+            queue.head, queue.count, queue.groups = 0, 0, 0
     if launch.poison:
         for row in range(launch.poison_rows):
             write_row(base + HEADER + ROW * (SCALAR_ROWS + row), POISON)
@@ -232,10 +235,10 @@ def run_block(launch_address: int, block_address: int) -> int:
         outcome = run_warp(launch_address, block_address, block.warps + index * launch.warp_stride)
         if outcome == GO_ON:
             if block.warp_left <= 0:
-                block.cursor = (index + 1) % launch.block_warps
+                block.cursor = (index + launch.warp_step) % launch.block_warps
                 block.warp_left = launch.warp_slice
         elif outcome == FINISHED or outcome == BLOCKED:
-            block.cursor = (index + 1) % launch.block_warps
+            block.cursor = (index + launch.warp_step) % launch.block_warps
             block.warp_left = launch.warp_slice
             if outcome == FINISHED:
                 block.live -= 1
@@ -247,12 +250,12 @@ def run_block(launch_address: int, block_address: int) -> int:
 
 
 def next_warp(launch_address: int, block_address: int) -> int:
-    """The first warp from the cursor on that can run, or -1."""
+    """The first warp from the cursor on, in the order of the schedule, that can run; or -1."""
     launch, block = launch_at(launch_address), block_at(block_address)
     if block.waiting == block.live:
         return -1
     for step in range(launch.block_warps):
-        index = (block.cursor + step) % launch.block_warps
+        index = (block.cursor + step * launch.warp_step) % launch.block_warps
         if warp_at(block.warps + index * launch.warp_stride).state == READY:
             return index
     return -1
@@ -354,6 +357,19 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
         return GO_ON
     if code == WAIT or code == ACCESS:
         call(launch.wait if code == WAIT else launch.access, base, pc)
+        return GO_ON
+    if code == COPY:
+        if call(launch.cube, base, pc) == 0:
+            return GO_ON
+        warp.pc = pc
+        return STOP_FAULT
+    if code == AWBAR:
+        found = call(launch.awbar, base, pc)
+        if found == AWBAR_REFUSED:
+            warp.pc = pc
+            return STOP_FAULT
+        if found == LETS_OTHERS_RUN:
+            yielded(launch_address, block_address, base, count)
         return GO_ON
     if code == CLOCK:
         now = read64(clock) + count - 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 
+from ..isa.awbar import OPERATION, TEST, TEST_PARITY
 from ..isa.effects import Stop
 from ..isa.spec import Decoded
 from . import core, report
@@ -99,6 +100,9 @@ class Watch:
 def _shows(found: Decoded) -> bool:
     """Whether somebody else can see what it does: it stores, or stops for Python."""
     instruction = found.form.instruction
+    if instruction.awbar is not None:
+        return OPERATION.get(instruction.awbar) not in (TEST, TEST_PARITY)
     if instruction.results == (Stop,):
-        return instruction.body(*[binding.static for binding in instruction.bindings]) == Stop.PRINT
-    return instruction.access is not None and instruction.access.store
+        code = instruction.body(*[binding.static for binding in instruction.bindings])
+        return code in (Stop.PRINT, Stop.COPY)
+    return instruction.access is not None and (instruction.access.store or instruction.access.to != "")

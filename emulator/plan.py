@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,10 @@ from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, REC
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
 
+SLICES, TURNS, STEPS = (1, 2, 3, 5, 8, 13, 21, 34, 50), (1, 3, 10, 100, 1000), (1, -1, 3, 5)
+"""What seeds choose from: instructions of a warp's turn, turns of a block, steps to the next warp."""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The order in which a chip runs what it holds, in instructions (docs/machine.md section 7)."""
@@ -35,6 +40,36 @@ class Schedule:
     """A block runs until none of its warps can go on or for this many, then the next resident block."""
     spin_limit: int = 1024
     """A path that neither joins nor exits gives way to the next one after this many."""
+    first_warp: int = 0
+    """The warp of a block that begins, modulo how many it has."""
+    warp_step: int = 1
+    """How far on the next warp is, modulo how many there are; a step that would leave warps out becomes 1."""
+
+    def __post_init__(self) -> None:
+        """Refuse slices in which nothing can run."""
+        for name in ("warp_slice", "block_slice", "spin_limit"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is a number of instructions from 1, not {getattr(self, name)}")
+
+    @classmethod
+    def seeded(cls, seed: int) -> Schedule:
+        """The usual schedule for 0, else one in which warps interleave; which one follows from the seed alone.
+
+        Warp `seed`, modulo the block's warps, begins. Slices are short, and the order of the warps varies.
+        """
+        if seed < 0:
+            raise ValueError(f"a seed is a whole number from 0, not {seed}")
+        if seed == 0:
+            return cls()
+        warp_slice, turns, step = (int(number) for number in np.random.PCG64(seed).random_raw(3))
+        warp_slice = SLICES[warp_slice % len(SLICES)]
+        block_slice = warp_slice * TURNS[turns % len(TURNS)]
+        return cls(warp_slice, block_slice, first_warp=seed, warp_step=STEPS[step % len(STEPS)])
+
+    def step_among(self, warps: int) -> int:
+        """`warp_step` for a block of so many warps."""
+        step = self.warp_step % warps
+        return step if math.gcd(step, warps) == 1 else 1
 
 
 @dataclass(frozen=True)
@@ -83,7 +118,6 @@ class Plan:
         self.chip, self.chips = place
         self.hbm = hbm
         self.sources: dict[str, list[str]] = {}
-        self.running = False
         self.per_cu = check_shape(program.kernel, shape, profile)
         self.tsm = program.kernel.tsm + shape.tsm
         self.slots = min(shape.blocks, self.per_cu * profile.compute_units)
@@ -178,6 +212,8 @@ class Plan:
             "kernel_words": self.program.kernel.words.size,
             "text_words": self.program.kernel_piece.first - 1 if self.program.kernel_piece.first else 0,
             "jump": self.engine.jump if self.program.jumps else 0,
+            "cube": self.engine.cubes["copy_cube"] if self.program.cubes else 0,
+            "awbar": self.engine.awbars["act"] if self.program.awbars else 0,
             "slots": self.blocks.ctypes.data,
             "slot_count": self.slots,
             "warp_stride": self.stride,
@@ -194,6 +230,8 @@ class Plan:
             "warp_slice": schedule.warp_slice,
             "block_slice": schedule.block_slice,
             "spin_limit": schedule.spin_limit,
+            "first_warp": schedule.first_warp % self.shape.warps,
+            "warp_step": schedule.step_among(self.shape.warps),
             "template_rows": self.template_rows.ctypes.data,
             "template": self.template.ctypes.data,
             "template_count": len(self.template_rows),
@@ -213,6 +251,10 @@ class Plan:
                 "queues": self.queues.ctypes.data,
                 **self.engine.observed,
             }
+            if self.program.cubes:
+                values |= {"cube": self.engine.cubes["issue_cube"], "move_cube": self.engine.cubes["move_cube"]}
+            if self.program.awbars:
+                values["awbar"] = self.engine.awbars["act_observed"]
         self.launch[:] = 0
         for name, value in values.items():
             self.launch[name] = value

@@ -141,6 +141,8 @@ class Assembler:
             hint = f"this text is for {arch}: see .arch"
         elif operation.startswith("."):
             message = f"unknown directive {operation}"
+            if operation == ".visible" and ".entry" in statement.rest.split():
+                operation = ".entry"
             hint = directive_hint(operation, REFERENCE, self.reader.macros)
             self.unit.homeless |= self.unit.code is None and ".kernel" in hint
             note_broken(self.unit, statement, DIRECTIVES.get(operation, operation))

@@ -65,7 +65,8 @@ def describe(value: Value) -> str:
 def check_register(value: Value, bank: str, words: int, allowed: np.ndarray, align: int | None = None) -> Register:
     """`value` if it is a register of that bank and width, else an error that says what is."""
     wanted = f"a {BANK_NAMES[bank]}" if words == 1 else f"an aligned range of {words} {BANK_NAMES[bank]}s"
-    example = f"{bank}reg4" if words == 1 else f"{bank}reg[4:{3 + words}]"
+    low = max(4, words)
+    example = f"{bank}reg4" if words == 1 else f"{bank}reg[{low}:{low + words - 1}]"
     if not isinstance(value, Register) or value.bank != bank:
         raise OperandError(f"expected {wanted}, found {describe(value)}", f"for example {example}")
     named = value.bank == "s" and value.number > LAST_SREG

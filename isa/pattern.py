@@ -50,12 +50,15 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "vmem64_element": lambda name, where: addresses.ElementAddress(name, int(where), **_VMEM64),
     "tsm_element": lambda name, where: addresses.ElementAddress(name, int(where), **_TSM),
     "smem": lambda name, where: addresses.AddressKind(name, **_SMEM),
+    "state": lambda name, where: operands.RegisterKind(name, "v", 2, fields.DESTINATION, written=True),
+    "waited": lambda name, where: operands.RegisterKind(name, "s", 1, fields.DESTINATION, written=True),
+    "tsm_target": lambda name, where: addresses.TsmTarget(name),
     "swizzled": lambda name, where: SwizzledAddress(name, int(where)),
     "tsm": lambda name, where: addresses.AddressKind(name, **_TSM),
 }
 _KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
-_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
-"""Operands that the schedule may read instead of the body, or nobody."""
+_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint", "state", "waited")
+"""Operands that the schedule may read or write instead of the body, or nobody."""
 
 
 def mnemonic_of(pattern: str) -> str:

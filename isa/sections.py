@@ -14,6 +14,7 @@ from .callgraph import callable_from, usual_sregs
 from .diagnostics import Failure, Place, Repeated, nearest
 from .encoding import Encoded
 from .expressions import REGISTERS, CodeAddress, Result, Symbolic, Undefined, refuse_register
+from .habits import name_hint
 from .program import (
     CODE_BASE,
     DATA_ALIGNMENT,
@@ -250,6 +251,9 @@ class Unit:
         return self.code.at(address)
 
     def _nearest(self, name: str) -> str:
+        habit = name_hint(name)
+        if habit:
+            return habit
         known = [*(self.code.names if self.code else ()), *self.names, *REGISTERS]
         functions = [code.name for code in self.codes.values() if code.is_function]
         return nearest(name, [*known, *functions]) or "define it: a label, .param, .reg, .equ, or .extern"

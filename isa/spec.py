@@ -42,6 +42,10 @@ class Access(NamedTuple):
     store: bool
     atomic: bool = False
     """Reads, computes and writes in one: a store that may give back what was there."""
+    to: str = ""
+    """The operand with the TSM offsets that the bytes are copied to, of an asynchronous copy."""
+    counted: str = ""
+    """The operand that says how many bytes each lane reads, where that is not always all."""
     rows: int = 0
     """Of an access by the whole warp: how many lanes give the address of a row; the other lanes repeat theirs,"""
     step: int = 0
@@ -97,6 +101,16 @@ class Instruction:
     def lanes(self) -> int:
         """1 for a scalar instruction, 32 for a vector one."""
         return 1 if self.mnemonic.startswith(("s.", "smem.", "simt.")) else 32
+
+    @property
+    def cube(self) -> int | None:
+        """What an AIU copy does, as isa.aiu says; None for other instructions."""
+        return next((binding.static for binding in self.bindings if binding.name == "cube"), None)
+
+    @property
+    def awbar(self) -> int | None:
+        """What it does to an asynchronous barrier, as isa.awbar says; None for other instructions."""
+        return next((binding.static for binding in self.bindings if binding.name == "awbar"), None)
 
     def operand(self, name: str) -> Kind:
         """The operand kind called `name` in the pattern."""

@@ -28,6 +28,7 @@ from .expressions import (
     Symbolic,
     Unary,
 )
+from .habits import name_hint
 from .operands import Address, Value
 from .registers import NAMED_SCALARS, Register
 
@@ -66,7 +67,8 @@ def tokens(text: str) -> list[Token]:
         kind = match.lastgroup or ""
         if kind == "wrong":
             start = match.start("wrong")
-            raise Failure(f"unexpected character {match['wrong']!r}", "", start, start + 1)
+            hint = 'a text stands in .data, with a label: name: .asciz "..."' if match["wrong"] == '"' else ""
+            raise Failure(f"unexpected character {match['wrong']!r}", hint, start, start + 1)
         found.append((kind, match[kind], match.start(kind)))
     found.append(("end", "", len(text.rstrip())))
     return found
@@ -223,7 +225,7 @@ class Parser:
         _, _, start = self.tokens[self.position]
         _, name, after = self.tokens[self.position + 1]
         known = [special for special in NAMED_SCALARS if special.startswith("%")]
-        hint = nearest(f"%{name}", known) or f"one of {', '.join(known)}"
+        hint = name_hint(f"%{name}") or nearest(f"%{name}", known) or f"one of {', '.join(known)}"
         return Failure(f"no special register is called %{name}", hint, start, after + len(name))
 
     def named(self, text: str, start: int) -> Node:

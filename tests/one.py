@@ -104,6 +104,10 @@ class Bench:
         self.warp["tsm"], self.warp["tsm_size"] = self._tsm.ctypes.data + GUARD, len(content)
         return self._tsm[GUARD:-GUARD]
 
+    def tsm_bytes(self) -> np.ndarray:
+        """The block's TSM, live."""
+        return self._tsm[GUARD:-GUARD]
+
     def private(self, content: bytes) -> np.ndarray:
         """Give every lane private memory with this content; their bytes, live, as (lanes, bytes)."""
         size = len(content)

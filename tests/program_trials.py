@@ -29,8 +29,6 @@ from m890.programs import (
     nbody,
     radix_sort,
     ring,
-    rms_norm,
-    rotary,
     saxpy,
     scan,
     search,
@@ -39,14 +37,11 @@ from m890.programs import (
     spmv,
     stencil3,
     stencil9,
-    swiglu,
-    topk_router,
     transpose,
     warp_sum,
 )
 from m890.programs import sum as total
 from m890.programs.binary32 import bits
-from m890.programs.narrow import bf16
 from m890.tools.launchfile import LaunchSpec
 
 Arrays = list[np.ndarray]
@@ -191,32 +186,6 @@ def layer_norm_(chip, random):
     x, (gain, bias) = floats(random, (2, 150), "normal"), floats(random, (2, 150), "normal")
     found = layer_norm.launch(chip, x, gain, bias, 1e-5, block=128)  # four warps: the first may overtake another
     return [found], [layer_norm.reference(x, gain, bias, 1e-5, block=128)]
-
-
-@trial
-def rms_norm_(chip, random):
-    x, gain = floats(random, (3, 150), "normal"), floats(random, 150, "normal")
-    pairs = [(x, gain), (bf16(x), gain)]
-    found = [rms_norm.launch(chip, *pair, 1e-5, block=32, grid=1) for pair in pairs]
-    return found, [rms_norm.reference(*pair, 1e-5) for pair in pairs]
-
-
-@trial
-def rotary_(chip, random):
-    x, positions = floats(random, (3, 2, 80), "normal"), random.integers(0, 1000, 3)
-    return [rotary.launch(chip, x, positions, block=32, grid=1)], [rotary.reference(x, positions)]
-
-
-@trial
-def swiglu_(chip, random):
-    gate, up = floats(random, (2, 300), "normal")
-    return [swiglu.launch(chip, gate, up, block=64, grid=1)], [swiglu.reference(gate, up)]
-
-
-@trial
-def topk_router_(chip, random):
-    logits = floats(random, (3, 60), "normal")
-    return list(topk_router.launch(chip, logits, 4, block=32, grid=1)), list(topk_router.reference(logits, 4))
 
 
 @trial
@@ -398,29 +367,6 @@ def softmax_file(args, buffers, launch):
 def layer_norm_file(args, buffers, launch):
     arrays = buffers["x"], buffers["gain"], buffers["bias"]
     return {"y": layer_norm.reference(*arrays, args["epsilon"], block=launch.block[0])}
-
-
-@files
-def rms_norm_file(args, buffers, launch):
-    pairs = {"y": (buffers["x"], buffers["gain"]), "short_y": (buffers["short_x"], buffers["short_gain"])}
-    return {name: rms_norm.reference(*pair, args["epsilon"]) for name, pair in pairs.items()}
-
-
-@files
-def rotary_file(args, buffers, launch):
-    assert np.float32(args["step"]) == rotary.step_of(2 * args["half"], 10_000)
-    return {"y": rotary.reference(buffers["x"], buffers["positions"])}
-
-
-@files
-def swiglu_file(args, buffers, launch):
-    return {"y": swiglu.reference(buffers["gate"], buffers["up"])}
-
-
-@files
-def topk_router_file(args, buffers, launch):
-    chosen, weights, loads = topk_router.reference(buffers["logits"], args["k"])
-    return {"chosen": chosen, "weights": weights, "load": loads}
 
 
 @files

@@ -9,6 +9,7 @@ import pytest
 from m890.isa import ISA, encoding, habits
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
 from m890.isa.directives import REFERENCE, Directive
+from m890.isa.operands import LANE_SPECIALS, NAMED_SCALARS
 from m890.isa.source import OWN
 
 
@@ -331,10 +332,75 @@ def test_a_faulty_definition_defines_its_name(line: str) -> None:
     [
         ("bar.sync 0", "here it is s.blksyn"),
         ("bra loop", "here it is s.cbr"),
-        ("ld.global.u32 r1, [x]", "here it is vmem.ld: vmem.ld.b32"),
-        ("ld.global.f32 r1, [x]", "here it is vmem.ld: vmem.ld.b32"),
+        ("bra.uni loop", "here it is s.cbr"),
+        ("@p1 bra loop", "here no instruction has a predicate: s.cbr.nz mask, label takes the whole warp, simt.rcbr"),
+        ("@%p1 bra loop", "here no instruction has a predicate"),
+        ("@!p1 bra loop", "here no instruction has a predicate"),
+        ("ld.global.u32 r1, [x]", "here it is vmem.ld.b32"),
+        ("ld.global.f32 r1, [x]", "here it is vmem.ld.b32"),
+        ("ld.global.v4.f32 r1, [x]", "here it is vmem.ld.b32x4"),
+        ("ld.global.u8 r1, [x]", "here it is vmem.ld.b8"),
+        ("ld.global.s16 r1, [x]", "here it is vmem.ld.s16"),
+        ("ld.volatile.global.u32 r1, [x]", "here it is vmem.ld.b32.volatile"),
+        ("ld.param.u64 %rd1, [x]", "leave it out: a parameter's name is its register"),
         ("st.global.b32 [x], r1", "here it is vmem.st.b32"),
         ("ld.shared.b32 r1, [x]", "here it is tsm.ld.b32"),
+        ("cp.async.ca.shared.global [a], [b], 16", "here a copy to TSM is a load and a store"),
+        ("cvta.to.global.u64 %rd1, %rd2", "leave it out"),
+        ("red.global.add.f32 [x], r1", "here it is vmem.red.add.f32"),
+        ("red.shared.max.s32 [x], r1", "here it is tsm.red.max.i32"),
+        ("atom.shared.add.u32 r1, [x], 1", "here it is tsm.atom.add.i32"),
+        ("atom.global.add.u32 r1, [x], 1", "here it is vmem.atom.add.i32"),
+        ("atom.global.cas.b32 r1, [x], r2, r3", "here it is vmem.atom.cas.b32"),
+        ("atom.global.min.u64 r1, [x], r2", "here it is vmem.atom.min.u64"),
+        ("atomicAdd(x, 1);", "here it is vmem.atom.add: vmem.atom.add.i32, vmem.atom.add.i64, vmem.atom.add.f32, ..."),
+        ("atomicCAS(x, 1, 2);", "here it is vmem.atom.cas: vmem.atom.cas.b32, vmem.atom.cas.b64"),
+        ("__syncthreads();", "here it is s.blksyn"),
+        ("membar.gl", "here it is vmem.fence.gpu"),
+        ("cvt.rn.f32.u32 r1, r2", "here it is v.cnvt.f32.u32.rtte"),
+        ("cvt.rzi.s32.f32 r1, r2", "here it is v.cnvt.i32.f32.rtz"),
+        ("cvt.u64.u32 r1, r2", "here it is v.cnvt.u64.u32"),
+        ("v.cvt.f32.u32 vreg1, vreg0", "here it is v.cnvt.f32.u32.rtte"),
+        ("v.cnvt.f32.u32 vreg1, vreg0", "did you mean v.cnvt.f32.u32.rtte or "),
+        ("v.fma.f32 vreg1, vreg0, vreg0, vreg0", "did you mean v.fma.f32.rtte or "),
+        ("fma.rn.f32 r1, r2, r3, r4", "here it is v.fma.f32.rtte"),
+        ("add.f32 r1, r2, r3", "here it is v.add.f32"),
+        ("add.s32 r1, r2, r3", "here it is v.add.i32"),
+        ("sub.u32 r1, r2, r3", "here it is v.sub.i32"),
+        ("mul.lo.u32 r1, r2, r3", "here it is v.mull.i32"),
+        ("mul.wide.s32 r1, r2, r3", "here it is v.mulw.i64.i32"),
+        ("mad.lo.s32 r1, r2, r3, r4", "here it is v.madl.i32"),
+        ("v.mad.lo.s32 vreg1, vreg0, vreg0, vreg0", "here it is v.madl.i32"),
+        ("v.mul.i32 vreg1, vreg0, vreg0", "here it is v.mull.i32"),
+        ("s.shl.b32 sreg40, sreg41, 2", "here it is s.shll.b32"),
+        ("shr.s32 r1, r2, 1", "here it is v.shra.i32"),
+        ("setp.lt.s32 p1, r1, r2", "here it is v.cmp.lt.i32"),
+        ("v.setp.lt.u32 sreg40, vreg0, vreg1", "here it is v.cmp.lt.u32"),
+        ("selp.f32 r1, r2, r3, p", "here it is v.csel.b32"),
+        ("shfl.sync.bfly.b32 r1, r2, 1", "here it is v.shuffle.bfly.b32"),
+        ("v.shfl.bfly.b32 vreg1, vreg0, 1", "here it is v.shuffle.bfly.b32"),
+        ("__shfl_xor_sync(m, x, 1)", "here it is v.shuffle.bfly.b32"),
+        ("vote.sync.ballot.b32 r1, p", "here it is v.vote.ballot.b32"),
+        ("redux.sync.add.s32 r1, r2", "here it is v.red.add.i32"),
+        ("ex2.approx.ftz.f32 r1, r2", "here it is v.exp2.f32.ftz"),
+        ("v.ex2.approx.f32 vreg1, vreg0", "here it is v.exp2.f32"),
+        ("lg2.approx.f32 r1, r2", "here it is v.log2.f32"),
+        ("rsqrt.approx.f32 r1, r2", "here it is v.rsqrt.f32"),
+        ("rcp.rn.f32 r1, r2", "here it is v.rcp.f32"),
+        ("sin.approx.f32 r1, r2", "here it is v.sin.f32"),
+        ("cos.approx.f32 r1, r2", "here it is v.cos.f32"),
+        ("div.rn.f32 r1, r2, r3", "here it is v.div.f32"),
+        ("printf x", "here it is v.print"),
+        ('v.print "x = %d", vreg0', 'a text stands in .data, with a label: name: .asciz "..."'),
+        ("v.mov.b32 vreg0, %ctaid.x", "here it is %blkid.x"),
+        ("s.mov.b32 sreg40, %nctaid.y", "here it is %nblkid.y"),
+        ("v.mov.b32 vreg0, threadIdx.x", "here it is %tid.x"),
+        ("s.mov.b32 sreg40, blockIdx.z", "here it is %blkid.z"),
+        ("s.mov.b32 sreg40, blockDim.x", "here it is %ntid.x"),
+        ("s.mov.b32 sreg40, gridDim.x", "here it is %nblkid.x"),
+        ("v.mov.b32 %r1, 1", "registers are vreg0 to vreg255"),
+        (".visible .entry foo", "here it is .kernel"),
+        (".visible .func foo", "here it is .globl"),
         ("v.add.u32 vreg0, vreg1, vreg2", "write v.add.i32: the sign does not matter"),
         ("s.sub.u64 sreg[0:1], sreg[2:3], sreg[4:5]", "write s.sub.i64: the sign does not matter"),
         (".shared 4", "here it is .tsm"),
@@ -350,6 +416,9 @@ def test_habits_are_understood(line: str, hint: str) -> None:
 
 def test_habits_lead_to_what_exists() -> None:
     names = encoding.mnemonics("ppu0015").names()
+    assert all(name.split(".")[0] not in ("v", "vmem", "tsm", "smem") for name in habits.INSTRUCTIONS)
+    for here in habits.NAMES.values():
+        assert any(name == here or name.startswith(f"{here}.") for name in (*NAMED_SCALARS, *LANE_SPECIALS))
     for here in habits.INSTRUCTIONS.values():
         assert any(name == here or name.startswith(f"{here}.") for name in names), here
     assert set(habits.DIRECTIVES.values()) <= set(REFERENCE)

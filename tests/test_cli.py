@@ -17,7 +17,9 @@ from click.testing import CliRunner, Result
 
 from m890.emulator.faults import Fault, MemoryLimit
 from m890.isa import ISA
+from m890.isa.addresses import COUNTERS
 from m890.isa.assembler import assemble
+from m890.isa.operands import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
 from m890.tools import exits, output
 from m890.tools.cli import VERBS, cli
 from m890.tools.trace import place_of
@@ -380,7 +382,8 @@ def test_isa_prints_pages():
     assert re.search(example, page)
     assert m890("isa", "v.fma.f32.rtte.ftz").stdout == page
     listed = m890("isa", "--list").stdout.splitlines()
-    assert len(listed) == len(list(ISA))
+    assert len(listed) == len(set(listed)) > 1000
+    assert {line.split()[0] for line in listed} == {instruction.mnemonic for instruction in ISA}
     assert all("v.cnvt" in line for line in m890("isa", "v.cnvt", "--list").stdout.splitlines())
     (found,) = json.loads(m890("isa", "v.fma.f32.rtte", "--json").stdout)
     assert found["opcode"] == 0x204
@@ -388,6 +391,38 @@ def test_isa_prints_pages():
     assert "did you mean v.fma.f32.rtte" in m890("isa", "v.fma.f32.rte", code=2).stderr
     m890("isa", code=2)
     assert "no mnemonic contains 'zzz'" in m890("isa", "zzz", "--list", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "first", "more"),
+    [
+        ("barrier", "s.blksyn\n", ["s.bar.sync b\n", "s.bar.arrive b, n"]),
+        ("reduce", "vmem.red.", ["tsm.red.", "v.red."]),
+        ("shuffle", "v.shuffle.{idx,up,down,bfly}.b32\n", []),
+        ("shfl", "v.shuffle.{idx,up,down,bfly}.b32\n", []),
+        ("Atomic", "vmem.atom.", ["tsm.atom."]),
+        ("convert", "v.cnvt.", ["further entries"]),
+        ("matrix", "tsm.ld.mat.", ["v.mma."]),
+        ("%tid.x", "%tid.x\n", ["coordinate in its block, axis x", "v.mov.b32 vreg0, %tid.x"]),
+        ("tid", "%tid.x\n", ["%tid.y", "%tid.z"]),
+        ("%blkid.x", "%blkid.x\n", ["the same for all lanes"]),
+        ("%clock64", "%clock64\n", ["s.mov.b64 sreg[40:41], %clock64"]),
+        ("emsk", "emsk\n", ["execution mask"]),
+        ("x0", "x0\n", ["`ivreg`"]),
+        ("vldcnt", "vldcnt\n", ["vmem.ld", "s.wait vldcnt(0)"]),
+    ],
+)
+def test_isa_looks_words_up(word: str, first: str, more: list[str]):
+    found = m890("isa", word).stdout
+    assert found.startswith(first)
+    assert all(text in found for text in more)
+    assert max(map(len, found.splitlines())) <= 100
+    assert json.loads(m890("isa", word, "--json").stdout)
+
+
+def test_isa_knows_every_named_register():
+    for name in (*NAMED_SCALARS, *CLOCKS, *LANE_SPECIALS, *COUNTERS):
+        assert m890("isa", name).stdout.startswith(f"{name}\n")
 
 
 def test_isa_prints_directives():

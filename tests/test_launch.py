@@ -74,13 +74,19 @@ def test_a_buffer_of_another_chip_is_refused():
         kernel[1, 32](there.empty(32))
 
 
-def test_a_launch_within_itself_is_refused():
+@pytest.mark.parametrize("grid", [1, 2])
+def test_a_launch_within_itself_is_refused(grid):
+    """Of another shape, too: both would run the same records, which remember where the arguments are."""
     chip = Chip(limits=Limits(instructions=10_000_000))
     kernel = chip.assemble(".kernel k\nagain: s.add.i32 sreg20, sreg20, 1\ns.cbr again\n")["k"]
-    chip.progress = lambda done, blocks: kernel[1, 32]()
+
+    def once_more(done, blocks):
+        chip.progress = None
+        kernel[grid, 32]()
+
+    chip.progress = once_more
     with pytest.raises(LaunchError, match="running already"):
         kernel[1, 32]()
-    chip.progress = None
     with pytest.raises(Timeout):
         kernel[1, 32]()
 

@@ -196,10 +196,12 @@ def test_a_failed_check_names_poison():
 
 
 def test_a_failed_check_says_where_to_look():
-    late = "a missing s.wait or barrier shows under --timing late"
+    late, seed = "--timing late for a missing s.wait", "--seed 1, 2, 3, ... for a missing barrier"
     text = WHOLE.replace('expect = "rand:7"', 'expect = "zeros"')
-    assert late in run(text, code=1).stdout
-    assert late not in run(text, "--timing", "late", code=1).stdout
+    assert f"  try {late} and {seed}: a result that changes shows one\n" in run(text, code=1).stdout
+    assert f"  try {seed}: " in run(text, "--timing", "late", code=1).stdout
+    assert f"  try {late}: " in run(text, "--seed", "3", code=1).stdout
+    assert "try " not in run(text, "--seed", "3", "--timing", "late", code=1).stdout
     Path("job/copy.s").write_text(
         COPY.replace("        s.wait          vldcnt(0)\n", "        v.add.f32       vreg2, vreg1, vreg1\n")
         .replace("vmem.st.b8      vreg1", "vmem.st.b32     vreg2")
@@ -210,6 +212,49 @@ def test_a_failed_check_says_where_to_look():
     assert "nan may come from poison" not in run(text, code=1).stdout
     result = run(text, "--timing", "late", code=1).stdout
     assert "64 are nan: nan may come from poison: a register read before its s.wait" in result
+
+
+RACE = """
+        .kernel race
+        .param  ptr y
+        .tsm    4 * 1024 shared
+        v.mov.b32       vreg0, %tid.x
+        v.and.b32       vreg1, vreg0, 31
+        s.cmp.ne.u32    scc, %warpid, 0
+        s.cbr.nz        scc, read
+        tsm.st.b32      vreg0, [shared + vreg0 * 0x4]
+        s.wait          tsmcnt(0)
+read:   tsm.ld.b32      vreg3, [shared + vreg1 * 0x4]
+        s.wait          tsmcnt(0)
+        vmem.st.b32     vreg3, [0x0 + vreg0 * 0x4] @y
+        simt.exit
+"""
+RACING = """
+seed = 0
+
+[buffers.y]
+init = "zeros:u32:64"
+
+[[launch]]
+object = "race.s"
+grid = 1
+block = 64
+args = { y = "y" }
+
+[[check]]
+buffer = "y"
+expect = "npy:y.npy"
+"""
+
+
+def test_a_seed_chooses_a_schedule():
+    Path("job/race.s").write_text(RACE)
+    np.save("job/y.npy", np.tile(np.arange(32, dtype=np.uint32), 2))
+    run(RACING)
+    run(RACING, "--timing", "late")
+    assert "FAIL" in run(RACING.replace("seed = 0", "seed = 1"), code=1).stdout
+    assert "FAIL" in run(RACING, "--seed", "1", code=1).stdout
+    run(RACING.replace("seed = 0", "seed = 1"), "--seed", "0")
 
 
 def test_a_shape_that_does_not_fit_names_the_key():

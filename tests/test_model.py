@@ -32,6 +32,10 @@ NOT_MODELLED = {
     "tsm.st.mat.": "stores of them: the same",
     "tsm.ld.ncom.": "the same",
     "tsm.ld.swzl.": "the same",
+    "vmem.ld.tsm.": "asynchronous copies: tests with models of their own",
+    "vmem.acp.": "the same",
+    "vmem.aiu.": "the same",
+    "tsm.awbar.": "the same",
 }
 """Mnemonics, by how they begin, that the model does not know yet, and why."""
 

@@ -99,7 +99,11 @@ KEYS: dict[str, dict[str, Key]] = {
         "timing": Key(
             "`eager` or `late`", '"eager"', "when loads and stores complete: at once, or as late as they may"
         ),
-        "seed": Key("whole number", "0", "seed of the schedule; no effect on one chip"),
+        "seed": Key(
+            "whole number",
+            "0",
+            "order of the warps: 0 one after the other, others interleaved",
+        ),
     },
     "[buffers.NAME]": {
         "type": Key(

@@ -335,9 +335,11 @@ def waits() -> str:
     """The counters of s.wait, and which instructions count in which."""
     counted: dict[str, dict[str, None]] = {}
     for instruction in ISA:
-        if instruction.access:
-            operation = ".".join(instruction.mnemonic.split(".")[:2])
-            counted.setdefault(instruction.access.counter, {})[f"`{operation}`"] = None
+        if instruction.access or instruction.cube is not None:
+            copies = instruction.cube is not None or bool(instruction.access and instruction.access.to)
+            operation = ".".join(instruction.mnemonic.split(".")[: 3 if copies else 2])
+            counter = instruction.access.counter if instruction.access else "commit_group"
+            counted.setdefault(counter, {})[f"`{operation}`"] = None
     rows = [
         (f"`{name}`", f"{bit:#04x}", bits(field), ", ".join(counted.get(name, {})) or "nothing yet")
         for name, (bit, field) in COUNTERS.items()
@@ -369,7 +371,9 @@ covers the store**, which loops forget:
 
 The same goes for `.red`; registers of an address may change at once. Addresses, lanes and faults are fixed at issue in
 both timings. A warp's own access to bytes of an older
-operation of its own completes that one, and what is before it in its queue, first if one of the two stores. A fence
+operation of its own completes that one, and what is before it in its queue, first if one of the two stores; but a load
+does not complete a copy to the bytes in TSM that it reads: it finds poison. `commit_group` counts groups of copies, and
+what it waits for completes group by group. A fence
 completes what it names; the end of a warp completes everything, stores before loads."""
 
 

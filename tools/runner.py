@@ -16,6 +16,7 @@ from ..emulator.chip import Chip, LoadedKernel, LoadedModule
 from ..emulator.faults import LaunchError, Timeout
 from ..emulator.launch import Limits
 from ..emulator.observe import Observer
+from ..emulator.plan import Schedule
 from ..emulator.printing import Console
 from ..emulator.shape import dim3
 from ..emulator.state import POISON
@@ -166,7 +167,14 @@ class Runner:
             raise error if isinstance(error, InputError) else JobError("profile", str(error)) from None
         timing: dict[str, Any] = {} if job.timing == "eager" else {"timing": job.timing}
         console = Console(self._print)
-        self.chip = Chip(profile, poison=options.poison or None, observers=options.observers, console=console, **timing)
+        self.chip = Chip(
+            profile,
+            poison=options.poison or None,
+            observers=options.observers,
+            schedule=Schedule.seeded(job.seed),
+            console=console,
+            **timing,
+        )
         self.outcome.profile = profile.name
         self.modules: dict[Path, LoadedModule] = {}
         self.held: dict[str, Held] = {}

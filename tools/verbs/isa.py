@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..library import Macro
 
 WIDTH = 100
+MOST = 24
+"""Entries shown for a word."""
 TAG_COLOURS = {"published": "green", "measured": "cyan", "defined": "yellow"}
 
 
@@ -31,6 +33,8 @@ EXAMPLES = r"""
 m890 isa v.fma.f32.rtte
 m890 isa .tsm
 m890 isa block_reduce
+m890 isa barrier
+m890 isa %tid.x
 m890 isa --list
 m890 isa v.cnvt --list
 """
@@ -46,7 +50,8 @@ def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
     """Print the manual page of MNEMONIC: text, word, meaning, operands, where it is known from, and examples.
 
     MNEMONIC may be a directive of the assembler, .tsm, or a macro of the library, global_x; docs/assembly.md has
-    them all.
+    them all. It may be a named register or a counter, %tid.x, emsk, vldcnt. Any other word is looked up in the
+    descriptions: barrier, shuffle, atomic.
     """
     from ...isa import ISA
     from .. import pages
@@ -67,6 +72,8 @@ def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
     if mnemonic in macros():
         _macro(macros()[mnemonic], as_json)
         return
+    if mnemonic not in ISA.by_mnemonic and _looked_up(mnemonic, as_json):
+        return
     try:
         found = pages.find(mnemonic)
     except ValueError as error:
@@ -78,6 +85,28 @@ def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
         if number:
             say("")
         _page(instruction)
+
+
+def _looked_up(word: str, as_json: bool) -> bool:
+    """Print the registers and counters of this name, or, for a word without a dot, the entries that speak of it."""
+    from .. import lookup
+    from ..output import say, say_json, style
+
+    named = lookup.named(word)
+    entries = [] if named or "." in word else lookup.search(word)
+    if as_json and (named or entries):
+        say_json([entry._asdict() for entry in named] or [_summary(entry.first) for entry in entries])
+        return True
+    for number, (name, holds, read) in enumerate(named):
+        say(("\n" if number else "") + style(name, bold=True))
+        say(textwrap.indent(textwrap.fill(holds, WIDTH - 4), "    "))
+        say(textwrap.indent(textwrap.fill(read, WIDTH - 4), "    "))
+    for entry in entries[:MOST]:
+        say(style(entry.name if len(entry.name) <= WIDTH else f"{entry.name[: WIDTH - 4]} ...", bold=True))
+        say("    " + textwrap.shorten(entry.says, WIDTH - 4, placeholder=" ..."))
+    if len(entries) > MOST:
+        say(f"... and {len(entries) - MOST} further entries: docs/isa.md has them all")
+    return bool(named or entries)
 
 
 def _directive(name: str, as_json: bool) -> None:
@@ -117,14 +146,26 @@ def _list(chosen: list[Instruction], as_json: bool) -> None:
     from ..output import say, say_json, style
 
     if as_json:
-        say_json([{"mnemonic": i.mnemonic, "tag": i.tag, "source": i.source, "page": i.page} for i in chosen])
+        say_json([_summary(instruction) for instruction in chosen])
         return
     width = max((len(instruction.mnemonic) for instruction in chosen), default=0)
+    lines: dict[str, None] = {}
     for instruction in chosen:
         tag = style(f"{instruction.tag:<9}", fg=TAG_COLOURS[instruction.tag])
         meaning = instruction.page.splitlines()[0]
         meaning = textwrap.shorten(meaning, max(40, WIDTH - width - 13), placeholder=" ...")
-        say(f"{instruction.mnemonic:<{width}}  {tag}  {meaning}")
+        lines[f"{instruction.mnemonic:<{width}}  {tag}  {meaning}"] = None  # once, if there are several patterns
+    for line in lines:
+        say(line)
+
+
+def _summary(instruction: Instruction) -> dict[str, str]:
+    return {
+        "mnemonic": instruction.mnemonic,
+        "tag": instruction.tag,
+        "source": instruction.source,
+        "page": instruction.page,
+    }
 
 
 def _page(instruction: Instruction) -> None:

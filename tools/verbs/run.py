@@ -12,6 +12,7 @@ from ..exits import Code, InputError, Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
+    from ..launchfile import Job
     from ..runner import Checked, Outcome, Relied
 
 
@@ -121,7 +122,12 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
     "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time."
 )
 @click.option("--quantum", type=click.IntRange(1), help="Instructions between two meetings of chips; no effect on one.")
-@click.option("--seed", type=click.IntRange(0), help="Seed of the schedule; no effect on one chip.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Order of the warps: 0 (default) one after the other, 1, 2, 3, ... interleaved; finds missing barriers.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Host threads; no effect on one chip.")
 @click.option("-I", "include", multiple=True, metavar="DIR", help="Look for .include files here, too.")
 @click.option("-D", "defines", multiple=True, metavar="NAME=VALUE", help="Define a symbol for the assembler.")
@@ -172,7 +178,7 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     for trace in observers:
         if not trace.written:
             note("the trace is empty: no such block or warp ran; they count from 0")
-    _print(outcome, runner.fidelity() if fidelity else None, as_json, eager=job.timing == "eager")
+    _print(outcome, runner.fidelity() if fidelity else None, as_json, job)
     for name, path in outcome.saved.items():
         note(f"saved {name} to {path}")
     if not outcome.passed:
@@ -212,7 +218,7 @@ def _mistakes(in_file: bool) -> Generator[None, None, None]:
 # ---- the result ------------------------------------------------------------------------------------------------------
 
 
-def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, *, eager: bool) -> None:
+def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Job) -> None:
     from dataclasses import asdict
 
     from ..output import say, say_json, style
@@ -237,7 +243,7 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, *, eage
             index, found, expected = check.first
             place = ", ".join(str(extent) for extent in index)
             text += f", {check.differing:,} differ, first [{place}]: {found!r}, expected {expected!r}"
-        say("\n  ".join([text, *_hints(check, eager)]))
+        say("\n  ".join([text, *_hints(check, job)]))
     if relied is not None:
         say(
             f"{len(relied)} instructions in use whose meaning is defined by this project:"
@@ -248,16 +254,21 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, *, eage
             say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'no source'}")
 
 
-def _hints(check: Checked, eager: bool) -> list[str]:
+def _hints(check: Checked, job: Job) -> list[str]:
     """Where to look when a check fails."""
     if check.passed:
         return []
     hints: list[str] = []
+    eager = job.timing == "eager"
     if check.poison:
         hints.append(f"{check.poison:,} hold poison: memory nothing wrote, or a register read before its s.wait")
     elif check.nan and not eager:
         hints.append(f"{check.nan:,} are nan: nan may come from poison: a register read before its s.wait")
-    return [*hints, "a missing s.wait or barrier shows under --timing late"] if eager else hints
+    tries = ["--timing late for a missing s.wait"] if eager else []
+    tries += ["--seed 1, 2, 3, ... for a missing barrier"] if job.seed == 0 else []
+    if tries:
+        hints.append(f"try {' and '.join(tries)}: a result that changes shows one")
+    return hints
 
 
 def _short(extents: tuple[int, ...]) -> tuple[int, ...]:

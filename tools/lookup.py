@@ -1,0 +1,102 @@
+"""What `m890 isa WORD` finds where no instruction is called WORD: registers, counters, and words of descriptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..isa import ISA, Instruction
+from ..isa.addresses import COUNTERS
+from ..isa.habits import INSTRUCTIONS
+from ..isa.operands import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
+from . import manual_entries, pages
+from .manual_chapters import MEANINGS
+
+LEAST = 3
+"""Letters that a part of a mnemonic has at least if it abbreviates a word, as `atom` does `atomic`."""
+STEM = 6
+"""Letters of a word that a chapter's heading begins with, as Conversions does for `convert`."""
+UNRELATED = 5
+
+
+class Named(NamedTuple):
+    """A register or counter: its name, what it holds, and how it is read."""
+
+    name: str
+    holds: str
+    read: str
+
+
+class Entry(NamedTuple):
+    """An entry of the manual: its mnemonics, folded, or its usage; its first instruction, and what it does."""
+
+    name: str
+    first: Instruction
+    says: str
+
+
+def named(word: str) -> list[Named]:
+    """The registers and counters of this name; `%tid` has three."""
+    known = {**NAMED_SCALARS, **CLOCKS, **LANE_SPECIALS}
+    wanted = {word.lower(), f"%{word.lower()}"}
+    found = [name for name in known if name in wanted or name.rpartition(".")[0] in wanted]
+    return [*map(_register, found), *(_counter(name) for name in COUNTERS if name in wanted)]
+
+
+def _register(name: str) -> Named:
+    base = name.rpartition(".")[0] or name
+    axis = f", axis {name[-1]}" if base != name else ""
+    holds = (MEANINGS.get(name) or MEANINGS[base]) + axis
+    if name in LANE_SPECIALS:
+        return Named(name, holds, f"one value a lane, read by v.mov.b32: v.mov.b32 vreg0, {name}")
+    if name in CLOCKS:
+        return Named(name, holds, f"64 bits, read by s.mov.b64: s.mov.b64 sreg[40:41], {name}")
+    if name.startswith("%"):
+        bits = f"{32 * NAMED_SCALARS[name][1]} bits, "
+        return Named(name, holds, f"{bits}the same for all lanes, readable wherever a scalar source may stand")
+    return Named(name, holds, "a scalar operand")
+
+
+def _counter(name: str) -> Named:
+    counted = {".".join(i.mnemonic.split(".")[:2]): None for i in ISA if i.access and i.access.counter == name}
+    holds = f"counter of outstanding operations: {', '.join(counted) or 'nothing yet'}"
+    return Named(name, holds, f"s.wait {name}(0) waits until all are complete, {name}(2) until 2 are left")
+
+
+def search(word: str) -> list[Entry]:
+    """The entries for a word, what fits best first.
+
+    That is what the word is called here if it is a habit, what has it in a mnemonic, what a part of a mnemonic
+    abbreviates, what speaks of it, and what the chapter has that is called so.
+    """
+    ranked = [(_rank(group, word.lower()), group) for group in manual_entries.entries(ISA)]
+    return [_entry(group) for rank in range(UNRELATED) for place, group in ranked if place == rank]
+
+
+def _rank(group: Sequence[Instruction], word: str) -> int:
+    """How far from the word an entry is, UNRELATED if it has nothing to do with it."""
+    mnemonics = [instruction.mnemonic for instruction in group]
+    here = INSTRUCTIONS.get(word, "")
+    if here and any(name == here or name.startswith(f"{here}.") for name in mnemonics):
+        return 0
+    if any(word in name for name in mnemonics):
+        return 1
+    if any(_abbreviates(name, word) for name in mnemonics):
+        return 2
+    if re.search(rf"\b{re.escape(word)}", group[0].page, re.IGNORECASE):
+        return 3
+    return 4 if re.search(rf"\b{re.escape(word[:STEM])}", _chapter(group), re.IGNORECASE) else UNRELATED
+
+
+def _chapter(group: Sequence[Instruction]) -> str:
+    return manual_entries.heading_of(manual_entries.chapter_of(group[0]))[0]
+
+
+def _entry(group: Sequence[Instruction]) -> Entry:
+    name = pages.usage(group[0]) if len(group) == 1 else manual_entries.title(group)
+    return Entry(name, group[0], group[0].page.splitlines()[0])
+
+
+def _abbreviates(mnemonic: str, word: str) -> bool:
+    return any(len(part) >= LEAST and word.startswith(part) for part in mnemonic.split("."))
