@@ -9,7 +9,7 @@ import pytest
 from m890.isa import ISA, encoding, habits
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
 from m890.isa.directives import REFERENCE, Directive
-from m890.isa.operands import LANE_SPECIALS, NAMED_SCALARS
+from m890.isa.registers import LANE_SPECIALS, NAMED_SCALARS
 from m890.isa.source import OWN
 
 
