@@ -320,15 +320,13 @@ class Assembler:
 
     def _check_end(self, code: Code) -> None:
         """Warn if execution can run past the last word."""
-        for word, place in zip(reversed(code.words), reversed(code.places), strict=True):
-            found = _mnemonic(word)
-            if found == "s.nop":
-                continue
-            if found not in LAST_INSTRUCTIONS:
+        if code.words:
+            words = zip(map(_mnemonic, reversed(code.words)), reversed(code.places), strict=True)
+            last, place = next((pair for pair in words if pair[0] != "s.nop"), ("s.nop", code.places[-1]))
+            if last not in LAST_INSTRUCTIONS:
                 message = f"{_kind(code)} {code.name} goes on behind its last instruction"
                 self.log.warning(place, Failure(message, ENDINGS[code.is_function]))
-            return
-        if not code.is_function:
+        elif not code.is_function:
             self.log.warning(code.place, Failure(f"kernel {code.name} has no instructions", ENDINGS[False]))
 
     def _check_reads(self, code: Code) -> None:

@@ -117,7 +117,7 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 @click.option("--trace", metavar="FILE|-", help="Write a line for each executed instruction; slower.")
 @click.option("--trace-block", type=Coordinates(), metavar="X[,Y[,Z]]", help="Trace only this block.")
 @click.option("--trace-warp", type=click.IntRange(0), metavar="N", help="Trace only this warp of each block.")
-@click.option("--limit", type=click.IntRange(1), metavar="COUNT", help="Give up a launch after so many instructions.")
+@click.option("--limit", type=click.IntRange(1), metavar="COUNT", help="Give up after so many instructions a launch.")
 @click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time."
 )
