@@ -298,7 +298,11 @@ def test_all_errors_in_order() -> None:
 
 
 def test_not_more_than_fifty() -> None:
-    assert len(errors(".kernel k\n" + "nonsense\n" * 1000).diagnostics) == 50
+    found = errors(".kernel k\n" + "nonsense\n" * 1000)
+    assert len(found.diagnostics) == 50
+    assert found.stopped
+    assert str(found).endswith("stopped after 50 errors: the rest was not read")
+    assert not errors(".kernel k\nnonsense\n").stopped
 
 
 @pytest.mark.parametrize("first", ["s.nop", ".param u32 n", "x: s.nop", ".tsm 64 tile", "1:"])

@@ -35,6 +35,13 @@ def test_check_tells_whether_it_is(tmp_path: Path, capsys: pytest.CaptureFixture
     assert manual.main([]) == 2
 
 
+@pytest.mark.parametrize("option", ["--chek", "--help", "-h"])
+def test_an_unknown_option_writes_no_file(option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert manual.main([option]) == 2
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("mnemonic", sorted({instruction.mnemonic for instruction in ISA}))
 def test_every_mnemonic_has_a_page(mnemonic: str) -> None:
     """A page names the mnemonic, its word and its meaning; suffixes stand in its usage."""

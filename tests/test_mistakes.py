@@ -90,7 +90,7 @@ MISTAKES = {
         [],
         1,
         [
-            "k.s:2:1: warning: function f goes on behind its last instruction",
+            "k.s:1:1: warning: function f goes on behind its last instruction",
             "hint: end it with s.ret sreg[38:39]",
             "function f + 0x8",
             "hint         function f ends without going back: end it with s.ret on every path",
