@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT, REDUCE_AND, REDUCE_OR, REDUCE_POPC
 from ..isa.lanes import LANES
-from ..isa.operands import SCC
+from ..isa.registers import SCC
 from .paths import park, run_lowest, runnable, waits, waits_elsewhere, wake_all
 from .primitives import block_at, launch_at, read32, record_at, warp_at, write_row
 from .state import AT_BARRIER, BARRIERS, EMSK_ROW, READY, RECORD, scalar_row

@@ -155,6 +155,7 @@ class LoadedKernel:
         self.module, self.kernel = module, kernel
         self._programs: dict[str, Program] = {}
         self._plans: dict[tuple[Shape, str], Plan] = {}
+        self._running = False
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{parameter.type} {parameter.name}" for parameter in self.kernel.params)
@@ -200,8 +201,8 @@ class LoadedKernel:
         chip, kernel = self.module.chip, self.kernel
         memory = arguments.pack(kernel, values, chip.hbm)
         plan = self.plan(Shape(dim3(grid, "grid"), dim3(block, "block"), tsm))
-        if plan.running:
-            raise LaunchError(f"kernel '{kernel.name}' is running already with this grid and block")
+        if self._running:  # its records remember where the arguments of that launch are
+            raise LaunchError(f"kernel '{kernel.name}' is running already")
         if cooperative and plan.slots < plan.shape.blocks:
             raise LaunchError(
                 f"kernel '{kernel.name}': a cooperative launch keeps all blocks resident, and {plan.slots} of "
@@ -211,11 +212,11 @@ class LoadedKernel:
         plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
         chip.launches += 1
         plan.start(memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
-        plan.running = True
+        self._running = True
         try:
             return run(plan, limits or chip.limits, chip.console, chip.progress)
         finally:
-            plan.running = False
+            self._running = False
 
     def plan(self, shape: Shape) -> Plan:
         """The state for one launch shape, kept for the next launch of the same shape."""

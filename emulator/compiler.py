@@ -17,8 +17,11 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, CPUTarget
 from numba.core.utils import threadsafe_cached_property
 
+from . import lowering_copies as lowering_copies  # noqa: PLC0414 (it registers primitives)
 from . import lowering_elementary as lowering_elementary  # noqa: PLC0414 (it registers primitives)
 from . import lowering_matrix as lowering_matrix  # noqa: PLC0414 (it registers primitives)
+from . import lowering_memory as lowering_memory  # noqa: PLC0414 (it registers primitives)
+from . import lowering_raw as lowering_raw  # noqa: PLC0414 (it registers primitives)
 from . import lowering_rows as lowering_rows  # noqa: PLC0414 (it registers primitives)
 from .cache import symbol
 from .fingerprint import PACKAGE
@@ -144,8 +147,6 @@ def type_of_static(value: Any) -> types.Type:
     """The type that carries a static value into a body: plain values are folded in, functions called."""
     if isinstance(value, FunctionType):
         return types.Dispatcher(dispatcher(value))
-    if isinstance(value, float) and str(value) == "-0.0":
-        raise TypeError("numba takes -0.0 for the 0.0 of another body: pass its bits")
     if isinstance(value, bool | int | float | str):
         return types.Omitted(_NegativeZero(value) if repr(value) == "-0.0" else value)
     return Constant(value)

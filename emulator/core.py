@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
-from ..isa.operands import CLOCKS, LAST_SREG, UNIFORM_SPECIALS
+from ..isa.registers import CLOCKS, LAST_SREG, UNIFORM_SPECIALS
 from .barriers import ARRIVED, REFUSED, clear, count_in, open_all, open_if_full, reach_barrier
 from .paths import drop_lanes, park, reach, rotate, run_lowest
 from .primitives import (
@@ -58,6 +58,9 @@ STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
 ACCESS, STOP_EVENTS, YIELD = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS), STOP + int(Stop.YIELD)
+COPY, AWBAR = STOP + int(Stop.COPY), STOP + int(Stop.AWBAR)
+LETS_OTHERS_RUN, AWBAR_REFUSED = 1, 2
+"""What an operation on an asynchronous barrier has come to, if it is not just done."""
 
 
 def run(launch_address: int) -> int:
@@ -183,7 +186,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
         warp.queues = launch.queues + (base - block_at(launch.slots).warps) // launch.warp_stride * QUEUES_BYTES
         for counter in range(COUNTER_COUNT):
             queue = queue_at(warp.queues + counter * QUEUE_BYTES)
-            queue.head, queue.count = 0, 0
+            queue.head, queue.count, queue.groups = 0, 0, 0
     if launch.poison:
         for row in range(launch.poison_rows):
             write_row(base + HEADER + ROW * (SCALAR_ROWS + row), POISON)
@@ -354,6 +357,19 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
         return GO_ON
     if code == WAIT or code == ACCESS:
         call(launch.wait if code == WAIT else launch.access, base, pc)
+        return GO_ON
+    if code == COPY:
+        if call(launch.cube, base, pc) == 0:
+            return GO_ON
+        warp.pc = pc
+        return STOP_FAULT
+    if code == AWBAR:
+        found = call(launch.awbar, base, pc)
+        if found == AWBAR_REFUSED:
+            warp.pc = pc
+            return STOP_FAULT
+        if found == LETS_OTHERS_RUN:
+            yielded(launch_address, block_address, base, count)
         return GO_ON
     if code == CLOCK:
         now = read64(clock) + count - 1

@@ -10,30 +10,21 @@ import numpy as np
 
 from ..isa import ISA, DecodeError
 from ..isa.addresses import COMPLETES, COUNTERS, AddressKind, offset_bytes
+from ..isa.aiu import OUT
 from ..isa.effects import Jump, Stop
 from ..isa.lanes import LANES
-from ..isa.operands import (
-    CLOCKS,
-    EMSK,
-    IVREG,
-    LAST_SREG,
-    ONE,
-    ZERO,
-    Address,
-    CodeTarget,
-    DataAddress,
-    NamedKind,
-    Register,
-    Target,
-    Value,
-)
+from ..isa.number_kinds import CodeTarget, DataAddress, Target
+from ..isa.operands import Address, NamedKind, Value
 from ..isa.program import CODE_BASE, TEXT_BASE, Function, Kernel
+from ..isa.registers import CLOCKS, EMSK, IVREG, LAST_SREG, ONE, ZERO, Register
 from ..isa.spec import Decoded, Instruction
 from .engine import Engine
 from .pieces import Piece, Spot, lay_out, spot_of
 from .recipes import COMPLETE, FAST, ISSUE, Recipe, operand_slots
 from .state import (
     ACQUIRE,
+    COMMITS,
+    FROM_TSM,
     HEADER,
     INFO,
     RECORD,
@@ -42,6 +33,7 @@ from .state import (
     SCALAR_ROWS,
     SPACES,
     STOP,
+    TO_TSM,
     scalar_row,
     vector_row,
 )
@@ -85,12 +77,23 @@ class Program:
     def spaces(self) -> set[str]:
         """The memory spaces its instructions access: the slow path of others need not be compiled."""
         accesses = [recipe.instruction.access for recipe in self.sharing]
-        return {access.space for access in accesses if access}
+        spaces = {access.space for access in accesses if access}
+        return spaces | {"tsm" for access in accesses if access and access.to}
 
     @property
     def kernel_piece(self) -> Piece:
         """Where the kernel is."""
         return self.pieces[-1]
+
+    @property
+    def cubes(self) -> bool:
+        """Whether it has AIU copies."""
+        return any(recipe.instruction.cube is not None for recipe in self.sharing)
+
+    @property
+    def awbars(self) -> bool:
+        """Whether it has asynchronous barriers."""
+        return any(recipe.instruction.awbar is not None for recipe in self.sharing)
 
     @property
     def jumps(self) -> bool:
@@ -260,8 +263,10 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
     for binding in instruction.bindings:
         if binding.name == "completes":
             record["value"] = binding.static << 46
-        elif binding.name == "barrier":
+        elif binding.name in ("barrier", "cube", "awbar"):
             record["value"] = binding.static
+        elif binding.name == "commits":
+            record["value"] = COMMITS
     if any(isinstance(kind, NamedKind) for kind in instruction.kinds) and any(
         isinstance(value, Register) and value.number in _CLOCK_NUMBERS for value in found.values
     ):
@@ -272,6 +277,10 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
     program.sharing.setdefault(recipe, []).append(index)
     if instruction.access and build != FAST:
         program.infos[index] = _info(found, slots)
+    if instruction.cube is not None:
+        out = OUT.get(instruction.cube)
+        program.infos["counter"][index] = list(COUNTERS).index("commit_group")
+        program.infos["store"][index], program.infos["copies"][index] = out, FROM_TSM if out else TO_TSM
 
 
 def _dense(instruction: Instruction, kind: AddressKind, address: Address) -> bool:
@@ -291,7 +300,7 @@ def _info(found: Decoded, slots: dict[str, int]) -> tuple[int, ...]:
     row, words = (slots[loaded.name], getattr(loaded, "words", 1)) if loaded else (0, 0)
     counter, space = list(COUNTERS).index(access.counter), SPACES[access.space]
     scalar, order = instruction.lanes == 1, _ORDERS.get(found.order, 0)
-    return 0, counter, access.size, access.store, space, scalar, row, words, order
+    return 0, counter, access.size, access.store, space, scalar, row, words, TO_TSM if access.to else 0, order
 
 
 def _fresh_pair(constants: dict[int, int], low: int, high: int, vregs: int) -> int:

@@ -8,7 +8,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-from . import core, jumps, observed, resolve
+from . import aiu, awbar, core, jumps, observed, resolve
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
@@ -41,6 +41,16 @@ class Engine:
     def observed(self) -> dict[str, int]:
         """Addresses of the functions the core calls in the observed build."""
         return {name: self.address(getattr(observed, name)) for name in ("access", "wait", "finish", "emit")}
+
+    @cached_property
+    def cubes(self) -> dict[str, int]:
+        """Addresses of AIU copies: in the fast build, in the observed one, and of those issued earlier."""
+        return {name: self.address(getattr(aiu, name)) for name in ("copy_cube", "issue_cube", "move_cube")}
+
+    @cached_property
+    def awbars(self) -> dict[str, int]:
+        """Addresses of asynchronous barriers, in the fast and in the observed build."""
+        return {name: self.address(getattr(awbar, name)) for name in ("act", "act_observed")}
 
     @cached_property
     def resolve(self) -> int:

@@ -22,8 +22,9 @@ import numpy as np
 PACKAGE = __name__.split(".")[0]
 _HERE = Path(__file__).parent
 LOWERING = (
-    "lowering.py", "lowering_elementary.py", "lowering_matrix.py", "matrix_formats.py", "lowering_rows.py",
-    "compiler.py", "glue.py", "recipes.py", "primitives.py", "state.py",
+    "lowering.py", "lowering_copies.py", "lowering_elementary.py", "lowering_matrix.py", "matrix_formats.py",
+    "lowering_memory.py", "lowering_raw.py", "lowering_rows.py",
+    "compiler.py", "glue.py", "glue_copies.py", "recipes.py", "primitives.py", "state.py",
     "../isa/lanes.py", "../isa/formats.py", "../isa/effects.py",
 )  # fmt: skip
 """Files that every compiled object depends on: what turns bodies into code, and the kinds and codes it builds in."""

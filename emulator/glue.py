@@ -9,18 +9,23 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from ..isa import numerics
-from ..isa.addresses import AddressKind
+from ..isa.addresses import AddressKind, TsmTarget
 from ..isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind, Mask
 from ..isa.matrix_operands import SwizzledAddress
-from ..isa.operands import INDEX_REGISTER, CodeTarget, IndexedKind, RegisterKind, Target
+from ..isa.number_kinds import CodeTarget, Target
+from ..isa.operands import IndexedKind, RegisterKind
+from ..isa.registers import INDEX_REGISTER
 from ..isa.spec import Access, Binding
 from ..isa.sync import INVALID_WARP_SYNC
 from .compiler import Unit, type_of_static
-from .lowering import I1, I8, I32, I64, LaneVector, Place, Value, place_type, splat, spread
+from .glue_copies import issue_target, reading, target_place
+from .lowering import I1, I8, I32, I64, LaneVector, Value, splat, spread
+from .lowering_memory import Place, place_type
 from .lowering_rows import repeated_rows, swizzled_rows
 from .recipes import COMPLETE, FAST, ISSUE, RECORD_SIZE, Recipe, lanes_of, operand_slots
+from .resolve import COUNTED
 from .state import EMSK_ROW, LAUNCH, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
 
 ROW_TYPE = ir.VectorType(I32, LANES)
@@ -105,10 +110,15 @@ class _Glue:
         kind = self.instruction.kinds[binding.operand or 0]
         if isinstance(kind, AddressKind):
             return self.place(kind)
+        if isinstance(kind, TsmTarget):
+            return Place(LANES), target_place(self, kind)
         if isinstance(kind, Target | CodeTarget):
             return LaneVector("uint64", 1), self.builder.load(
                 self.field(RECORD, "value", ir.VectorType(I64, 1)), align=8
             )
+        access = self.instruction.access
+        if access and access.counted == kind.name and self.recipe.build == COMPLETE:  # as it was at issue
+            return LaneVector("uint32", LANES), self.builder.load(self.field(WARP, "counts", ROW_TYPE), align=4)
         lanes, hint = lanes_of(self.instruction, kind), binding.kind
         if hint is Mask:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
@@ -459,7 +469,7 @@ class _Glue:
             self.dense(kind, access, lo, count) if self.recipe.dense else (ir.Constant(I1, 0), ir.Constant(I64, 0))
         )
         with builder.if_then(builder.not_(dense), likely=False):
-            mask = self.emsk()
+            mask = reading(self, access)
             addresses = self.addresses(kind)
             off = builder.not_(builder.bitcast(mask, LANE_BITS))
             good = builder.or_(self.inside(addresses, lo, count, access), off)
@@ -485,7 +495,7 @@ class _Glue:
         steps = builder.sub(index, spread(builder, index, LANES))
         even = builder.icmp_unsigned("==", steps, ir.Constant(ROW_TYPE, list(range(LANES))))
         flags = builder.icmp_unsigned(
-            "==", builder.and_(builder.bitcast(even, I32), self.emsk()), ir.Constant(I32, 0xFFFFFFFF)
+            "==", builder.and_(builder.bitcast(even, I32), reading(self, access)), ir.Constant(I32, 0xFFFFFFFF)
         )
         signed = "sign" in self.recipe.suffixes
         ordered = builder.xor(start, ir.Constant(I32, 0x80000000)) if signed else start
@@ -505,7 +515,8 @@ class _Glue:
         name = {"global": "resolve", "tsm": "resolve_tsm", "private": "resolve_private"}[access.space]
         function = ir.FunctionType(I64, [I64, I64, I64, I64])
         callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
-        request = ir.Constant(I64, access.size | (0x100 if access.store else 0))
+        counted = COUNTED * (1 + self.slots[access.counted]) if access.counted else 0
+        request = ir.Constant(I64, access.size | (0x100 if access.store else 0) | counted)
         answer = builder.call(callee, [self.warp, self.record, request, builder.zext(mask, I64)])
         with builder.if_then(builder.icmp_signed("!=", answer, ir.Constant(I64, 0)), likely=False):
             builder.ret(answer)
@@ -522,6 +533,8 @@ class _Glue:
             self.resolve(access, ir.Constant(I32, 1))
         else:
             self.whole_warp(access)
+            if access.to:
+                issue_target(self, access)
             builder.store(self.addresses(kind), self.field(WARP, "address", WIDE), align=8)
-            self.resolve(access, self.emsk())
+            self.resolve(access, reading(self, access))
         builder.ret(ir.Constant(I64, STOP + int(Stop.ACCESS)))

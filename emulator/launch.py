@@ -55,13 +55,15 @@ def _run(plan: Plan, limits: Limits, console: printing.Console, progress: Callab
     started = time.monotonic()
     launch, step, watch = plan.launch, 1 << 20, Watch(plan)
     address = launch.ctypes.data
+    left, before = 0, started
     while True:
-        wanted = STEP if watch.active else step
-        left = wanted if limits.instructions is None else min(wanted, limits.instructions - int(launch["executed"][0]))
-        if left <= 0:
-            _give_up(plan, "instructions", limits.instructions or 0)
-        launch["quota"] = left
-        before = time.monotonic()
+        if launch["quota"][0] <= 0:  # what a stop has left of it is used up first
+            left = STEP if watch.active else step
+            if limits.instructions is not None:
+                left = min(left, limits.instructions - int(launch["executed"][0]))
+            if left <= 0:
+                _give_up(plan, "instructions", limits.instructions or 0)
+            launch["quota"], before = left, time.monotonic()
         reason = plan.engine.run(address)
         now = time.monotonic()
         if plan.observers:
@@ -72,9 +74,10 @@ def _run(plan: Plan, limits: Limits, console: printing.Console, progress: Callab
             raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
         if reason != core.QUOTA:
             _stopped(plan, reason, console)
-            continue
-        if limits.seconds is not None and now - started > limits.seconds:
+        if limits.seconds is not None and now - started > limits.seconds and reason != Stop.COMPILE:
             _give_up(plan, "seconds", limits.seconds)
+        if reason != core.QUOTA:
+            continue
         plan.hbm.check_host(0)
         if not limits.endless and watch.stuck():
             raise Deadlock(

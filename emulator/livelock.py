@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 
+from ..isa.awbar import OPERATION, TEST, TEST_PARITY
+from ..isa.effects import Stop
 from ..isa.spec import Decoded
-from . import core
+from . import core, report
 from .plan import Plan
 
 PATIENCE = 1 << 26
@@ -78,20 +80,29 @@ class Watch:
         plan = self.plan
         handlers = plan.program.records["handler"]
         stores = [
-            index for index, found in enumerate(plan.program.decoded) if isinstance(found, Decoded) and _stores(found)
+            index for index, found in enumerate(plan.program.decoded) if isinstance(found, Decoded) and _shows(found)
         ]
         kept = handlers[stores].copy()
         handlers[stores] = plan.engine.address(core.break_here)
         try:
             for _ in range(steps):
                 plan.launch["quota"] = STEP
-                if plan.engine.run(plan.launch.ctypes.data) != core.QUOTA:
+                while (reason := plan.engine.run(plan.launch.ctypes.data)) == Stop.EVENTS:
+                    report.deliver(plan)
+                if reason != core.QUOTA:
                     return False
             return self.digest() == self.saved
         finally:
+            plan.launch["quota"] = 0
             handlers[stores] = kept
 
 
-def _stores(found: Decoded) -> bool:
-    access = found.form.instruction.access
-    return access is not None and access.store
+def _shows(found: Decoded) -> bool:
+    """Whether somebody else can see what it does: it stores, or stops for Python."""
+    instruction = found.form.instruction
+    if instruction.awbar is not None:
+        return OPERATION.get(instruction.awbar) not in (TEST, TEST_PARITY)
+    if instruction.results == (Stop,):
+        code = instruction.body(*[binding.static for binding in instruction.bindings])
+        return code in (Stop.PRINT, Stop.COPY)
+    return instruction.access is not None and (instruction.access.store or instruction.access.to != "")

@@ -1,8 +1,8 @@
 """What the vocabulary of instruction bodies becomes in machine code: lane values as LLVM vectors.
 
 A lane value of N lanes is the LLVM vector <N x element>; one-lane values spread where they meet wider
-ones, as numpy arrays do. Only this module and `compiler` import numba, and only when something must be
-compiled: a warm start loads machine code from the cache.
+ones, as numpy arrays do. The modules beside this one add to it: memory, raw memory of the schedule, matrices. They and
+`compiler` import numba, and only when something must be compiled: a warm start loads machine code from the cache.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -20,12 +19,9 @@ from numba.core.imputils import lower_cast, lower_constant, lower_getattr_generi
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import lower_builtin, models, register_model, type_callable, typeof_impl
 
-from ..isa import numerics, reference, rounding
+from ..isa import numerics, rounding
 from ..isa.formats import Format
 from ..isa.lanes import LANES, LaneKind
-from ..isa.widths import Width
-from . import primitives
-from .state import struct_types
 
 Value: TypeAlias = Any
 Builder: TypeAlias = Any
@@ -77,14 +73,6 @@ class Constant(types.Type):
         super().__init__(name=f"Constant({value!r})")
 
 
-class Place(types.Type):
-    """Where a memory instruction points: dense rows at `first`, or one host pointer per lane."""
-
-    def __init__(self, lanes: int):
-        self.lanes = lanes
-        super().__init__(name=f"Place{lanes}")
-
-
 @register_model(LaneVector)
 class _LaneVectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: LaneVector):
@@ -94,17 +82,6 @@ class _LaneVectorModel(models.PrimitiveModel):
 @register_model(Constant)
 class _ConstantModel(models.OpaqueModel):
     pass
-
-
-@register_model(Place)
-class _PlaceModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, fe_type: Place):
-        super().__init__(manager, fe_type, place_type(fe_type.lanes))
-
-
-def place_type(lanes: int) -> ir.Type:
-    """{dense, first host address, host address per lane, active lanes}."""
-    return ir.LiteralStructType([I1, I64, ir.VectorType(I64, lanes), I32])
 
 
 @typeof_impl.register(LaneKind)
@@ -146,6 +123,20 @@ def spread(builder: Builder, vector: Value, lanes: int) -> Value:
     """Lane 0 of a vector in `lanes` lanes."""
     undefined = ir.Constant(vector.type, ir.Undefined)
     return builder.shuffle_vector(vector, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def concatenated(builder: Builder, parts: list[Value]) -> Value:
+    """Vectors of one size, one behind the other; their number is a power of two."""
+    while len(parts) > 1:
+        size = 2 * parts[0].type.count
+        mask = ir.Constant(ir.VectorType(I32, size), list(range(size)))
+        parts = [builder.shuffle_vector(*pair, mask) for pair in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def pointer(builder: Builder, address: Value, pointee: ir.Type) -> Value:
+    """A host address as a pointer."""
+    return builder.inttoptr(address, pointee.as_pointer())
 
 
 def widen(builder: Builder, value: Value, ty: Any, target: LaneVector) -> Value:
@@ -467,228 +458,3 @@ if _converts_halves():
 @lower_cast(LaneVector, LaneVector)
 def _cast(context: Any, builder: Any, fromty: Any, toty: Any, value: Any) -> Any:
     return widen(builder, value, fromty, toty)
-
-
-# Memory: a Place is dense (rows from `first` on) or one host pointer per lane; inactive pointers are scratch.
-
-
-def _load_type(at: Any, width: Any) -> Any:
-    one, words = LaneVector("uint32", at.lanes), width.value.kind.words
-    return one if words == 1 else types.UniTuple(one, words)
-
-
-def _item(width: Width) -> ir.IntType:
-    return ir.IntType(8 * width.item)
-
-
-def _every(words: int, word: int, lanes: int) -> ir.Constant:
-    return ir.Constant(ir.VectorType(I32, lanes), [lane * words + word for lane in range(lanes)])
-
-
-def _pointer(builder: Builder, address: Value, pointee: ir.Type) -> Value:
-    return builder.inttoptr(address, pointee.as_pointer())
-
-
-@primitive(reference.load, _load_type)
-def _load(builder: Any, sig: Any, at: Any, width_value: Any) -> Any:
-    width, lanes = sig.args[1].value, sig.args[0].lanes
-    words, item = width.kind.words, _item(width)
-    dense, first, pointers = (builder.extract_value(at, n) for n in range(3))
-    row, items = ir.VectorType(I32, lanes), ir.VectorType(item, lanes * words)
-    place = cgutils.alloca_once(builder, items)
-    with builder.if_else(dense) as (then, otherwise):
-        with then:
-            builder.store(builder.load(_pointer(builder, first, items), align=1), place)
-        with otherwise:
-            parts: list[Value] = []
-            for lane in range(lanes):
-                pointer = builder.extract_element(pointers, ir.Constant(I32, lane))
-                parts.append(builder.load(_pointer(builder, pointer, ir.VectorType(item, words)), align=1))
-            builder.store(concatenated(builder, parts), place)
-    block = builder.load(place)
-    undefined = ir.Constant(items, ir.Undefined)
-    columns = [builder.shuffle_vector(block, undefined, _every(words, word, lanes)) for word in range(words)]
-    values = [_extend(builder, column, row, width.signed) for column in columns]
-    return values[0] if words == 1 else cgutils.pack_array(builder, values)
-
-
-def concatenated(builder: Builder, parts: list[Value]) -> Value:
-    """Vectors of one size, one behind the other; their number is a power of two."""
-    while len(parts) > 1:
-        size = 2 * parts[0].type.count
-        mask = ir.Constant(ir.VectorType(I32, size), list(range(size)))
-        parts = [builder.shuffle_vector(*pair, mask) for pair in zip(parts[::2], parts[1::2], strict=True)]
-    return parts[0]
-
-
-def _extend(builder: Any, value: Any, target: Any, signed: bool) -> Any:
-    if value.type == target:
-        return value
-    return (builder.sext if signed else builder.zext)(value, target)
-
-
-@primitive(reference.store, lambda at, value, width: types.none)
-def _store(builder: Any, sig: Any, at: Any, value: Any, width_value: Any) -> Any:
-    width, lanes = sig.args[2].value, sig.args[0].lanes
-    words, item = width.kind.words, _item(width)
-    dense, first, pointers = (builder.extract_value(at, n) for n in range(3))
-    rows = [value] if words == 1 else cgutils.unpack_tuple(builder, value, words)
-    narrow = ir.VectorType(item, lanes)
-    rows = [row if item == I32 else builder.trunc(row, narrow) for row in rows]
-    with builder.if_else(dense) as (then, otherwise):
-        with then:
-            builder.store(
-                _interleave(builder, rows), _pointer(builder, first, ir.VectorType(item, lanes * words)), align=1
-            )
-        with otherwise:
-            for lane in range(lanes):
-                pointer = builder.extract_element(pointers, ir.Constant(I32, lane))
-                part = ir.Constant(ir.VectorType(item, words), ir.Undefined)
-                for word, row in enumerate(rows):
-                    part = builder.insert_element(
-                        part, builder.extract_element(row, ir.Constant(I32, lane)), ir.Constant(I32, word)
-                    )
-                builder.store(part, _pointer(builder, pointer, part.type), align=1)
-    return ir.Constant(I8.as_pointer(), None)
-
-
-def _interleave(builder: Builder, rows: list[Value]) -> Value:
-    """Rows a, b, ... as a0 b0 ... a1 b1 ...; a power of two of them."""
-    while len(rows) > 1:
-        half = len(rows) // 2
-        pairs = [(rows[n], rows[n + half]) for n in range(half)]
-        rows = [
-            builder.shuffle_vector(
-                a,
-                b,
-                ir.Constant(
-                    ir.VectorType(I32, 2 * a.type.count),
-                    [n // 2 + (n % 2) * a.type.count for n in range(2 * a.type.count)],
-                ),
-            )
-            for a, b in pairs
-        ]
-    return rows[0]
-
-
-def _one_by_one(
-    builder: Builder, at: Value, element: ir.Type, operands: list[Value], new: Callable[..., Value]
-) -> Value:
-    """Read and replace what the active lanes point to, one lane after the other; what they held."""
-    pointers, mask = builder.extract_value(at, 2), builder.extract_value(at, 3)
-    lanes = pointers.type.count
-    held = cgutils.alloca_once_value(builder, ir.Constant(ir.VectorType(element, lanes), None))
-    columns = [cgutils.alloca_once_value(builder, operand) for operand in [pointers, *operands]]
-    left = cgutils.alloca_once_value(builder, mask)
-
-    def item(column: Value, lane: Value) -> Value:
-        first = builder.bitcast(column, column.type.pointee.element.as_pointer())
-        return builder.gep(first, [lane])
-
-    condition, body, done = (builder.append_basic_block(name) for name in ("lanes", "lane", "done"))
-    builder.branch(condition)
-    builder.position_at_end(condition)
-    builder.cbranch(builder.icmp_unsigned("!=", builder.load(left), ir.Constant(I32, 0)), body, done)
-    builder.position_at_end(body)
-    lane = builder.cttz(builder.load(left), ir.Constant(I1, 1))
-    builder.store(builder.and_(builder.load(left), builder.sub(builder.load(left), ir.Constant(I32, 1))), left)
-    place = _pointer(builder, builder.load(item(columns[0], lane)), element)
-    old = builder.load(place)
-    builder.store(old, item(held, lane))
-    builder.store(new(old, *[builder.load(item(column, lane)) for column in columns[1:]]), place)
-    builder.branch(condition)
-    builder.position_at_end(done)
-    return builder.load(held)
-
-
-@type_callable(reference.atomic)
-def _type_atomic(context: Any) -> Any:
-    def typer(at: Any, item: Any, update: Any, a: Any) -> Any:
-        one = LaneVector(item.value.dtype, 1)
-        update.get_call_type(context, (one, one), {})  # compiles the update for one lane
-        return LaneVector(item.value.dtype, at.lanes)
-
-    return typer
-
-
-PRIMITIVES.add(reference.atomic)
-
-
-@lower_builtin(reference.atomic, types.Any, types.Any, types.Any, types.Any)
-def _atomic(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    at, _, _, a = args
-    one = LaneVector(sig.return_type.dtype, 1)
-    function = context.get_function(sig.args[2], signature(one, one, one))
-    context.add_linking_libs(getattr(function, "libs", ()))
-
-    def new(old: Value, mine: Value) -> Value:
-        result = function(builder, [splat(builder, value, 1) for value in (old, mine)])
-        return builder.extract_element(result, ir.Constant(I32, 0))
-
-    return _one_by_one(builder, at, one.llvm.element, [a], new)
-
-
-@primitive(reference.compare_exchange, lambda at, item, a, b: LaneVector(item.value.dtype, at.lanes))
-def _compare_exchange(builder: Any, sig: Any, at: Any, item: Any, a: Any, b: Any) -> Any:
-    def new(old: Value, wanted: Value, given: Value) -> Value:
-        return builder.select(builder.icmp_unsigned("==", old, wanted), given, old)
-
-    return _one_by_one(builder, at, sig.return_type.llvm.element, [a, b], new)
-
-
-# What the compiled schedule is written in.
-
-
-@primitive(primitives.call, lambda handler, warp, record: types.int64)
-def _call(builder: Any, sig: Any, handler: Any, warp: Any, record: Any) -> Any:
-    function = ir.FunctionType(I64, [I64, I64])
-    return builder.call(builder.inttoptr(handler, function.as_pointer()), [warp, record])
-
-
-@primitive(primitives.read32, lambda address: types.int64)
-def _read32(builder: Any, sig: Any, address: Any) -> Any:
-    return builder.zext(builder.load(_pointer(builder, address, I32), align=4), I64)
-
-
-@primitive(primitives.read64, lambda address: types.int64)
-def _read64(builder: Any, sig: Any, address: Any) -> Any:
-    return builder.load(_pointer(builder, address, I64), align=8)
-
-
-@primitive(primitives.write_row, lambda address, value: types.none)
-def _write_row(builder: Any, sig: Any, address: Any, value: Any) -> Any:
-    value = value if value.type == I32 else builder.trunc(value, I32)
-    row = splat(builder, value, LANES)
-    builder.store(row, _pointer(builder, address, row.type), align=64)
-    return ir.Constant(I8.as_pointer(), None)
-
-
-@primitive(primitives.write32, lambda address, value: types.none)
-def _write32(builder: Any, sig: Any, address: Any, value: Any) -> Any:
-    value = value if value.type == I32 else builder.trunc(value, I32)
-    builder.store(value, _pointer(builder, address, I32), align=4)
-    return ir.Constant(I8.as_pointer(), None)
-
-
-@primitive(primitives.write64, lambda address, value: types.none)
-def _write64(builder: Any, sig: Any, address: Any, value: Any) -> Any:
-    builder.store(value, _pointer(builder, address, I64), align=8)
-    return ir.Constant(I8.as_pointer(), None)
-
-
-@primitive(primitives.copy, lambda target, source, count: types.none)
-def _copy(builder: Any, sig: Any, target: Any, source: Any, count: Any) -> Any:
-    cgutils.raw_memcpy(builder, _pointer(builder, target, I8), _pointer(builder, source, I8), count, 1)
-    return ir.Constant(I8.as_pointer(), None)
-
-
-def _struct(function: Any, dtype: np.dtype[Any]) -> None:
-    record = numba.from_dtype(dtype)
-
-    @primitive(function, lambda address: record)
-    def lower(builder: Any, sig: Any, address: Any) -> Any:
-        return _pointer(builder, address, ir.ArrayType(I8, dtype.itemsize))
-
-
-for _function, _dtype in struct_types(primitives).items():
-    _struct(_function, _dtype)

@@ -19,7 +19,7 @@ from ..isa.fragments import places
 from ..isa.lanes import LANES
 from ..isa.matrix import MatrixForm
 from .lowering import I32, Builder, LaneVector, Value, primitive, splat, vector_intrinsic
-from .matrix_formats import FACTORS, narrow_half, scale_of, widen
+from .matrix_formats import FACTORS, canonical_bits, narrow_half, scale_of, widen
 
 FLOAT = ir.FloatType()
 FEATURES = llvm.get_host_cpu_features()
@@ -197,8 +197,7 @@ class _Product:
         total = builder.fadd(total, widen(builder, c, self.form.result, position))
         if self.form.result.name == "f16":
             return narrow_half(builder, total)
-        nan = builder.fcmp_unordered("uno", total, total)
-        return builder.select(nan, ir.Constant(row, [0x7FFFFFFF] * LANES), builder.bitcast(total, row))
+        return canonical_bits(builder, total)
 
 
 class _SparseProduct(_Product):

@@ -45,6 +45,26 @@ def _load_rows(builder: Builder, sig: Any, at: Value, tiles: Value) -> Value:
     return values[0] if number == 1 else cgutils.pack_array(builder, values)
 
 
+@primitive(matrix_loads.store_rows, lambda at, registers, tiles: types.none)
+def _store_rows(builder: Builder, sig: Any, at: Value, registers: Value, tiles: Value) -> Value:
+    dense, first, pointers = (builder.extract_value(at, n) for n in range(3))
+    count = sig.args[2].value.registers
+    words = cgutils.unpack_tuple(builder, registers, count) if count > 1 else [registers]
+    undefined = ir.Constant(ROW_TYPE, ir.Undefined)
+    with builder.if_else(dense) as (then, otherwise):
+        with then:
+            for n, word in enumerate(words):
+                start = builder.add(first, ir.Constant(I64, 8 * ROW_BYTES * n))
+                builder.store(word, builder.inttoptr(start, ROW_TYPE.as_pointer()), align=ROW_BYTES)
+        with otherwise:
+            for lane in range(8 * count):
+                lanes = ir.Constant(QUAD, [lane % 8 * 4 + n for n in range(4)])
+                row = builder.shuffle_vector(words[lane // 8], undefined, lanes)
+                start = builder.extract_element(pointers, ir.Constant(I32, lane))
+                builder.store(row, builder.inttoptr(start, QUAD.as_pointer()), align=ROW_BYTES)
+    return ir.Constant(ir.IntType(8).as_pointer(), None)
+
+
 def swizzled_rows(builder: Builder, point: Value, strides: Value, mode: int) -> Value:
     """The address of each row of four swizzled tiles, <32 x i64>; see `isa/matrix_loads.py`."""
 

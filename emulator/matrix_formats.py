@@ -9,24 +9,25 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils
 
-from ..isa.matrix import Format
+from ..isa.formats import F32
+from ..isa.matrix import Element
 from .lowering import I16, I32, Builder, Value
 
 FLOAT = ir.FloatType()
 HALF = ir.HalfType()
 HAS_HALF = bool(llvm.get_host_cpu_features().get("f16c")) or not llvm.get_default_triple().startswith(("x86", "i"))
 """Whether the host converts binary16; LLVM would call a function that is not there."""
-HAS_TABLE = bool(llvm.get_host_cpu_features().get("avx512f"))
-"""Whether the host looks up 16 numbers at once."""
+HAS_AVX512 = bool(llvm.get_host_cpu_features().get("avx512f"))
+"""Whether the host looks up 16 numbers at once, and replaces NaNs in one instruction."""
 
 
 FACTORS = {"e4m3": 256.0}
 """What `widen` leaves numbers too small by: sums of products are multiplied once, far from overflow and underflow."""
 
 
-def widen(builder: Builder, words: Value, form: Format, position: int) -> Value:
+def widen(builder: Builder, words: Value, element: Element, position: int) -> Value:
     """The elements at one position of <n x i32> registers, as <n x float>, smaller by the format's factor."""
-    match form.name:
+    match element.name:
         case "f32":
             return _float(builder, words)
         case "tf32":
@@ -63,7 +64,7 @@ def _e4m3(builder: Builder, words: Value, position: int) -> Value:
 
 def _f4(builder: Builder, words: Value) -> Value:
     """Looked up where the host has a table of 16, else as binary16 with the exponent's bias 14 too large."""
-    if HAS_TABLE:
+    if HAS_AVX512:
         return _looked_up(builder, words)
     half = builder.or_(_shl(builder, _and(builder, words, 8), 12), _shl(builder, _and(builder, words, 7), 9))
     return builder.fmul(half_to_float(builder, half), _number(words, 16384.0))
@@ -102,6 +103,24 @@ def half_to_float(builder: Builder, words: Value) -> Value:
     special = builder.icmp_unsigned(">=", size, _every(words, 0x7C00 << 13))
     size = builder.select(special, builder.or_(size, _every(words, 0x7F800000)), number)
     return _float(builder, builder.or_(size, _shl(builder, _and(builder, words, 0x8000), 16)))
+
+
+def canonical_bits(builder: Builder, numbers: Value) -> Value:
+    """<32 x float> as bits with every NaN canonical."""
+    row = ir.VectorType(I32, numbers.type.count)
+    if not HAS_AVX512:
+        nan = builder.fcmp_unordered("uno", numbers, numbers)
+        return builder.select(nan, ir.Constant(row, [F32.nan] * row.count), builder.bitcast(numbers, row))
+    part, words = ir.VectorType(FLOAT, 16), ir.VectorType(I32, 16)
+    kind = ir.FunctionType(part, [part, part, words, I32, I16, I32])
+    fix = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.mask.fixupimm.ps.512")
+    nan = builder.bitcast(ir.Constant(words, [F32.nan] * 16), part)
+    # One digit for each class of numbers, NaNs the lowest two: 0 takes the NaN, 1 the number as it is.
+    classes = ir.Constant(words, [0x11111100] * 16)
+    rest = [classes, ir.Constant(I32, 0), ir.Constant(I16, 0xFFFF), ir.Constant(I32, 4)]
+    halves = [_picked(builder, numbers, range(first, first + 16)) for first in (0, 16)]
+    fixed = [builder.call(fix, [nan, half, *rest]) for half in halves]
+    return builder.bitcast(builder.shuffle_vector(*fixed, ir.Constant(row, list(range(32)))), row)
 
 
 def narrow_half(builder: Builder, numbers: Value) -> Value:

@@ -13,8 +13,9 @@ from typing import IO, Protocol
 import numpy as np
 
 from ..isa.lanes import LANES
-from ..isa.operands import Address, Register, Value
+from ..isa.operands import Address, Value
 from ..isa.program import Function, Kernel
+from ..isa.registers import Register
 from ..isa.spec import Decoded, DecodeError, Instruction
 from .pieces import Piece, Spot, spot_of
 

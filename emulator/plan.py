@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..isa.lanes import LANES
-from ..isa.operands import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
+from ..isa.registers import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from . import arguments
 from .decode import Program
 from .engine import Engine
@@ -118,7 +118,6 @@ class Plan:
         self.chip, self.chips = place
         self.hbm = hbm
         self.sources: dict[str, list[str]] = {}
-        self.running = False
         self.per_cu = check_shape(program.kernel, shape, profile)
         self.tsm = program.kernel.tsm + shape.tsm
         self.slots = min(shape.blocks, self.per_cu * profile.compute_units)
@@ -213,6 +212,8 @@ class Plan:
             "kernel_words": self.program.kernel.words.size,
             "text_words": self.program.kernel_piece.first - 1 if self.program.kernel_piece.first else 0,
             "jump": self.engine.jump if self.program.jumps else 0,
+            "cube": self.engine.cubes["copy_cube"] if self.program.cubes else 0,
+            "awbar": self.engine.awbars["act"] if self.program.awbars else 0,
             "slots": self.blocks.ctypes.data,
             "slot_count": self.slots,
             "warp_stride": self.stride,
@@ -250,6 +251,10 @@ class Plan:
                 "queues": self.queues.ctypes.data,
                 **self.engine.observed,
             }
+            if self.program.cubes:
+                values |= {"cube": self.engine.cubes["issue_cube"], "move_cube": self.engine.cubes["move_cube"]}
+            if self.program.awbars:
+                values["awbar"] = self.engine.awbars["act_observed"]
         self.launch[:] = 0
         for name, value in values.items():
             self.launch[name] = value

@@ -43,6 +43,11 @@ def copy(target: int, source: int, count: int) -> None:
     raise TypeError("only compiled code copies raw memory")
 
 
+def clear(target: int, count: int) -> None:
+    """Set `count` bytes to zero."""
+    raise TypeError("only compiled code writes raw memory")
+
+
 def warp_at(address: int) -> Any:
     """The WARP struct at an address."""
     raise TypeError("only compiled code reads raw memory")
@@ -85,4 +90,9 @@ def queue_at(address: int) -> Any:
 
 def event_at(address: int) -> Any:
     """The EVENT struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def tile_at(address: int) -> Any:
+    """The TILE struct at an address."""
     raise TypeError("only compiled code reads raw memory")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..isa.operands import EMSK, Register
+from ..isa.registers import EMSK, Register
 from ..isa.spec import Decoded
 from .observe import lanes_in
 from .plan import Plan

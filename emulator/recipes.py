@@ -13,7 +13,9 @@ from typing import NamedTuple
 from ..isa import numerics
 from ..isa.addresses import AddressKind
 from ..isa.lanes import LANES
-from ..isa.operands import CodeTarget, DataAddress, IndexedKind, Kind, Number, RegisterKind, Source, Target
+from ..isa.number_kinds import CodeTarget, DataAddress, Number, Target
+from ..isa.operands import IndexedKind, Kind, RegisterKind
+from ..isa.source_kind import Source
 from ..isa.spec import Instruction
 from .fingerprint import fingerprint
 from .state import RECORD

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..isa.awbar import REASONS
 from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT
 from ..isa.lanes import LANES
-from ..isa.operands import EMSK, INDEX_REGISTER, Address, CodeTarget, Register, RegisterKind, register_text
+from ..isa.number_kinds import CodeTarget
+from ..isa.operands import Address, RegisterKind
 from ..isa.program import CODE_BASE, RETURN_ADDRESS, TEXT_BASE, Line
-from ..isa.spec import Access, Decoded, DecodeError
-from . import barriers, jumps, resolve
+from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
+from ..isa.spec import Access, Decoded, DecodeError, Instruction
+from ..isa.sync import INVALID_WARP_SYNC
+from . import aiu, barriers, jumps, resolve
 from .barriers import BLOCK_BARRIER
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
@@ -132,7 +136,13 @@ def _hint(
             for name, value in _values([address.index, address.base], rows).items():
                 words = value if isinstance(value, int) else value[lanes[0]] if lanes else 0
                 if POISON in (words & 0xFFFFFFFF, words >> 32):
-                    return f"{name} holds poison: nothing has written it yet, or an s.wait for its load is missing"
+                    return f"{name} holds {_NOT_THERE}"
+    if isinstance(found, Decoded) and code != INVALID_WARP_SYNC:
+        instruction = found.form.instruction
+        if instruction.cube is not None:
+            return _poisoned_words(found, rows)
+        if instruction.awbar is not None:  # the detail says it all
+            return ""
     return hint or _HINTS.get(code, "")
 
 
@@ -145,6 +155,19 @@ def _address_hint(address: Address, code: int, access: Access, addresses: dict[i
     if address.index and address.scale and 1 << address.scale != access.size:
         scaled = f"the index scale is {1 << address.scale}, the access moves {access.size} bytes: is the scale right?"
         return f"{scaled} Else {_HINTS[code]}"
+    return ""
+
+
+_NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
+
+
+def _poisoned_words(found: Decoded, rows: np.ndarray) -> str:
+    """A register of an AIU copy's words that nothing has written, as a hint."""
+    for value in found.values:
+        if isinstance(value, Register):
+            for number in range(value.number, value.number + value.count):
+                if int(rows[number, 0]) == POISON:
+                    return f"sreg{number} holds {_NOT_THERE}"
     return ""
 
 
@@ -185,8 +208,12 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
     if not isinstance(found, Decoded):
         return ""
     access, warp = found.form.instruction.access, plan.warp(slot, number)
+    if found.form.instruction.cube is not None:
+        return _cube_detail(plan, found.form.instruction, code, warp)
     if access and addresses:
         return _address_detail(plan, code, addresses, access)
+    if found.form.instruction.awbar is not None:
+        return _awbar_detail(plan, code, warp)
     if code == barriers.BARRIER_PARAMETER:
         return _barrier_mistake(plan, plan.blocks[slot], warp, found, plan.rows(slot, number))
     if code == ASSERTION and len(found.values) > 1:
@@ -194,6 +221,34 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
     if code in (jumps.INVALID, jumps.CANDIDATE_MASK, jumps.NO_CODE):
         return _jump_detail(plan, found, code, warp)
     return ""
+
+
+def _cube_detail(plan: Plan, instruction: Instruction, code: int, warp: np.void) -> str:
+    """What is wrong with an AIU copy."""
+    what, number = int(warp["address"][0]), int(warp["address"][1])
+    if code == aiu.CUBE:
+        layout = next(binding.static for binding in instruction.bindings if binding.name == "layout")
+        name = layout.name_of(what)
+        return f"{name} is {number}" if name else f"word {what} of the descriptor is {number:#x}: it must be zero"
+    if code == aiu.TSM_SIZE:
+        return f"{number} bytes at TSM offset {what:#x}; the block has {plan.tsm} bytes"
+    if code == resolve.TSM_MISALIGNED:
+        needed = aiu.SWIZZLED_ALIGNMENT if number else aiu.PACKED_ALIGNMENT
+        return f"TSM offset {what:#x} is not a multiple of {needed}"
+    if code == resolve.MISALIGNED:
+        return f"base or stride {what:#x} is not a multiple of {aiu.BASE_ALIGNMENT}"
+    if code == INVALID_WARP_SYNC:
+        return ""
+    return f"a row of {number} bytes at {what:#x}: {plan.hbm.describe(what, number)}"
+
+
+def _awbar_detail(plan: Plan, code: int, warp: np.void) -> str:
+    """What is wrong with an operation on an asynchronous barrier."""
+    lane = lanes_in(int(warp["fault_lanes"]))[0]
+    where = f"lane {lane}: TSM offset {int(warp['address'][lane]):#x}"
+    if code == barriers.BARRIER_PARAMETER:
+        return f"{where}: {REASONS[int(warp['taken'])]}"
+    return f"{where} is not a multiple of 8, or outside of the block's {plan.tsm} bytes"
 
 
 def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:

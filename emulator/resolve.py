@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
-from .primitives import launch_at, range_at, read64, record_at, warp_at, write64
+from .primitives import launch_at, range_at, read32, read64, record_at, warp_at, write64
 from .state import RANGE, READ, STOP, WARP, WRITE, offset_of
 
 STOP_FAULT = STOP + int(Stop.FAULT)
 RANGE_SIZE = RANGE.itemsize
 ADDRESS, HOST, SCRATCH = offset_of(WARP, "address"), offset_of(WARP, "host"), offset_of(WARP, "scratch")
+COUNTED = 0x200
 OUT_OF_RANGE, MISALIGNED, READ_DENIED, WRITE_DENIED = 11, 12, 20, 21
 TSM_OUT_OF_RANGE, TSM_MISALIGNED = 9, 10
 """Published exception codes; private memory has those of global memory, where the chip keeps it."""
@@ -22,16 +23,17 @@ TSM_OUT_OF_RANGE, TSM_MISALIGNED = 9, 10
 def resolve(base: int, record_address: int, request: int, mask: int) -> int:
     """Look up the active lanes' HBM addresses; 0 and host pointers in the warp, or STOP + FAULT.
 
-    request is the bytes of an access, plus 0x100 for a store. Lanes that are off get a scratch pointer.
+    request is the bytes of an access, plus 0x100 for a store, plus COUNTED times 1 + the operand that says how many of
+    the bytes a lane reads. Lanes that are off get a scratch pointer.
     """
-    size, store = request & 0xFF, request >> 8
+    size, store = request & 0xFF, request & 0x100
     first = True
     for lane in range(LANES):
         if mask >> lane & 1 == 0:
             write64(base + HOST + 8 * lane, base + SCRATCH)
             continue
         address = read64(base + ADDRESS + 8 * lane)
-        found = find_range(base, address, size)
+        found = find_range(base, address, bytes_of(base, record_address, request, lane))
         code = check_access(found, address, size, store)
         if code != 0:
             return fault(base, record_address, code, request, mask)
@@ -42,6 +44,15 @@ def resolve(base: int, record_address: int, request: int, mask: int) -> int:
             record.lo, record.count, record.delta = place.lo, place.hi - place.lo - size + 1, place.delta
             first = False
     return 0
+
+
+def bytes_of(base: int, record_address: int, request: int, lane: int) -> int:
+    """How many bytes a lane accesses."""
+    size, place = request & 0xFF, request // COUNTED
+    if place == 0:
+        return size
+    count = read32(base + record_at(record_address).operand[place - 1] + 4 * lane)
+    return count if count < size else size
 
 
 def find_range(base: int, address: int, size: int) -> int:
@@ -77,11 +88,12 @@ def check_access(found: int, address: int, size: int, store: int) -> int:
 
 def fault(base: int, record_address: int, code: int, request: int, mask: int) -> int:
     """Record a fault of the lanes that have this code, nothing having changed."""
-    size, store, lanes = request & 0xFF, request >> 8, 0
+    size, store, lanes = request & 0xFF, request & 0x100, 0
     for lane in range(LANES):
         if mask >> lane & 1:
             address = read64(base + ADDRESS + 8 * lane)
-            if check_access(find_range(base, address, size), address, size, store) == code:
+            found = find_range(base, address, bytes_of(base, record_address, request, lane))
+            if check_access(found, address, size, store) == code:
                 lanes |= 1 << lane
     warp = warp_at(base)
     warp.fault, warp.fault_lanes, warp.fault_pc = code, lanes, record_address

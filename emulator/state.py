@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..isa.lanes import LANES
-from ..isa.operands import EMSK
+from ..isa.registers import EMSK
 
 ROW = 4 * LANES
 """Bytes of one row: 32 lanes of 32 bits."""
 SCALAR_ROWS = 256
-HEADER = 2048
+HEADER = 2304
 """Bytes before row 0."""
 
 
@@ -72,6 +72,8 @@ WARP = _struct(
     ("address", "i8", LANES),  # addresses of the last access that took the slow path
     ("host", "i8", LANES),  # the same as host pointers; lanes that are off point to scratch
     ("scratch", "u1", 64),
+    ("to", "i8", LANES),  # TSM offsets an asynchronous copy goes to (observed build),
+    ("counts", "u4", LANES),  # and how many bytes it reads, if an operand says
 )
 
 RECORD = _struct(
@@ -123,6 +125,9 @@ LAUNCH = _struct(
     ("kernel_words", "i8"),
     ("text_words", "i8"),  # words of `.text`, whose records stand before the kernel's; 0 if it is not loaded
     ("jump", "i8"),  # the core's way from a code address to its record
+    ("cube", "i8"),  # the core's AIU copies,
+    ("move_cube", "i8"),  # and those issued earlier
+    ("awbar", "i8"),  # its asynchronous barriers
     ("slots", "i8"),  # BLOCK structs
     ("slot_count", "i8"),
     ("warp_stride", "i8"),
@@ -196,6 +201,7 @@ INFO = np.dtype(
         ("scalar", "i8"),
         ("row", "i8"),  # the operand that is loaded, and how many registers it has
         ("words", "i8"),
+        ("copies", "i8"),  # it moves what it accesses to TSM (TO_TSM) or from there (FROM_TSM)
         ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: reads when it is issued
     ]
 )
@@ -203,15 +209,18 @@ INFO = np.dtype(
 
 SPACES = {"global": 0, "tsm": 1, "private": 2}
 """Memory spaces by number."""
+TO_TSM, FROM_TSM = 1, 2
 RELEASE, ACQUIRE = 1, 2
 """Bits of an INFO's order."""
 
+COMMITS = -1
+"""The value of a record that closes a group of copies."""
 OUTSTANDING = 63
 """Operations a counter can have outstanding, as many as its 6 bits count; one more completes the oldest."""
 COUNTER_COUNT = 6
 
 PENDING = _struct(
-    576,
+    1024,
     ("record", "i8"),
     ("sequence", "i8"),
     ("returned", "i8"),  # it has acted: from `host` on stands its result, 32 words a register, up to the end
@@ -220,13 +229,49 @@ PENDING = _struct(
     ("high", "i8"),
     ("host", "i8", LANES),
     ("address", "i8", LANES),
+    ("group", "i8"),  # of a copy: how many groups had been committed before it,
+    ("cube", "i8"),  # it is an AIU copy: from `host` on stands its TILE
+    ("to_low", "i8"),  # bounds of the bytes in TSM it goes to,
+    ("to_high", "i8"),
+    ("to", "i8", LANES),  # where that is,
+    ("counts", "u4", LANES),  # and how many bytes it reads
 )
 
-QUEUE = np.dtype([("head", "i8"), ("count", "i8")])
+QUEUE = np.dtype([("head", "i8"), ("count", "i8"), ("groups", "i8")])
 QUEUE_BYTES = QUEUE.itemsize + OUTSTANDING * PENDING.itemsize
-"""One counter's queue: its QUEUE, then a ring of PENDING."""
+"""One counter's queue: its QUEUE, then a ring of PENDING. `groups` counts those that have been committed."""
 QUEUES_BYTES = COUNTER_COUNT * QUEUE_BYTES + PENDING.itemsize
 """A warp's queues and one spare PENDING."""
+
+TILE = _struct(
+    512,
+    ("base", "i8"),
+    ("stride", "i8", 4),  # bytes along w, h, d, n
+    ("dim", "i8", 5),  # elements along c, w, h, d, n
+    ("c", "i8"),  # the first element of a row
+    ("cube_c", "i8"),
+    ("at", "i8", 4),  # the first row along w, h, d, n,
+    ("step", "i8", 4),  # from one to the next,
+    ("lower", "i8", 3),  # where w, h and d begin again,
+    ("upper", "i8", 3),  # before what,
+    ("offset", "i8", 3),  # and what is added to each
+    ("count", "i8", 3),  # rows: a product of these
+    ("rows", "i8"),
+    ("size", "i8"),  # bytes of an element
+    ("bytes", "i8"),  # of a row in TSM that are written
+    ("tsm", "i8"),  # TSM offset of the cube,
+    ("pitch", "i8"),  # bytes from row to row,
+    ("padded", "i8"),  # rows it has room for,
+    ("reserved", "i8"),  # bytes of all,
+    ("layout", "i8"),  # and how they are arranged
+    ("mode", "i8"),
+    ("neighbour", "i8"),  # what lies beyond w, h and d repeats the last row
+    ("out", "i8"),  # from TSM to global memory
+    ("range", "i8"),  # the RANGE hit last
+    ("low", "i8"),  # bounds of the addresses touched
+    ("high", "i8"),
+)
+"""An AIU copy: rows of a tensor in the order in which they lie in TSM."""
 
 EVENT = _struct(
     320,
@@ -251,6 +296,7 @@ STRUCTS = {
     "pending_at": PENDING,
     "queue_at": QUEUE,
     "event_at": EVENT,
+    "tile_at": TILE,
 }
 
 

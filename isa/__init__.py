@@ -1,11 +1,14 @@
 """What the instructions are: words, text and meaning, in plain Python and numpy."""
 
 from . import (
+    aiu,
     atomics,
+    awbar,
     bits,
     calls,
     control,
     convert,
+    copies,
     cross_lane,
     division,
     extended,
@@ -43,6 +46,9 @@ FAMILIES = (
     cross_lane,
     memory,
     atomics,
+    copies,
+    aiu,
+    awbar,
     tensor,
     matrix_loads,
 )

@@ -7,20 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .operands import (
-    DESTINATION,
-    Address,
-    Field,
-    Kind,
-    OperandError,
-    Register,
-    Value,
-    Words,
-    check_register,
-    describe,
-    numbers_of,
-    register_text,
-)
+from .fields import DESTINATION, Field, OperandError, Words
+from .operands import Address, Kind, RegisterKind, Value, check_register, describe
+from .registers import Register, numbers_of, register_text
 
 INDEX = Field(45, 38)
 HAS_INDEX = Field(37, 37)
@@ -142,7 +131,7 @@ class AddressKind(Kind):
 
 
 class ElementAddress(AddressKind):
-    """`[index * size] @base` of an atomic: no offset, and the scale is the size of an element."""
+    """`[index * size] @base` of an atomic or of a copy of some bytes: no offset; the scale is an element's size."""
 
     def __init__(self, name: str, size: int, *, index_bank: str | None, base_bank: str, base_words: int):
         super().__init__(name, index_bank=index_bank, base_bank=base_bank, base_words=base_words)
@@ -153,9 +142,9 @@ class ElementAddress(AddressKind):
 
     def encode(self, value: Value, immediate: bool) -> int:
         if isinstance(value, Address) and value.offset:
-            raise OperandError("no offset can stand in the address of an atomic", "add it to the base or the index")
+            raise OperandError("no offset can stand in this address", "add it to the base or the index")
         if isinstance(value, Address) and value.index and value.scale != self.scale:
-            raise OperandError(f"the index scale of this atomic is {1 << self.scale:#x}", "shift the index")
+            raise OperandError(f"the index scale of this address is {1 << self.scale:#x}", "shift the index")
         return super().encode(value, immediate) & ~SCALE.mask
 
     def decode(self, word: int, immediate: bool) -> Address:
@@ -173,6 +162,16 @@ class ElementAddress(AddressKind):
     def example(self) -> str:
         index = f" + {self.index_bank}reg3 * {1 << self.scale:#x}" if self.index_bank else ""
         return f"[sreg8{index}]" if self.inside else f"[0x0{index}] @{self.base_bank}reg[6:7]"
+
+
+class TsmTarget(RegisterKind):
+    """A vector register with the TSM offset, in each lane, that its bytes are copied to."""
+
+    def __init__(self, name: str):
+        super().__init__(name, "v", 1, DESTINATION, written=False)
+
+    def summary(self) -> str:
+        return "vector register with a TSM offset in each lane"
 
 
 COUNTERS: dict[str, tuple[int, Field]] = {

@@ -9,7 +9,9 @@ from fractions import Fraction
 
 from .addresses import offset_field
 from .diagnostics import Failure
-from .operands import Address, OperandError, Register, register_text
+from .fields import OperandError
+from .operands import Address
+from .registers import Register, register_text
 
 LARGEST = 1 << 256
 """Intermediate results stay below this: an expression cannot take the machine's memory."""

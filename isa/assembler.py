@@ -16,7 +16,8 @@ from .directives import REFERENCE, note_broken, perform
 from .encoding import Candidate, Encoded, Mismatch, mnemonics, usage_of
 from .expressions import REGISTERS, OffsetField, Symbolic, Undefined
 from .habits import DIRECTIVES, directive_hint, instruction_hint
-from .operands import Address, CodeTarget, Value
+from .number_kinds import CodeTarget
+from .operands import Address, Value
 from .program import Module
 from .references import encode_reference
 from .sections import ENTRY_SREGS, Code, Deferred, Unit

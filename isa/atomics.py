@@ -2,11 +2,14 @@
 
 The active lanes act one after the other, lane 0 first, so lanes with the same address see each other's work. An
 `.atom` counts as a load (vldcnt), acts when it is issued and gives its result at the wait; a `.red`, which gives
-nothing back, counts and completes as a store, or acts when it is issued if it has an order. `.release` and `.acq_rel`
-complete what the warp has outstanding first. An address has no offset; its index counts elements.
-inc gives 0 where memory holds a or more, else one more than it holds; dec gives a where memory holds 0 or more than
-a, else one less. Floats are rounded to nearest even; add.f32 takes subnormals, sources and result, as zero of their
-sign in global memory and keeps them in TSM.
+nothing back, counts and completes as a store, or acts when it is issued if it has an order (a wait counts it all the
+same). `.release` and `.acq_rel` complete what the warp has outstanding first. An address has no offset; its index
+counts elements.
+
+inc gives 0 where memory holds a or more, else one more than it holds; dec gives a where memory holds 0 or more than a,
+else one less. Floats are rounded to nearest even; add.f32 takes subnormals, sources and result, as zero of their sign
+in global memory and keeps them in TSM.
+
 Opcodes 0x380 to 0x38b, four for each space: .atom, .red, .atom.cas; bits 4:0 hold the operation and its type.
 """
 
@@ -15,21 +18,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .fields import Field
 from .formats import BF16, F16, Format
 from .formats import F32 as BINARY32
 from .lanes import B32, F32, S32, S64, U32, U64, LaneKind
 from .numerics import canonical, flush, reinterpret, where
-from .operands import Field
 from .packed import floats, halves
+from .reductions import both_bits, differing_bits, either_bits, greater, lesser, plus
 from .reference import atomic, compare_exchange
 from .spec import Access, Item, insn
-
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
-
-
-def plus(old: Any, a: Any) -> Any:
-    """old + a, wrapping."""
-    return old + a
+from .tags import TIX
 
 
 def plus_f32(old: U32, a: U32) -> U32:
@@ -58,16 +56,6 @@ def plus_bf16x2(old: U32, a: U32) -> U32:
     return plus_halves(old, a, BF16)
 
 
-def smaller_of(old: Any, a: Any) -> Any:
-    """The smaller number."""
-    return where(a < old, a, old)
-
-
-def larger_of(old: Any, a: Any) -> Any:
-    """The larger number."""
-    return where(a > old, a, old)
-
-
 def count_up(old: U32, a: U32) -> U32:
     """old + 1, or 0 if old has reached a (published)."""
     return where(old >= a, old & 0, old + 1)
@@ -76,21 +64,6 @@ def count_up(old: U32, a: U32) -> U32:
 def count_down(old: U32, a: U32) -> U32:
     """old - 1, or a if old is 0 or above a (published)."""
     return where((old == 0) | (old > a), a, old - 1)
-
-
-def both_bits(old: Any, a: Any) -> Any:
-    """old & a."""
-    return old & a
-
-
-def either_bits(old: Any, a: Any) -> Any:
-    """old | a."""
-    return old | a
-
-
-def other_bits(old: Any, a: Any) -> Any:
-    """old ^ a."""
-    return old ^ a
 
 
 def replace(old: Any, a: Any) -> Any:
@@ -117,14 +90,14 @@ OPERATIONS = (
     Operation("add.i32", 0, U32, plus, ("7", "5", "12", "17")),
     Operation("add.i64", 1, U64, plus, ("0xffffffff", "2", "0x100000001", "0x100000003")),
     Operation("add.f32", 2, U32, plus_f32_flushed, ("0x3f800000", "0x40000000", "0x40400000", "0x40a00000"), plus_f32),
-    Operation("min.u32", 3, U32, smaller_of, ("7", "-1", "7", "7")),
-    Operation("min.i32", 4, S32, smaller_of, ("7", "-1", "-1", "-1")),
-    Operation("min.u64", 5, U64, smaller_of, ("7", "5", "5", "5")),
-    Operation("min.i64", 6, S64, smaller_of, ("7", "-1", "-1", "-1")),
-    Operation("max.u32", 7, U32, larger_of, ("7", "-1", "-1", "-1")),
-    Operation("max.i32", 8, S32, larger_of, ("7", "-1", "7", "7")),
-    Operation("max.u64", 9, U64, larger_of, ("7", "5", "7", "7")),
-    Operation("max.i64", 10, S64, larger_of, ("7", "-1", "7", "7")),
+    Operation("min.u32", 3, U32, lesser, ("7", "-1", "7", "7")),
+    Operation("min.i32", 4, S32, lesser, ("7", "-1", "-1", "-1")),
+    Operation("min.u64", 5, U64, lesser, ("7", "5", "5", "5")),
+    Operation("min.i64", 6, S64, lesser, ("7", "-1", "-1", "-1")),
+    Operation("max.u32", 7, U32, greater, ("7", "-1", "-1", "-1")),
+    Operation("max.i32", 8, S32, greater, ("7", "-1", "7", "7")),
+    Operation("max.u64", 9, U64, greater, ("7", "5", "7", "7")),
+    Operation("max.i64", 10, S64, greater, ("7", "-1", "7", "7")),
     Operation("inc.u32", 11, U32, count_up, ("7", "7", "0", "1")),
     Operation("dec.u32", 12, U32, count_down, ("0", "7", "7", "6")),
     Operation("add.f16x2", 13, U32, plus_f16x2, ("0x3c004000", "0x3c003c00", "0x40004200", "0x42004400")),
@@ -133,8 +106,8 @@ OPERATIONS = (
     Operation("and.b64", 17, U64, both_bits, ("0xf0", "0x3c", "0x30", "0x30")),
     Operation("or.b32", 18, U32, either_bits, ("0xf0", "0x3c", "0xfc", "0xfc")),
     Operation("or.b64", 19, U64, either_bits, ("0xf0", "0x3c", "0xfc", "0xfc")),
-    Operation("xor.b32", 20, U32, other_bits, ("0xf0", "0x3c", "0xcc", "0xf0")),
-    Operation("xor.b64", 21, U64, other_bits, ("0xf0", "0x3c", "0xcc", "0xf0")),
+    Operation("xor.b32", 20, U32, differing_bits, ("0xf0", "0x3c", "0xcc", "0xf0")),
+    Operation("xor.b64", 21, U64, differing_bits, ("0xf0", "0x3c", "0xcc", "0xf0")),
     Operation("exch.b32", 22, B32, replace, ("7", "5", "5", "5")),
     Operation("exch.b64", 23, U64, replace, ("7", "5", "5", "5")),
 )

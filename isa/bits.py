@@ -1,6 +1,6 @@
 """Counting, finding, reversing, permuting bits and bytes, and small dot products.
 
-Opcodes: scalar 0x0e0 to 0x0ff, vector 0x2a0 to 0x2cf.
+Opcodes: scalar 0x0e0 to 0x0ff, vector 0x2a0 to 0x2bf.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .numerics import (
     where,
 )
 from .spec import Item
+from .tags import LISTED, TIX
 
-TIX = ("defined", "semantics TIX")
 UNARY, BINARY, TERNARY = "{d:D}, {a:S}", "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
 
 
@@ -113,7 +113,7 @@ def shf_r_clamp(a: U32, b: U32, c: U32) -> U32:
     return shift_right(a, count) | shift_left(b, 32 - count)
 
 
-@both("byte.prmt.b32", TERNARY, scalar=0x0F0, vector=0x2B0, scalar_known=TIX, vector_known=("published", "listings"),
+@both("byte.prmt.b32", TERNARY, scalar=0x0F0, vector=0x2B0, scalar_known=TIX, vector_known=LISTED,
       ex=("a=0x33221100 b=0x77665544 c=0x7531 | d=0x77553311", "a=0x80 b=0 c=0x8888 | d=0xffffffff"))
 def byte_prmt(a: U32, b: U32, c: U32) -> U32:
     """d = four bytes of b:a; nibble n of c names the byte that goes to byte n of d.

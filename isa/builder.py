@@ -32,9 +32,12 @@ from .addresses import offset_field
 from .diagnostics import Failure, Place, SourceFile
 from .encoding import Encoded, Mismatch, mnemonics
 from .expressions import REGISTERS, Symbolic
-from .operands import LAST_SREG, NAMED_SCALARS, Address, CodeTarget, OperandError, Register, Value
+from .fields import OperandError
+from .number_kinds import CodeTarget
+from .operands import Address, Value
 from .program import CODE_BASE, SCALAR_TYPES, Function, Kernel, Line, Module
 from .references import encode_reference
+from .registers import LAST_SREG, NAMED_SCALARS, Register
 from .relocations import apply, missing
 from .sections import TSM_ALIGNMENT, Code
 from .spec import ISA

@@ -1,19 +1,18 @@
 """Calls and indirect branches: to a place in the word, or to a code address in registers.
 
 A code address is the guest's: of a kernel's word CODE_BASE + its offset, of a function's word TEXT_BASE + its offset
-in `.text`. The whole path moves, active lanes or not. Opcodes 0x071 to 0x07F.
+in `.text`. The whole path moves, active lanes or not. Opcodes 0x071 to 0x07f.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from .effects import Jump, Next
+from .fields import IMMEDIATE_FLAG
 from .lanes import U64
-from .operands import IMMEDIATE_FLAG
 from .spec import insn
+from .tags import defined
 
-DEFINED: dict[str, Any] = {"tag": "defined", "source": "semantics of call, ret and brx in TIX"}
+DEFINED = defined("semantics of call, ret and brx in TIX")
 
 
 @insn("s.call {d:sreg}, {target:code}", opcode=0x071, **DEFINED, fixed={IMMEDIATE_FLAG: 1},

@@ -6,8 +6,8 @@ import re
 
 from .arguments import NAME, Argument, Arguments, code_of, kernel_of
 from .diagnostics import Failure, nearest
-from .operands import Register
 from .program import MAX_PARAMETER_BYTES, SCALAR_TYPES, Line
+from .registers import Register
 from .sections import TSM_ALIGNMENT, Code, Deferred, check_free
 from .spec import ARCHITECTURES
 from .syntax import integer

@@ -1,48 +1,47 @@
 """Control flow: branches, masks, ends, waits, barriers and fences.
 
-They act on the warp as a whole, or on its paths.
+They act on the warp as a whole, or on its paths. Opcodes 0x020 to 0x026, 0x030 to 0x031, 0x070, 0x1f8 to 0x1fe and
+0x3c0 to 0x3cf.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from .effects import BARRIER_BLOCK, Emsk, Next, Split, Stop
+from .fields import IMMEDIATE_FLAG, Field
 from .lanes import U32, U64
 from .numerics import select_bit, where
-from .operands import IMMEDIATE_FLAG, Field
 from .spec import insn
+from .tags import BIN, LISTED, defined, published
 
-PUBLISHED: dict[str, Any] = {"tag": "published", "source": "BIN"}
 _BRANCH = {IMMEDIATE_FLAG: 1, Field(29, 28): 3}
 
 
-@insn("s.nop", opcode=0x020, **PUBLISHED, ex="| ")
+@insn("s.nop", opcode=0x020, **BIN, ex="| ")
 def s_nop() -> None:
     """Nothing happens."""
 
 
-@insn("s.cbr {target:target}", opcode=0x024, **PUBLISHED, fixed=_BRANCH, ex="target=5 | next=5")
+@insn("s.cbr {target:target}", opcode=0x024, **BIN, fixed=_BRANCH, ex="target=5 | next=5")
 def s_cbr(target: U64) -> Next:
     """Go on at target. The whole path moves, active lanes or not."""
     return target
 
 
-@insn("s.cbr.az {c:sreg?}, {target:target}", opcode=0x025, **PUBLISHED, fixed=_BRANCH,
+@insn("s.cbr.az {c:sreg?}, {target:target}", opcode=0x025, **BIN, fixed=_BRANCH,
       ex=("c=0 target=5 | next=5", "c=2 target=5 | next=0"))
 def s_cbr_az(c: U32, target: U64, following: U64) -> Next:
     """Go on at target if the whole register c (emsk, scc, vcc or an sreg) is zero."""
     return where(c == 0, target, following)
 
 
-@insn("s.cbr.nz {c:sreg?}, {target:target}", opcode=0x026, **PUBLISHED, fixed=_BRANCH,
+@insn("s.cbr.nz {c:sreg?}, {target:target}", opcode=0x026, **BIN, fixed=_BRANCH,
       ex=("c=0 target=5 | next=0", "c=2 target=5 | next=5"))
 def s_cbr_nz(c: U32, target: U64, following: U64) -> Next:
     """Go on at target if the whole register c (emsk, scc, vcc or an sreg) is not zero."""
     return where(c != 0, target, following)
 
 
-@insn("simt.rcbr.n {m:sreg?}, {target:target}", opcode=0x1F8, tag="published", source="BIN; meaning defined",
+@insn("simt.rcbr.n {m:sreg?}, {target:target}", opcode=0x1F8, **published("BIN; meaning defined"),
       fixed=_BRANCH, ex=("m=0 target=5 | next=5", "m=0xffffffff target=5 | next=0", "m=1 target=5 | split=0xfffffffe"))
 def simt_rcbr_n(m: U32) -> Split:
     """Active lanes whose bit of m is 0 go to target, the others fall through; lanes that are off follow these.
@@ -52,20 +51,20 @@ def simt_rcbr_n(m: U32) -> Split:
     return ~m
 
 
-@insn("simt.rcbr {m:sreg?}, {target:target}", opcode=0x1F9, tag="defined", source="opposite of simt.rcbr.n",
+@insn("simt.rcbr {m:sreg?}, {target:target}", opcode=0x1F9, **defined("opposite of simt.rcbr.n"),
       fixed=_BRANCH, ex=("m=0 target=5 | next=0", "m=0xffffffff target=5 | next=5"))
 def simt_rcbr(m: U32) -> Split:
     """Active lanes whose bit of m is 1 go to target, the others fall through; lanes that are off follow these."""
     return m
 
 
-@insn("simt.exit", opcode=0x1FE, **PUBLISHED, ex="| stop=EXIT_LANES")
+@insn("simt.exit", opcode=0x1FE, **BIN, ex="| stop=EXIT_LANES")
 def simt_exit() -> Stop:
     """The active lanes end; with none active, all lanes of the path."""
     return Stop.EXIT_LANES
 
 
-@insn("s.exit", opcode=0x021, tag="published", source="listings", ex="| stop=EXIT_WARP")
+@insn("s.exit", opcode=0x021, **LISTED, ex="| stop=EXIT_WARP")
 def s_exit() -> Stop:
     """The warp ends, whatever its lanes do."""
     return Stop.EXIT_WARP
@@ -77,7 +76,7 @@ def s_trap() -> Stop:
     return Stop.TRAP
 
 
-@insn("s.lop.emsk {d:sreg}, {s:ssrc} # {lut:number@13:10}", opcode=0x070, **PUBLISHED, immediate=False,
+@insn("s.lop.emsk {d:sreg}, {s:ssrc} # {lut:number@13:10}", opcode=0x070, **BIN, immediate=False,
       ex=("emsk=0xf s=0x5 lut=0x8 | d=0xa emsk=0x5", "emsk=0xf s=0xf0 lut=0xe | d=0x0 emsk=0xff"))
 def s_lop_emsk(emsk: U32, s: U32, lut: U32, lanes: U32) -> tuple[U32, Emsk]:
     """emsk = a truth table of (emsk, s): bit 2*emsk + s of lut. d = the lanes this switched off.
@@ -93,7 +92,7 @@ def s_lop_emsk(emsk: U32, s: U32, lut: U32, lanes: U32) -> tuple[U32, Emsk]:
     return emsk & ~result, result
 
 
-@insn("s.wait {counters:waits}", opcode=0x023, **PUBLISHED, ex="counters=vldcnt(0) | stop=WAIT")
+@insn("s.wait {counters:waits}", opcode=0x023, **BIN, ex="counters=vldcnt(0) | stop=WAIT")
 def s_wait() -> Stop:
     """Wait until each named counter has at most that many operations outstanding, oldest completing first.
 
@@ -102,34 +101,36 @@ def s_wait() -> Stop:
     return Stop.WAIT
 
 
-@insn("s.blksyn", opcode=0x030, tag="published", source="listings", ex="| stop=BARRIER", barrier=BARRIER_BLOCK)
+@insn("s.blksyn", opcode=0x030, **LISTED, ex="| stop=BARRIER", barrier=BARRIER_BLOCK)
 def s_blksyn(barrier: int) -> Stop:
     """Wait until every live lane of the block has come here. Outstanding operations stay outstanding."""
     return Stop.BARRIER
 
 
-@insn("s.blksyn.defer", opcode=0x031, tag="published", source="listings; meaning defined", ex="| stop=BARRIER",
+@insn("s.blksyn.defer", opcode=0x031, **published("listings; meaning defined"), ex="| stop=BARRIER",
       barrier=BARRIER_BLOCK)
 def s_blksyn_defer(barrier: int) -> Stop:
     """The same as s.blksyn (what `defer` adds is not published)."""
     return Stop.BARRIER
 
 
+_SHOWN = published("listings; completion defined")
+_SLOT = defined("slots of the published forms; completion defined")
 _FENCES = {
-    "vmem.fence.blk": (0x3C0, "published", 0x30),
-    "vmem.fence.gpu": (0x3C1, "defined", 0x30),
-    "vmem.fence.sys": (0x3C2, "defined", 0x30),
-    "vmem.wbinv.kp0": (0x3C3, "published", 0x30),
-    "smem.fence.blk": (0x3C8, "published", 0x0C),
-    "smem.fence.sys": (0x3C9, "published", 0x0C),
-    "smem.wbinv.kp0": (0x3CA, "published", 0x0C),
-    "tsm.fence.blk": (0x3CC, "defined", 0x02),
+    "vmem.fence.blk": (0x3C0, _SHOWN, 0x30),
+    "vmem.fence.gpu": (0x3C1, _SLOT, 0x30),
+    "vmem.fence.sys": (0x3C2, _SLOT, 0x30),
+    "vmem.wbinv.kp0": (0x3C3, _SHOWN, 0x30),
+    "smem.fence.blk": (0x3C8, _SHOWN, 0x0C),
+    "smem.fence.sys": (0x3C9, _SHOWN, 0x0C),
+    "smem.wbinv.kp0": (0x3CA, _SHOWN, 0x0C),
+    "tsm.fence.blk": (0x3CC, _SLOT, 0x02),
 }
+"""By name: opcode, where it is known from, and the counters that it completes, as bits of `s.wait`."""
 
-for _name, (_opcode, _tag, _completes) in _FENCES.items():
+for _name, (_opcode, _known, _completes) in _FENCES.items():
 
-    @insn(_name, opcode=_opcode, tag=_tag, source="listings; completion defined", ex="| stop=WAIT",
-          completes=_completes)
+    @insn(_name, opcode=_opcode, ex="| stop=WAIT", completes=_completes, **_known)
     def fence(completes: int) -> Stop:
         """Before the warp goes on, its outstanding operations of this unit complete and are seen by the named scope."""
         return Stop.WAIT

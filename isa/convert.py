@@ -1,10 +1,11 @@
 """Conversions of one number: between floats of all formats, integers of all widths, and within one format to integers.
 
-Opcodes 0x160 to 0x16f: 0x160 + the result's type, and the source's type in bits 3:0; 0x210 to 0x213 were first. Types
-are numbered f32 f16 bf16 tf32 e4m3 e5m2 e2m1 e8m0 i8 u8 i16 u16 i32 u32 i64 u64. A narrow source is the low bits of its
-register, the rest is not looked at; a narrow result leaves the rest zero, for i8 and i16 copies of the sign. What is
-not here is two instructions that are, the first one exact. `.ftz` is about numbers with the exponents of binary32:
-sources, and results in f32, bf16 and tf32; subnormal results in f16, e4m3, e5m2 and e2m1 stay.
+Opcodes 0x160 to 0x16f and 0x210 to 0x213. The latter are f32 from i32 and u32, i32 and u32 from f32; the others are
+0x160 + the result's type, with the source's type in bits 3:0. Types are numbered f32 f16 bf16 tf32 e4m3 e5m2 e2m1 e8m0
+i8 u8 i16 u16 i32 u32 i64 u64. A narrow source is the low bits of its register, the rest is not looked at; a narrow
+result leaves the rest zero, for i8 and i16 copies of the sign. A conversion that is not here is made of two that are,
+the first one exact. `.ftz` is about numbers with the exponents of binary32: sources, and results in f32, bf16 and
+tf32; subnormal results in f16, e4m3, e5m2 and e2m1 stay.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import formats
+from .fields import ROUNDING, Field
 from .formats import Format
 from .lanes import BF16, E2M1, E4M3, E5M2, F16, F32, F64, S32, S64, TF32, U32, U64
 from .numerics import (
@@ -29,7 +31,6 @@ from .numerics import (
     round_integral,
     where,
 )
-from .operands import ROUNDING, Field
 from .rounding import (
     clamp_to_s64,
     clamp_to_u64,
@@ -43,10 +44,9 @@ from .rounding import (
     widen_from,
 )
 from .spec import Item, Result, insn
+from .tags import LISTED, TIX, defined
 
-LISTED: dict[str, Any] = {"tag": "published", "source": "listings"}
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
-SLOT: dict[str, Any] = {"tag": "defined", "source": "slot of v.cnvt.bf16.f32.rtte"}
+SLOT = defined("slot of v.cnvt.bf16.f32.rtte")
 
 TYPES = ("f32", "f16", "bf16", "tf32", "e4m3", "e5m2", "e2m1", "e8m0",
          "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64")

@@ -1,6 +1,6 @@
 """Between lanes: shuffles, votes, matches and reductions, among the lanes of emsk.
 
-Opcodes: 0x100 to 0x13f. Lanes that are off give nothing: their bits are 0, their values are left out. With no
+Opcodes 0x100 to 0x13f. Lanes that are off give nothing: their bits are 0, their values are left out. With no
 lane active a reduction gives its identity. Where the virtual ISA names the members of an operation in a mask,
 here emsk does: `s.lop.emsk` switches the others off.
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .fields import SECOND_OPCODE
 from .lanes import B32, F32, S32, U32, U64, Lanes, Mask
 from .numerics import (
     broadcast,
     constant,
-    is_nan,
     larger,
     lower_half,
     mask_bits,
@@ -27,11 +27,20 @@ from .numerics import (
     upper_half,
     where,
 )
-from .operands import SECOND_OPCODE
+from .reductions import (
+    both_bits,
+    differing_bits,
+    either_bits,
+    greater,
+    larger_or_nan,
+    lesser,
+    plus,
+    smaller_or_nan,
+)
 from .spec import Item, insn
+from .tags import TIX, published
 
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
-LISTED: dict[str, Any] = {"tag": "published", "source": "listings; operands defined"}
+LISTED = published("listings; operands defined")
 ALL = 0xFFFFFFFF
 
 # Shuffles.
@@ -146,8 +155,6 @@ def v_activemask(emsk: U32) -> U32:
 # Matches.
 
 for _bits, _item, _n in ((32, B32, 0), (64, U64, 1)):
-    _wide = _bits == 64
-
     @insn(f"v.match.any.b{_bits} {{d:vreg}}, {{a:vsrc}}", opcode=0x118 + _n, **TIX, immediate=False, Item=_item,
           ex="a=7,8,7,9 emsk=0xf | d=5,2,5,8")
     def v_match_any(a: Item, laneid: U32, emsk: U32) -> U32:
@@ -185,56 +192,17 @@ def reduce(a: Lanes, pick: Callable[[Any, Any], Any]) -> Any:
     return pick(lower_half(sixteenth), upper_half(sixteenth))
 
 
-def plus(a: Any, b: Any) -> Any:
-    """a + b."""
-    return a + b
-
-
-def both(a: U32, b: U32) -> U32:
-    """a and b, bit by bit."""
-    return a & b
-
-
-def either(a: U32, b: U32) -> U32:
-    """a or b, bit by bit."""
-    return a | b
-
-
-def one_of_them(a: U32, b: U32) -> U32:
-    """a exclusive or b, bit by bit."""
-    return a ^ b
-
-
-def less(a: Any, b: Any) -> Any:
-    """The smaller integer."""
-    return where(a < b, a, b)
-
-
-def greater(a: Any, b: Any) -> Any:
-    """The larger integer."""
-    return where(a > b, a, b)
-
-
-def smaller_or_nan(a: F32, b: F32) -> F32:
-    """The smaller number; NaN if either is."""
-    return where(is_nan(a), a, where(is_nan(b), b, smaller(a, b)))
-
-
-def larger_or_nan(a: F32, b: F32) -> F32:
-    """The larger number; NaN if either is."""
-    return where(is_nan(a), a, where(is_nan(b), b, larger(a, b)))
-
 
 _MINUS_ZERO, _NAN, _INFINITY = 0x80000000, 0x7FFFFFFF, 0x7F800000
 _REDUCTIONS: dict[str, tuple[Any, Callable[[Any, Any], Any], int, str]] = {
     "max.u32": (U32, greater, 0, "a=5,7,9 emsk=3 | d=7"),
     "max.i32": (S32, greater, 1 << 31, "a=-5,-9,7 emsk=3 | d=-5"),
-    "min.u32": (U32, less, ALL, "a=9,7,5 emsk=3 | d=7"),
-    "min.i32": (S32, less, (1 << 31) - 1, "a=-5,-9,7 emsk=7 | d=-9"),
+    "min.u32": (U32, lesser, ALL, "a=9,7,5 emsk=3 | d=7"),
+    "min.i32": (S32, lesser, (1 << 31) - 1, "a=-5,-9,7 emsk=7 | d=-9"),
     "add.i32": (U32, plus, 0, "a=5,9,7 emsk=7 | d=21"),
-    "and.b32": (U32, both, ALL, "a=7,6,12 emsk=7 | d=4"),
-    "or.b32": (U32, either, 0, "a=1,2,8 emsk=3 | d=3"),
-    "xor.b32": (U32, one_of_them, 0, "a=1,3,8 emsk=3 | d=2"),
+    "and.b32": (U32, both_bits, ALL, "a=7,6,12 emsk=7 | d=4"),
+    "or.b32": (U32, either_bits, 0, "a=1,2,8 emsk=3 | d=3"),
+    "xor.b32": (U32, differing_bits, 0, "a=1,3,8 emsk=3 | d=2"),
     "max.f32": (F32, larger, _NAN, "a=1.0,nan,-2.0 emsk=7 | d=1.0"),
     "max.f32.nan": (F32, larger_or_nan, _INFINITY | _MINUS_ZERO, "a=1.0,nan,-2.0 emsk=7 | d=nan"),
     "min.f32": (F32, smaller, _NAN, "a=1.0,nan,-2.0 emsk=7 | d=-2.0"),

@@ -13,8 +13,11 @@ from typing import NamedTuple
 from .addresses import COARSE, offset_bytes
 from .diagnostics import Failure
 from .encoding import register_mask
-from .operands import IMMEDIATE, Address, CodeTarget, Register, Target, register_text
+from .fields import IMMEDIATE
+from .number_kinds import CodeTarget, Target
+from .operands import Address
 from .program import DATA_ALIGNMENT, Function, Kernel, Module, Relocation, lay_out
+from .registers import Register, register_text
 from .relocations import DATA, KINDS, missing
 from .sections import check_free
 from .spec import ISA, Decoded, DecodeError

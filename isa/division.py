@@ -13,6 +13,7 @@ from .families import both
 from .lanes import F64, S32, S64, U32, U64
 from .numerics import convert, reinterpret, unsigned_quotient, where
 from .spec import Item
+from .tags import TIX
 
 
 def divide32(a: U32, b: U32) -> U32:
@@ -32,7 +33,7 @@ def signed_quotient(a: Any, b: Any, divide: Callable[[Any, Any], Any], size: typ
 
 
 _OPERANDS = "{d:D}, {a:S}, {b:S}"
-_TIX: dict[str, Any] = {"scalar_known": ("defined", "semantics TIX"), "vector_known": ("defined", "semantics TIX")}
+_TIX: dict[str, Any] = {"scalar_known": TIX, "vector_known": TIX}
 
 for _width, _unsigned, _signed, _divide, _opcode in ((32, U32, S32, divide32, 0x310), (64, U64, S64, divide64, 0x318)):
     _common: dict[str, Any] = {**_TIX, "divide": _divide}

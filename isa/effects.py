@@ -55,6 +55,8 @@ class Stop(IntEnum):
     EVENTS = 12
     YIELD = 14
     PRINT = 15
+    COPY = 16
+    AWBAR = 17
 
 
 HAS_COUNT, ARRIVE, REDUCE_POPC, REDUCE_AND, REDUCE_OR, BARRIER_BLOCK = 1, 2, 4, 8, 16, 32

@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from .addresses import Waits
 from .expressions import CodeAddress
-from .operands import LAST_SREG, Address, CodeTarget, Kind, OperandError, Register, Target, Value
+from .fields import OperandError
+from .number_kinds import CodeTarget, Target
+from .operands import Address, Kind, Value
 from .program import CODE_BASE
+from .registers import LAST_SREG, Register
 from .spec import ISA, Form, Instruction
 
 MAX_REMEMBERED = 4096

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from .arithmetic import LINKED, CodeAddress, OffsetField, Result, Symbolic, as_number, as_whole, call, compute
 from .diagnostics import Failure
-from .operands import IVREG, LAST_SREG, NAMED_SCALARS, Address, Register, register_text
+from .operands import Address
+from .registers import IVREG, LAST_SREG, NAMED_SCALARS, Register, register_text
 
 
 class Undefined(Failure):

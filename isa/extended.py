@@ -11,6 +11,7 @@ from typing import Any
 
 from .bits import byte_prmt
 from .families import both
+from .fields import ROUNDING, SECOND_OPCODE, Field
 from .lanes import B32, F32, S32, S64, U32, U64, Lanes, Mask
 from .numerics import (
     constant,
@@ -23,12 +24,12 @@ from .numerics import (
     saturate_i32,
     shift_left,
     shift_right,
+    signed_field,
     where,
 )
-from .operands import ROUNDING, SECOND_OPCODE, Field
 from .spec import Item, insn
+from .tags import TIX
 
-TIX = ("defined", "semantics TIX")
 UNARY, BINARY, TERNARY = "{d:D}, {a:S}", "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
 _THIRD = Field(2, 0)
 """What tells instructions apart whose mask stands in 10:3."""
@@ -228,10 +229,7 @@ def bfe_i64(a: S64, b: U32, c: U32) -> S64:
 
     b and c count by their low 8 bits, bits past 63 read as a's sign.
     """
-    length = c & 0xFF
-    spare = where(length > 64, length & 0, 64 - length)
-    field = shift_right(shift_left(shift_right(a, b & 0xFF), spare), spare)
-    return where(length == 0, a & 0, field)
+    return signed_field(a, b, c, 64)
 
 
 @both("bfi.b64", TERNARY, **_ternary(15), ex="a=0xab b=0x1122334455667788 c=0x0820 | d=0x112233ab55667788")
@@ -249,8 +247,8 @@ for _n, (_bits, _item) in enumerate(((32, B32), (64, U64))):
         """d = a where c is not negative, else b."""
         return where(c >= 0, a, b)
 
-    @insn(f"v.slct.b{_bits}.f32{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}, {{c:vsrc}}", opcode=0x284, tag=TIX[0],
-          source=TIX[1], fixed={SECOND_OPCODE: 18 + _n}, ex=("a=1 b=2 c=-0.0 | d=1", "a=1 b=2 c=nan | d=2"),
+    @insn(f"v.slct.b{_bits}.f32{{ftz}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}, {{c:vsrc}}", opcode=0x284, **TIX,
+          fixed={SECOND_OPCODE: 18 + _n}, ex=("a=1 b=2 c=-0.0 | d=1", "a=1 b=2 c=nan | d=2"),
           Item=_item)
     def slct_f32(a: Item, b: Item, c: F32) -> Item:
         """d = a where c is zero of either sign or above, else b, also for a NaN."""
@@ -285,7 +283,7 @@ for _number, (_mode, _selectors) in enumerate(_SELECTORS.items()):
 # Carries of products and of differences, one bit a lane in a mask register.
 
 
-@insn("v.sub.ci.co.u32 {d:vreg}, {c:sreg!@s2}, {a:vsrc}, {b:vsrc}", opcode=0x299, tag=TIX[0], source=TIX[1],
+@insn("v.sub.ci.co.u32 {d:vreg}, {c:sreg!@s2}, {a:vsrc}, {b:vsrc}", opcode=0x299, **TIX,
       immediate=False, ex=("a=0 b=0 c=0xffffffff | d=0xffffffff c=0xffffffff",))
 def v_sub_ci_co(c: Mask, a: U32, b: U32) -> tuple[U32, Mask]:
     """d = a - b - the lane's bit of c, modulo 2**32; c = the lanes that borrowed. For differences of many words."""
@@ -315,7 +313,7 @@ for _number, (_name, _of, _example) in enumerate((
     ("madh", high_product_i32, "a=-1 b=1 c=1 {} | d=0"),
 )):
     _type = "i32" if _of is high_product_i32 else "u32"
-    _known: dict[str, Any] = {"tag": TIX[0], "source": TIX[1], "fixed": {_THIRD: _number}, "product": _of}
+    _known: dict[str, Any] = {**TIX, "fixed": {_THIRD: _number}, "product": _of}
 
     @insn(f"v.{_name}.co.{_type} {{d:vreg}}, {{co:sreg@10:3}}, {{a:vsrc}}, {{b:vsrc}}, {{c:vsrc}}", opcode=0x29A,
           ex=f"{_example.format('')} co=0xffffffff", **_known)

@@ -5,6 +5,8 @@ mixed radix, and every digit moves the element along the rows or the columns by 
 `places` lists it, `pack` and `unpack` follow it, the manual draws it and the compiled matrix instructions are made
 from it.
 
+    from m890.isa.matrix import matrix_form
+
     tile = matrix_form("v.mma.f32.bf16.m16n16k16").a
     registers = pack(matrix, tile)          # uint32 of shape (registers, 32), register r is what vreg[r] holds
     matrix = unpack(registers, tile, ml_dtypes.bfloat16)

@@ -1,12 +1,14 @@
 """Integer arithmetic, logic and shifts: for scalar registers (s.*) and for lanes (v.*), one body serves both.
 
-Opcodes: scalar 0x080 to 0x0df, vector 0x220 to 0x2bf. `i32` and `i64` results wrap, hence they do not
-depend on the sign; where it matters the type is `u32` or `s`igned `i32`.
+Opcodes: scalar 0x080 to 0x08c, 0x090 to 0x094, 0x098 to 0x0b7 and 0x0bc to 0x0df, vector 0x220 to 0x22c, 0x230 to
+0x233, 0x268 to 0x282, 0x286 to 0x298 and 0x2c0 to 0x2c7, v.cmp 0x2e4 to 0x2e8 and 0x2ff. `i32` and `i64` results wrap,
+hence they do not depend on the sign; where it matters the type is `u32` or `s`igned `i32`.
 """
 
 from typing import Any
 
 from .families import both
+from .fields import Field
 from .lanes import B32, S32, S64, U32, U64, Mask
 from .numerics import (
     bit_field_mask,
@@ -17,14 +19,12 @@ from .numerics import (
     reinterpret,
     shift_left,
     shift_right,
+    signed_field,
     where,
 )
-from .operands import Field
 from .spec import Item, insn
+from .tags import BIN, LISTED, TIX, defined
 
-TIX = ("defined", "semantics TIX")
-LISTED = ("published", "listings")
-WORD = ("published", "BIN")
 BINARY, TERNARY = "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
 
 
@@ -50,7 +50,8 @@ def mull_i32(a: U32, b: U32) -> U32:
 
 for _name, _item, _wide, _s, _v in (("u32", U32, U64, 0x083, 0x223), ("i32", S32, S64, 0x084, 0x224)):
 
-    @both(f"mulh.{_name}", BINARY, scalar=_s, vector=_v, scalar_known=LISTED, vector_known=LISTED,
+    @both(f"mulh.{_name}", BINARY, scalar=_s, vector=_v,
+          scalar_known=LISTED if _item is U32 else TIX, vector_known=LISTED if _item is U32 else TIX,
           ex="a=0x80000000 b=4 | d=2" if _item is U32 else "a=-1 b=1 | d=0xffffffff", Item=_item, wide=_wide,
           also="mulh" if _item is U32 else "")
     def mulh(a: Item, b: Item, wide: type[Any]) -> U32:
@@ -71,7 +72,8 @@ for _name, _item, _wide, _s, _v in (("u32", U32, U64, 0x083, 0x223), ("i32", S32
         """d = a * b + c modulo 2**64; c and d are register pairs."""
         return reinterpret(convert(a, wide) * convert(b, wide), U64) + c
 
-    @both(f"min.{_name}", BINARY, scalar=_s + 6, vector=_v + 6, scalar_known=LISTED, vector_known=LISTED,
+    @both(f"min.{_name}", BINARY, scalar=_s + 6, vector=_v + 6,
+          scalar_known=LISTED if _item is S32 else TIX, vector_known=LISTED if _item is S32 else TIX,
           ex="a=-1 b=1 | d=1" if _item is U32 else "a=-1 b=1 | d=-1", Item=_item)
     def minimum(a: Item, b: Item) -> Item:
         """d = the smaller of a and b."""
@@ -92,17 +94,14 @@ def bfe_u32(a: U32, b: U32, c: U32) -> U32:
     return shift_right(a, b & 0xFF) & bit_field_mask(b & 0, c)
 
 
-@both("bfe.i32", TERNARY, scalar=0x091, vector=0x231, scalar_known=TIX, vector_known=LISTED,
+@both("bfe.i32", TERNARY, scalar=0x091, vector=0x231, scalar_known=TIX, vector_known=TIX,
       ex=("a=0xff00 b=8 c=8 | d=-1", "a=0xff00 b=8 c=0 | d=0"))
 def bfe_i32(a: S32, b: U32, c: U32) -> S32:
     """d = the c bits of a from bit b on, sign-extended; c = 0 gives 0.
 
     b and c count by their low 8 bits, bits past 31 read as a's sign.
     """
-    length = c & 0xFF
-    spare = where(length > 32, length & 0, 32 - length)
-    field = shift_right(shift_left(shift_right(a, b & 0xFF), spare), spare)
-    return where(length == 0, a & 0, field)
+    return signed_field(a, b, c, 32)
 
 
 @both("bfi.b32", TERNARY, scalar=0x092, vector=0x232, scalar_known=LISTED, vector_known=LISTED,
@@ -124,18 +123,17 @@ def madl_i32(a: U32, b: U32, c: U32) -> U32:
 
 
 _LOGIC = {
-    "and": (0x098, 0x268, "a=0xf0 b=0x3c | d=0x30"),
-    "or": (0x099, 0x269, "a=0xf0 b=0x3c | d=0xfc"),
-    "xor": (0x09A, 0x26A, "a=0xf0 b=0x3c | d=0xcc"),
-    "xnor": (0x09B, 0x26B, "a=0xf0 b=0x3c | d=-205"),
+    "and": (0x098, 0x268, BIN, BIN, "a=0xf0 b=0x3c | d=0x30"),
+    "or": (0x099, 0x269, BIN, BIN, "a=0xf0 b=0x3c | d=0xfc"),
+    "xor": (0x09A, 0x26A, TIX, LISTED, "a=0xf0 b=0x3c | d=0xcc"),
+    "xnor": (0x09B, 0x26B, TIX, LISTED, "a=0xf0 b=0x3c | d=-205"),
 }
+"""By name: the opcodes for 32 bits, where s.* and v.* are known from, an example."""
 
 
-def _logic(name: str, item: type[Any], bits: int, scalar: int, vector: int, example: str) -> None:
-    known = WORD if bits == 32 and name in ("and", "or") else LISTED if bits == 32 else TIX
-
-    @both(f"{name}.b{bits}", BINARY, scalar=scalar, vector=vector, scalar_known=known, vector_known=known,
-          ex=example, Item=item, operation=name, also=name if bits == 32 else "")
+def _logic(name: str, item: type[Any], bits: int, **opcodes_and_sources: Any) -> None:
+    @both(f"{name}.b{bits}", BINARY, **opcodes_and_sources, ex=_LOGIC[name][-1], Item=item,
+          operation=name, also=name if bits == 32 else "")
     def logic(a: Item, b: Item, operation: str) -> Item:
         """d = a {operation} b, bit by bit."""
         if operation == "and":
@@ -147,9 +145,9 @@ def _logic(name: str, item: type[Any], bits: int, scalar: int, vector: int, exam
         return ~(a ^ b)
 
 
-for _name, (_scalar, _vector, _example) in _LOGIC.items():
-    _logic(_name, U32, 32, _scalar, _vector, _example)
-    _logic(_name, U64, 64, _scalar + 4, _vector + 4, _example)
+for _name, (_s, _v, _scalar_known, _vector_known, _) in _LOGIC.items():
+    _logic(_name, U32, 32, scalar=_s, vector=_v, scalar_known=_scalar_known, vector_known=_vector_known)
+    _logic(_name, U64, 64, scalar=_s + 4, vector=_v + 4, scalar_known=TIX, vector_known=TIX)
 
 
 for _bits, _item, _s, _v in ((32, U32, 0x0A0, 0x270), (64, U64, 0x0A1, 0x271)):
@@ -255,9 +253,9 @@ def compare_forms(name: str, relation: int, type_code: int, item: type[Any], exa
     mnemonic, also = f"v.cmp.{name}", ()
     if outcome.endswith("u"):
         mnemonic, also = f"v.ucmp.{outcome[:-1]}.{kind}", (mnemonic,)
-    known = ("published", "listings") if mnemonic in ("v.ucmp.ne.f32", "v.ucmp.gt.f32") else WORD if published else TIX
+    known = LISTED if mnemonic in ("v.ucmp.ne.f32", "v.ucmp.gt.f32") else BIN if published else TIX
     common: dict[str, Any] = {
-        "tag": known[0], "source": known[1], "ex": example, "Item": item, "relation": relation, "also": also,
+        **known, "ex": example, "Item": item, "relation": relation, "also": also,
     }
 
     @insn(f"{mnemonic} {{d:sreg@s2}}, {{a:vsrc@s}}, {{b:vsrc}}", opcode=0x2FF, immediate=False,
@@ -280,22 +278,21 @@ for _type, (_item, _code) in _COMPARED.items():
 
         @insn(f"s.cmp.{_name} {{d:sreg}}, {{a:ssrc}}, {{b:ssrc}}",
               opcode=0x0C0 + 8 * (_code - 4) + list(INTEGER_RELATIONS).index(_relation),
-              tag="published" if _name == "eq.i32" else "defined",
-              source="listings" if _name == "eq.i32" else "slot of s.cmp.eq.i32", Item=_item, relation=_outcomes,
+              **(LISTED if _name == "eq.i32" else defined("slot of s.cmp.eq.i32")), Item=_item, relation=_outcomes,
               ex=f"a=3 b=3 | d={-1 if _outcomes & 4 else 0}")
         def s_cmp(a: Item, b: Item, relation: int) -> Mask:
             """d = all ones if the relation holds, else 0: its `and` with emsk is a lane mask. d is mostly scc."""
             return compare(a, b, relation)
 
 
-@insn("v.csel.b32 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x290, tag="published", source="listings",
+@insn("v.csel.b32 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x290, **LISTED,
       ex=("a=1 b=2 c=0xffffffff | d=1", "a=1 b=2 c=0 | d=2"))
 def v_csel(a: B32, b: B32, c: Mask) -> B32:
     """d = a in the lanes whose bit of c is set, else b."""
     return where(c, a, b)
 
 
-@insn("v.csel.b64 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x291, tag="defined", source="slot of v.csel.b32",
+@insn("v.csel.b64 {d:vreg}, {a:vsrc}, {b:vsrc}, {c:sreg?}", opcode=0x291, **defined("slot of v.csel.b32"),
       ex=("a=1 b=2 c=0xffffffff | d=1", "a=1 b=2 c=0 | d=2"))
 def v_csel64(a: U64, b: U64, c: Mask) -> U64:
     """d = a in the lanes whose bit of c is set, else b; register pairs."""
@@ -305,8 +302,7 @@ def v_csel64(a: U64, b: U64, c: Mask) -> U64:
 for _bits, _item, _opcode in ((32, B32, 0x0BC), (64, U64, 0x0BD)):
 
     @insn(f"s.csel.b{_bits} {{d:sreg}}, {{a:ssrc}}, {{b:ssrc}}, {{c:ssrc}}", opcode=_opcode, Item=_item,
-          tag="published" if _bits == 32 else "defined",
-          source="listings" if _bits == 32 else "slot of s.csel.b32",
+          **(LISTED if _bits == 32 else defined("slot of s.csel.b32")),
           ex=("a=1 b=2 c=4 | d=1", "a=1 b=2 c=0 | d=2"))
     def s_csel(a: Item, b: Item, c: U32) -> Item:
         """d = a if c is not zero, else b; c is scc or any scalar register."""
@@ -316,7 +312,7 @@ for _bits, _item, _opcode in ((32, B32, 0x0BC), (64, U64, 0x0BD)):
 # Carries: one bit a lane in a mask register.
 
 
-@insn("v.add.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x294, tag="published", source="listings",
+@insn("v.add.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x294, **LISTED,
       immediate=False, ex=("a=0xffffffff b=1 | d=0 co=0xffffffff", "a=1 b=1 | d=2 co=0"))
 def v_add_co(a: U32, b: U32) -> tuple[U32, Mask]:
     """d = a + b modulo 2**32; co = the lanes that carried."""
@@ -324,14 +320,14 @@ def v_add_co(a: U32, b: U32) -> tuple[U32, Mask]:
     return total, total < a
 
 
-@insn("v.add.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x295, tag="published", source="listings",
+@insn("v.add.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x295, **LISTED,
       ex=("a=1 b=1 ci=0xffffffff | d=3",))
 def v_add_ci(a: U32, b: U32, ci: Mask) -> U32:
     """d = a + b + the lane's bit of ci, modulo 2**32."""
     return a + b + where(ci, a & 0 | 1, a & 0)
 
 
-@insn("v.add.ci.co.u32 {d:vreg}, {c:sreg!@s2}, {a:vsrc}, {b:vsrc}", opcode=0x296, tag="defined", source="semantics TIX",
+@insn("v.add.ci.co.u32 {d:vreg}, {c:sreg!@s2}, {a:vsrc}, {b:vsrc}", opcode=0x296, **TIX,
       immediate=False, ex=("a=0xffffffff b=0 c=0xffffffff | d=0 c=0xffffffff",))
 def v_add_ci_co(c: Mask, a: U32, b: U32) -> tuple[U32, Mask]:
     """d = a + b + the lane's bit of c, modulo 2**32; c = the lanes that carried. For sums of many words."""
@@ -340,14 +336,14 @@ def v_add_ci_co(c: Mask, a: U32, b: U32) -> tuple[U32, Mask]:
     return sum_in, (total < a) | (sum_in < total)
 
 
-@insn("v.sub.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x297, tag="defined", source="semantics TIX",
+@insn("v.sub.co.u32 {d:vreg}, {co:sreg@s2}, {a:vsrc}, {b:vsrc}", opcode=0x297, **TIX,
       immediate=False, ex=("a=0 b=1 | d=0xffffffff co=0xffffffff",))
 def v_sub_co(a: U32, b: U32) -> tuple[U32, Mask]:
     """d = a - b modulo 2**32; co = the lanes that borrowed."""
     return a - b, a < b
 
 
-@insn("v.sub.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x298, tag="defined", source="semantics TIX",
+@insn("v.sub.ci.u32 {d:vreg}, {a:vsrc}, {b:vsrc}, {ci:sreg?}", opcode=0x298, **TIX,
       ex=("a=5 b=1 ci=0xffffffff | d=3",))
 def v_sub_ci(a: U32, b: U32, ci: Mask) -> U32:
     """d = a - b - the lane's bit of ci, modulo 2**32."""

@@ -12,39 +12,35 @@ from typing import Any, cast
 
 import numpy as np
 
+from .formats import E2M1, F16, F32, FORMATS, Format
 from .fragments import Fragment, a_fragment, accumulator, b_fragment, element_bits, pack, unpack
-from .numerics import fused
+from .numerics import RTTE, fused
+from .rounding import narrow_to, power_of, widen_from
 
 BLOCK = 32
 """Values along k that share a scale (published)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """A number format of matrix elements: bits of an element, and those that negation flips."""
+class Element:
+    """What the elements of a matrix are: floats of a format, or integers (those of 8 bits signed or not)."""
 
     name: str
     bits: int
-    sign: int = 0
+    format: Format | None = None
 
     @property
     def register_sign(self) -> int:
         """The bits of a register that negation flips."""
-        return sum(self.sign << place for place in range(0, 32, self.bits))
+        return sum(self.format.sign << place for place in range(0, 32, self.bits)) if self.format else 0
 
 
-FORMATS = {
-    "f32": Format("f32", 32, 1 << 31),
-    "tf32": Format("tf32", 32, 1 << 31),
-    "f16": Format("f16", 16, 1 << 15),
-    "bf16": Format("bf16", 16, 1 << 15),
-    "e4m3": Format("e4m3", 8, 1 << 7),
-    "e5m2": Format("e5m2", 8, 1 << 7),
-    "f4": Format("f4", 4, 1 << 3),
-    "i8": Format("i8", 8),
-    "u8": Format("u8", 8),
-    "i32": Format("i32", 32),
+_FLOATS = {**{name: FORMATS[name] for name in ("f32", "tf32", "f16", "bf16", "e4m3", "e5m2")}, "f4": E2M1}
+ELEMENTS = {
+    **{name: Element(name, format.width, format) for name, format in _FLOATS.items()},
+    **{name: Element(name, bits) for name, bits in (("i8", 8), ("u8", 8), ("i32", 32))},
 }
+"""Element types by their names in mnemonics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +51,9 @@ class MatrixForm:
     m: int
     n: int
     k: int
-    result: Format
-    left: Format
-    right: Format
+    result: Element
+    left: Element
+    right: Element
     a: Fragment
     b: Fragment
     d: Fragment
@@ -97,48 +93,13 @@ class MatrixForm:
 # Values of elements.
 
 
-def _e4m3(bits: np.ndarray) -> np.ndarray:
-    return np.where(bits & 0x7F == 0x7F, np.nan, _minifloat(bits, exponent=4, mantissa=3))
-
-
-def _e5m2(bits: np.ndarray) -> np.ndarray:
-    special = np.where(bits & 3, np.nan, np.where(bits & 0x80, -np.inf, np.inf))
-    return np.where(bits & 0x7C == 0x7C, special, _minifloat(bits, exponent=5, mantissa=2))
-
-
-def _minifloat(bits: np.ndarray, exponent: int, mantissa: int) -> np.ndarray:
-    """Sign, exponent, mantissa as IEEE-754 has them, subnormals included, without infinities and NaNs."""
-    number = bits.astype(np.int64)
-    fraction, power = number & (1 << mantissa) - 1, number >> mantissa & (1 << exponent) - 1
-    significand = np.where(power > 0, fraction | 1 << mantissa, fraction)
-    bias = (1 << exponent - 1) - 1
-    size = np.ldexp(significand.astype(np.float64), np.maximum(power, 1) - bias - mantissa)
-    return np.where(number >> exponent + mantissa, -size, size)
-
-
-def values(bits: Any, form: Format) -> np.ndarray:
-    """Elements, given as uint32 bits, as binary32 numbers (exact for every format); integers as int64."""
-    match form.name:
-        case "f32":
-            return bits.view(np.float32)
-        case "tf32":
-            return (bits & np.uint32(0xFFFFE000)).view(np.float32)
-        case "bf16":
-            return (bits << np.uint32(16)).view(np.float32)
-        case "f16":
-            return bits.astype(np.uint16).view(np.float16).astype(np.float32)
-        case "e4m3":
-            return _e4m3(bits).astype(np.float32)
-        case "e5m2":
-            return _e5m2(bits).astype(np.float32)
-        case "f4":
-            return _minifloat(bits, exponent=2, mantissa=1).astype(np.float32)
-        case "i8":
-            return bits.astype(np.uint8).view(np.int8).astype(np.int64)
-        case "i32":
-            return bits.view(np.int32).astype(np.int64)
-        case _:
-            return bits.astype(np.int64)
+def values(bits: Any, element: Element) -> np.ndarray:
+    """Elements, given as uint32 bits, as binary32 numbers (exact for every format), integers as int64."""
+    if element.format:
+        return cast(Any, widen_from(bits, element.format))
+    if element.name == "u8":
+        return bits.astype(np.int64)
+    return bits.astype(f"u{element.bits // 8}").view(f"i{element.bits // 8}").astype(np.int64)
 
 
 def result_bits(total: np.ndarray, form: MatrixForm) -> np.ndarray:
@@ -147,9 +108,8 @@ def result_bits(total: np.ndarray, form: MatrixForm) -> np.ndarray:
         total = np.clip(total, -(1 << 31), (1 << 31) - 1) if form.saturate else total
         return total.astype(np.uint32)
     if form.result.name == "f16":
-        half = total.astype(np.float16)
-        return np.where(np.isnan(total), np.uint16(0x7FFF), half.view(np.uint16))
-    return np.where(np.isnan(total), np.uint32(0x7FFFFFFF), total.view(np.uint32))
+        return cast(Any, narrow_to)(total, F16, RTTE).astype(np.uint16)
+    return np.where(np.isnan(total), np.uint32(F32.nan), total.view(np.uint32))
 
 
 # The meaning.
@@ -199,9 +159,9 @@ def positions(register: Any, select: Any, form: MatrixForm) -> np.ndarray:
     return stored // 2 * 4 + (bits & np.uint32(3)).astype(np.int64)
 
 
-def matrix(registers: Any, fragment: Fragment, form: Format) -> np.ndarray:
+def matrix(registers: Any, fragment: Fragment, element: Element) -> np.ndarray:
     """The numbers that registers hold."""
-    return values(element_bits(unpack(np.atleast_2d(registers), fragment), fragment), form)
+    return values(element_bits(unpack(np.atleast_2d(registers), fragment), fragment), element)
 
 
 def packed(total: np.ndarray, form: MatrixForm) -> Any:
@@ -227,13 +187,7 @@ def scale_matrix(register: Any, select: int, count: int, section: int) -> np.nda
     words = np.asarray(register, np.uint32).reshape(8, 4)[:, select % 4]
     halves = range(count // 8) if count > 8 else [section % 2]
     found = [[words >> np.uint32(16 * half + 8 * block) & np.uint32(0xFF) for block in (0, 1)] for half in halves]
-    return e8m0(np.array(found).transpose(0, 2, 1).reshape(count, 2))
-
-
-def e8m0(bits: np.ndarray) -> np.ndarray:
-    """Scales as binary32: 2 to the power of bits - 127, 0xff is NaN."""
-    size = np.ldexp(np.float64(1), bits.astype(np.int64) - 127)
-    return np.where(bits == 0xFF, np.nan, size).astype(np.float32)
+    return cast(Any, power_of)(np.array(found).transpose(0, 2, 1).reshape(count, 2))
 
 
 # The forms.
@@ -241,9 +195,9 @@ def e8m0(bits: np.ndarray) -> np.ndarray:
 
 def _form(arch: str, m: int, n: int, k: int, result: str, left: str, right: str, saturate: bool = False) -> MatrixForm:
     modern = arch == "ppu0015"
-    bits, wide = FORMATS[left].bits, FORMATS[result].bits
+    bits, wide = ELEMENTS[left].bits, ELEMENTS[result].bits
     return MatrixForm(
-        arch, m, n, k, FORMATS[result], FORMATS[left], FORMATS[right],
+        arch, m, n, k, ELEMENTS[result], ELEMENTS[left], ELEMENTS[right],
         a_fragment(m, k, bits, rows_first=modern), b_fragment(k, n, bits), accumulator(m, n, wide, pairs=modern),
         saturate,
     )  # fmt: skip
@@ -273,7 +227,7 @@ TYPES = {"ppu0015": (*_COMMON, *_EIGHTS, ("f32", "f4", "f4")), "ppu001": _COMMON
 
 def forms(arch: str, result: str, left: str, right: str) -> Iterator[MatrixForm]:
     """All shapes of one architecture and one combination of types, the saturating ones included."""
-    shapes = SHAPES[arch, FORMATS[left].bits]
+    shapes = SHAPES[arch, ELEMENTS[left].bits]
     small = (SMALL,) if result == "i32" and arch == "ppu0015" else ()
     for saturate in (False, True) if result == "i32" else (False,):
         for m, n, k in (*small, *shapes):
@@ -290,7 +244,7 @@ SPARSE_TYPES = (("f32", "f16", "f16"), ("f32", "bf16", "bf16"), ("f16", "f16", "
 
 def sparse_forms(result: str, left: str, right: str) -> Iterator[MatrixForm]:
     """All shapes of one combination of types with a sparse B, the saturating ones included."""
-    bits = FORMATS[left].bits
+    bits = ELEMENTS[left].bits
     for saturate in (False, True) if result == "i32" else (False,):
         for m, n, k in SPARSE_SHAPES[bits]:
             yield replace(_form("ppu001", m, n, k, result, left, right, saturate), b=b_fragment(k // 2, n, bits))

@@ -1,13 +1,17 @@
-"""Matrix loads from TSM: 8x8 tiles of 16-bit elements, as the operands of matrix instructions have them.
+"""Matrix loads and stores in TSM: 8x8 tiles of 16-bit elements, as the operands of matrix instructions have them.
 
 A tile is 8 rows of 16 bytes. Row r of a tile goes to lanes 4*r to 4*r + 3, one word each, which is how A and
-(transposed) B lie in registers; `.trans` transposes each tile of 16-bit elements on the way. Each of the first 8, 16
-or 32 lanes gives the address of one row: lanes 8*t to 8*t + 7 those of tile t, which goes to register t of the range.
-Addresses are multiples of 16. A matrix load is an access of the whole warp: all 32 lanes must be on, else it is
-fault 3, invalid warp sync. It counts in `tsmcnt`.
+(transposed) B lie in registers; `.trans` transposes each tile of 16-bit elements on the way, `m16n16.trans` each 16x16
+tile of 8-bit ones. Each of the first 8, 16 or 32 lanes gives the address of one row, a multiple of 16: lanes 8*t to
+8*t + 7 those of tile t, which goes to register t of the range. Stores are the opposite. Such an access is one of the
+whole warp: all 32 lanes must be on, else it is fault 3, invalid warp sync. It counts in `tsmcnt`. Opcodes 0x345 to
+0x347 and 0x355 to 0x357.
 
-The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid
-out in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`).
+The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid out
+in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`). The first register is a TSM address in units of 16 bytes, the
+second has two signed numbers of such units: bits 15:0 from tiles 0 and 1 to tiles 2 and 3, bits 31:16 from tiles 0 and
+2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 of each address are combined by exclusive
+or with its bits 9:7 (`s0`), or bits 5:4 with bits 8:7 (`s1`).
 """
 
 from __future__ import annotations
@@ -17,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from .fields import Field
 from .lanes import B32, LANES
-from .operands import Field
 from .reference import At
 from .spec import Access, Item, insn
+from .tags import Known, defined, published
 from .widths import B32x2, B32x4
 
 ROW_BYTES = 16
@@ -54,10 +59,17 @@ def transposed(registers: Any, tiles: Tiles) -> Any:
     return tuple(found) if tiles.registers > 1 else found[0]
 
 
-def _known(published: bool) -> dict[str, Any]:
-    if published:
-        return {"tag": "published", "source": "listings; meaning TIX, ACT"}
-    return {"tag": "defined", "source": "slots of the published forms; meaning TIX, ACT"}
+def store_rows(at: At, registers: Any, tiles: Tiles) -> None:
+    """The opposite of `load_rows`: each row to where its lane points; the last one at an address wins."""
+    rows = np.atleast_2d(registers).reshape(-1, ROW_BYTES // 4)
+    for start, row in zip(at.offsets[: 8 * tiles.registers], rows, strict=True):
+        at.memory[int(start) : int(start) + ROW_BYTES] = np.ascontiguousarray(row).view(np.uint8)
+
+
+def _known(listed: bool) -> Known:
+    if listed:
+        return published("listings; meaning TIX, ACT")
+    return defined("slots of the published forms; meaning TIX, ACT")
 
 
 def _example(tiles: Tiles, size: int) -> str:
@@ -76,7 +88,7 @@ def _register(
     opcode: int,
     form: int,
     tiles: Tiles,
-    known: dict[str, Any],
+    known: Known,
     *,
     rows: int,
     step: int = 0,
@@ -100,11 +112,25 @@ def _register(
         return transposed(load_rows(at, tiles), tiles)
 
 
+def _register_store(name: str, form: int, tiles: Tiles) -> None:
+    words = ":".join(["0x70007"] * tiles.registers)
+
+    @insn(f"{name} {{a:vreg}}, {{at:tsm}}", opcode=0x355, fixed={_FORM: form}, Item=_RANGES[tiles.registers][1],
+          ex=f"a={words} | memory=07000700*4",
+          access=Access("tsm", "tsmcnt", ROW_BYTES, True, rows=8 * tiles.registers), architectures=("ppu0015",),
+          tiles=tiles, **_known(False))
+    def store(at: Any, a: Item, tiles: Tiles) -> None:
+        """The rows that the lanes point to = the tiles in a, transposed if the mnemonic says so."""
+        store_rows(at, transposed(a, tiles), tiles)
+
+
 _BOTH, _NEW, _OLD = ("ppu0015", "ppu001"), ("ppu0015",), ("ppu001",)
 for _number, (_count, (_range, _)) in enumerate(_RANGES.items()):
     _all: dict[str, Any] = {"rows": 8 * _count, "arch": _NEW}
     _register(f"tsm.ld.mat.{_range}", 0x345, _number, Tiles(_count), _known(_count == 4), **_all)
     _register(f"tsm.ld.mat.trans.{_range}", 0x345, 4 + _number, Tiles(_count, 16), _known(_count == 4), **_all)
+    _register_store(f"tsm.st.mat.{_range}", _number, Tiles(_count))
+    _register_store(f"tsm.st.mat.trans.{_range}", 4 + _number, Tiles(_count, 16))
     if _count > 1:
         _register(f"tsm.ld.mat.m16n16.trans.{_range}", 0x345, 8 + _number, Tiles(_count, 8), _known(False), **_all)
 _register("tsm.ld.ncom.b32x4", 0x346, 0, Tiles(4), _known(True), rows=32, arch=_OLD)

@@ -6,20 +6,9 @@ from random import Random
 from typing import Any
 
 from .addresses import BASE, INDEX, AddressKind
-from .operands import (
-    REUSE,
-    SOURCES,
-    Address,
-    Field,
-    OperandError,
-    Register,
-    RegisterKind,
-    Value,
-    Words,
-    check_register,
-    describe,
-    register_text,
-)
+from .fields import REUSE, SOURCES, Field, OperandError, Words
+from .operands import Address, RegisterKind, Value, check_register, describe
+from .registers import Register, register_text
 
 
 class MatrixKind(RegisterKind):

@@ -1,9 +1,10 @@
 """Loads and stores: HBM (vmem), thread-block shared memory (tsm), private memory (vmem.ga.p), scalar (smem).
 
-Opcode 0x324 and 0x334 with their type codes are published; bits 4:1 hold the type, bit 0 the cache policy
-`.kp1`. vmem and tsm access an address in each active lane, smem one for the warp, whatever emsk is. An
-address must be a multiple of the bytes moved there. An access is outstanding until s.wait: until then the register of a
-load does not have its value, and that of a store may not change.
+Opcodes 0x324 to 0x327, 0x334 to 0x336, 0x344, 0x354, 0x364 and 0x374. 0x324 and 0x334 with their type codes are
+published. Bits 4:1 hold the type, bit 0 the cache policy `.kp1`. vmem and tsm access an address in each active lane,
+smem one for the warp, whatever emsk is. An address must be a multiple of the bytes moved there. An access is
+outstanding until s.wait: until then the register of a load does not have its value, and that of a store may not
+change.
 
 A release store completes what the warp has outstanding, then it stores at once; an acquire load reads memory when it
 is issued, and its register has the value after the wait. Relaxed and volatile ones order nothing more than plain ones
@@ -14,9 +15,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .operands import Field
+from .fields import Field
 from .reference import load, store
 from .spec import Access, Item, insn
+from .tags import LISTED, Known, defined, published
 from .widths import WIDTHS, Width
 
 _TYPE = Field(4, 1)
@@ -49,10 +51,10 @@ UNITS = (
 )
 
 
-def _known(width: Width, published: str) -> dict[str, Any]:
-    if width.name in published.split():
-        return {"tag": "published", "source": "listings"}
-    return {"tag": "defined", "source": "slots of the published forms"}
+def _known(width: Width, listed: str) -> Known:
+    if width.name in listed.split():
+        return LISTED
+    return defined("slots of the published forms")
 
 
 def _register(unit: Unit, width: Width) -> None:
@@ -79,7 +81,7 @@ def _register(unit: Unit, width: Width) -> None:
         store(at, a, width)
 
 
-@insn("vmem.prefetch{sign}{kp1} {at:vmem_hint}", opcode=0x327, tag="published", source="listings; meaning defined",
+@insn("vmem.prefetch{sign}{kp1} {at:vmem_hint}", opcode=0x327, **published("listings; meaning defined"),
       ex="| ")
 def vmem_prefetch() -> None:
     """Nothing happens, whatever the address: a hint that it will be read."""

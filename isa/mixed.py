@@ -8,61 +8,39 @@ from __future__ import annotations
 from typing import Any
 
 from . import formats
+from .fields import ROUNDING
+from .floating import rounded_fma, rounded_sum
 from .formats import Format
-from .lanes import BF16, F16, F32, F64
-from .numerics import ROUNDINGS, RTTE, add_odd, convert, fma_odd, fused, narrow
-from .operands import ROUNDING
+from .lanes import BF16, F16, F32
+from .numerics import ROUNDINGS, RTTE
 from .rounding import widen_from
 from .spec import Item, insn
-
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
+from .tags import TIX
 
 
 def _arithmetic(suffix: str, rounding: int, number: int, name: str, item: type[Any]) -> None:
-    common: dict[str, Any] = {
-        "fixed": {ROUNDING: rounding},
-        "rounding": rounding,
-        "Item": item,
-        "format": formats.FORMATS[name],
-        **TIX,
-    }
+    common: dict[str, Any] = {"fixed": {ROUNDING: rounding}, "rounding": rounding, "Item": item,
+                              "format": formats.FORMATS[name], **TIX}
     text = name if rounding == RTTE else f"{name}.{suffix}"
     one = formats.FORMATS[name].one
 
-    @insn(
-        f"v.add.f32.{text}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}",
-        opcode=0x254 + number,
-        ex=f"a={one:#x} b=2.25 | d=3.25",
-        **common,
-    )
+    @insn(f"v.add.f32.{text}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x254 + number,
+          ex=f"a={one:#x} b=2.25 | d=3.25", **common)
     def v_add(a: Item, b: F32, format: Format, rounding: int) -> F32:
         """d = a + b, rounded once."""
-        if rounding == 0:
-            return widen_from(a, format) + b
-        return narrow(add_odd(convert(widen_from(a, format), F64), convert(b, F64), rounding), rounding)
+        return rounded_sum(widen_from(a, format), b, rounding)
 
-    @insn(
-        f"v.sub.f32.{text}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}",
-        opcode=0x256 + number,
-        ex=f"a={one:#x} b=2.25 | d=-1.25",
-        **common,
-    )
+    @insn(f"v.sub.f32.{text}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}", opcode=0x256 + number,
+          ex=f"a={one:#x} b=2.25 | d=-1.25", **common)
     def v_sub(a: Item, b: F32, format: Format, rounding: int) -> F32:
         """d = a - b, rounded once."""
-        if rounding == 0:
-            return widen_from(a, format) - b
-        return narrow(add_odd(convert(widen_from(a, format), F64), convert(-b, F64), rounding), rounding)
+        return rounded_sum(widen_from(a, format), -b, rounding)
 
-    @insn(
-        f"v.fma.f32.{name}.{suffix}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}, {{c:vsrc}}",
-        opcode=0x258 + number,
-        ex=f"a={one:#x} b={one:#x} c=2.25 | d=3.25",
-        **common,
-    )
+    @insn(f"v.fma.f32.{name}.{suffix}{{sat}} {{d:vreg}}, {{a:vsrc}}, {{b:vsrc}}, {{c:vsrc}}", opcode=0x258 + number,
+          ex=f"a={one:#x} b={one:#x} c=2.25 | d=3.25", **common)
     def v_fma(a: Item, b: Item, c: F32, format: Format, rounding: int) -> F32:
         """d = a * b + c, rounded once; a and b are 16-bit floats."""
-        x, y = widen_from(a, format), widen_from(b, format)
-        return fused(x, y, c) if rounding == 0 else narrow(fma_odd(x, y, c, rounding), rounding)
+        return rounded_fma(widen_from(a, format), widen_from(b, format), c, rounding)
 
 
 for _suffix, _code in ROUNDINGS.items():

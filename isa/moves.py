@@ -1,14 +1,14 @@
-"""Moves: between registers, between the two banks, and from special registers."""
+"""Moves: between registers, between the two banks, and from special registers.
+
+Opcodes 0x0b8 to 0x0ba and 0x140 to 0x15f.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 from .lanes import B32, F32, U32, U64
 from .numerics import broadcast, convert, reinterpret, trailing_zeros, where
 from .spec import insn
-
-BIN: dict[str, Any] = {"tag": "published", "source": "BIN"}
+from .tags import BIN, LISTED, defined, published
 
 
 @insn("v.mov.b32 {d:vreg}, {a:vsrc}", opcode=0x140, **BIN, ex="a=0x7f812345 | d=0x7f812345")
@@ -23,14 +23,14 @@ def v_mov_special(a: B32) -> B32:
     return a
 
 
-@insn("v.mov.b64 {d:vreg}, {a:vsrc}", opcode=0x142, tag="defined", source="slot of v.mov.b32",
+@insn("v.mov.b64 {d:vreg}, {a:vsrc}", opcode=0x142, **defined("slot of v.mov.b32"),
       ex="a=0x123456789 | d=0x123456789")
 def v_mov64(a: U64) -> U64:
     """d = a in the active lanes; register pairs, an immediate is zero-extended."""
     return a
 
 
-@insn("v.mov.b32 {d:vreg}, {a:ivreg}", opcode=0x143, tag="published", source="REF; word defined",
+@insn("v.mov.b32 {d:vreg}, {a:ivreg}", opcode=0x143, **published("REF; word defined"),
       ex="a=0x7f812345 | d=0x7f812345")
 def v_mov_from_ivreg(a: B32) -> B32:
     """d = the vector register whose number is in x0; write x0 before with s.mov.b32 and s.wait pipe_flush.
@@ -40,7 +40,7 @@ def v_mov_from_ivreg(a: B32) -> B32:
     return a
 
 
-@insn("v.mov.b32 {d:ivreg}, {a:vsrc}", opcode=0x144, tag="published", source="REF; word defined",
+@insn("v.mov.b32 {d:ivreg}, {a:vsrc}", opcode=0x144, **published("REF; word defined"),
       ex="a=0x7f812345 | d=0x7f812345")
 def v_mov_to_ivreg(a: B32) -> B32:
     """The vector register whose number is in x0 = a; write x0 before with s.mov.b32 and s.wait pipe_flush.
@@ -56,14 +56,14 @@ def v_mov_alllane(a: B32) -> B32:
     return a
 
 
-@insn("s.mov.b32 {d:sreg}, {a:ssrc}", opcode=0x0B8, tag="published", source="listings",
+@insn("s.mov.b32 {d:sreg}, {a:ssrc}", opcode=0x0B8, **LISTED,
       ex="a=0xffffffff | d=0xffffffff")
 def s_mov(a: B32) -> B32:
     """d = a; a may be an immediate or a uniform special register such as %blkid.x."""
     return a
 
 
-@insn("s.mov.b64 {d:sreg}, {a:ssrc}", opcode=0x0B9, tag="defined", source="slot of s.mov.b32",
+@insn("s.mov.b64 {d:sreg}, {a:ssrc}", opcode=0x0B9, **defined("slot of s.mov.b32"),
       ex="a=0x123456789 | d=0x123456789")
 def s_mov64(a: U64) -> U64:
     """d = a; register pairs, an immediate is zero-extended."""
@@ -76,7 +76,7 @@ def s_mov_clock(a: U64) -> U64:
     return a
 
 
-@insn("v.mov.v2s {d:sreg}, {a:vreg?}, {lane:lane}", opcode=0x150, tag="published", source="listings",
+@insn("v.mov.v2s {d:sreg}, {a:vreg?}, {lane:lane}", opcode=0x150, **LISTED,
       ex="a=7 lane=3 | d=7")
 def v_mov_v2s(a: B32, lane: U32, emsk: U32) -> B32:
     """d = lane `lane` of a; 0x20 means the first active lane (lane 0 if none is active)."""
@@ -84,15 +84,15 @@ def v_mov_v2s(a: B32, lane: U32, emsk: U32) -> B32:
     return broadcast(a, where(lane == 0x20, first, lane))
 
 
-@insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, tag="published", source="listings; operands defined",
+@insn("v.mov.s2v {d:vreg!}, {a:ssrc}, {lane:lane}", opcode=0x151, **published("listings; operands defined"),
       immediate=False, ex=("a=7 lane=1 d=0,0,0 | d=0,7,0",), all_lanes=True)
 def v_mov_s2v(d: B32, a: B32, lane: U32, emsk: U32, laneid: U32) -> B32:
-    """Lane `lane` of d = a, whether it is active or not; 0x20 means the first active lane. Other lanes stay."""
+    """Lane `lane` of d = a, active or not; 0x20 means the first active lane, if there is one. Other lanes stay."""
     first = trailing_zeros(emsk)
     return where(laneid == where(lane == 0x20, first, lane), a, d)
 
 
-@insn("v.reg.dchk", opcode=0x15E, tag="published", source="listings; meaning defined", ex="| ")
+@insn("v.reg.dchk", opcode=0x15E, **published("listings; meaning defined"), ex="| ")
 def v_reg_dchk() -> None:
     """Nothing happens. Compiled code has it among waits; what it checks, and its operands, are not published."""
 

@@ -187,6 +187,17 @@ def bit_field_mask(position: U32, length: U32) -> U32:
     return shift_left(shift_left(length & 0 | 1, length & 0xFF) - 1, position & 0xFF)
 
 
+def signed_field(a: Any, position: U32, length: U32, width: int) -> Any:
+    """`length` bits of a from bit `position` on, sign-extended: a is signed and has `width` bits; 0 for length 0.
+
+    Both count by their low 8 bits; bits past the register's end are a's sign.
+    """
+    count = length & 0xFF
+    spare = where(count > width, count & 0, width - count)
+    field = shift_right(shift_left(shift_right(a, position & 0xFF), spare), spare)
+    return where(count == 0, a & 0, field)
+
+
 def lookup3(a: U32, b: U32, c: U32, table: U32) -> U32:
     """Bit by bit, entry 4*a + 2*b + c of the 8-entry truth table."""
     result = a & 0

@@ -12,18 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 from . import formats
+from .fields import SECOND_OPCODE
 from .floating import FLOAT_RELATIONS
 from .formats import Format
 from .integer import INTEGER_RELATIONS
 from .lanes import F32, S32, U32, BF16x2, F16x2, Mask, S16x2, U16x2
 from .numerics import RTTE, compare, convert, fma_odd, reinterpret, where
-from .operands import SECOND_OPCODE
 from .rounding import add_odd_f32, extend, narrow_f16, narrow_to, to_odd, widen_f16, widen_from
 from .spec import Item, insn
+from .tags import LISTED, TIX, defined
 
-LISTED: dict[str, Any] = {"tag": "published", "source": "listings"}
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
-SLOT: dict[str, Any] = {"tag": "defined", "source": "slot of v.add.f16x2"}
+SLOT = defined("slot of v.add.f16x2")
 
 
 def floats(packed: Any, format: Format) -> tuple[F32, F32]:
@@ -69,50 +68,58 @@ def larger(a: Any, b: Any, format: Format) -> Any:
     return where(rank(a, format) < rank(b, format), b, a)
 
 
-def _floats(name: str, item: type[Any], first: int) -> None:
+_BINARY = "{d:vreg}, {a:vsrc}, {b:vsrc}"
+
+
+def _arithmetic(name: str, item: type[Any], first: int) -> None:
     format = item.format
     one, two = format.one, format.one + (1 << format.low)
     known = LISTED if name == "f16x2" else TIX
     common: dict[str, Any] = {"Item": item, "format": format}
-    ftz, sat = ("{ftz}", "{ftz}{sat}") if item.flushes else ("", "")
-    binary = "{d:vreg}, {a:vsrc}, {b:vsrc}"
+    sat = "{ftz}{sat}" if item.flushes else ""
 
-    @insn(f"v.add.{name}{sat} {binary}", opcode=first, ex=f"a={one:#x} b={one << 16 | one:#x} | d={one << 16 | two:#x}",
-          **common, **known)
+    @insn(f"v.add.{name}{sat} {_BINARY}", opcode=first, **common, **known,
+          ex=f"a={one:#x} b={one << 16 | one:#x} | d={one << 16 | two:#x}")
     def add(a: Item, b: Item, format: Format) -> Item:
         """d = a + b in each half, rounded once."""
         (x, p), (y, q) = floats(a, format), floats(b, format)
         return halves(x + y, p + q, format)
 
-    @insn(f"v.sub.{name}{sat} {binary}", opcode=first + 1, **common, **TIX,
+    @insn(f"v.sub.{name}{sat} {_BINARY}", opcode=first + 1, **common, **TIX,
           ex=f"a={two << 16 | one:#x} b={one:#x} | d={two << 16:#x}")
     def sub(a: Item, b: Item, format: Format) -> Item:
         """d = a - b in each half, rounded once."""
         (x, p), (y, q) = floats(a, format), floats(b, format)
         return halves(x - y, p - q, format)
 
-    @insn(f"v.mul.{name}{sat} {binary}", opcode=first + 2, ex=f"a={two << 16 | one:#x} b={two << 16 | two:#x} | "
+    @insn(f"v.mul.{name}{sat} {_BINARY}", opcode=first + 2, ex=f"a={two << 16 | one:#x} b={two << 16 | two:#x} | "
           f"d={two + (1 << format.low) << 16 | two:#x}", **common, **known)
     def mul(a: Item, b: Item, format: Format) -> Item:
         """d = a * b in each half, rounded once."""
         (x, p), (y, q) = floats(a, format), floats(b, format)
         return halves(x * y, p * q, format)
 
-    @insn(f"v.fma.{name}{sat}{{relu}} {binary}, {{c:vsrc}}", opcode=first + 3, **common, **known,
+    @insn(f"v.fma.{name}{sat}{{relu}} {_BINARY}, {{c:vsrc}}", opcode=first + 3, **common, **known,
           ex=f"a={two << 16 | one:#x} b={one << 16 | one:#x} c={one:#x} | d={two << 16 | two:#x}")
     def fma(a: Item, b: Item, c: Item, format: Format) -> Item:
         """d = a * b + c in each half, rounded once; with .relu negative results are +0."""
         (x, p), (y, q), (z, r) = floats(a, format), floats(b, format), floats(c, format)
         return halves(product_sum(x, y, z, format), product_sum(p, q, r, format), format)
 
+
+def _min_max(name: str, item: type[Any], first: int) -> None:
+    format = item.format
+    one, two = format.one, format.one + (1 << format.low)
+    ftz = "{ftz}" if item.flushes else ""
+
     for number, (operation, pick) in enumerate((("min", smaller), ("max", larger))):
         for kind, (nan, xorsign) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
             variant = (".nan" if nan else "") + (".xorsign.abs" if xorsign else "")
             less, more = (one, two) if operation == "min" else (two, one)
 
-            @insn(f"v.{operation}.{name}{variant}{ftz} {binary}", opcode=first + 4 + 4 * number + kind, pick=pick,
+            @insn(f"v.{operation}.{name}{variant}{ftz} {_BINARY}", opcode=first + 4 * number + kind, pick=pick,
                   nan=nan, xorsign=xorsign, ex=f"a={less << 16 | more:#x} b={more << 16 | less:#x} | "
-                  f"d={less << 16 | less:#x}", **common, **TIX)
+                  f"d={less << 16 | less:#x}", Item=item, format=format, **TIX)
             def pick_one(
                 a: Item, b: Item, format: Format, pick: Callable[..., Any], nan: int, xorsign: int
             ) -> Item:
@@ -130,21 +137,25 @@ def _floats(name: str, item: type[Any], first: int) -> None:
                     number = number | ((a ^ b) & format.sign)
                 return number
 
-    @insn(f"v.abs.{name} {{d:vreg}}, {{a:vsrc}}", opcode=first + 12, immediate=False, ex="a=0xbc007fff | d=0x3c007fff",
+
+def _signs(name: str, first: int) -> None:
+    @insn(f"v.abs.{name} {{d:vreg}}, {{a:vsrc}}", opcode=first, immediate=False, ex="a=0xbc007fff | d=0x3c007fff",
           **TIX)
     def absolute(a: U32) -> U32:
         """d = a with both sign bits cleared, NaN payloads kept."""
         return a & 0x7FFF7FFF
 
-    @insn(f"v.neg.{name} {{d:vreg}}, {{a:vsrc}}", opcode=first + 13, immediate=False, ex="a=0xbc007fff | d=0x3c00ffff",
+    @insn(f"v.neg.{name} {{d:vreg}}, {{a:vsrc}}", opcode=first + 1, immediate=False, ex="a=0xbc007fff | d=0x3c00ffff",
           **TIX)
     def negate(a: U32) -> U32:
         """d = a with both sign bits flipped, NaN payloads kept."""
         return a ^ 0x80008000
 
 
-_floats("f16x2", F16x2, 0x234)
-_floats("bf16x2", BF16x2, 0x242)
+for _name, _item, _first in (("f16x2", F16x2, 0x234), ("bf16x2", BF16x2, 0x242)):
+    _arithmetic(_name, _item, _first)
+    _min_max(_name, _item, _first + 4)
+    _signs(_name, _first + 12)
 
 
 # Compares: to two masks, one of the low halves and one of the high ones, or to halves that are all ones or zero.
@@ -214,9 +225,6 @@ def clamped(x: S32, low: int, high: int, kind: type[Any]) -> Any:
     """x, or the nearest end of the range, as a half."""
     raised = where(x < low, x & 0 | low, x)
     return convert(where(raised > high, x & 0 | high, raised), kind)
-
-
-_BINARY = "{d:vreg}, {a:vsrc}, {b:vsrc}"
 
 
 @insn(f"v.add.i16x2 {_BINARY}", opcode=0x2C8, **TIX, ex="a=0xffff7fff b=0x00010001 | d=0x00008000")

@@ -11,14 +11,15 @@ from typing import Any
 
 from . import formats
 from .convert import LISTED, SOURCE_TYPE, TIX, TYPES
+from .fields import ROUNDING, Field
 from .formats import Format
 from .lanes import F32, S32, U32, BF16x2, F16x2
 from .numerics import ROUNDINGS, RTTE, keep_finite, rectify, reinterpret, where
-from .operands import ROUNDING, Field
 from .rounding import narrow_to, widen_from
 from .spec import Result, insn
+from .tags import defined
 
-SLOT: dict[str, Any] = {"tag": "defined", "source": "slot of v.pcnvt.f16x2"}
+SLOT = defined("slot of v.pcnvt.f16x2")
 HALVES: dict[str, Any] = {"f16x2": F16x2, "bf16x2": BF16x2}
 RELU = Field(4, 4)
 

@@ -43,6 +43,17 @@ def load(at: At, width: Width) -> Any:
     return words[0] if len(words) == 1 else tuple(words)
 
 
+def load_first(at: At, count: Any, width: Width) -> Any:
+    """The first `count` bytes that the active lanes' addresses hold, then zeros up to the width."""
+    words = [np.zeros(len(at.offsets), np.uint32) for _ in range(width.kind.words)]
+    for lane in np.flatnonzero(at.active):
+        start, read = int(at.offsets[lane]), min(int(np.asarray(count)[lane]), width.size)
+        data = at.memory[start : start + read].tobytes().ljust(width.size, b"\0")
+        for word, item in zip(words, np.frombuffer(data, np.uint32), strict=True):
+            word[lane] = item
+    return words[0] if len(words) == 1 else tuple(words)
+
+
 def store(at: At, value: Any, width: Width) -> None:
     """Write the active lanes' registers to their addresses, in lane order."""
     words = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from .encoding import Candidate, Encoded, Mismatch, encode
 from .expressions import CodeAddress, Symbolic
-from .operands import CodeTarget, DataAddress, Target, Value
+from .number_kinds import CodeTarget, DataAddress, Target
+from .operands import Value
 from .program import CODE_BASE, DATA_BASE, Relocation
 
 PLACEHOLDER = 0x7FFFFFFF

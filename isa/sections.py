@@ -15,7 +15,6 @@ from .diagnostics import Failure, Place, Repeated, nearest
 from .encoding import Encoded
 from .expressions import REGISTERS, CodeAddress, Result, Symbolic, Undefined, refuse_register
 from .habits import name_hint
-from .operands import Register
 from .program import (
     CODE_BASE,
     DATA_ALIGNMENT,
@@ -28,6 +27,7 @@ from .program import (
     Relocation,
     lay_out,
 )
+from .registers import Register
 from .relocations import DATA, apply, settle
 
 ENTRY_SREGS = 38

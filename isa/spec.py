@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,85 +16,22 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import numpy as np
 
-from . import addresses, operands
+from . import fields
 from .effects import IMPLICIT
-from .lanes import S64, LaneKind, Lanes
-from .matrix_operands import MatrixKind, SwizzledAddress
-from .operands import Field, Kind, OperandError, Source, SourceFlags, Value
+from .fields import Field, OperandError
+from .lanes import Lanes
+from .operands import Kind, Value
+from .pattern import check_operands, mnemonic_of, operand_kinds, operands_text, suffixes_of
+from .source_kind import Source
+from .suffixes import ORDER, Suffix
+from .tags import TAGS
 
 Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
 Result = TypeVar("Result", bound=Lanes)
 """The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
 
-TAGS = ("published", "measured", "defined")
 ARCHITECTURES = ("ppu0015", "ppu001")
-
-
-@dataclass(frozen=True, slots=True)
-class Suffix:
-    """An optional part of the mnemonic: a field of the word, and the text of each value it may have.
-
-    Value 0 is written as nothing. A `hint` changes nothing that a handler does.
-    """
-
-    name: str
-    place: Field
-    texts: Mapping[int, str] = field(hash=False)
-    hint: bool = False
-    zero: str = ""
-    """A text that value 0 may have in source."""
-
-    @property
-    def values(self) -> tuple[int, ...]:
-        """The values the field may have."""
-        return (0, *self.texts)
-
-    @property
-    def usage(self) -> str:
-        """How the manual names it: its text, or what it chooses where there are several."""
-        return next(iter(self.texts.values())) if len(self.texts) == 1 else f".{self.name.upper()}"
-
-    def text(self, value: int) -> str:
-        """How a value is written behind the mnemonic."""
-        return self.texts[value] if value else ""
-
-    def valid(self, words: Any) -> Any:
-        """Whether the field's bits mean something: a truth value or an array of them."""
-        if len(self.texts) == (1 << self.place.width) - 1:
-            return True
-        found = self.place.get(words)
-        return found in self.values if isinstance(words, int) else np.isin(found, self.values)
-
-
-_SCOPES = ("blk", "gpu", "sys")
-
-
-def _orders(*names: str) -> dict[int, str]:
-    """Memory orders with their scopes: the order in the field's upper two bits, the scope in the lower two."""
-    return {
-        order << 2 | scope: f".{name}.{word}"
-        for order, name in enumerate(names, 1)
-        for scope, word in enumerate(_SCOPES, 1)
-    }
-
-
-ORDER = Field(35, 32)
-"""Memory order and scope of a load, store or atomic."""
-SUFFIXES = {
-    suffix.name: suffix
-    for suffix in (
-        Suffix("ftz", operands.FLUSH, {1: ".ftz"}),
-        Suffix("sat", operands.SATURATE, {1: ".sat"}),
-        Suffix("sign", Field(36, 36), {1: ".sign"}),
-        Suffix("kp1", Field(0, 0), {1: ".kp1"}, hint=True, zero=".kp0"),
-        Suffix("load_order", ORDER, {**_orders("relaxed", "acquire"), 12: ".volatile"}, hint=True),
-        Suffix("store_order", ORDER, {**_orders("relaxed", "release"), 12: ".volatile"}, hint=True),
-        Suffix("atomic_order", ORDER, _orders("acquire", "release", "acq_rel"), hint=True),
-        Suffix("relu", Field(4, 4), {1: ".relu"}),
-        Suffix("satfinite", Field(13, 13), {1: ".satfinite"}),
-    )
-}
 
 
 class Access(NamedTuple):
@@ -107,6 +43,10 @@ class Access(NamedTuple):
     store: bool
     atomic: bool = False
     """Reads, computes and writes in one: a store that may give back what was there."""
+    to: str = ""
+    """The operand with the TSM offsets that the bytes are copied to, of an asynchronous copy."""
+    counted: str = ""
+    """The operand that says how many bytes each lane reads, where that is not always all."""
     rows: int = 0
     """Of an access by the whole warp: how many lanes give the address of a row; the other lanes repeat theirs,"""
     step: int = 0
@@ -162,6 +102,16 @@ class Instruction:
     def lanes(self) -> int:
         """1 for a scalar instruction, 32 for a vector one."""
         return 1 if self.mnemonic.startswith(("s.", "smem.", "simt.")) else 32
+
+    @property
+    def cube(self) -> int | None:
+        """What an AIU copy does, as isa.aiu says; None for other instructions."""
+        return next((binding.static for binding in self.bindings if binding.name == "cube"), None)
+
+    @property
+    def awbar(self) -> int | None:
+        """What it does to an asynchronous barrier, as isa.awbar says; None for other instructions."""
+        return next((binding.static for binding in self.bindings if binding.name == "awbar"), None)
 
     def operand(self, name: str) -> Kind:
         """The operand kind called `name` in the pattern."""
@@ -253,8 +203,7 @@ class Form:
             for kind, value in zip(self.instruction.kinds, self.values(word), strict=True)
         }
         mnemonic = self.mnemonic(self.suffixes(word))
-        _, _, rest = self.instruction.pattern.partition(" ")
-        return f"{mnemonic} {_PLACE.sub(lambda m: parts[m[1]], rest)}".rstrip()
+        return f"{mnemonic} {operands_text(self.instruction.pattern, parts)}".rstrip()
 
     def sample(self, random: Any) -> int:
         """A random valid word of this form."""
@@ -293,10 +242,6 @@ class DecodeError(ValueError):
         self.code = code
 
 
-_PLACE = re.compile(r"\{(\w+):([^}]+)\}")
-_SUFFIX = re.compile(r"\{(\w+)\}")
-
-
 class Table:
     """All instructions, by opcode and by mnemonic."""
 
@@ -323,7 +268,7 @@ class Table:
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
-        candidates = self.by_opcode.get(operands.OPCODE.get(word), [])
+        candidates = self.by_opcode.get(fields.OPCODE.get(word), [])
         here = [form for form in candidates if arch is None or arch in form.instruction.architectures]
         if candidates and not here:
             raise DecodeError(f"{word:#018x} is no instruction of {arch}: {candidates[0].instruction.mnemonic}")
@@ -340,7 +285,7 @@ class Table:
 
     def _nearest(self, word: int, candidates: list[Form]) -> str:
         if not candidates:
-            return f"{word:#018x} is no instruction: opcode {operands.OPCODE.get(word):#05x} is not assigned"
+            return f"{word:#018x} is no instruction: opcode {fields.OPCODE.get(word):#05x} is not assigned"
         nearest = min(candidates, key=lambda form: ((word ^ form.value) & form.mask).bit_count())
         wrong = (word ^ nearest.value) & nearest.mask
         where = ", ".join(str(bit) for bit in range(63, -1, -1) if wrong >> bit & 1)
@@ -350,7 +295,7 @@ class Table:
         """Index into list(forms()) for each uint64 word, or -1 where it is no instruction."""
         index = {id(form): n for n, form in enumerate(self.forms())}
         found = np.full(len(words), -1, np.int32)
-        opcodes = operands.OPCODE.get(words)
+        opcodes = fields.OPCODE.get(words)
         order = np.argsort(opcodes, kind="stable")
         starts = np.searchsorted(opcodes[order], np.arange(1025))
         for opcode, forms in self.by_opcode.items():
@@ -436,17 +381,15 @@ def insn(
             raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
         chosen = {"Item": Item, "Result": Result, **(operand_types or {})}
         kinds_of, results = _annotations(body, chosen)
-        _check_pattern(pattern, kinds_of, results)
-        mnemonic = _SUFFIX.sub("", pattern.split(" ", maxsplit=1)[0])
-        suffixes = tuple(SUFFIXES[name] for name in _SUFFIX.findall(pattern.split(" ", maxsplit=1)[0]))
-        kinds = _operand_kinds(pattern, kinds_of, results, immediate and access is None)
+        check_operands(pattern, kinds_of, results)
+        kinds = operand_kinds(pattern, kinds_of, results, immediate and access is None)
         instruction = Instruction(
             pattern=pattern,
-            mnemonic=mnemonic,
+            mnemonic=mnemonic_of(pattern),
             opcode=opcode,
             fixed=sum(place.put(value) for place, value in (fixed or {}).items()),
             kinds=kinds,
-            suffixes=suffixes,
+            suffixes=suffixes_of(pattern),
             body=body,
             bindings=_bindings(pattern, kinds_of, kinds, statics),
             results=results,
@@ -459,7 +402,7 @@ def insn(
             fault=fault,
             also=also,
         )
-        fixed_bits = operands.OPCODE.mask | sum(place.mask for place in (fixed or {}))
+        fixed_bits = fields.OPCODE.mask | sum(place.mask for place in (fixed or {}))
         layouts = [True] if ":imm}" in pattern else _layouts(kinds)
         instruction.forms = tuple(_form(instruction, layout, fixed_bits) for layout in layouts)
         ISA.add(instruction)
@@ -479,131 +422,6 @@ def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict
     if get_origin(result) is tuple:
         return hints, tuple(kind_of(part) for part in get_args(result))
     return hints, () if result is None else (result,)
-
-
-def _operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...], immediate: bool) -> tuple[Kind, ...]:
-    places = _PLACE.findall(pattern)
-    sources = [name for name, kind in places if kind.split("@")[0] in _SOURCE_KINDS]
-    matrices = [name for name, kind in places if kind.split("@")[0] == "matrix"]
-    outputs = iter(kind for kind in results if isinstance(kind, LaneKind))
-    made: list[Kind] = []
-    for name, text in places:
-        kind, _, where = text.partition("@")
-        place = _FIELDS.get(where, operands.DESTINATION)
-        if kind == "ivreg":
-            written = name not in hints
-            made.append(operands.IndexedKind(name, written=written))
-            _ = next(outputs) if written else None
-        elif kind in _WRITTEN or (kind in ("vreg", "sreg") and name not in hints):
-            output = next(outputs)
-            made.append(operands.RegisterKind(name, kind[0], _words(output), place, written=True, align=output.align))
-        elif kind == "matrix":
-            position, hint = matrices.index(name), hints[name]
-            negate = _NEGATIONS[where][position] if hint.sign else None
-            made.append(MatrixKind(name, position, hint.words, hint.align, negate))
-        elif kind in ("vreg", "sreg"):
-            made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
-        elif kind in ("vreg?", "sreg?"):
-            place = operands.SOURCES[sources.index(name)]
-            made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
-        elif kind in ("vsrc", "ssrc", "imm"):
-            bank = "v" if kind == "imm" else kind[0]
-            made.append(_source(name, bank, where, hints[name], sources, immediate))
-        else:
-            made.append(_OTHERS[kind](name, where))
-    return tuple(made)
-
-
-def _check_pattern(pattern: str, hints: dict[str, Any], results: tuple[Any, ...]) -> None:
-    """Refuse a pattern with unknown parts, and one whose operands are not those of the body."""
-    mnemonic, _, rest = pattern.partition(" ")
-    for name in _SUFFIX.findall(mnemonic):
-        if name not in SUFFIXES:
-            raise TypeError(f"{pattern}: no suffix is called {name}; there are {', '.join(SUFFIXES)}")
-    written = 0
-    for name, text in _PLACE.findall(rest):
-        kind = text.split("@", maxsplit=1)[0]
-        if kind not in _KINDS:
-            raise TypeError(f"{pattern}: no operand kind is called {kind}; there are {', '.join(_KINDS)}")
-        is_result = kind in _WRITTEN or (kind in ("vreg", "sreg", "ivreg") and name not in hints)
-        written += is_result
-        if not is_result and name not in hints and kind not in _READ_ELSEWHERE:
-            raise TypeError(f"{pattern}: the body does not read {name}")
-    returned = sum(isinstance(kind, LaneKind) for kind in results)
-    if written != returned:
-        raise TypeError(f"{pattern}: {written} operands are written, the body returns {returned} lane values")
-
-
-def _words(hint: Any) -> int:
-    return getattr(hint, "words", 1)
-
-
-def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str], immediate: bool) -> Source:
-    floating = hint.format is not None
-    flags = SourceFlags(
-        either=bank == "v",
-        last=immediate and len(sources) < 3 and name == sources[-1],
-        signed=floating,
-        float=floating,
-        sources=len(sources),
-        lowest_immediate=0 if hint.words == 2 and hint is not S64 else -(1 << 31),
-    )
-    usual = where or bank
-    return Source(name, sources.index(name), usual, hint.words, flags=flags)
-
-
-_WRITTEN = ("vreg!", "sreg!")
-"""Kinds of operands that are both read and written."""
-_SOURCE_KINDS = ("vsrc", "ssrc", "vreg?", "sreg?", "imm")
-_NEGATIONS = {"": operands.NEGATE, "36": (Field(34, 34), Field(35, 35), Field(36, 36))}
-"""Where matrix operands are negated; those with a fourth register have their bits in the place of the rounding."""
-_FIELDS = {
-    "d": operands.DESTINATION,
-    "s0": operands.SOURCES[0],
-    "s1": operands.SOURCES[1],
-    "s2": operands.SOURCES[2],
-    "13:10": Field(13, 10),
-    "10:3": Field(10, 3),
-    "13:6": Field(13, 6),
-    "7:0": Field(7, 0),
-    "4:0": Field(4, 0),
-    "1:0": Field(1, 0),
-    "0": Field(0, 0),
-    "3:0": Field(3, 0),
-    "49:46": Field(49, 46),
-}
-_OTHERS: dict[str, Callable[[str, str], Kind]] = {
-    "number": lambda name, where: operands.Number(name, _FIELDS[where]),
-    "target": lambda name, where: operands.Target(name, Field(19, 0)),
-    "data": lambda name, where: operands.DataAddress(name),
-    "vlist": lambda name, where: operands.RegisterList(name, "v"),
-    "slist": lambda name, where: operands.RegisterList(name, "s"),
-    "code": lambda name, where: operands.CodeTarget(name),
-    "lane": lambda name, where: operands.Lane(name),
-    "waits": lambda name, where: addresses.Waits(name),
-    "clock": lambda name, where: operands.NamedKind(name, operands.CLOCKS, 2, operands.SOURCES[0]),
-    "lanespecial": lambda name, where: operands.NamedKind(name, operands.LANE_SPECIALS, 1, operands.SOURCES[0]),
-    "vmem": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
-    "vmem64": lambda name, where: addresses.AddressKind(name, index_bank=None, base_bank="v", base_words=2),
-    "vmem_hint": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=2),
-    "vmem_element": lambda name, where: addresses.ElementAddress(
-        name, int(where), index_bank="v", base_bank="s", base_words=2
-    ),
-    "vmem64_element": lambda name, where: addresses.ElementAddress(
-        name, int(where), index_bank=None, base_bank="v", base_words=2
-    ),
-    "tsm_element": lambda name, where: addresses.ElementAddress(
-        name, int(where), index_bank="v", base_bank="s", base_words=1
-    ),
-    "smem": lambda name, where: addresses.AddressKind(name, index_bank="s", base_bank="s", base_words=2),
-    "swizzled": lambda name, where: SwizzledAddress(name, int(where)),
-    "tsm": lambda name, where: addresses.AddressKind(name, index_bank="v", base_bank="s", base_words=1),
-}
-
-
-_KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
-_READ_ELSEWHERE = ("target", "waits", "data", "vmem_hint")
-"""Operands that the schedule may read instead of the body, or nobody."""
 
 
 def _bindings(
@@ -632,10 +450,10 @@ def _layouts(kinds: tuple[Kind, ...]) -> list[bool]:
 
 def _form(instruction: Instruction, immediate: bool, fixed_bits: int) -> Form:
     owned, free = fixed_bits, 0
-    value = operands.OPCODE.put(instruction.opcode) | instruction.fixed
+    value = fields.OPCODE.put(instruction.opcode) | instruction.fixed
     if any(isinstance(kind, Source) and kind.flags.last for kind in instruction.kinds):
-        owned |= operands.IMMEDIATE_FLAG.mask
-        value |= operands.IMMEDIATE_FLAG.mask if immediate else 0
+        owned |= fields.IMMEDIATE_FLAG.mask
+        value |= fields.IMMEDIATE_FLAG.mask if immediate else 0
     for kind in instruction.kinds:
         bits = kind.bits(immediate)
         if bits & owned:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from .effects import ARRIVE, HAS_COUNT, REDUCE_AND, REDUCE_OR, REDUCE_POPC, Fault, Stop
+from .fields import IMMEDIATE_FLAG
 from .lanes import U32
 from .numerics import where
-from .operands import IMMEDIATE_FLAG
 from .spec import insn
+from .tags import TIX
 
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
 _TEXT: dict[str, Any] = {"fixed": {IMMEDIATE_FLAG: 1}}
 INVALID_WARP_SYNC, ASSERTION, BREAKPOINT = 3, 257, 258
 

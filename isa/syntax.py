@@ -29,7 +29,8 @@ from .expressions import (
     Unary,
 )
 from .habits import name_hint
-from .operands import NAMED_SCALARS, Address, Register, Value
+from .operands import Address, Value
+from .registers import NAMED_SCALARS, Register
 
 MAX_DEPTH = 40
 """How deep parentheses, operators before operands and `?:` may nest."""

@@ -2,11 +2,11 @@
 
 The mnemonic names the result type, the source types and the shape; shape and types give the number of registers. A is
 m x k, B is k x n, C and D are m x n. Which lane holds which element is drawn for every shape under "Lane maps". A
-range starts at an even register.
+range starts at an even register. Opcodes 0x180 to 0x19f on ppu0015, 0x1a0 to 0x1bf on ppu001.
 
 Products are exact. A sum starts at +0 and takes them in the order of k, each addition rounded to binary32, to nearest
-even; C is added last. Accumulators of 16 bits are widened, and the result is rounded to them once. Integer results
-are exact and wrap at 32 bits, with `.sat` they are clamped once. Every NaN that results is the canonical one. The
+even; C is added last. Accumulators of 16 bits are widened, and the result is rounded to them once. Integer results are
+exact and wrap at 32 bits, with `.sat` they are clamped once. Every NaN that results is the canonical one. The
 accumulation order is that of the vendor's software model; it is not claimed for the chip's last bit.
 
 All 32 lanes must be on, else the warp faults with code 3, invalid warp sync, and nothing is written.
@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from .effects import Fault
+from .fields import SATURATE, SECOND_OPCODE, Field
 from .lanes import U32, LaneKind, Lanes, register_range
 from .matrix import (
     SHAPES,
@@ -31,9 +32,9 @@ from .matrix import (
     multiply_sparse,
     sparse_forms,
 )
-from .operands import SATURATE, SECOND_OPCODE, Field
 from .spec import insn
 from .sync import INVALID_WARP_SYNC
+from .tags import Known, defined, published
 
 A = TypeVar("A", bound=Lanes)
 B = TypeVar("B", bound=Lanes)
@@ -56,23 +57,19 @@ ONES = {
 """A register full of ones, by format."""
 
 
-def _known(form: MatrixForm) -> dict[str, Any]:
+def _known(form: MatrixForm) -> Known:
     if form.mnemonic in PUBLISHED:
-        return {"tag": "published", "source": "listings; lane maps ACT"}
-    return {"tag": "defined", "source": "slots of the published forms; shapes and lane maps ACT"}
+        return published("listings; lane maps ACT")
+    return defined("slots of the published forms; shapes and lane maps ACT")
 
 
 def _kinds(form: MatrixForm) -> dict[str, LaneKind]:
-    def range_of(words: int, sign: int) -> LaneKind:
-        return register_range(words, sign)
-
-    d = form.d.words
     return {
-        "A": range_of(form.a.words, form.left.register_sign),
-        "B": range_of(form.b.words, form.right.register_sign),
-        "C": range_of(d, form.result.register_sign),
-        "D": range_of(d, 0),
-        "S": range_of(2, 0),
+        "A": register_range(form.a.words, form.left.register_sign),
+        "B": register_range(form.b.words, form.right.register_sign),
+        "C": register_range(form.d.words, form.result.register_sign),
+        "D": register_range(form.d.words),
+        "S": register_range(2),
     }
 
 
@@ -85,12 +82,12 @@ def _example(form: MatrixForm) -> str:
     def full(words: int, text: str) -> str:
         return ":".join([text] * words)
 
-    scales = " s=0x80808080:0x7e7e7e7e select=0" if form.scaled else ""
+    more = " s=0x80808080:0x7e7e7e7e select=0" if form.scaled else ""
     if form.sparse:
-        scales = " e=0x44444444" + (" select=0" if form.lanes_per_column < 4 else "")
+        more = " e=0x44444444" + (" select=0" if form.lanes_per_column < 4 else "")
     return (
         f"a={full(form.a.words, ONES[form.left.name])} b={full(form.b.words, ONES[form.right.name])} "
-        f"c={full(form.d.words, one)}{scales} | d={full(form.d.words, sums)}"
+        f"c={full(form.d.words, one)}{more} | d={full(form.d.words, sums)}"
     )
 
 

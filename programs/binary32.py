@@ -18,9 +18,10 @@ def f32(values: npt.ArrayLike) -> F32:
     return np.asarray(values, np.float32, order="C")
 
 
-def bits(values: npt.ArrayLike) -> npt.NDArray[np.uint32]:
-    """The bits of 32-bit elements, in which NaNs and zeros of either sign can be compared."""
-    return np.ascontiguousarray(values).view(np.uint32)
+def bits(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """The bits of elements of any size, in which NaNs and zeros of either sign can be compared."""
+    values = np.ascontiguousarray(values)
+    return values.view(f"u{values.itemsize}")
 
 
 def canonical(values: Any) -> F32:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
 from . import load
 from .binary32 import F32, canonical, fma
+from .narrow import bf16
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
 TILE, THREADS, BLOCK = 128, 128, 16
 """Rows and columns of C per block of threads; threads; values of k that a matrix instruction adds up."""
-
-
-def bf16(values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """`values` as bfloat16, without gaps."""
-    return np.asarray(values, ml_dtypes.bfloat16, order="C")
 
 
 def reference(a: npt.ArrayLike, b: npt.ArrayLike) -> F32:

@@ -267,5 +267,4 @@ stored_\I\H:
         s.or.b32        emsk, emsk, off
         .endr
         .endr
-        s.wait          vstcnt(0)
         simt.exit

@@ -21,23 +21,12 @@ from m890.isa.assembler import assemble
 from m890.isa.effects import Emsk, Fault, Jump, Next, Split, Stop
 from m890.isa.lanes import LANES, LaneKind, Mask
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm
-from m890.isa.operands import (
-    EMSK,
-    INDEX_REGISTER,
-    LANE_SPECIALS,
-    NAMED_SCALARS,
-    ONE,
-    ZERO,
-    CodeTarget,
-    IndexedKind,
-    NamedKind,
-    Register,
-    RegisterKind,
-    Source,
-    Target,
-)
+from m890.isa.number_kinds import CodeTarget, Target
+from m890.isa.operands import IndexedKind, NamedKind, RegisterKind
 from m890.isa.program import CODE_BASE, Kernel
 from m890.isa.reference import Modifiers, evaluate
+from m890.isa.registers import EMSK, INDEX_REGISTER, LANE_SPECIALS, NAMED_SCALARS, ONE, ZERO, Register
+from m890.isa.source_kind import Source
 
 ALL = 0xFFFFFFFF
 VREGS, SREGS, CONSTANTS = 256, 192, 64
@@ -113,6 +102,10 @@ class Bench:
         self._tsm = np.full(len(content) + 2 * GUARD, 0x5A, np.uint8)
         self._tsm[GUARD:-GUARD] = np.frombuffer(content, np.uint8)
         self.warp["tsm"], self.warp["tsm_size"] = self._tsm.ctypes.data + GUARD, len(content)
+        return self._tsm[GUARD:-GUARD]
+
+    def tsm_bytes(self) -> np.ndarray:
+        """The block's TSM, live."""
         return self._tsm[GUARD:-GUARD]
 
     def private(self, content: bytes) -> np.ndarray:
@@ -242,7 +235,8 @@ def compiles_long(instruction: Any) -> bool:
         return False
     alike = [other for other in MATRIX_FORMS if other.mnemonic.rpartition(".m")[0] == form.mnemonic.rpartition(".m")[0]]
     largest = max(other.m * other.n * other.k for other in alike)
-    return form.m * form.n * form.k < largest or (form.saturate and form.left != form.right)
+    rare = form.sparse and (form.saturate or form.left != form.right or form.left.name not in ("f16", "i8"))
+    return rare or form.m * form.n * form.k < largest or (form.saturate and form.left != form.right)
 
 
 # The slow twin.

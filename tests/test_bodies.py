@@ -16,29 +16,13 @@ from one import ALL, One, assert_rows, bench, lane_mask, predict, row_of, stop
 from m890.isa import ISA
 from m890.isa.addresses import AddressKind
 from m890.isa.effects import Stop
+from m890.isa.fields import OperandError
 from m890.isa.lanes import LANES
 from m890.isa.matrix_operands import MatrixKind
-from m890.isa.operands import (
-    CLOCKS,
-    EMSK,
-    INDEX_REGISTER,
-    IVREG,
-    ONE,
-    SCC,
-    UNIFORM_SPECIALS,
-    VCC,
-    ZERO,
-    CodeTarget,
-    IndexedKind,
-    Kind,
-    NamedKind,
-    Number,
-    OperandError,
-    Register,
-    RegisterKind,
-    Source,
-    Target,
-)
+from m890.isa.number_kinds import CodeTarget, Number, Target
+from m890.isa.operands import IndexedKind, Kind, NamedKind, RegisterKind
+from m890.isa.registers import CLOCKS, EMSK, INDEX_REGISTER, IVREG, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO, Register
+from m890.isa.source_kind import Source
 
 FLOATS = [
     0x00000000, 0x80000000, 0x3F800000, 0xBF800000, 0x3F000000, 0x40000000,  # 0 1 0.5 2

@@ -10,7 +10,7 @@ import pytest
 from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.builder import BuildError, FunctionBuilder, KernelBuilder, build_module
-from m890.isa.operands import Target
+from m890.isa.number_kinds import Target
 
 SAXPY = """
         .kernel saxpy

@@ -22,7 +22,7 @@ from m890.emulator import fingerprint
 from m890.emulator.compiler import type_of_static
 from m890.emulator.recipes import COMPLETE, FAST, ISSUE, Recipe, key_of
 from m890.isa import ISA
-from m890.isa.operands import Field
+from m890.isa.fields import Field
 
 TESTS = Path(__file__).parent
 ADD, MIN, BFE, LESS, GREATER = (

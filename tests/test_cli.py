@@ -19,7 +19,7 @@ from m890.emulator.faults import Fault, MemoryLimit
 from m890.isa import ISA
 from m890.isa.addresses import COUNTERS
 from m890.isa.assembler import assemble
-from m890.isa.operands import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
+from m890.isa.registers import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
 from m890.tools import exits, output
 from m890.tools.cli import VERBS, cli
 from m890.tools.trace import place_of

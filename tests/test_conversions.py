@@ -9,19 +9,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from columns import run, same
 from one import check
-from small_floats import (
-    EVERY_HALF,
-    ROUNDINGS,
-    STANDARDS,
-    decode,
-    encode,
-    f32_bits,
-    numbers,
-    pack,
-    run,
-    same,
-)
+from small_floats import EVERY_HALF, ROUNDINGS, STANDARDS, decode, encode, f32_bits, numbers, pack, rectified
 
 HALVES = ("f16", "bf16")
 SMALL = ("e4m3", "e5m2", "e2m1")
@@ -85,11 +75,6 @@ def clamped(values: np.ndarray, low: int, high: int, nan: int) -> np.ndarray:
     width = 64 if high >= 1 << 32 else 32
     exact = [nan if v != v else low if v < low else high if v > high else int(v) for v in values.tolist()]
     return np.array([value & (1 << width) - 1 for value in exact], np.uint64)
-
-
-def rectified(name: str, bits: np.ndarray) -> np.ndarray:
-    standard = STANDARDS[name]
-    return np.where((bits & standard.sign != 0) & ~np.isnan(decode(name, bits)), 0, bits)
 
 
 # From binary32.

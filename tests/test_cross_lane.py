@@ -15,8 +15,8 @@ from m890.emulator import lowering
 from m890.emulator.glue import compile_handler
 from m890.emulator.recipes import key_of
 from m890.isa.lanes import LANES
-from m890.isa.operands import EMSK
 from m890.isa.reference import evaluate
+from m890.isa.registers import EMSK
 
 NAN = 0x7FFFFFFF
 MODES = ("idx", "up", "down", "bfly")

@@ -1,9 +1,10 @@
 """Every example of every instruction says what both machines do: the reference body and the compiled handler.
 
 The syntax of an example: `before | after`, each a list of `name=value`. A name is an operand of the pattern, or
-emsk, memory (hexadecimal bytes that every active lane's address points to, `*N` for N times), next (words further,
-0: the following one), split (the lanes that leave), stop (a name of isa.effects.Stop). A value is bits as an integer,
-a float (with a point, nan or inf) in the operand's format, the name of a special register, or counters; commas
+emsk, memory (hexadecimal bytes that every active lane's address points to, `*N` for N times), tsm (the first bytes of
+TSM), next (words further, 0: the following one), split (the lanes that leave), stop (a name of isa.effects.Stop). A
+value is bits as an integer, a float (with a point, nan or inf) in the operand's format, the name of a special register,
+or counters; commas
 separate the first lanes, colons the registers of a range.
 """
 
@@ -17,24 +18,15 @@ import pytest
 from one import ALL, FAST, ISSUE, One, bench, predict, row_of
 
 from m890.isa import ISA
-from m890.isa.addresses import AddressKind, Waits
+from m890.isa.addresses import AddressKind, TsmTarget, Waits
 from m890.isa.effects import Emsk, Jump, Next, Split, Stop
+from m890.isa.fields import OperandError
 from m890.isa.lanes import LANES, LaneKind
-from m890.isa.operands import (
-    IVREG,
-    NAMED_SCALARS,
-    Address,
-    IndexedKind,
-    Lane,
-    NamedKind,
-    Number,
-    OperandError,
-    Register,
-    RegisterKind,
-    Source,
-    Target,
-)
+from m890.isa.number_kinds import Lane, Number, Target
+from m890.isa.operands import Address, IndexedKind, NamedKind, RegisterKind
 from m890.isa.reference import At, evaluate
+from m890.isa.registers import IVREG, NAMED_SCALARS, Register
+from m890.isa.source_kind import Source
 
 HBM = 3 << 38
 FLOATS = {"float16": np.uint16, "float32": np.uint32, "float64": np.uint64}
@@ -94,7 +86,7 @@ def hints(instruction: Any) -> dict[str, Any]:
     found = {binding.name: binding.kind for binding in instruction.bindings}
     outputs = iter(kind for kind in instruction.results if isinstance(kind, LaneKind))
     for kind in instruction.kinds:
-        if kind.role == "destination":
+        if kind.role == "destination" and Stop not in instruction.results:
             written = next(outputs)
             found.setdefault(kind.name, written)
     return found
@@ -118,7 +110,7 @@ def operands_of(instruction: Any, example: Example, immediate: bool) -> tuple[An
             values.append(IVREG)
         elif isinstance(kind, RegisterKind | Source):
             bank = kind.bank if isinstance(kind, RegisterKind) else kind.usual
-            values.append(Register(bank, 8 + 8 * place, kind.words))
+            values.append(Register(bank, 8 + 8 * place if kind.words <= 8 else 64, kind.words))
         elif isinstance(kind, Target):
             assert text is not None
             values.append(int(text) - 1)
@@ -144,7 +136,7 @@ def arrange(instance: One, example: Example) -> np.ndarray | None:
     b.path(ALL)
     b.specials()
     b.memory()
-    b.tsm(bytes(0))
+    b.tsm(bytes.fromhex(example.before.get("tsm", "")).ljust(64, b"\0") if uses_tsm(instruction) else bytes(0))
     memory = None
     for kind, value in zip(instruction.kinds, instance.decoded.values, strict=True):
         text = example.before.get(kind.name)
@@ -159,6 +151,11 @@ def arrange(instance: One, example: Example) -> np.ndarray | None:
     if "emsk" in example.before:
         b.path(ALL, int(example.before["emsk"], 0))
     return memory
+
+
+def uses_tsm(instruction: Any) -> bool:
+    """Whether it changes TSM beside the memory that its address points to."""
+    return bool(instruction.access and instruction.access.to)
 
 
 def place_memory(instance: One, address: Address, example: Example) -> np.ndarray:
@@ -183,7 +180,7 @@ def reference_step(instance: One, memory: np.ndarray | None) -> tuple[np.ndarray
         step = predict(instance)
         return step.rows, step.reached, step.taken, None
     kinds = {kind.name: kind for kind in instance.instruction.kinds}
-    memory = memory.copy()
+    memory, tsm = memory.copy(), bench().tsm_bytes().copy()
     lanes = instance.instruction.lanes
     active = one.lane_mask(int(bench().rows[one.EMSK, 0]))[:lanes]
     inputs: dict[str, Any] = {}
@@ -192,7 +189,9 @@ def reference_step(instance: One, memory: np.ndarray | None) -> tuple[np.ndarray
         if binding.operand is None:
             continue
         value = instance.decoded.values[binding.operand]
-        if isinstance(kinds[binding.name], AddressKind):
+        if isinstance(kinds[binding.name], TsmTarget):
+            inputs[binding.name] = At(tsm, rows[row_of(value)], active)
+        elif isinstance(kinds[binding.name], AddressKind):
             offsets = np.arange(lanes) * memory.shape[1] if memory.ndim == 2 else np.zeros(lanes, np.int64)
             inputs[binding.name] = At(memory.reshape(-1), offsets, active)
         else:
@@ -207,13 +206,18 @@ def reference_step(instance: One, memory: np.ndarray | None) -> tuple[np.ndarray
         )
         for row, part in enumerate(one.words_of(results[0]), row_of(destination)):
             rows[row] = np.where(active, part, rows[row]) if destination.bank == "v" else part[0]
-    return rows, 1, None, memory
+    return rows, 1, None, memory if not uses_tsm(instance.instruction) else np.concatenate([memory, tsm])
 
 
 def verify(example: Example, instance: One, rows: np.ndarray, reached: int, taken: int | None, memory: Any) -> None:
     """Compare a state with what the example says comes after."""
     kinds = hints(instance.instruction)
     after = dict(example.after)
+    copied = after.pop("tsm", None)
+    if copied is not None:
+        assert instance.instruction.access
+        expected = np.frombuffer(bytes.fromhex(copied), np.uint8)
+        assert (memory[instance.instruction.access.size :][: len(expected)] == expected).all()
     stopped = after.pop("stop", None)
     if stopped is not None:
         assert reached == one.stop(Stop[stopped])
@@ -276,6 +280,8 @@ def run_example(form: Any, text: str, build: str) -> None:
         assert found == 1
         found = reached
     lanes = int(bench().warp["taken"]) if found == one.stop(Stop.SPLIT) else None
+    if uses_tsm(instance.instruction):
+        memory = np.concatenate([memory, bench().tsm_bytes()])
     verify(example, instance, bench().rows, found, lanes, memory)
     rows[instance.places] = instance.program.constants
     one.assert_rows(bench().rows, rows, instance.text)
@@ -292,10 +298,11 @@ def test_example_is_complete(instruction: Any) -> None:
     for text in instruction.examples:
         example = parse(text)
         assert not sources - set(example.before), f"{text}: not all sources have a value"
-        assert not set(example.before) - known - {"emsk", "memory"}, f"{text}: what is not an operand"
-        assert not set(example.after) - known - {"emsk", "memory", "next", "split", "stop"}, f"{text}: no result"
+        assert not set(example.before) - known - {"emsk", "memory", "tsm"}, f"{text}: what is not an operand"
+        assert not set(example.after) - known - {"emsk", "memory", "tsm", "next", "split", "stop"}, f"{text}: no result"
         told |= set(example.after)
     results = {kind.name for kind in instruction.kinds if kind.role == "destination"}
+    results = set() if Stop in instruction.results else results  # the schedule writes them
     for result in instruction.results:
         results |= {
             Emsk: {"emsk"},

@@ -16,10 +16,11 @@ from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.diagnostics import AssemblyError, Diagnostic
 from m890.isa.disassembler import disassemble
+from m890.isa.number_kinds import CodeTarget, DataAddress
 from m890.isa.objectfile import read, write
-from m890.isa.operands import CodeTarget, DataAddress, Source
 from m890.isa.program import Function, Line, Module, Relocation
 from m890.isa.relocations import KINDS, apply
+from m890.isa.source_kind import Source
 
 ERRORS = """\
 .param u32 n

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from m890 import Chip, Deadlock, HostMemory, LaunchError, Limits, MemoryLimit, Timeout
+from m890.emulator import launch, livelock
 from m890.emulator.cache import ObjectCache
 from m890.emulator.engine import Engine
+from m890.emulator.printing import Console
 
 THREE = ".kernel k\ns.nop\ns.nop\nsimt.exit\n"
 STORE = """
@@ -72,13 +74,19 @@ def test_a_buffer_of_another_chip_is_refused():
         kernel[1, 32](there.empty(32))
 
 
-def test_a_launch_within_itself_is_refused():
+@pytest.mark.parametrize("grid", [1, 2])
+def test_a_launch_within_itself_is_refused(grid):
+    """Of another shape, too: both would run the same records, which remember where the arguments are."""
     chip = Chip(limits=Limits(instructions=10_000_000))
     kernel = chip.assemble(".kernel k\nagain: s.add.i32 sreg20, sreg20, 1\ns.cbr again\n")["k"]
-    chip.progress = lambda done, blocks: kernel[1, 32]()
+
+    def once_more(done, blocks):
+        chip.progress = None
+        kernel[grid, 32]()
+
+    chip.progress = once_more
     with pytest.raises(LaunchError, match="running already"):
         kernel[1, 32]()
-    chip.progress = None
     with pytest.raises(Timeout):
         kernel[1, 32]()
 
@@ -199,3 +207,47 @@ def test_compiling_on_the_way_changes_no_turn(tmp_path):
         found.append(int(out.copy_to_host()[0]))
     assert found[0] > 0
     assert len(set(found)) == 1
+
+
+class Count:
+    """An observer that counts."""
+
+    def __init__(self) -> None:
+        self.events = 0
+
+    def executed(self, batch):
+        self.events += len(batch.events)
+
+
+ENDLESS = ".kernel k\nb: s.add.i32 sreg20, sreg20, 1\ns.cbr b\n"
+PRINTING = '.data\nx: .asciz "x"\n.kernel k\nb: s.print x\ns.cbr b\n'
+
+
+@pytest.mark.parametrize("source", [ENDLESS, PRINTING])
+@pytest.mark.parametrize("watched", [False, True])
+def test_seconds_end_whatever_runs_for_ever(source, watched):
+    observers = [Count()] if watched else []
+    chip = Chip(observers=observers, console=Console(lambda text: None), limits=Limits(seconds=0.1))
+    with pytest.raises(Timeout, match="seconds"):
+        chip.assemble(source)["k"][1, 32]()
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_loop_that_changes_nothing_is_a_deadlock(watched, monkeypatch):
+    monkeypatch.setattr(livelock, "PATIENCE", 1000)
+    observers = [Count()] if watched else []
+    with pytest.raises(Deadlock, match="it loops"):
+        Chip(observers=observers, limits=Limits(seconds=60)).assemble(".kernel k\nb: s.nop\ns.cbr b\n")["k"][1, 32]()
+
+
+def test_a_loop_that_prints_is_no_deadlock_and_the_search_for_one_leaves_no_trace(monkeypatch):
+    for module in (livelock, launch):
+        monkeypatch.setattr(module, "STEP", 100)
+    monkeypatch.setattr(livelock, "PATIENCE", 100)
+    texts: list[str] = []
+    count = Count()
+    chip = Chip(observers=[count], console=Console(texts.append), limits=Limits(instructions=3_000))
+    with pytest.raises(Timeout, match="instructions"):
+        chip.assemble(PRINTING)["k"][1, 32]()
+    assert len(texts) == 1_500
+    assert count.events == 3_000

@@ -8,7 +8,7 @@ import pytest
 
 from m890.isa import FAMILIES, ISA
 from m890.isa.assembler import assemble
-from m890.isa.operands import NAMED_SCALARS
+from m890.isa.registers import NAMED_SCALARS
 from m890.tools import manual, manual_chapters, manual_entries
 from m890.tools.manual_examples import sample
 

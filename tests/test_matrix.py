@@ -20,7 +20,7 @@ from m890.isa.effects import Stop
 from m890.isa.fragments import pack, places, unpack
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm, matrix_form
 from m890.isa.matrix_operands import MatrixKind
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 from m890.tools.manual_fragments import draw, operands_of
 
 
@@ -473,3 +473,17 @@ def test_drawn_lane_maps(form: MatrixForm) -> None:
                 at = int(register), int(lane), int(part or 0)
                 first, second = int(where[0][at]), int(where[1][at])
                 assert ((second, first) if operand.by_columns else (first, second)) == (line, start)
+
+
+@pytest.mark.parametrize("mnemonic", ["v.mma.mx.f32.f4.f4.m16n16k64", "v.mma.f32.e4m3.e5m2.m16n16k32"])
+def test_hosts_without_avx512(mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from m890.emulator import matrix_formats
+
+    instruction = by_name(mnemonic)
+    machine, form, random = Machine(instruction), form_of(instruction), np.random.default_rng(6)
+    machine.one = rebuilt(instruction, monkeypatch, matrix_formats, "HAS_AVX512", False)
+    for sort in ("near", "any"):
+        a, b, c = operands(random, form, sort)
+        scales = random_scales(random, 100, 256)
+        lists = scale_lists(form, scales, 0) if form.scaled else None
+        np.testing.assert_array_equal(machine.run(a, b, c, scales), model.product(form, a, b, c, lists))

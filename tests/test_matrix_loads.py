@@ -11,7 +11,8 @@ from m890.isa import ISA
 from m890.isa.effects import Stop
 from m890.isa.fragments import pack
 from m890.isa.matrix import matrix_form
-from m890.isa.operands import Address, Register
+from m890.isa.operands import Address
+from m890.isa.registers import Register
 
 SIZE = 8192
 BASE, INDEX, DATA = 44, 40, 8
@@ -22,7 +23,7 @@ def load(mnemonic: str, arch: str = "ppu0015", build: str = FAST, scale: int = 0
     """A load into vreg8 and on; plain addresses are vreg40 << scale plus sreg44, swizzled ones sreg40 and sreg44."""
     instruction = LOADS[mnemonic, arch]
     at = Address(0, Register(instruction.operand("at").index_bank, INDEX), scale, Register("s", BASE))
-    words = instruction.operand("d").words
+    words = instruction.kinds[0].words
     return bench().one(instruction.forms[0].encode((Register("v", DATA, words), at), ()), build)
 
 
@@ -72,6 +73,34 @@ def test_tiles(name: str, count: int, build: str) -> None:
             assert straight[t, 4 * row + j] == word(tsm, rows[8 * t + row] + 4 * j)
             low, high = (half(tsm, rows[8 * t + 2 * j + n] + 2 * row) for n in (0, 1))
             assert turned[t, 4 * row + j] == low | high << 16
+
+
+@pytest.mark.parametrize("build", [FAST, ISSUE])
+@pytest.mark.parametrize(("name", "count"), [("b32", 1), ("b32x2", 2), ("b32x4", 4)])
+def test_stores(name: str, count: int, build: str) -> None:
+    """What a load brings a store puts back, in other places too; nothing else changes."""
+    random = np.random.default_rng(count)
+    for trans in ("", "trans."):
+        for turn in range(3):
+            tsm = prepare(random)
+            rows = random.permutation(SIZE // 16)[:32] * 16 if turn else np.arange(32) * 16 + 512
+            rows[8 * count :] = 1
+            registers, expected = found(count), tsm.copy()
+            for t, row, j in np.ndindex(count, 8, 8):
+                at = (t, 4 * row + j // 2, j % 2) if not trans else (t, 4 * j + row // 2, row % 2)
+                value = int(registers[at[0], at[1]]) >> 16 * at[2] & 0xFFFF
+                place = rows[8 * t + row] + 2 * j
+                expected[place : place + 2] = value & 0xFF, value >> 8
+            assert run(load(f"tsm.st.mat.{trans}{name}", build=build), 16, rows) == 1
+            np.testing.assert_array_equal(tsm, expected)
+
+
+def test_consecutive_rows_are_stored_as_one_block() -> None:
+    tsm = prepare(np.random.default_rng(1))
+    bench().rows[BASE] = 64
+    bench().rows[row_of(Register("v", INDEX))] = np.arange(32)
+    assert load("tsm.st.mat.b32x4", scale=4).run() == 1
+    np.testing.assert_array_equal(found(4), tsm[64 : 64 + 512].view(np.uint32).reshape(4, 32))
 
 
 @pytest.mark.parametrize(("name", "count"), [("b32x2", 2), ("b32x4", 4)])

@@ -17,7 +17,8 @@ from one import ALL, FAST, ISSUE, READ, WRITE, One, assert_rows, bench, lane_mas
 from m890.isa import ISA
 from m890.isa.effects import Stop
 from m890.isa.lanes import LANES
-from m890.isa.operands import Address, Register
+from m890.isa.operands import Address
+from m890.isa.registers import Register
 from m890.isa.widths import WIDTHS
 
 OUT_OF_RANGE, MISALIGNED, READ_DENIED, WRITE_DENIED, TSM_RANGE, TSM_MISALIGNED = 11, 12, 20, 21, 9, 10

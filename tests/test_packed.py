@@ -12,11 +12,11 @@ from typing import Any, cast
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from columns import run, same
+from exact_f32 import exact_add, exact_fma, exact_sub
 from hypothesis import given, settings
 from one import check
-from small_floats import EVERY_HALF, ROUNDINGS, STANDARDS, decode, encode, exact_sum, f32_bits, numbers, pack, run, same
-from test_conversions import rectified
-from test_exact_f32 import exact_add, exact_fma, exact_sub
+from small_floats import EVERY_HALF, ROUNDINGS, STANDARDS, decode, encode, exact_sum, f32_bits, numbers, pack, rectified
 
 from m890.isa import formats
 from m890.isa.numerics import RESULT_SUFFIXES

@@ -25,6 +25,7 @@ from m890.isa.assembler import assemble
 from m890.programs import gemm_bf16, mandelbrot, matmul_f32, saxpy, scan, stencil9, transpose, warp_sum
 from m890.programs import sum as total
 from m890.programs.binary32 import bits, canonical, fma
+from m890.programs.narrow import bf16
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -179,15 +180,13 @@ def test_gemm_bf16(chip, m, n, k, kind, seed):
     """N and K are multiples of 8; bits that bfloat16 has not are rounded away."""
     random = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
-        a, b = (
-            gemm_bf16.bf16(floats(random, shape, kind)) for shape in ((m, 8 * (k % 9 + 1)), (8 * (k % 9 + 1), 8 * n))
-        )
+        a, b = (bf16(floats(random, shape, kind)) for shape in ((m, 8 * (k % 9 + 1)), (8 * (k % 9 + 1), 8 * n)))
     same_bits(gemm_bf16.launch(chip, a, b), gemm_bf16.reference(a, b))
 
 
 def test_gemm_does_not_touch_what_is_not_its_own():
     chip, (m, n, k) = Chip(), (131, 136, 40)
-    with chip.to_device(gemm_bf16.bf16(np.ones((m, k)))) as a, chip.to_device(gemm_bf16.bf16(np.ones((k, n)))) as b:
+    with chip.to_device(bf16(np.ones((m, k)))) as a, chip.to_device(bf16(np.ones((k, n)))) as b:
         around = chip.to_device(np.full((m + 2, n), 7, np.float32))
         programs.load(chip, "gemm_bf16")["gemm_bf16"][gemm_bf16.grid_of(m, n), 128](m, n, k, a, b, around[1 : m + 1])
     expected = np.full((m + 2, n), 7, np.float32)

@@ -4,6 +4,7 @@ import re
 from functools import cache
 
 import numpy as np
+import program_trials_models  # noqa: F401 - enters what it has
 import pytest
 from program_trials import TRIALS
 

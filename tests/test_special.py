@@ -16,9 +16,8 @@ import mpmath
 import numpy as np
 import pytest
 import special_sweep
-from hypothesis import example, given, settings
-from one import check
-from test_exact_f32 import (
+from columns import agrees, run
+from exact_f32 import (
     CANONICAL,
     INFINITY,
     ROUNDINGS,
@@ -30,12 +29,12 @@ from test_exact_f32 import (
     order,
     pairs,
     power,
-    results,
     rounded,
-    same,
     triples,
     value_of,
 )
+from hypothesis import example, given, settings
+from one import check
 
 from m890.isa import constants, elementary
 from m890.isa.numerics import narrow
@@ -84,9 +83,9 @@ def quotients() -> list[tuple[int, int]]:
 def test_div(rounding: str) -> None:
     columns = list(zip(*quotients(), strict=True))
     name = f"v.div.f32{suffix_of(rounding)}"
-    same(f"{name} vreg12, vreg0, vreg4", columns, lambda a, b: exact_div(a, b, rounding))
+    agrees(f"{name} vreg12, vreg0, vreg4", columns, lambda a, b: exact_div(a, b, rounding))
     some = [column[::5] for column in columns]
-    same(
+    agrees(
         f"{name}.ftz vreg12, vreg0, vreg4",
         some,
         lambda a, b: flushed(exact_div(flushed(a), flushed(b), rounding)),
@@ -96,7 +95,7 @@ def test_div(rounding: str) -> None:
 @given(a=ANY, b=ANY, rounding=st.sampled_from(ROUNDINGS))
 @settings(max_examples=300, deadline=None)
 def test_div_of_anything(a: int, b: int, rounding: str) -> None:
-    same(f"v.div.f32{suffix_of(rounding)} vreg12, vreg0, vreg4", [[a], [b]], lambda a, b: exact_div(a, b, rounding))
+    agrees(f"v.div.f32{suffix_of(rounding)} vreg12, vreg0, vreg4", [[a], [b]], lambda a, b: exact_div(a, b, rounding))
 
 
 # Roots, by integers.
@@ -135,13 +134,13 @@ def singles() -> list[int]:
 def test_rcp_and_sqrt(rounding: str) -> None:
     for name, exact in (("rcp", exact_rcp), ("sqrt", exact_sqrt)):
         text = f"v.{name}.f32{suffix_of(rounding)}"
-        same(f"{text} vreg12, vreg0", [singles()], lambda a, e=exact: e(a, rounding))
-        same(f"{text}.ftz vreg12, vreg0", [singles()], lambda a, e=exact: flushed(e(flushed(a), rounding)))
+        agrees(f"{text} vreg12, vreg0", [singles()], lambda a, e=exact: e(a, rounding))
+        agrees(f"{text}.ftz vreg12, vreg0", [singles()], lambda a, e=exact: flushed(e(flushed(a), rounding)))
 
 
 def test_rsqrt() -> None:
-    same("v.rsqrt.f32 vreg12, vreg0", [singles()], lambda a: exact_rsqrt(a, "rtte"))
-    same("v.rsqrt.f32.ftz vreg12, vreg0", [singles()], lambda a: exact_rsqrt(flushed(a), "rtte"))
+    agrees("v.rsqrt.f32 vreg12, vreg0", [singles()], lambda a: exact_rsqrt(a, "rtte"))
+    agrees("v.rsqrt.f32.ftz vreg12, vreg0", [singles()], lambda a: exact_rsqrt(flushed(a), "rtte"))
 
 
 # Elementary functions, by mpmath.
@@ -230,9 +229,9 @@ def directed() -> list[int]:
 @pytest.mark.parametrize("name", EXACT)
 def test_elementary(name: str) -> None:
     values = [*singles()[::2], *directed(), *HARD.get(name, [])]
-    same(f"v.{name}.f32 vreg12, vreg0", [values], lambda a: EXACT[name](a, "rtte"))
+    agrees(f"v.{name}.f32 vreg12, vreg0", [values], lambda a: EXACT[name](a, "rtte"))
     if name != "tanh":
-        same(f"v.{name}.f32.ftz vreg12, vreg0", [values], lambda a: flushed(EXACT[name](flushed(a), "rtte")))
+        agrees(f"v.{name}.f32.ftz vreg12, vreg0", [values], lambda a: flushed(EXACT[name](flushed(a), "rtte")))
 
 
 @given(a=ANY)
@@ -240,7 +239,7 @@ def test_elementary(name: str) -> None:
 @settings(max_examples=80, deadline=None)
 def test_elementary_of_anything(a: int) -> None:
     for name, exact in EXACT.items():
-        same(f"v.{name}.f32 vreg12, vreg0", [[a]], lambda a, e=exact: e(a, "rtte"))
+        agrees(f"v.{name}.f32 vreg12, vreg0", [[a]], lambda a, e=exact: e(a, "rtte"))
 
 
 ODD: dict[str, Callable[[Any], Any]] = {
@@ -294,7 +293,7 @@ def test_every_half(kind: str, name: str) -> None:
     if "ftz" in kind:
         expected = np.where(expected & 0x7F80 == 0, 0, expected)
     words = halves.astype(np.uint32)[::2] | halves.astype(np.uint32)[1::2] << 16
-    found = results(f"v.{name}.{kind} vreg12, vreg0", [words.tolist()])
+    found = run(f"v.{name}.{kind} vreg12, vreg0", words)[0].tolist()
     assert found == (expected.astype(np.uint32)[::2] | expected.astype(np.uint32)[1::2] << 16).tolist()
 
 
@@ -392,7 +391,7 @@ def test_integer_division(unit: str, width: int) -> None:
         for kind, sign in (("u", 0), ("i", 1)):
             text = f"{unit}.{name}.{kind}{width} {', '.join(names)}"
             if unit == "v":
-                same(text, list(zip(*pairs, strict=True)), lambda a, b, s=sign, e=expected: e(a, b, s))
+                agrees(text, list(zip(*pairs, strict=True)), lambda a, b, s=sign, e=expected: e(a, b, s))
                 continue
             for a, b in pairs:
                 check(text, sreg0=a, sreg4=b, sreg12=expected(a, b, sign))
@@ -420,8 +419,8 @@ def test_min_max_of_three_and_xorsign(name: str, suffix: str) -> None:
 
     three, two = list(zip(*triples(), strict=True)), list(zip(*pairs(), strict=True))
     for nan, function in (("", number_wins), (".nan", nan_wins)):
-        same(f"v.{name}3.f32{nan}{suffix} vreg12, vreg0, vreg4, vreg8", three, function)
-        same(
+        agrees(f"v.{name}3.f32{nan}{suffix} vreg12, vreg0, vreg4, vreg8", three, function)
+        agrees(
             f"v.{name}.f32{nan}.xorsign.abs{suffix} vreg12, vreg0, vreg4",
             two,
             lambda a, b, f=function: xorsign(f, a, b),
@@ -429,7 +428,7 @@ def test_min_max_of_three_and_xorsign(name: str, suffix: str) -> None:
 
 
 def test_copysign() -> None:
-    same(
+    agrees(
         "v.copysign.f32 vreg12, vreg0, vreg4",
         list(zip(*pairs(), strict=True)),
         lambda a, b: a & 0x80000000 | b & 0x7FFFFFFF,
@@ -446,4 +445,4 @@ def test_testp() -> None:
         return {"finite", "number", "normal" if size == 0 or size >= power(-126) else "subnormal"}
 
     for name in ("finite", "infinite", "number", "notanumber", "normal", "subnormal"):
-        same(f"v.testp.{name}.f32 sreg20, vreg0", [singles()], lambda a, n=name: int(n in class_of(a)))
+        agrees(f"v.testp.{name}.f32 sreg20, vreg0", [singles()], lambda a, n=name: int(n in class_of(a)))

@@ -9,9 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 from ..isa import FAMILIES, ISA, Instruction
+from ..isa.aiu import Item, Layout
 from .manual_chapters import front
 from .manual_entries import cell, chapter_of, entries, entry, escaped, heading, heading_of, title
 from .manual_fragments import section as lane_maps
+from .tables import table
 
 
 def page(instruction: Instruction) -> str:
@@ -32,12 +34,24 @@ def pages_for(mnemonic: str) -> list[str]:
 def chapter(family: ModuleType) -> str:
     """The chapter of a family: its module's text, then its entries."""
     name, intro = heading_of(family)
-    parts = [f"## {name}", intro]
+    parts = [f"## {name}", intro, *map(words_of, vars(family).get("LAYOUTS", ()))]
     for group in entries(ISA):
         if chapter_of(group[0]) is family:
             parts += [f"### {heading(group)}", escaped(entry(group))]
     parts.append(lane_maps(i for i in ISA if chapter_of(i) is family))
     return "\n\n".join(part for part in parts if part)
+
+
+def words_of(layout: Layout) -> str:
+    """The words of a descriptor as a table."""
+    rows = ((f"`{item.name}`", _span(layout, item), item.meaning) for item in layout.items)
+    heading = f"`{layout.name}`, {layout.words} words"
+    return f"{heading}\n\n{table(('value', 'words', 'what it is'), rows)}"
+
+
+def _span(layout: Layout, item: Item) -> str:
+    first = layout.places[item.name]
+    return str(first) if item.words == 1 else f"{first}-{first + item.words - 1}"
 
 
 def index() -> str:

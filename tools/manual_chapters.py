@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from ..emulator.faults import CODES, DEFINED_CODES, XIDS
 from ..emulator.hbm import GUARD, WINDOW_BITS, window_base
 from ..emulator.state import OUTSTANDING, POISON
-from ..isa import FAMILIES, ISA, operands
+from ..isa import FAMILIES, ISA, fields
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
 from ..isa.callgraph import SREG_COUNTS
+from ..isa.fields import Field
 from ..isa.lanes import LANES
 from ..isa.numerics import ROUNDINGS
-from ..isa.operands import CLOCKS, LANE_SPECIALS, LAST_SREG, NAMED_SCALARS, UNIFORM_SPECIALS, Field
 from ..isa.program import (
     CODE_BASE,
     DATA_BASE,
@@ -23,7 +23,9 @@ from ..isa.program import (
     TEXT_BASE,
     TEXT_HEAD,
 )
-from ..isa.spec import SUFFIXES, TAGS, Suffix
+from ..isa.registers import CLOCKS, LANE_SPECIALS, LAST_SREG, NAMED_SCALARS, UNIFORM_SPECIALS
+from ..isa.suffixes import SUFFIXES, Suffix
+from ..isa.tags import TAGS
 from .manual_entries import chapter_of, heading_of
 from .tables import table
 
@@ -139,21 +141,21 @@ says what the short names of sources stand for. How many instructions carry whic
 def words() -> str:
     """The fields all words share."""
     named = [
-        ("opcode", operands.OPCODE),
-        ("destination", operands.DESTINATION),
-        ("source 0", operands.SOURCES[0]),
-        ("1: the last source is the immediate", operands.IMMEDIATE_FLAG),
-        ("rounding", operands.ROUNDING),
-        ("`.reuse` of source 1", operands.REUSE[1]),
-        ("`.reuse` of source 0", operands.REUSE[0]),
-        ("saturate (`.sat`)", operands.SATURATE),
-        ("source 1", operands.SOURCES[1]),
-        ("flush (`.ftz`)", operands.FLUSH),
-        ("source 2", operands.SOURCES[2]),
-        ("sources 2, 1, 0 come from the bank that is not the usual one", _span(operands.OTHER_KIND)),
-        ("negate sources 2, 1, 0", _span(operands.NEGATE)),
-        ("absolute value of sources 2, 1, 0", _span(operands.ABSOLUTE)),
-        ("second opcode", operands.SECOND_OPCODE),
+        ("opcode", fields.OPCODE),
+        ("destination", fields.DESTINATION),
+        ("source 0", fields.SOURCES[0]),
+        ("1: the last source is the immediate", fields.IMMEDIATE_FLAG),
+        ("rounding", fields.ROUNDING),
+        ("`.reuse` of source 1", fields.REUSE[1]),
+        ("`.reuse` of source 0", fields.REUSE[0]),
+        ("saturate (`.sat`)", fields.SATURATE),
+        ("source 1", fields.SOURCES[1]),
+        ("flush (`.ftz`)", fields.FLUSH),
+        ("source 2", fields.SOURCES[2]),
+        ("sources 2, 1, 0 come from the bank that is not the usual one", _span(fields.OTHER_KIND)),
+        ("negate sources 2, 1, 0", _span(fields.NEGATE)),
+        ("absolute value of sources 2, 1, 0", _span(fields.ABSOLUTE)),
+        ("second opcode", fields.SECOND_OPCODE),
     ]
     rows = [(f"`{bits(field)}`", name) for name, field in named]
     return f"""## Words
@@ -162,7 +164,7 @@ An instruction is one word of 64 bits, little-endian. In register form:
 
 {table(("bits", "hold"), rows)}
 
-In immediate form bit {operands.IMMEDIATE_FLAG.high} is 1 and bits {bits(operands.IMMEDIATE)} are the immediate, so that
+In immediate form bit {fields.IMMEDIATE_FLAG.high} is 1 and bits {bits(fields.IMMEDIATE)} are the immediate, so that
 only rounding and `.reuse` of source 0 remain beside it. Instructions with three sources take no immediate. Bits that an
 entry does not name must be zero: any other word is no instruction, and running into it is exception 0."""
 
@@ -334,9 +336,11 @@ def waits() -> str:
     """The counters of s.wait, and which instructions count in which."""
     counted: dict[str, dict[str, None]] = {}
     for instruction in ISA:
-        if instruction.access:
-            operation = ".".join(instruction.mnemonic.split(".")[:2])
-            counted.setdefault(instruction.access.counter, {})[f"`{operation}`"] = None
+        if instruction.access or instruction.cube is not None:
+            copies = instruction.cube is not None or bool(instruction.access and instruction.access.to)
+            operation = ".".join(instruction.mnemonic.split(".")[: 3 if copies else 2])
+            counter = instruction.access.counter if instruction.access else "commit_group"
+            counted.setdefault(counter, {})[f"`{operation}`"] = None
     rows = [
         (f"`{name}`", f"{bit:#04x}", bits(field), ", ".join(counted.get(name, {})) or "nothing yet")
         for name, (bit, field) in COUNTERS.items()
@@ -368,7 +372,9 @@ covers the store**, which loops forget:
 
 The same goes for `.red`; registers of an address may change at once. Addresses, lanes and faults are fixed at issue in
 both timings. A warp's own access to bytes of an older
-operation of its own completes that one, and what is before it in its queue, first if one of the two stores. A fence
+operation of its own completes that one, and what is before it in its queue, first if one of the two stores; but a load
+does not complete a copy to the bytes in TSM that it reads: it finds poison. `commit_group` counts groups of copies, and
+what it waits for completes group by group. A fence
 completes what it names; the end of a warp completes everything, stores before loads."""
 
 

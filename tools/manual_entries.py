@@ -14,12 +14,14 @@ from itertools import groupby
 from types import ModuleType
 from typing import Any
 
-from ..isa import FAMILIES, ISA, Form, Instruction, addresses, operands
+from ..isa import FAMILIES, ISA, Form, Instruction, addresses, fields, number_kinds, operands
 from ..isa.effects import Effect
+from ..isa.fields import Field
 from ..isa.lanes import LaneKind
 from ..isa.matrix_operands import MatrixKind, SwizzledAddress
-from ..isa.operands import Field, Kind, RegisterKind, Source
-from ..isa.spec import SUFFIXES
+from ..isa.operands import Kind, RegisterKind
+from ..isa.source_kind import Source
+from ..isa.suffixes import SUFFIXES
 from .manual_examples import PAGE_WIDTH, PLACE, Sample, sample
 
 SUFFIX = re.compile(r"\{(\w+)\}")
@@ -92,9 +94,9 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
     """All fields an operand may have, with their labels; which of them it has in a layout, its bits tell."""
     if isinstance(kind, Source):
         at = kind.position
-        own = [(operands.IMMEDIATE, kind.name), (kind.field, kind.name)]
-        own += [(operands.REUSE[at], f".reuse {kind.name}")] if at < 2 else []
-        tables = ((operands.OTHER_KIND, "bank"), (operands.NEGATE, "!"), (operands.ABSOLUTE, "abs"))
+        own = [(fields.IMMEDIATE, kind.name), (kind.field, kind.name)]
+        own += [(fields.REUSE[at], f".reuse {kind.name}")] if at < 2 else []
+        tables = ((fields.OTHER_KIND, "bank"), (fields.NEGATE, "!"), (fields.ABSOLUTE, "abs"))
         return own + [(table[at], f"{label} {kind.name}") for table, label in tables]
     if isinstance(kind, SwizzledAddress):
         return [(addresses.INDEX, "point"), (addresses.BASE, "strides")]
@@ -103,18 +105,18 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         labels = ("offset", "scale", "index", "indexed", "base", "based")
         return [(getattr(addresses, name), label) for name, label in zip(named, labels, strict=True)]
     if isinstance(kind, addresses.Waits):
-        return [(operands.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
+        return [(fields.DESTINATION, "set"), *((field, name) for name, (_, field) in addresses.COUNTERS.items())]
     if isinstance(kind, operands.RegisterList):
         return [(kind.field, kind.name), (kind.count, f"count of {kind.name}")]
     if isinstance(kind, MatrixKind):
         found = ((kind.field, kind.name), (kind.reuse, f".reuse {kind.name}"), (kind.negate, f"! {kind.name}"))
         return [(field, label) for field, label in found if field]
-    return [(kind.field, kind.name)] if isinstance(kind, RegisterKind | operands.Number) else []
+    return [(kind.field, kind.name)] if isinstance(kind, RegisterKind | number_kinds.Number) else []
 
 
 def columns(form: Form, varying: int = 0) -> list[Column]:
     """The layout of a form from bit 63 down, every bit in exactly one column; `varying` bits are marked `*`."""
-    taken: list[Column] = [(operands.OPCODE.high, operands.OPCODE.low, "opcode")]
+    taken: list[Column] = [(fields.OPCODE.high, fields.OPCODE.low, "opcode")]
     for kind in form.instruction.kinds:
         left = kind.bits(form.immediate)
         for field, label in _parts(kind):
@@ -132,7 +134,7 @@ def _fixed(form: Form, bits: int, varying: int) -> Iterator[Column]:
     """Runs of bits that no operand owns: flags, reserved zeros, and what tells members of a family apart."""
 
     def sort(bit: int) -> tuple[bool, bool]:
-        return bool(varying >> bit & 1), bit == operands.IMMEDIATE_FLAG.low
+        return bool(varying >> bit & 1), bit == fields.IMMEDIATE_FLAG.low
 
     for kind, run in groupby([bit for bit in range(63, -1, -1) if bits >> bit & 1], sort):
         rest = list(run)
@@ -175,7 +177,7 @@ def layout_text(found: Sequence[Column]) -> list[str]:
 def entry_key(instruction: Instruction) -> tuple[Any, ...]:
     """What instructions of one entry have in common."""
     sorts = tuple(
-        kind.summary() if isinstance(kind, addresses.AddressKind) else isinstance(kind, operands.Number)
+        kind.summary() if isinstance(kind, addresses.AddressKind) else isinstance(kind, number_kinds.Number)
         for kind in instruction.kinds
     )
     where = chapter_of(instruction).__name__, instruction.architectures
@@ -233,11 +235,13 @@ def _sort(instruction: Instruction) -> str:
     for kind in instruction.kinds:
         if isinstance(kind, operands.NamedKind):
             return "from a special register of each lane" if kind.per_lane else "from a special register"
-        if isinstance(kind, operands.CodeTarget):
+        if isinstance(kind, number_kinds.CodeTarget):
             return "of a place in the word"
         if isinstance(kind, addresses.AddressKind) and kind.base_bank == "v":
             return "with a base in each lane"
-        if isinstance(kind, operands.Number) and not isinstance(kind, operands.Target | operands.DataAddress):
+        if isinstance(kind, number_kinds.Number) and not isinstance(
+            kind, number_kinds.Target | number_kinds.DataAddress
+        ):
             return f"with {kind.name} in the word"
     return ""
 
@@ -342,9 +346,9 @@ def _varying(forms: Sequence[Form]) -> int:
     """The bits, opcode aside, between the first and the last in which forms of one layout differ."""
     bits = 0
     for form in forms:
-        bits |= (form.value ^ forms[0].value) & ~operands.OPCODE.mask
-    if bits & ~operands.DESTINATION.mask == 0 and bits:
-        return operands.DESTINATION.mask  # the whole field that the members' numbers are in
+        bits |= (form.value ^ forms[0].value) & ~fields.OPCODE.mask
+    if bits & ~fields.DESTINATION.mask == 0 and bits:
+        return fields.DESTINATION.mask  # the whole field that the members' numbers are in
     return (1 << bits.bit_length()) - (bits & -bits) if bits else 0
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..isa import Form, addresses, operands
+from ..isa import Form, addresses, number_kinds, operands, registers
+from ..isa.fields import OperandError
 from ..isa.matrix_operands import SwizzledAddress
-from ..isa.operands import Address, Kind, OperandError, Register, RegisterKind, Source, Value
+from ..isa.operands import Address, Kind, RegisterKind, Value
+from ..isa.registers import Register
+from ..isa.source_kind import Source
 
 PLACE = re.compile(r"\{(\w+):[^}]+\}")
 PAGE_WIDTH = 104
@@ -77,7 +80,7 @@ def _example_operand(kind: Kind, text: str, form: Form, free: dict[str, int]) ->
         return Register(bank, first, count)
 
     if isinstance(kind, operands.IndexedKind):
-        return operands.IVREG, "ivreg"
+        return registers.IVREG, "ivreg"
     if isinstance(kind, operands.NamedKind):
         return Register("s", *kind.names[text]), text
     if isinstance(kind, Source) and form.immediate and kind.flags.last:
@@ -85,7 +88,7 @@ def _example_operand(kind: Kind, text: str, form: Form, free: dict[str, int]) ->
         return (-1 if number is None else number), text if number is not None else "?"
     if isinstance(kind, RegisterKind | Source):
         return register(kind.bank if isinstance(kind, RegisterKind) else kind.usual, kind.words), ""
-    if isinstance(kind, operands.Target):
+    if isinstance(kind, number_kinds.Target):
         return int(text, 0) - 1, ""
     if isinstance(kind, addresses.AddressKind):
         access = form.instruction.access

@@ -4,9 +4,12 @@ from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
+from model import MEANINGS
+
 from m890.isa import ISA
 from m890.isa.addresses import AddressKind, ElementAddress
-from m890.isa.operands import ZERO, Address, Register, RegisterKind
+from m890.isa.operands import Address, RegisterKind
+from m890.isa.registers import ZERO, Register
 from m890.isa.spec import Form
 
 from . import samples
@@ -39,8 +42,9 @@ def _place(random: Random, form: Form, near: bool) -> Place:
 
 @cache
 def access_forms() -> tuple[Form, ...]:
-    """All loads and stores."""
-    return tuple(form for form in ISA.forms() if form.instruction.access is not None)
+    """All loads, stores and atomics that the model knows."""
+    forms = (form for form in ISA.forms() if form.instruction.mnemonic in MEANINGS)
+    return tuple(form for form in forms if form.instruction.access is not None)
 
 
 @cache

@@ -16,8 +16,8 @@ from m890.emulator.printing import Console
 from m890.emulator.shape import Shape
 from m890.emulator.state import SCALAR_ROWS
 from m890.isa import ISA
-from m890.isa.operands import INDEX_REGISTER, SCC, VCC
 from m890.isa.program import KM_BASE, Kernel, Module, lay_out
+from m890.isa.registers import INDEX_REGISTER, SCC, VCC
 from m890.isa.spec import Form
 
 from .accesses import PRIVATE, SLICE
@@ -63,7 +63,13 @@ class Program:
     def items(self) -> list[Item]:
         every = makers()
         items = [every[number % len(every)](Random(seed)) for number, seed in self.pieces]
-        return [item for item in items if not (item.clock and self.synchronised) and item.warps in (None, self.warps)]
+        x, y, z = self.block
+        full = x * y * z % 32 == 0 and not any(item.ends for item in items)
+        return [item for item in items if self._takes(item, full)]
+
+    def _takes(self, item: Item, full: bool) -> bool:
+        timing = not (item.clock and self.synchronised)
+        return timing and item.warps in (None, self.warps) and (full or not item.full)
 
     def words(self) -> list[int]:
         waits = Random(self.seed) if self.synchronised else None
@@ -114,16 +120,16 @@ def mixed(random: np.random.Generator, shape: tuple[int, ...], themes: np.ndarra
 class Core:
     """The emulator in one timing."""
 
-    def __init__(self, timing: str):
+    def __init__(self, timing: str, kind: str = "M890"):
         self.printed: list[str] = []
         console = Console(self.printed.append)
-        self.chip = m890.Chip(timing=timing, poison=False, schedule=NEVER, console=console)
+        self.chip = m890.Chip(kind, timing=timing, poison=False, schedule=NEVER, console=console)
         self.buffer = self.chip.empty(HBM_BYTES, np.uint8)
 
     def run(self, program: Program, words: Sequence[int], start: State) -> State:
         """The state at the end; whatever the launch raises."""
         kernel = Kernel("k", np.array(words, np.uint64), VREGS, SREGS, tsm=TSM_BYTES, private=PRIVATE, params=PARAMS)
-        loaded = self.chip.load(Module("ppu0015", {"k": kernel}, data=TEXTS))["k"]
+        loaded = self.chip.load(Module(self.chip.profile.arch, {"k": kernel}, data=TEXTS))["k"]
         plan = loaded.plan(Shape((1, 1, 1), program.block, 0))
         rows = [plan.rows(0, warp) for warp in range(program.warps)]
         for warp, row in enumerate(rows):
@@ -145,15 +151,19 @@ class Core:
         )
 
 
-@cache
-def core(timing: str) -> Core:
+def core(timing: str, kind: str = "M890") -> Core:
     """The core of this process."""
-    return Core(timing)
+    return _core(timing, kind)
 
 
-def run_model(program: Program, words: Sequence[int], start: State, late: bool = False) -> State:
+@cache
+def _core(timing: str, kind: str) -> Core:
+    return Core(timing, kind)
+
+
+def run_model(program: Program, words: Sequence[int], start: State, late: bool = False, kind: str = "M890") -> State:
     """The state at the end on the slow model."""
-    machine = core("late" if late else "eager")
+    machine = core("late" if late else "eager", kind)
     address, chip = machine.buffer.address, machine.chip
     hbm, tsm = bytearray(start.hbm), bytearray(start.tsm)
     memory = Memory({address: hbm, KM_BASE: bytearray(address.to_bytes(8, "little"))})
@@ -166,7 +176,7 @@ def run_model(program: Program, words: Sequence[int], start: State, late: bool =
         late=late,
         limit=LIMIT,
     )
-    block = Block([step_of(word) for word in words], launch, memory, tsm)
+    block = Block([step_of(word, chip.profile.arch) for word in words], launch, memory, tsm)
     block.start(VREGS)
     for warp, scalars, vectors in zip(block.warps, start.scalars.tolist(), start.vectors.tolist(), strict=True):
         for number, value in zip(SCALARS, scalars, strict=True):

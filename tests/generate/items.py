@@ -5,15 +5,20 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from model.meaning import ARCH
+
 from m890.isa import ISA
-from m890.isa.operands import EMSK, VCC, CodeTarget, Register
+from m890.isa.matrix_operands import MatrixKind
+from m890.isa.number_kinds import CodeTarget
+from m890.isa.operands import RegisterKind
 from m890.isa.program import CODE_BASE
+from m890.isa.registers import EMSK, VCC, Register
 from m890.isa.spec import Form
 
 from . import samples
 from .accesses import access, access_forms, burst, prefetch
-from .pieces import Item, Loop, data, encode, forms_of, mask, s
-from .samples import ADDRESS, FAR, SAVED
+from .pieces import Item, Loop, data, encode, forms_of, mask, s, v
+from .samples import ADDRESS, DATA, FAR, SAVED
 from .together import (
     assertion,
     barrier,
@@ -65,6 +70,31 @@ def all_lanes() -> int:
     return encode("s.mov.b32", s(EMSK), 0xFFFFFFFF, immediate=True)
 
 
+@cache
+def matrix_forms(arch: str) -> tuple[Form, ...]:
+    """Matrix instructions of an architecture."""
+    forms = (form for form in ISA.forms() if any(isinstance(kind, MatrixKind) for kind in form.instruction.kinds))
+    return tuple(form for form in forms if arch in form.instruction.architectures)
+
+
+def matrix(random: Random, form: Form) -> Item:
+    """A matrix instruction: all lanes must have come, and be on."""
+    values = list[Any]()
+    for kind in form.instruction.kinds:
+        if not isinstance(kind, RegisterKind):
+            values.append(kind.sample(random, False))
+            continue
+        register = v(random.randrange(0, len(DATA["v"]) - kind.words + 1, 2), kind.words)
+        negate = isinstance(kind, MatrixKind) and bool(kind.negate) and random.random() < 0.2
+        values.append(register._replace(negate=negate))
+    return Item([encode("s.blksyn"), all_lanes(), form.encode(tuple(values), ())], barrier=True, full=True)
+
+
+def any_matrix(random: Random) -> Item:
+    """One of them: they are many, and slow."""
+    return matrix(random, random.choice(matrix_forms(ARCH)))
+
+
 def restore(random: Random) -> Item:
     """All lanes of the path run again."""
     return Item([all_lanes()])
@@ -104,10 +134,10 @@ def some_end(random: Random) -> Item:
     few = random.choice([1, 0x80000000, 0x10100, random.getrandbits(32) & random.getrandbits(32)])
     if random.random() < 0.2:
         over = encode("s.cbr.nz", mask(random), 1)
-        return Item([over, encode("s.exit")])
+        return Item([over, encode("s.exit")], ends=True)
     masked = encode("s.mov.b32", s(SAVED), few, immediate=True)
     drop = encode("s.lop.emsk", s(SAVED), s(SAVED), 8)
-    return Item([masked, drop, encode("simt.exit"), all_lanes()])
+    return Item([masked, drop, encode("simt.exit"), all_lanes()], ends=True)
 
 
 def idle(random: Random, name: str) -> Item:
@@ -147,6 +177,7 @@ def controls() -> list[tuple[int, Maker]]:
         *[(18, _with(branch, name)) for name in ("simt.rcbr", "simt.rcbr.n")],
         *[(3, _with(far_jump, form)) for form in forms_with("s.call", "s.ret", "s.cbr.ind", "simt.cbr.ind")],
         (15, loop),
+        (4, any_matrix),
         (3, some_end),
         *[(2, _with(idle, name)) for name in ("s.nop", "v.reg.dchk")],
         *[(1, _with(wait, form)) for form in wait_forms()],

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from model import decode
 
 from m890.isa.addresses import COUNTERS as WAIT_COUNTERS
-from m890.isa.operands import EMSK, Address, Register
+from m890.isa.operands import Address
+from m890.isa.registers import EMSK, Register
 
 from .pieces import Item, encode, s, v
 from .samples import COUNTERS, DATA, LANE_COUNTERS, LAST_EMSK, SAVED

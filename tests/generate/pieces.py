@@ -7,7 +7,9 @@ from random import Random
 from typing import NamedTuple
 
 from m890.isa import ISA
-from m890.isa.operands import EMSK, SCC, VCC, OperandError, Register, Value
+from m890.isa.fields import OperandError
+from m890.isa.operands import Value
+from m890.isa.registers import EMSK, SCC, VCC, Register
 from m890.isa.spec import Form
 
 from .samples import DATA
@@ -33,6 +35,10 @@ class Item:
     barrier: bool = False
     warps: int | None = None
     """Only for blocks of so many warps."""
+    full: bool = False
+    """Only where all warps have all their lanes to the end."""
+    ends: bool = False
+    """Some lanes may end."""
     clock: bool = False
     """Not part of the promise that both timings give the same."""
 

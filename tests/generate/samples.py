@@ -9,24 +9,13 @@ from random import Random
 from typing import Any
 
 from m890.isa import ISA
+from m890.isa.fields import OperandError
 from m890.isa.lanes import LaneKind
-from m890.isa.operands import (
-    CLOCKS,
-    EMSK,
-    ONE,
-    SCC,
-    UNIFORM_SPECIALS,
-    VCC,
-    ZERO,
-    IndexedKind,
-    Kind,
-    NamedKind,
-    Number,
-    OperandError,
-    Register,
-    RegisterKind,
-    Source,
-)
+from m890.isa.matrix_operands import MatrixKind
+from m890.isa.number_kinds import Number
+from m890.isa.operands import IndexedKind, Kind, NamedKind, RegisterKind
+from m890.isa.registers import CLOCKS, EMSK, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO, Register
+from m890.isa.source_kind import Source
 from m890.isa.spec import Form
 
 VREGS, SREGS = 24, 48
@@ -95,7 +84,8 @@ def is_plain(form: Form) -> bool:
     clock = any(isinstance(kind, NamedKind) and kind.names is CLOCKS for kind in instruction.kinds)
     clock = clock or any(isinstance(kind, IndexedKind) for kind in instruction.kinds)
     computes = instruction.results and all(isinstance(result, LaneKind) for result in instruction.results)
-    return bool(computes) and instruction.access is None and not clock
+    matrix = any(isinstance(kind, MatrixKind) for kind in instruction.kinds)
+    return bool(computes) and instruction.access is None and not clock and not matrix
 
 
 @cache

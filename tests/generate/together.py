@@ -4,8 +4,11 @@ from functools import cache
 from random import Random
 
 from m890.isa import ISA
-from m890.isa.operands import INDEX_REGISTER, IVREG, LANE_SPECIALS, UNIFORM_SPECIALS, Address, Number, Register, Source
+from m890.isa.number_kinds import Number
+from m890.isa.operands import Address
 from m890.isa.program import DATA_BASE
+from m890.isa.registers import INDEX_REGISTER, IVREG, LANE_SPECIALS, UNIFORM_SPECIALS, Register
+from m890.isa.source_kind import Source
 from m890.isa.spec import Form
 
 from .pieces import Item, data, encode, forms_of, mask, s, v
@@ -87,9 +90,11 @@ def assertion(random: Random, form: Form) -> Item:
 
 
 def printing(random: Random, form: Form) -> Item:
-    bank, count = form.instruction.mnemonic[0], random.randint(0, MOST_PRINTED)
-    first = random.choice(DATA[bank][:-MOST_PRINTED])
-    return Item([form.encode((DATA_BASE + TEXT_BYTES * count, Register(bank, first), count), ())])
+    if len(form.instruction.kinds) == 1:
+        return Item([form.encode((DATA_BASE,), ())])
+    bank, count = form.instruction.mnemonic[0], random.randint(1, MOST_PRINTED)
+    values = Register(bank, random.choice(DATA[bank][:-MOST_PRINTED]), count)
+    return Item([form.encode((DATA_BASE + TEXT_BYTES * count, values), ())])
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from m890.isa.operands import Address, Register
+from m890.isa.operands import Address
+from m890.isa.registers import Register
 
 from .floating import add
 from .formats import BF16, F16, F32

@@ -1,6 +1,6 @@
 """Branches, masks, ends, barriers, waits and fences."""
 
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 
 from .integer import signed
 from .machine import ALL, EMSK, OFF_THE_END, Fault, Wait, Warp, lanes_of

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 
 from .floating import CHOICE, add, extreme
 from .formats import F32

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .formats import F32, MODES, Exact, Format
+from .formats import BF16, F16, F32, MODES, Exact, Format
 from .meaning import lanes
 
 ROUNDING = {f".{mode}" if mode != "rtte" else "": mode for mode in MODES}
@@ -176,3 +176,37 @@ def test_class(a: int, *, holds: Callable[[int], bool]) -> bool:
 @lanes("v.slct.{width}.f32", width={"b32": 32, "b64": 64}, sources={"c": F32})
 def select_by_sign(a: int, b: int, c: int) -> int:
     return a if outcome(F32, c, 0) in "=>" else b
+
+
+# A 16-bit float widened as it is read.
+
+SHORT = {"f16": F16, "bf16": BF16}
+
+
+def widened(fmt: Format, bits: int) -> int:
+    """The same number as binary32."""
+    if fmt.is_nan(bits):
+        return F32.nan
+    x = fmt.exact(bits)
+    return F32.infinite(x.negative) if x.m is None else F32.round(x.negative, x.m, x.e, "rtte")
+
+
+def mixed(name: str, fmt: Format) -> None:
+    """Register the sums and the fused multiply-add that take one 16-bit format."""
+    left, factors = {"a": fmt, "b": F32}, {"a": fmt, "b": fmt, "c": F32}
+
+    @lanes(f"v.add.f32.{name}{{mode}}", mode=ROUNDING, sources=left, result=F32)
+    def add_mixed(a: int, b: int, *, mode: str) -> int:
+        return add(F32, widened(fmt, a), b, mode)
+
+    @lanes(f"v.sub.f32.{name}{{mode}}", mode=ROUNDING, sources=left, result=F32)
+    def sub_mixed(a: int, b: int, *, mode: str) -> int:
+        return add(F32, widened(fmt, a), b ^ F32.sign, mode)
+
+    @lanes(f"v.fma.f32.{name}.{{mode}}", mode=ROUNDING_NAMED, sources=factors, result=F32)
+    def fma_mixed(a: int, b: int, c: int, *, mode: str) -> int:
+        return multiply_add(F32, widened(fmt, a), widened(fmt, b), c, mode)
+
+
+for _name, _fmt in SHORT.items():
+    mixed(_name, _fmt)

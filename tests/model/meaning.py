@@ -16,7 +16,8 @@ from string import Formatter
 from typing import Any, NamedTuple
 
 from m890.isa import ISA
-from m890.isa.operands import LANE_SPECIALS, Kind, Register, RegisterKind
+from m890.isa.operands import Kind, RegisterKind
+from m890.isa.registers import LANE_SPECIALS, Register
 from m890.isa.spec import Decoded
 
 from .formats import Format, Pair
@@ -114,16 +115,19 @@ def _bind(function: Callable[..., Any], chosen: dict[str, Any]) -> tuple[Callabl
     return (partial(function, **wanted) if wanted else function), names
 
 
+ARCH = "ppu0015"
+
+
 @lru_cache(maxsize=1 << 16)
-def decode(word: int) -> Decoded:
+def decode(word: int, arch: str = ARCH) -> Decoded:
     """A word taken apart by the table."""
-    return ISA.decode(word)
+    return ISA.decode(word, arch)
 
 
 @lru_cache(maxsize=1 << 16)
-def step_of(word: int) -> Step:
+def step_of(word: int, arch: str = ARCH) -> Step:
     """The step of a word."""
-    decoded = decode(word)
+    decoded = decode(word, arch)
     instruction = decoded.form.instruction
     meaning = MEANINGS[instruction.mnemonic]
     if meaning.whole:
@@ -146,6 +150,8 @@ def _whole(meaning: Meaning, decoded: Decoded) -> Step:
     values = {name: value for name, value in values.items() if name in meaning.parameters}
     if "suffixes" in meaning.parameters:
         values["suffixes"] = _suffixes(decoded)
+    if "arch" in meaning.parameters:
+        values["arch"] = decoded.form.instruction.architectures[0]
     if "read" in meaning.parameters:
         values["read"] = {
             name: _modified(_reader(kind, value, LANES), value, meaning.sources.get(name), False)

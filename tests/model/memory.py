@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Set
 
-from m890.isa.operands import Address, Register
+from m890.isa.operands import Address
+from m890.isa.registers import Register
 
 from .integer import signed
 from .machine import ALL, EMSK, LANES, Memory, Warp, lanes_of

@@ -1,6 +1,6 @@
 """Moves between registers, between the two banks, and from special registers."""
 
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 
 from .integer import BOTH_WIDTHS
 from .machine import EMSK, LANES, Warp, lanes_of
@@ -46,6 +46,8 @@ def to_scalar(warp: Warp, d: Register, a: Register, lane: int) -> None:
 
 @warp("v.mov.s2v")
 def to_lane(warp: Warp, d: Register, a: Register, lane: int) -> None:
+    if lane == LANES and not warp.s[EMSK]:
+        return
     row = warp.v[d.number][:]
     row[chosen_lane(warp, lane)] = scalar_value(a.number, 1)(warp)
     warp.v[d.number] = row

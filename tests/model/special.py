@@ -12,8 +12,10 @@ from typing import Any
 import mpmath
 
 from .floating import ROUNDING
-from .formats import F32
+from .formats import BF16, F16, F32, Format, Pair
+from .integer import unsigned
 from .meaning import lanes
+from .packed import halves
 
 SPARE = 64
 """More bits than any rounding of binary32 looks at."""
@@ -74,8 +76,8 @@ def reciprocal_root(a: int) -> int:
     return F32.round(0, 2 * root + (root * root * x.m != 1 << spare), (-x.e - spare) // 2 - 1, "rtte")
 
 
-def nearest(function: Callable[[Any], Any], m: int, e: int) -> int:
-    """A function of m * 2**e, which is not a number that binary32 or its midpoints have."""
+def nearest(fmt: Format, function: Callable[[Any], Any], m: int, e: int) -> int:
+    """A function of m * 2**e, which is no number that the format or its midpoints have."""
     bits = 80
     while True:
         with mpmath.workprec(bits):
@@ -83,78 +85,103 @@ def nearest(function: Callable[[Any], Any], m: int, e: int) -> int:
             size, exponent = abs(int(value.man)), int(value.exp)
         shift = max(0, bits - size.bit_length())
         size, exponent = size << shift, exponent - shift
-        below, above = (F32.round(value < 0, size + far, exponent, "rtte") for far in (-64, 64))
+        below, above = (fmt.round(value < 0, size + far, exponent, "rtte") for far in (-64, 64))
         if below == above:
             return below
         bits *= 2
 
 
-def elementary(name: str, function: Callable[[Any], Any], special: Callable[[int], int | None]) -> None:
-    """Register a function; `special` knows the result where it is exact or no number."""
+Known = Callable[[Format, int], int | None]
+"""The result where it is exact or no number."""
+
+
+def elementary(fmt: Format, function: Callable[[Any], Any], known: Known) -> Callable[[int], int]:
+    """A function of one number of a format."""
 
     @lru_cache(maxsize=1 << 16)
     def whole(a: int) -> int:
-        if F32.is_nan(a):
-            return F32.nan
-        known = special(a)
-        if known is not None:
-            return known
-        x = F32.exact(a)
+        if fmt.is_nan(a):
+            return fmt.nan
+        special = known(fmt, a)
+        if special is not None:
+            return special
+        x = fmt.exact(a)
         assert x.m is not None
-        return nearest(function, -x.m if x.negative else x.m, x.e)
+        return nearest(fmt, function, -x.m if x.negative else x.m, x.e)
 
-    lanes(name, sources=F32, result=F32)(lambda a: whole(a))
-
-
-MINUS_INFINITY = F32.infinite(1)
+    return whole
 
 
-def exp2_known(a: int) -> int | None:
-    x = F32.exact(a)
+def exp2_known(fmt: Format, a: int) -> int | None:
+    x = fmt.exact(a)
     if x.m is None:
         return 0 if x.negative else a
     value = x.m << x.e if x.e >= 0 else x.m >> -x.e
     if value > 200:
-        return 0 if x.negative else F32.infinite(0)
+        return 0 if x.negative else fmt.infinite(0)
     if x.e >= 0 or x.m == value << -x.e:
-        return F32.round(0, 1, -value if x.negative else value, "rtte")
+        return fmt.round(0, 1, -value if x.negative else value, "rtte")
     return None
 
 
-def log2_known(a: int) -> int | None:
-    x = F32.exact(a)
+def log2_known(fmt: Format, a: int) -> int | None:
+    x = fmt.exact(a)
     if x.m == 0:
-        return MINUS_INFINITY
+        return fmt.infinite(1)
     if x.negative:
-        return F32.nan
+        return fmt.nan
     if x.m is None:
         return a
     if x.m & (x.m - 1):
         return None
     exponent = x.m.bit_length() - 1 + x.e
-    return F32.round(exponent < 0, abs(exponent), 0, "rtte")
+    return fmt.round(exponent < 0, abs(exponent), 0, "rtte")
 
 
-def sin_known(a: int) -> int | None:
-    if F32.is_infinite(a):
-        return F32.nan
-    return a if F32.magnitude(a) == 0 else None
+def sin_known(fmt: Format, a: int) -> int | None:
+    if fmt.is_infinite(a):
+        return fmt.nan
+    return a if fmt.magnitude(a) == 0 else None
 
 
-def cos_known(a: int) -> int | None:
-    if F32.is_infinite(a):
-        return F32.nan
-    return F32.one if F32.magnitude(a) == 0 else None
+def cos_known(fmt: Format, a: int) -> int | None:
+    if fmt.is_infinite(a):
+        return fmt.nan
+    return fmt.one if fmt.magnitude(a) == 0 else None
 
 
-def tanh_known(a: int) -> int | None:
-    if F32.is_infinite(a):
-        return a & F32.sign | F32.one
-    return a if F32.magnitude(a) == 0 else None
+def tanh_known(fmt: Format, a: int) -> int | None:
+    if fmt.is_infinite(a):
+        return a & fmt.sign | fmt.one
+    return a if fmt.magnitude(a) == 0 else None
 
 
-elementary("v.exp2.f32", lambda x: mpmath.power(2, x), exp2_known)
-elementary("v.log2.f32", lambda x: mpmath.log(x, 2), log2_known)
-elementary("v.sin.f32", mpmath.sin, sin_known)
-elementary("v.cos.f32", mpmath.cos, cos_known)
-elementary("v.tanh.f32", mpmath.tanh, tanh_known)
+def exp2(x: Any) -> Any:
+    return mpmath.power(2, x)
+
+
+def log2(x: Any) -> Any:
+    return mpmath.log(x, 2)
+
+
+def in_binary32(name: str, function: Callable[[Any], Any], known: Known) -> None:
+    """Register a function of binary32."""
+    whole = elementary(F32, function, known)
+    lanes(f"v.{name}.f32", sources=F32, result=F32)(lambda a: whole(a))
+
+
+def in_halves(name: str, fmt: Format, function: Callable[[Any], Any], known: Known, end: Callable[[int], int]) -> None:
+    """Register a function of both halves of a register."""
+    whole = elementary(fmt, function, known)
+    lanes(f"v.{name}", sources=Pair(fmt))(lambda a: halves(lambda x: end(whole(x)), a))
+
+
+in_binary32("exp2", exp2, exp2_known)
+in_binary32("log2", log2, log2_known)
+in_binary32("sin", mpmath.sin, sin_known)
+in_binary32("cos", mpmath.cos, cos_known)
+in_binary32("tanh", mpmath.tanh, tanh_known)
+for _name, _fmt in {"f16x2": F16, "bf16x2": BF16}.items():
+    in_halves(f"exp2.{_name}", _fmt, exp2, exp2_known, unsigned)
+    in_halves(f"tanh.{_name}", _fmt, mpmath.tanh, tanh_known, unsigned)
+in_halves("exp2.bf16x2.ftz", BF16, exp2, exp2_known, BF16.flush)

@@ -1,8 +1,8 @@
 """Named barriers, the lanes of a warp together, assertions, breakpoints, printing."""
 
-from m890.isa.operands import Register
+from m890.isa.registers import Register
 
-from .machine import EMSK, SLEEP, Fault, Wait, Warp
+from .machine import EMSK, SLEEP, Fault, Wait, Warp, lanes_of
 from .meaning import scalar_value, warp
 
 Number = Register | int
@@ -61,13 +61,13 @@ def assertion(warp: Warp, c: Register) -> None:
 
 
 @warp("v.print")
-def print_lanes(warp: Warp, text: int, a: Register, count: int) -> None:
-    for lane in range(32):
-        if warp.s[EMSK] >> lane & 1:
-            values = tuple(warp.v[a.number + n][lane] for n in range(count))
-            warp.block.printed.append((text, values))
+def print_lanes(warp: Warp, text: int, a: Register | None = None) -> None:
+    numbers = [a.number + n for n in range(a.count)] if a else []
+    for lane in lanes_of(warp.s[EMSK]):
+        warp.block.printed.append((text, tuple(warp.v[number][lane] for number in numbers)))
 
 
 @warp("s.print")
-def print_warp(warp: Warp, text: int, a: Register, count: int) -> None:
-    warp.block.printed.append((text, tuple(warp.s[a.number + n] for n in range(count))))
+def print_warp(warp: Warp, text: int, a: Register | None = None) -> None:
+    numbers = [a.number + n for n in range(a.count)] if a else []
+    warp.block.printed.append((text, tuple(warp.s[number] for number in numbers)))

@@ -1,0 +1,131 @@
+"""quantise: tensors in FP8 with one scale, or in MX blocks of four-bit floats, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from . import load
+from .binary32 import F32, canonical, f32
+
+if TYPE_CHECKING:
+    from ..emulator.chip import Chip
+
+E4M3, E2M1, E8M0 = ml_dtypes.float8_e4m3fn, ml_dtypes.float4_e2m1fn, ml_dtypes.float8_e8m0fnu
+BLOCK = 32
+"""Elements of an MX block."""
+U8 = npt.NDArray[np.uint8]
+
+
+# ---- FP8 -------------------------------------------------------------------------------------------------------------
+
+
+def reference(x: npt.ArrayLike) -> tuple[npt.NDArray[Any], np.float32]:
+    """The e4m3 numbers and their scale."""
+    x = f32(x)
+    with np.errstate(all="ignore"):
+        scale = max(np.fmax.reduce(np.abs(x), axis=None, initial=0) / np.float32(448), np.float32(2**-126))
+        scaled = np.clip(x / scale, -448, 448)  # the format has no infinity, and a conversion gives the largest number
+        rounded = scaled.astype(E4M3).view(np.uint8)
+    return np.where(np.isnan(scaled), np.uint8(0x7F), rounded).view(E4M3), np.float32(scale)
+
+
+def dequantise_reference(values: npt.ArrayLike, scale: float) -> F32:
+    """The e4m3 numbers times their scale."""
+    with np.errstate(all="ignore"):
+        return canonical(np.asarray(values, E4M3).astype(np.float32) * np.float32(scale))
+
+
+def launch(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[npt.NDArray[Any], np.float32]:
+    """The e4m3 numbers and their scale on the chip."""
+    x = f32(x)
+    check(block)
+    kernels = load(chip, "quantise")
+    with (
+        chip.to_device(x) as source,
+        chip.to_device(np.zeros(1, np.float32)) as most,
+        chip.empty(x.shape, E4M3) as target,
+        chip.empty(1) as scale,
+    ):
+        kernels["largest"][grid, block](x.size, source, most)
+        kernels["quantise_e4m3"][grid, block](x.size, source, most, target, scale)
+        return target.copy_to_host(), scale.copy_to_host()[0]
+
+
+def dequantise(chip: Chip, values: npt.ArrayLike, scale: float, *, block: int = 128, grid: int = 8) -> F32:
+    """The e4m3 numbers times their scale on the chip."""
+    values = np.asarray(values, E4M3, order="C")
+    check(block)
+    with (
+        chip.to_device(values) as source,
+        chip.to_device(f32([scale])) as device_scale,
+        chip.empty(values.shape) as target,
+    ):
+        load(chip, "quantise")["dequantise_e4m3"][grid, block](values.size, source, device_scale, target)
+        return target.copy_to_host()
+
+
+# ---- MX --------------------------------------------------------------------------------------------------------------
+
+
+def mxf4_reference(x: npt.ArrayLike) -> tuple[U8, U8]:
+    """The e2m1 numbers, two to a byte, and the bytes of their blocks' scales."""
+    blocks = f32(x).reshape(-1, BLOCK)
+    with np.errstate(all="ignore"):
+        most = np.abs(blocks).max(1, initial=0)
+        exponent = np.frexp(most.astype(np.float64))[1] - 1  # floor(log2)
+        exponent = np.where(most == 0, -127, np.where(np.isinf(most), 127, exponent)) - 2
+        scales = np.where(np.isnan(most), 255, np.maximum(exponent + 127, 0)).astype(np.uint8)
+        scaled = np.clip(blocks / 2.0 ** (scales[:, None].astype(np.float64) - 127), -6, 6)
+        scaled = np.where(np.isnan(most)[:, None], 6, scaled)  # no NaN in the format: a conversion gives the largest
+        nibbles = scaled.astype(E2M1).view(np.uint8).reshape(-1, 2) & 15
+    return nibbles[:, 0] | nibbles[:, 1] << 4, scales
+
+
+def mxf4_dequantise_reference(packed: npt.ArrayLike, scales: npt.ArrayLike) -> F32:
+    """The e2m1 numbers times their blocks' scales."""
+    packed, scales = np.asarray(packed, np.uint8), np.asarray(scales, np.uint8)
+    values = np.stack([packed & 15, packed >> 4], 1).view(E2M1).astype(np.float64).reshape(-1, BLOCK)
+    factor = np.where(scales == 255, np.nan, 2.0 ** (scales.astype(np.float64) - 127))
+    return canonical((values * factor[:, None]).astype(np.float32)).ravel()
+
+
+def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[U8, U8]:
+    """The e2m1 numbers, two to a byte, and their scales on the chip; x has a multiple of 32 elements."""
+    x = f32(x)
+    check(block)
+    if x.size % BLOCK:
+        raise ValueError(f"MX takes whole blocks of 32 elements, not {x.size}")
+    with (
+        chip.to_device(x) as source,
+        chip.empty(x.size // 2, np.uint8) as target,
+        chip.empty(x.size // BLOCK, np.uint8) as scales,
+    ):
+        load(chip, "quantise")["quantise_mxf4"][grid, block](x.size, source, target, scales)
+        return target.copy_to_host(), scales.copy_to_host()
+
+
+def dequantise_mxf4(
+    chip: Chip, packed: npt.ArrayLike, scales: npt.ArrayLike, *, block: int = 128, grid: int = 8
+) -> F32:
+    """The e2m1 numbers times their blocks' scales on the chip."""
+    packed, scales = np.asarray(packed, np.uint8), np.asarray(scales, np.uint8)
+    check(block)
+    if packed.size * 2 != scales.size * BLOCK:
+        raise ValueError(f"16 bytes have a scale, not {packed.size} bytes {scales.size} scales")
+    with (
+        chip.to_device(packed) as source,
+        chip.to_device(scales) as device_scales,
+        chip.empty(packed.size * 2) as target,
+    ):
+        load(chip, "quantise")["dequantise_mxf4"][grid, block](packed.size * 2, source, device_scales, target)
+        return target.copy_to_host()
+
+
+def check(block: int) -> None:
+    """Raises ValueError unless a block is whole warps."""
+    if block % 32:
+        raise ValueError(f"a block is whole warps, not {block}")

@@ -1,0 +1,100 @@
+"""Trials and launch files of the programs of language models, entered beside the others in program_trials."""
+
+import numpy as np
+from program_samples import floats
+from program_trials import files, trial
+
+from m890.programs import attention, quantise, rms_norm, rotary, swiglu, topk_router
+from m890.programs.narrow import bf16
+
+# ---- waits -----------------------------------------------------------------------------------------------------------
+
+
+@trial
+def attention_(chip, random):
+    """Three tiles of keys, of which some queries of a block meet the last one and others do not."""
+    query, (key, value) = floats(random, (6, 2, 64), "normal"), floats(random, (2, 68, 1, 64), "normal")
+    more = bf16(floats(random, (30, 2, 64), "normal"))
+    calls = [(query, key, value), (more, key, value)]
+    return [attention.launch(chip, *call) for call in calls], [attention.reference(*call) for call in calls]
+
+
+@trial
+def quantise_(chip, random):
+    """More than a round of a grid of one warp, there and back."""
+    x, shape = floats(random, 640, "normal"), {"block": 32, "grid": 1}
+    small, mx = quantise.reference(x), quantise.mxf4_reference(x)
+    found = [*quantise.launch(chip, x, **shape), quantise.dequantise(chip, *small, **shape)]
+    found += [*quantise.launch_mxf4(chip, x, **shape), quantise.dequantise_mxf4(chip, *mx, **shape)]
+    backs = quantise.dequantise_reference(*small), quantise.mxf4_dequantise_reference(*mx)
+    return found, [*small, backs[0], *mx, backs[1]]
+
+
+@trial
+def rms_norm_(chip, random):
+    x, gain = floats(random, (3, 150), "normal"), floats(random, 150, "normal")
+    pairs = [(x, gain), (bf16(x), gain)]
+    found = [rms_norm.launch(chip, *pair, 1e-5, block=32, grid=1) for pair in pairs]
+    return found, [rms_norm.reference(*pair, 1e-5) for pair in pairs]
+
+
+@trial
+def rotary_(chip, random):
+    x, positions = floats(random, (3, 2, 80), "normal"), random.integers(0, 1000, 3)
+    return [rotary.launch(chip, x, positions, block=32, grid=1)], [rotary.reference(x, positions)]
+
+
+@trial
+def swiglu_(chip, random):
+    gate, up = floats(random, (2, 300), "normal")
+    return [swiglu.launch(chip, gate, up, block=64, grid=1)], [swiglu.reference(gate, up)]
+
+
+@trial
+def topk_router_(chip, random):
+    logits = floats(random, (3, 60), "normal")
+    return list(topk_router.launch(chip, logits, 4, block=32, grid=1)), list(topk_router.reference(logits, 4))
+
+
+# ---- launch files ----------------------------------------------------------------------------------------------------
+
+
+@files
+def attention_file(args, buffers, launch):
+    assert np.float32(args["scale"]) == attention.scale_of(64)
+    heads = {"y": ("q", "k", "v"), "short_y": ("short_q", "short_k", "short_v")}
+    return {
+        name: attention.reference(*(buffers[each] for each in of), causal=bool(args["causal"]))
+        for name, of in heads.items()
+    }
+
+
+@files
+def quantise_file(args, buffers, launch):
+    small, scale = quantise.reference(buffers["x"])
+    mx, mx_scales = quantise.mxf4_reference(buffers["x"])
+    back, mx_back = quantise.dequantise_reference(small, scale), quantise.mxf4_dequantise_reference(mx, mx_scales)
+    return {"small": small, "back": back, "mx": mx, "mx_scales": mx_scales, "mx_back": mx_back}
+
+
+@files
+def rms_norm_file(args, buffers, launch):
+    pairs = {"y": (buffers["x"], buffers["gain"]), "short_y": (buffers["short_x"], buffers["short_gain"])}
+    return {name: rms_norm.reference(*pair, args["epsilon"]) for name, pair in pairs.items()}
+
+
+@files
+def rotary_file(args, buffers, launch):
+    assert np.float32(args["step"]) == rotary.step_of(2 * args["half"], 10_000)
+    return {"y": rotary.reference(buffers["x"], buffers["positions"])}
+
+
+@files
+def swiglu_file(args, buffers, launch):
+    return {"y": swiglu.reference(buffers["gate"], buffers["up"])}
+
+
+@files
+def topk_router_file(args, buffers, launch):
+    chosen, weights, loads = topk_router.reference(buffers["logits"], args["k"])
+    return {"chosen": chosen, "weights": weights, "load": loads}

@@ -1,0 +1,243 @@
+"""Programs of language models, against numpy, bit for bit, on every kind of chip, and against the formula."""
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
+
+from m890 import Chip
+from m890.programs import attention, quantise, rms_norm, rotary, swiglu, topk_router
+from m890.programs.narrow import bf16
+
+FEW = 20
+grids = st.integers(1, 3)
+NARROW = pytest.mark.parametrize("kind_of", [np.float32, bf16], ids=["f32", "bf16"])
+
+
+@pytest.fixture(scope="module", params=MODES)
+def chip(request):
+    return Chip("M890", **MODES[request.param])
+
+
+@NARROW
+@examples(FEW)
+@given(rows=st.integers(0, 6), columns=st.integers(0, 200), kind=kinds, seed=seeds, block=warps, grid=grids)
+@example(rows=1, columns=1, kind="normal", seed=0, block=32, grid=1)
+@example(rows=3, columns=64, kind="special", seed=0, block=64, grid=1)
+def test_rms_norm(chip, kind_of, rows, columns, kind, seed, block, grid):
+    random = np.random.default_rng(seed)
+    x, gain = kind_of(floats(random, (rows, columns), kind)), kind_of(floats(random, columns, "normal"))
+    same_bits(rms_norm.launch(chip, x, gain, 1e-5, block=block, grid=grid), rms_norm.reference(x, gain, 1e-5))
+
+
+def test_rms_norm_normalises():
+    x, gain = 7 * floats(np.random.default_rng(0), (10, 300), "normal"), np.arange(300)
+    exact = gain * x.astype(np.float64) / np.sqrt((x.astype(np.float64) ** 2).mean(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(rms_norm.launch(Chip(), x, gain, 1e-5), exact, rtol=1e-6)
+    short = rms_norm.launch(Chip(), bf16(x), gain, 1e-5).astype(np.float64)
+    np.testing.assert_allclose(short, exact, rtol=3 * 2**-8)  # x, gain and y are rounded
+
+
+@examples(FEW)
+@given(
+    tokens=st.integers(0, 6),
+    heads=st.integers(0, 3),
+    half=st.integers(0, 80),
+    most=st.sampled_from([10, 10_000, 2**32]),
+    kind=kinds,
+    seed=seeds,
+    block=warps,
+    grid=grids,
+)
+@example(tokens=1, heads=1, half=1, most=10, kind="normal", seed=0, block=32, grid=1)
+@example(tokens=3, heads=2, half=64, most=10_000, kind="special", seed=0, block=64, grid=1)
+def test_rotary(chip, tokens, heads, half, most, kind, seed, block, grid):
+    random = np.random.default_rng(seed)
+    x, positions = floats(random, (tokens, heads, 2 * half), kind), random.integers(0, most, tokens)
+    same_bits(rotary.launch(chip, x, positions, block=block, grid=grid), rotary.reference(x, positions))
+
+
+def test_rotary_turns():
+    """Of (1, 0) it makes sine and cosine: those of exact angles where the frequency is 1, else close to them."""
+    x = np.zeros((500, 1, 16))
+    x[..., :8] = 1
+    y = rotary.launch(Chip(), x, np.arange(500)).reshape(500, 2, 8)
+    exact = [[float(f(position)) for f in (mpmath.cos, mpmath.sin)] for position in range(500)]
+    same_bits(y[:, :, 0], np.float32(exact))
+    angles = np.arange(500)[:, None] * 10_000.0 ** (-np.arange(8) / 8)
+    np.testing.assert_allclose(y, np.stack([np.cos(angles), np.sin(angles)], 1), atol=5e-5)
+
+
+@examples(FEW)
+@given(n=st.integers(0, 1500), kind=kinds, seed=seeds, block=flat_blocks, grid=grids)
+@example(n=1, kind="normal", seed=0, block=1, grid=1)
+@example(n=64, kind="special", seed=0, block=64, grid=1)
+def test_swiglu(chip, n, kind, seed, block, grid):
+    gate, up = floats(np.random.default_rng(seed), (2, n), kind)
+    same_bits(swiglu.launch(chip, gate, up, block=block, grid=grid), swiglu.reference(gate, up))
+
+
+def test_swiglu_is_the_formula():
+    gate, up = 5 * floats(np.random.default_rng(0), (2, 3000), "normal").astype(np.float64)
+    exact = gate / (1 + np.exp(-gate)) * up
+    np.testing.assert_allclose(swiglu.launch(Chip(), gate, up), exact, rtol=1e-5)
+
+
+@st.composite
+def choices(draw):
+    """A number of experts and of choices."""
+    experts = draw(st.one_of(st.integers(1, 256), st.sampled_from([1, 31, 32, 33, 64, 256])))
+    return experts, draw(st.integers(1, min(32, experts)))
+
+
+@examples(FEW)
+@given(
+    tokens=st.integers(0, 6),
+    of=choices(),
+    kind=st.one_of(kinds, st.just("few")),
+    seed=seeds,
+    block=warps,
+    grid=grids,
+)
+@example(tokens=2, of=(1, 1), kind="normal", seed=0, block=32, grid=1)
+@example(tokens=5, of=(256, 32), kind="special", seed=0, block=64, grid=1)
+@example(tokens=5, of=(100, 32), kind="few", seed=0, block=64, grid=1)
+def test_topk_router(chip, tokens, of, kind, seed, block, grid):
+    """Of `few` values, most logits tie."""
+    (experts, k), random = of, np.random.default_rng(seed)
+    shape = tokens, experts
+    few = np.float32([0.0, -0.0, 1.0, np.nan])
+    logits = random.choice(few, shape) if kind == "few" else floats(random, shape, kind)
+    found = topk_router.launch(chip, logits, k, block=block, grid=grid)
+    for one, other in zip(found, topk_router.reference(logits, k), strict=True):
+        same_bits(one, other)
+
+
+def test_topk_router_chooses_the_largest():
+    logits = floats(np.random.default_rng(0), (50, 100), "normal")
+    chosen, weights, loads = topk_router.launch(Chip(), logits, 6)
+    np.testing.assert_array_equal(np.take_along_axis(logits, chosen, 1), np.sort(logits)[:, :-7:-1])
+    np.testing.assert_allclose(weights.sum(1, np.float64), 1, rtol=1e-6)
+    powers = np.exp(np.take_along_axis(logits, chosen, 1).astype(np.float64))
+    np.testing.assert_allclose(weights, powers / powers.sum(1, keepdims=True), rtol=1e-5)
+    assert loads.sum() == 300
+
+
+@examples(FEW)
+@given(n=st.integers(0, 1500), kind=kinds, seed=seeds, block=warps, grid=grids)
+@example(n=1, kind="normal", seed=0, block=32, grid=1)
+@example(n=64, kind="special", seed=0, block=32, grid=1)
+def test_quantise(chip, n, kind, seed, block, grid):
+    x, shape = floats(np.random.default_rng(seed), n, kind), {"block": block, "grid": grid}
+    found, expected = quantise.launch(chip, x, **shape), quantise.reference(x)
+    for one, other in zip(found, expected, strict=True):
+        same_bits(one, other)
+    same_bits(quantise.dequantise(chip, *found, **shape), quantise.dequantise_reference(*expected))
+
+
+@examples(FEW)
+@given(blocks=st.integers(0, 50), kind=kinds, spread=st.integers(0, 300), seed=seeds, block=warps, grid=grids)
+@example(blocks=1, kind="normal", spread=0, seed=0, block=32, grid=1)
+@example(blocks=9, kind="special", spread=0, seed=0, block=32, grid=1)
+def test_quantise_mxf4(chip, blocks, kind, spread, seed, block, grid):
+    """Blocks of all sizes of numbers."""
+    random, shape = np.random.default_rng(seed), {"block": block, "grid": grid}
+    with np.errstate(all="ignore"):
+        factor = (2.0 ** random.integers(-spread, spread + 1, (blocks, 1))).astype(np.float32)
+        x = floats(random, (blocks, 32), kind) * factor
+    found, expected = quantise.launch_mxf4(chip, x, **shape), quantise.mxf4_reference(x)
+    for one, other in zip(found, expected, strict=True):
+        same_bits(one, other)
+    same_bits(quantise.dequantise_mxf4(chip, *found, **shape), quantise.mxf4_dequantise_reference(*expected))
+
+
+def test_quantise_comes_close():
+    x = floats(np.random.default_rng(0), 3200, "normal")
+    back = quantise.dequantise(Chip(), *quantise.launch(Chip(), x))
+    np.testing.assert_allclose(back, x, rtol=2**-4 + 1e-6, atol=np.abs(x).max() / 448 * 2**-10)
+    scale = 2.0 ** (np.floor(np.log2(np.abs(x).reshape(-1, 32).max(1, keepdims=True))) - 2)
+    back = quantise.dequantise_mxf4(Chip(), *quantise.launch_mxf4(Chip(), x)).reshape(-1, 32)
+    assert (np.abs(back - x.reshape(-1, 32)) <= 2 * scale).all()  # 7.99 becomes 6
+    assert (np.abs(back / scale) <= 6).all()
+
+
+def heads(random, queries, keys, groups, group, size, kind="normal"):
+    """A query, key and value."""
+    key, value = floats(random, (2, keys, groups, size), kind)
+    return floats(random, (queries, groups * group, size), kind), key, value
+
+
+@NARROW
+@examples(10)
+@given(
+    queries=st.integers(0, 20),
+    more=st.integers(0, 80),
+    groups=st.integers(1, 2),
+    group=st.integers(1, 3),
+    size=st.sampled_from(attention.SIZES),
+    causal=st.booleans(),
+    kind=kinds,
+    seed=seeds,
+)
+@example(queries=1, more=0, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)
+@example(queries=5, more=60, groups=2, group=2, size=128, causal=True, kind="normal", seed=0)
+@example(queries=35, more=30, groups=1, group=1, size=64, causal=True, kind="mixture", seed=0)
+@example(queries=70, more=0, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)
+def test_attention(chip, kind_of, queries, more, groups, group, size, causal, kind, seed):
+    random = np.random.default_rng(seed)
+    arrays = [kind_of(each) for each in heads(random, queries, max(queries + more, 1), groups, group, size, kind)]
+    found = attention.launch(chip, *arrays, causal=causal)
+    same_bits(found, attention.reference(*arrays, causal=causal))
+
+
+@NARROW
+def test_attention_with_fewer_keys_than_queries(chip, kind_of):
+    arrays = [kind_of(each) for each in heads(np.random.default_rng(0), 9, 5, 1, 2, 64)]
+    same_bits(attention.launch(chip, *arrays, causal=False), attention.reference(*arrays, causal=False))
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("size", attention.SIZES)
+@NARROW
+def test_attention_is_the_formula(kind_of, size, causal):
+    query, key, value = (kind_of(each) for each in heads(np.random.default_rng(0), 50, 70, 2, 2, size))
+    found = attention.launch(Chip(), query, key, value, causal=causal)
+    key, value = (np.repeat(each.astype(np.float64), 2, axis=1) for each in (key, value))
+    scores = np.einsum("ihd,jhd->hij", query.astype(np.float64), key) / size**0.5
+    if causal:
+        scores = np.where(np.tri(50, 70, 20, dtype=bool), scores, -np.inf)
+    powers = np.exp(scores - scores.max(2, keepdims=True))
+    exact = np.einsum("hij,jhd->ihd", powers / powers.sum(2, keepdims=True), value)
+    bound = 1e-5 if kind_of is np.float32 else 2**-7 * np.abs(value).max()  # weights and results are rounded
+    np.testing.assert_allclose(found.astype(np.float64), exact, rtol=0, atol=bound)
+
+
+def test_attention_leaves_out_keys_that_come_later(chip):
+    """Even infinities and NaNs among them; the query that meets these becomes NaN."""
+    query, key, value = heads(np.random.default_rng(0), 10, 70, 1, 1, 64)
+    clean = attention.launch(chip, query, key, value)
+    key[66:], value[66:] = np.nan, np.inf
+    found = attention.launch(chip, query, key, value)
+    same_bits(found[:6], clean[:6])
+    assert np.isnan(found[6:]).all()
+
+
+@pytest.mark.parametrize(
+    ("launch", "arguments"),
+    [
+        (rms_norm.launch, (np.zeros((2, 3)), np.zeros(2), 1e-5)),
+        (rotary.launch, (np.zeros((2, 1, 3)), np.zeros(2))),
+        (swiglu.launch, (np.zeros(2), np.zeros(3))),
+        (quantise.launch_mxf4, (np.zeros(33),)),
+        (quantise.dequantise_mxf4, (np.zeros(32), np.zeros(1))),
+        (topk_router.launch, (np.zeros((2, 3)), 4)),
+        (attention.launch, (np.zeros((2, 1, 32)), np.zeros((2, 1, 32)), np.zeros((2, 1, 32)))),
+        (attention.launch, (np.zeros((2, 3, 64)), np.zeros((2, 2, 64)), np.zeros((2, 2, 64)))),
+        (attention.launch, (np.zeros((3, 1, 64)), np.zeros((2, 1, 64)), np.zeros((2, 1, 64)))),
+    ],
+)
+def test_helpers_refuse_wrong_shapes(launch, arguments):
+    with pytest.raises(ValueError, match="not "):
+        launch(Chip(), *arguments)
