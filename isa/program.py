@@ -35,6 +35,8 @@ MAX_THREADS = (1024, 1024, 128)
 """Largest block along x, y and z (published)."""
 PRELOADED_SREGS = range(6, 32)
 """The scalar registers that take arguments at entry (published)."""
+RETURN_ADDRESS = 38
+"""The first of the two scalar registers that hold a function's return address by convention."""
 MAX_PARAMETER_BYTES = 32_764
 """Published limit on the size of all kernel arguments together."""
 
