@@ -61,7 +61,7 @@ docs: $(RUNTIME)
 	$(VENV)/bin/python -m m890.tools.tables docs/assembly.md docs/launch-files.md docs/programs.md
 
 support: $(RUNTIME)
-	M890_SUPPORT=tests/data/support.json $(VENV)/bin/pytest -q $(ARGS)
+	M890_SUPPORT=tests/data/support.json $(VENV)/bin/pytest -n auto -q --ignore tests/test_support.py $(ARGS)
 	$(VENV)/bin/python -m m890.tools.support tests/data/support.json docs/support.md
 
 bench: $(RUNTIME)

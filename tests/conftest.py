@@ -1,4 +1,4 @@
-"""What all tests share: the record of which test runs which form, for docs/support.md (`make support`)."""
+"""What all tests share: the record of which test file runs which form, for docs/support.md (`make support`)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,25 @@ def pytest_configure() -> None:
 
     original = decode._recipe
 
-    def recipe(found: Any, build: str, dense: bool) -> Any:
+    def recipe(found: Any, *rest: Any) -> Any:
         module = os.environ.get("PYTEST_CURRENT_TEST", "").split("::")[0]
         _seen[found.form.name].add(Path(module).stem)
-        return original(found, build, dense)
+        return original(found, *rest)
 
     decode._recipe = recipe
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the record of a run that passed."""
-    del session
-    if RECORD and exitstatus == 0:
+    """Write what this process has seen; the one that the workers report to joins it, if all tests passed."""
+    if not RECORD:
+        return
+    worker = getattr(session.config, "workerinput", {}).get("workerid")
+    parts = sorted(Path(RECORD).parent.glob(f"{Path(RECORD).name}.*"))
+    if worker is None:
+        for part in parts:
+            for name, modules in json.loads(part.read_text(encoding="utf-8")).items():
+                _seen[name].update(modules)
+            part.unlink()
+    if worker is not None or exitstatus == 0:
         text = json.dumps({name: sorted(_seen[name]) for name in sorted(_seen)}, indent=0)
-        Path(RECORD).write_text(text + "\n", encoding="utf-8")
+        Path(f"{RECORD}.{worker}" if worker else RECORD).write_text(text + "\n", encoding="utf-8")
