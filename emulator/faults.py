@@ -228,6 +228,18 @@ class Deadlock(M890Error):
         return "\n".join([head, *_place_lines(self.places), *([f"  hint: {self.hint}"] if self.hint else [])])
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a launch ran; `places` are its warps."""
+
+    def __init__(self, places: tuple[WarpPlace, ...] = ()):
+        super().__init__(places)
+        self.places = places
+
+    def __str__(self) -> str:
+        """That it was interrupted, then where the warps stand."""
+        return "\n".join(["interrupted", *_place_lines(self.places)])
+
+
 @dataclass(eq=False, kw_only=True)
 class MemoryLimit(M890Error):
     """`requested` more bytes of `space` ("host memory" or "HBM of chip C") do not fit within `limit` bytes."""

@@ -10,7 +10,7 @@ from typing import Literal, NoReturn
 
 from ..isa.effects import Stop
 from . import core, printing, report
-from .faults import Deadlock, Timeout
+from .faults import Deadlock, Interrupted, Timeout
 from .livelock import STEP, Watch
 from .plan import Plan
 
@@ -40,10 +40,12 @@ def check_host() -> None:
 def run(
     plan: Plan, limits: Limits, console: printing.Console, progress: Callable[[int, int], None] | None = None
 ) -> int:
-    """Run a started plan to its end: instructions executed. Raises Fault, Timeout, Deadlock."""
+    """Run a started plan to its end: instructions executed. Raises Fault, Timeout, Deadlock, Interrupted."""
     console.start()
     try:
         return _run(plan, limits, console, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(report.places(plan)) from None
     finally:
         console.finish()
 
@@ -80,7 +82,7 @@ def _run(plan: Plan, limits: Limits, console: printing.Console, progress: Callab
         if not limits.endless and watch.stuck():
             raise Deadlock(
                 places=report.places(plan, looping=True),
-                hint="states repeat and nothing is stored: an endless loop, or a wait for what nobody writes",
+                hint=report.hint_for_loop(plan),
             )
         if progress:
             progress(int(launch["finished"][0]), plan.shape.blocks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT
 from ..isa.lanes import LANES
 from ..isa.number_kinds import CodeTarget
 from ..isa.operands import Address, RegisterKind
-from ..isa.program import CODE_BASE, TEXT_BASE, Line
+from ..isa.program import CODE_BASE, RETURN_ADDRESS, TEXT_BASE, Line
 from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.spec import Access, Decoded, DecodeError, Instruction
 from ..isa.sync import INVALID_WARP_SYNC
@@ -24,6 +24,8 @@ from .pieces import Spot
 from .plan import Plan
 from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS
 
+NEAR_NULL = 1 << 20
+"""Below this address nothing is, and a program that asks for it has no address."""
 _HINTS = {
     3: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
@@ -74,6 +76,8 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
     addresses = (
         {lane: int(warp["address"][lane]) & (1 << 64) - 1 for lane in lanes} if access and code in range(9, 24) else {}
     )
+    ended = code == FALLS_OFF and spot.word is None
+    hint = _hint_at_end(spot, ran_on) if ended else _hint(plan, code, found, rows, lanes, addresses)
     x, y, _ = plan.shape.block
     threads = [number * LANES + lane for lane in lanes]
     return Fault(
@@ -92,20 +96,43 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
         operands=_operands(found, rows) if isinstance(found, Decoded) else {},
         addresses=addresses,
         detail=_detail(plan, slot, number, found, code, addresses),
-        hint=_RAN_ON if ran_on and code == FALLS_OFF and found is None else _hint(plan, code, found, rows, lanes),
+        hint=hint,
     )
 
 
 _RAN_ON = "these lanes were off at simt.exit and ran on: restore emsk before it (s.or.b32 emsk, emsk, saved)"
 
 
-def _hint(plan: Plan, code: int, found: object, rows: np.ndarray, lanes: tuple[int, ...]) -> str:
+def _hint_at_end(spot: Spot, ran_on: bool) -> str:
+    """What to do about a path that has run off the last word of its kernel or function."""
+    if spot.callee:
+        return f"function {spot.callee} ends without going back: end it with s.ret on every path"
+    return _RAN_ON if ran_on else _HINTS[FALLS_OFF]
+
+
+def hint_for_loop(plan: Plan) -> str:
+    """What to do about warps that loop for ever."""
+    hint = "states repeat and nothing is stored: an endless loop, or a wait for what nobody writes"
+    for slot, index, warp in _live_warps(plan):
+        rows, spot = plan.rows(slot, index), plan.program.spot_of(plan.program.index_of(int(warp["pc"])))
+        back = plan.program.record_at(int(rows[RETURN_ADDRESS, 0]) | int(rows[RETURN_ADDRESS + 1, 0]) << 32)
+        if spot.callee and back and plan.program.spot_of(plan.program.index_of(back)).function is spot.function:
+            pair = register_text(Register("s", RETURN_ADDRESS, 2))
+            return f"{pair} leads back into function {spot.callee}: a function that calls others saves it before"
+    return hint
+
+
+def _hint(
+    plan: Plan, code: int, found: object, rows: np.ndarray, lanes: tuple[int, ...], addresses: dict[int, int]
+) -> str:
     """What to do about a fault; poison in an address says that the address was not there yet."""
+    hint = ""
     if isinstance(found, Decoded) and found.form.instruction.access:
         for address in (value for value in found.values if isinstance(value, Address)):
             number = _number_for_pointer(plan, address, rows)
             if number:
                 return number
+            hint = hint or _address_hint(address, code, found.form.instruction.access, addresses)
             for name, value in _values([address.index, address.base], rows).items():
                 words = value if isinstance(value, int) else value[lanes[0]] if lanes else 0
                 if POISON in (words & 0xFFFFFFFF, words >> 32):
@@ -116,7 +143,19 @@ def _hint(plan: Plan, code: int, found: object, rows: np.ndarray, lanes: tuple[i
             return _poisoned_words(found, rows)
         if instruction.awbar is not None:  # the detail says it all
             return ""
-    return _HINTS.get(code, "")
+    return hint or _HINTS.get(code, "")
+
+
+def _address_hint(address: Address, code: int, access: Access, addresses: dict[int, int]) -> str:
+    """What else an address out of range may come from: a base that is nothing, or an index counted in other units."""
+    if code != resolve.OUT_OF_RANGE or access.space != "global" or not addresses:
+        return ""
+    if 0 <= min(addresses.values()) < NEAR_NULL:
+        return "a null pointer, or a pair of registers that was never loaded: what is in the base?"
+    if address.index and address.scale and 1 << address.scale != access.size:
+        scaled = f"the index scale is {1 << address.scale}, the access moves {access.size} bytes: is the scale right?"
+        return f"{scaled} Else {_HINTS[code]}"
+    return ""
 
 
 _NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
@@ -263,18 +302,23 @@ def _values(registers: Sequence[Register | None], rows: np.ndarray) -> dict[str,
 def places(plan: Plan, *, looping: bool = False) -> tuple[WarpPlace, ...]:
     """Where every warp of the resident blocks stands and what it waits for; `looping` if it will run for ever."""
     found: list[WarpPlace] = []
+    for slot, index, warp in _live_warps(plan):
+        block = plan.blocks[slot]
+        where = (int(block["x"]), int(block["y"]), int(block["z"]))
+        runs = "a change that cannot come (it loops)" if looping else ""
+        found += _paths(plan, where, index, warp, block, runs)
+    return tuple(found)
+
+
+def _live_warps(plan: Plan) -> Iterator[tuple[int, int, np.void]]:
+    """The warps of the resident blocks that have not ended: slot, number, header."""
     launch = plan.launch[0]
     for turn in range(int(launch["ring_count"])):
         slot = int(plan.ring[(int(launch["ring_head"]) + turn) % plan.slots])
-        block = plan.blocks[slot]
         for index in range(plan.shape.warps):
             warp = plan.warp(slot, index)
-            if int(warp["state"]) == ENDED:
-                continue
-            where = (int(block["x"]), int(block["y"]), int(block["z"]))
-            runs = "a change that cannot come (it loops)" if looping else ""
-            found += _paths(plan, where, index, warp, block, runs)
-    return tuple(found)
+            if int(warp["state"]) != ENDED:
+                yield slot, index, warp
 
 
 def _paths(

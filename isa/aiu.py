@@ -28,6 +28,7 @@ from .effects import Stop
 from .fields import Field
 from .lanes import Lanes, register_range
 from .spec import insn
+from .tags import defined, published
 
 D = TypeVar("D", bound=Lanes)
 P = TypeVar("P", bound=Lanes)
@@ -159,9 +160,10 @@ def _cube(form: Form, type_: str, linear: int, padding: int, mode: int, out: boo
 def _register(form: Form, type_: str, linear: int, padding: int, mode: int, out: bool = False) -> None:
     way = "st" if out else "ld"
     name = f"vmem.aiu.{way}.tsm.l{linear}.t0.p{padding}.s{mode}.m0.{form.name}.{type_}"
-    known = ("published", "listings; operands defined, semantics TIX") if name in PUBLISHED else ("defined", "TIX, ACT")
+    listed = name in PUBLISHED
+    known = published("listings; operands defined, semantics TIX") if listed else defined("semantics TIX, ACT")
     common: dict[str, Any] = {
-        "opcode": STORE if out else form.opcode, "tag": known[0], "source": known[1], "ex": "d=0 p=0 | stop=COPY",
+        "opcode": STORE if out else form.opcode, **known, "ex": "d=0 p=0 | stop=COPY",
         "fixed": {_TYPE: list(SIZES).index(type_), _LINEAR: linear, _PADDING: padding, _MODE: mode},
         "architectures": (form.arch,), "cube": _cube(form, type_, linear, padding, mode, out),
         "operand_types": {"D": register_range(form.descriptor.words), "P": register_range(form.position.words)},

@@ -321,16 +321,12 @@ class Assembler:
 
     def _check_end(self, code: Code) -> None:
         """Warn if execution can run past the last word."""
-        for word, place in zip(reversed(code.words), reversed(code.places), strict=True):
-            found = _mnemonic(word)
-            if found == "s.nop":
-                continue
-            if found not in LAST_INSTRUCTIONS:
-                message = f"{_kind(code)} {code.name} goes on behind its last instruction"
-                self.log.warning(place, Failure(message, ENDINGS[code.is_function]))
+        words = zip(map(_mnemonic, reversed(code.words)), reversed(code.places), strict=True)
+        last, place = next((pair for pair in words if pair[0] != "s.nop"), ("", code.place))
+        if last in LAST_INSTRUCTIONS or (code.is_function and not code.words):  # the latter is an error
             return
-        if not code.is_function:
-            self.log.warning(code.place, Failure(f"kernel {code.name} has no instructions", ENDINGS[False]))
+        problem = "goes on behind its last instruction" if last or code.is_function else "has no instructions"
+        self.log.warning(place, Failure(f"{_kind(code)} {code.name} {problem}", ENDINGS[code.is_function]))
 
     def _check_reads(self, code: Code) -> None:
         """Warn of registers that hold nothing; where there are calls, others may have written them."""

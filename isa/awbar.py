@@ -14,16 +14,14 @@ parameter; then no lane has done anything. Opcodes 0x3f0 to 0x3f6, told apart by
 
 from __future__ import annotations
 
-from typing import Any
-
 from .effects import Stop
 from .fields import Field
 from .lanes import U32, U64
 from .numerics import convert
 from .spec import insn
+from .tags import TIX, defined
 
-TIX: dict[str, Any] = {"tag": "defined", "source": "semantics TIX"}
-ACT: dict[str, Any] = {"tag": "defined", "source": "semantics ACT"}
+ACT = defined("semantics ACT")
 _VARIANT = Field(36, 34)
 
 # The object.

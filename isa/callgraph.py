@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from .effects import Jump
+from .fields import OPCODE
 from .program import Function, Kernel
 from .spec import ISA, DecodeError
 
@@ -26,7 +27,7 @@ def _indirect_opcodes() -> frozenset[int]:
 def calls_by_register(function: Function) -> bool:
     """Whether it goes to an address that is in a register, other than to return."""
     for word in function.words.tolist():
-        if word >> 54 in _indirect_opcodes():
+        if OPCODE.get(word) in _indirect_opcodes():
             try:
                 if ISA.decode(word).form.instruction.mnemonic != "s.ret":
                     return True

@@ -6,15 +6,13 @@ import re
 
 from .arguments import NAME, Argument, Arguments, code_of, kernel_of
 from .diagnostics import Failure, nearest
-from .program import MAX_PARAMETER_BYTES, SCALAR_TYPES, Line
+from .program import ARCHITECTURES, LIMITS, MAX_PARAMETER_BYTES, MAX_THREADS, SCALAR_TYPES, Line
 from .registers import Register
 from .sections import TSM_ALIGNMENT, Code, Deferred, check_free
-from .spec import ARCHITECTURES
 from .syntax import integer
 
-TSM_BYTES = 256 * 1024
+TSM_BYTES = LIMITS["tsm"]
 """Published: thread-block shared memory of a compute unit."""
-MAX_THREADS = (1024, 1024, 128)
 """Published: largest block dimensions."""
 
 _ARRAY = re.compile(r"(\S+?)\s*+\[(.*)\]")
@@ -109,7 +107,7 @@ def private(arguments: Arguments) -> None:
     """`.private BYTES`: private memory of each lane."""
     code = kernel_of(arguments)
     arguments.expect(1, 1)
-    code.private = arguments.integer(0, 0, (1 << 32) - 1)
+    code.private = arguments.integer(0, 0, LIMITS["private"])
 
 
 def maxntid(arguments: Arguments) -> None:
@@ -125,14 +123,14 @@ def vregs(arguments: Arguments) -> None:
     """`.vregs N`: how many vector registers a lane gets, instead of what the words use."""
     code = code_of(arguments)
     arguments.expect(1, 1)
-    code.vregs = arguments.integer(0, 0, 256)
+    code.vregs = arguments.integer(0, 0, LIMITS["vregs"])
 
 
 def sregs(arguments: Arguments) -> None:
     """`.sregs N`: how many scalar registers a warp gets, instead of what the words use."""
     code = code_of(arguments)
     arguments.expect(1, 1)
-    code.sregs = arguments.integer(0, 0, 192)
+    code.sregs = arguments.integer(0, 0, LIMITS["sregs"])
 
 
 # ---- names ------------------------------------------------------------------------------------------------------

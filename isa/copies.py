@@ -20,12 +20,13 @@ from .fields import Field
 from .lanes import U32
 from .reference import load, load_first, store
 from .spec import Access, insn
+from .tags import defined, published
 from .widths import WIDTHS, Width
 
 _TYPE = Field(4, 1)
 COPIED = tuple(width for width in WIDTHS if not width.signed)
 """What a lane can copy: 1, 2, 4, 8 or 16 bytes."""
-SLOTS: dict[str, Any] = {"tag": "defined", "source": "slots of the published forms; semantics TIX"}
+SLOTS = defined("slots of the published forms; semantics TIX")
 
 
 class Form(NamedTuple):
@@ -47,7 +48,7 @@ FORMS = (
 def _register(form: Form, width: Width) -> None:
     known: dict[str, Any] = SLOTS
     if form.published and width.name == "b32x4":
-        known = {"tag": "published", "source": "listings; operands defined, semantics TIX"}
+        known = published("listings; operands defined, semantics TIX")
     common: dict[str, Any] = {"fixed": {_TYPE: width.code}, "width": width, **known}
     access = Access("global", "commit_group", width.size, False, to="to")
     data, part = width.example_bytes, width.example_bytes[:6]
@@ -78,7 +79,7 @@ for _form in FORMS:
         _register(_form, _width)
 
 
-@insn("vmem.acp.commit.grp", opcode=0x32C, tag="published", source="listings; semantics TIX", ex="| stop=WAIT",
+@insn("vmem.acp.commit.grp", opcode=0x32C, **published("listings; semantics TIX"), ex="| stop=WAIT",
       commits=True)
 def vmem_acp_commit_grp(commits: bool) -> Stop:
     """The copies that the warp has issued since the last vmem.acp.commit.grp are a group; there may be none.

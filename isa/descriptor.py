@@ -15,10 +15,13 @@ import numpy as np
 from .binary import OTHER_VERSION, TRUNCATED, Cursor, Fields, Place, pack, unpack, unstorable
 from .elf import Strings, StringTable
 from .program import (
+    ARCHITECTURES,
     CODE_BASE,
     DATA_ALIGNMENT,
     DATA_BASE,
+    LIMITS,
     MAX_PARAMETER_BYTES,
+    MAX_THREADS,
     PRELOADED_SREGS,
     SCALAR_TYPES,
     TEXT_BASE,
@@ -31,8 +34,6 @@ from .program import (
 )
 from .relocations import DATA, KINDS, code_of, is_applied
 
-ARCHITECTURES = {"ppu0015": 150, "ppu001": 100}
-"""ISA version numbers by architecture (published as `__HGGC_ARCH__`)."""
 FORMAT_VERSION = 2
 """defined: of the object file; it changes with any layout in this file."""
 WORD_BYTES = 8
@@ -40,9 +41,6 @@ NO_SREG = 0xFFFF_FFFF
 ALL_AXES = 0b111
 ROUND_TO_NEAREST_EVEN = 0
 
-LIMITS = {"vregs": 256, "sregs": 192, "tsm": 256 * 1024, "private": (1 << 32) - 1}
-"""Largest values (published, but for sregs and private): registers a warp can name, TSM of a CU, field width."""
-MAXNTID_LIMITS = (1024, 1024, 128)
 MAX_LINE = (1 << 32) - 1
 MAX_SPACE = DATA_BASE - CODE_BASE
 """Bytes there are for all code, and as many for all data."""
@@ -334,7 +332,7 @@ def kernel_problems(kernel: Kernel) -> Iterator[str]:
     for name in ("tsm", "private"):
         if not 0 <= getattr(kernel, name) <= LIMITS[name]:
             yield f"{name} is {getattr(kernel, name)}, not 0 to {LIMITS[name]}"
-    for axis, size, limit in zip("xyz", kernel.maxntid or MAXNTID_LIMITS, MAXNTID_LIMITS, strict=True):
+    for axis, size, limit in zip("xyz", kernel.maxntid or MAX_THREADS, MAX_THREADS, strict=True):
         if not 0 < size <= limit:
             yield f"maxntid.{axis} is {size}, not 1 to {limit}"
     yield from _parameter_problems(kernel.params)

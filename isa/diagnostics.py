@@ -103,11 +103,15 @@ class Diagnostic:
 
 
 class AssemblyError(ValueError):
-    """A source text does not assemble; `diagnostics` has every error found, in the order of the text."""
+    """A source text does not assemble; `diagnostics` has every error found, in the order of the text.
 
-    def __init__(self, diagnostics: tuple[Diagnostic, ...]):
-        super().__init__("\n\n".join(str(diagnostic) for diagnostic in diagnostics))
-        self.diagnostics = diagnostics
+    `stopped` says that there were so many that the rest was not read.
+    """
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], *, stopped: bool = False):
+        more = [f"stopped after {len(diagnostics)} errors: the rest was not read"] if stopped else []
+        super().__init__("\n\n".join([*map(str, diagnostics), *more]))
+        self.diagnostics, self.stopped = diagnostics, stopped
 
 
 class TooManyErrors(Exception):
@@ -141,7 +145,7 @@ class Log:
             for warning in _in_order(self._warnings):
                 warn(warning)
         if self._errors:
-            raise AssemblyError(_in_order(self._errors))
+            raise AssemblyError(_in_order(self._errors), stopped=len(self._errors) >= MAX_ERRORS)
 
 
 def _in_order(found: list[tuple[int, Diagnostic]]) -> tuple[Diagnostic, ...]:

@@ -44,8 +44,9 @@ class LaneKind(type):
 class Lanes(metaclass=LaneKind):  # noqa: PLW1641 (never instantiated)
     """One value per lane."""
 
-    dtype: ClassVar[np.dtype[Any]]
-    words: ClassVar[int]
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.uint32)
+    words: ClassVar[int] = 1
+    """Registers that hold a value."""
     per_word: ClassVar[int] = 1
     """Elements in a register: with two, a value has twice as many elements as there are lanes, low half first."""
     format: ClassVar[Format | None] = None
@@ -86,35 +87,26 @@ class Mask(Lanes):
     """One truth value per lane; in a scalar register, bit L belongs to lane L."""
 
     dtype = np.dtype(np.bool_)
-    words = 1
 
 
 class B32(Lanes):
     """32 bits whose meaning the instruction does not look at; never canonicalised."""
 
-    dtype = np.dtype(np.uint32)
-    words = 1
-
 
 class U32(Lanes):
     """Unsigned 32-bit integers, wrapping."""
-
-    dtype = np.dtype(np.uint32)
-    words = 1
 
 
 class S32(Lanes):
     """Signed 32-bit integers, two's complement, wrapping."""
 
     dtype = np.dtype(np.int32)
-    words = 1
 
 
 class F32(Lanes):
     """IEEE-754 binary32."""
 
     dtype = np.dtype(np.float32)
-    words = 1
     format = formats.F32
     flushes = True
 
@@ -122,48 +114,36 @@ class F32(Lanes):
 class F16(Lanes):
     """IEEE-754 binary16 in the low half of a register, as its bits."""
 
-    dtype = np.dtype(np.uint32)
-    words = 1
     format = formats.F16
 
 
 class BF16(Lanes):
     """bfloat16 in the low half of a register, as its bits."""
 
-    dtype = np.dtype(np.uint32)
-    words = 1
     format = formats.BF16
 
 
 class TF32(Lanes):
     """binary32 without its last 13 bits, as its bits."""
 
-    dtype = np.dtype(np.uint32)
-    words = 1
     format = formats.TF32
 
 
 class E4M3(Lanes):
     """An 8-bit float with 3 bits of mantissa, no infinity, in the low byte of a register, as its bits."""
 
-    dtype = np.dtype(np.uint32)
-    words = 1
     format = formats.E4M3
 
 
 class E5M2(Lanes):
     """An 8-bit float with 2 bits of mantissa in the low byte of a register, as its bits."""
 
-    dtype = np.dtype(np.uint32)
-    words = 1
     format = formats.E5M2
 
 
 class E2M1(Lanes):
     """A 4-bit float with 1 bit of mantissa, no infinity and no NaN, in the low bits of a register."""
 
-    dtype = np.dtype(np.uint32)
-    words = 1
     format = formats.E2M1
 
 
@@ -171,7 +151,6 @@ class F16x2(Lanes):
     """Two IEEE-754 binary16 in a register, as their bits."""
 
     dtype = np.dtype(np.uint16)
-    words = 1
     per_word = 2
     format = formats.F16
     flushes = True
@@ -181,7 +160,6 @@ class BF16x2(Lanes):
     """Two bfloat16 in a register, as their bits."""
 
     dtype = np.dtype(np.uint16)
-    words = 1
     per_word = 2
     format = formats.BF16
 
@@ -190,7 +168,6 @@ class U16x2(Lanes):
     """Two unsigned 16-bit integers in a register, wrapping."""
 
     dtype = np.dtype(np.uint16)
-    words = 1
     per_word = 2
 
 
@@ -198,7 +175,6 @@ class S16x2(Lanes):
     """Two signed 16-bit integers in a register, two's complement, wrapping."""
 
     dtype = np.dtype(np.int16)
-    words = 1
     per_word = 2
 
 
@@ -229,7 +205,7 @@ def register_range(words: int, sign: int = 0) -> LaneKind:
 
     Ranges start at an even register: published listings have `vreg[110:113]` as an operand of v.mma.
     """
-    body = {"dtype": np.dtype(np.uint32), "words": words, "align": min(words, 2), "sign": sign}
+    body = {"words": words, "align": min(words, 2), "sign": sign}
     return LaneKind(f"Registers{words}Sign{sign:08x}", (Lanes,), body)
 
 

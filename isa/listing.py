@@ -19,12 +19,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .program import NOP
+from .program import ARCHITECTURES, NOP
 from .strings import escape
 
 KERNEL_SECTION = ".text.kernel."
-ARCHITECTURES = {"1.0": "ppu001", "1.5": "ppu0015"}
-"""Architectures by the number that the tools call them."""
+ARCHITECTURE_OF = {f"{number / 100}": name for name, number in ARCHITECTURES.items()}
+"""Architectures by the number that the tools call them: 1.5 and 1.0."""
 
 _SECTION = re.compile(r"Disassembly of section (\S+):\s*")
 _HEADER = re.compile(r"[0-9A-Fa-f]{8,16}\s+<?([A-Za-z_.$][\w.$]*)>?:\s*")
@@ -86,7 +86,7 @@ class Listing:
         if match := _SECTION.fullmatch(line):
             return self._begin(match[1])
         if match := _FILE.fullmatch(line):
-            return self._architecture(ARCHITECTURES.get(match["arch"] or "", ""))
+            return self._architecture(ARCHITECTURE_OF.get(match["arch"] or "", ""))
         if _OTHER.fullmatch(line):
             return self._begin("")
         if _ANALYSER.fullmatch(line):

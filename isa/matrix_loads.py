@@ -23,6 +23,7 @@ import numpy as np
 
 from .fields import Field
 from .lanes import B32, LANES
+from .program import ARCHITECTURES
 from .reference import At
 from .spec import Access, Item, insn
 from .tags import Known, defined, published
@@ -124,7 +125,7 @@ def _register_store(name: str, form: int, tiles: Tiles) -> None:
         store_rows(at, transposed(a, tiles), tiles)
 
 
-_BOTH, _NEW, _OLD = ("ppu0015", "ppu001"), ("ppu0015",), ("ppu001",)
+_BOTH, _NEW, _OLD = tuple(ARCHITECTURES), ("ppu0015",), ("ppu001",)
 for _number, (_count, (_range, _)) in enumerate(_RANGES.items()):
     _all: dict[str, Any] = {"rows": 8 * _count, "arch": _NEW}
     _register(f"tsm.ld.mat.{_range}", 0x345, _number, Tiles(_count), _known(_count == 4), **_all)

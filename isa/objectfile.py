@@ -24,10 +24,11 @@ from typing import Any, cast
 import numpy as np
 
 from . import descriptor, dwarf, elf
-from .binary import OTHER_VERSION, Cursor, ObjectError, pack
-from .descriptor import ARCHITECTURES, FORMAT_VERSION, MAX_SPACE, WORD_BYTES
+from .binary import OTHER_VERSION, Cursor, ObjectError, Place, pack
+from .descriptor import FORMAT_VERSION, MAX_SPACE, WORD_BYTES
 from .elf import Image, Rela, Section, StringTable, Symbol
 from .program import (
+    ARCHITECTURES,
     CODE_BASE,
     DATA_ALIGNMENT,
     DATA_BASE,
@@ -290,27 +291,15 @@ def _read_symbols(
     Each kernel must have its symbol.
     """
     labels: dict[str, dict[str, int]] = {name: {} for name in code}
-    named: set[str] = set()
+    kernels: list[str] = []
     exported: set[str] = set()
-    for number, symbol in enumerate(image.symbols, 1):
-        place = image.place(f"symbol {number}")
-        if not symbol.section:
-            if (symbol.type, symbol.binding, symbol.value, symbol.size) != (elf.NOTYPE, elf.GLOBAL, 0, 0):
-                raise place.error(f"is undefined and yet more than the name {symbol.name!r}")
-            continue
-        section = image.sections[symbol.section]
-        offset = symbol.value - section.address
-        if not 0 <= offset <= len(section.data) - symbol.size:
-            raise place.error(f"points outside its section {symbol.section!r}")
+    for symbol, place, offset in _defined_symbols(image):
         kind = (symbol.type, symbol.binding)
         if symbol.section in code and kind == (elf.FUNCTION, elf.GLOBAL):
-            if (
-                CODE_PREFIX + symbol.name != symbol.section
-                or symbol.size != len(section.data)
-                or symbol.section in named
-            ):
+            named_so = CODE_PREFIX + symbol.name == symbol.section
+            if not named_so or symbol.size != len(code[symbol.section].data) or symbol.section in kernels:
                 raise place.error(f"is not the one kernel symbol of section {symbol.section!r}")
-            named.add(symbol.section)
+            kernels.append(symbol.section)
             continue
         if symbol.section == ".data" and kind == (elf.SECTION, elf.LOCAL) and (symbol.name, offset) == (DATA, 0):
             continue
@@ -331,12 +320,27 @@ def _read_symbols(
         if symbol.name in names:
             raise place.error(f"defines {symbol.name!r} a second time in section {symbol.section!r}")
         names[symbol.name] = offset
-    for name in code.keys() - named:
+    for name in code.keys() - set(kernels):
         raise image.place(f"section {name!r}").error("has no kernel symbol")
     if labels.get(".text:"):
         raise image.place("section '.text'").error("has a label that is in no function")
     module.exported = frozenset(exported)
     return labels
+
+
+def _defined_symbols(image: Image) -> Iterator[tuple[Symbol, Place, int]]:
+    """Each symbol that the file defines, where it stands there, and its offset in its section."""
+    for number, symbol in enumerate(image.symbols, 1):
+        place = image.place(f"symbol {number}")
+        if not symbol.section:
+            if (symbol.type, symbol.binding, symbol.value, symbol.size) != (elf.NOTYPE, elf.GLOBAL, 0, 0):
+                raise place.error(f"is undefined and yet more than the name {symbol.name!r}")
+            continue
+        section = image.sections[symbol.section]
+        offset = symbol.value - section.address
+        if not 0 <= offset <= len(section.data) - symbol.size:
+            raise place.error(f"points outside its section {symbol.section!r}")
+        yield symbol, place, offset
 
 
 def _read_lines(image: Image, code: dict[str, Section], functions: dict[int, int]) -> dict[int, tuple[Line, ...]]:

@@ -72,7 +72,9 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray, ali
     named = value.bank == "s" and value.number > LAST_SREG
     if value.count != words and not named:
         hint = f"{words} registers belong here, for example {example}" if words > 1 else f"one register, {example}"
-        raise OperandError(f"{register_text(value)} has {value.count} registers where {words} belong", hint)
+        has = "one register" if value.count == 1 else f"{value.count} registers"
+        belong = "one belongs" if words == 1 else f"{words} belong"
+        raise OperandError(f"{register_text(value)} has {has} where {belong}", hint)
     last = 255 if bank == "v" else LAST_SREG
     if not named and value.number + words - 1 > last:
         raise OperandError(

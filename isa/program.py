@@ -27,8 +27,16 @@ NOP = 0x0800_0000_0000_0000
 TEXT_HEAD = np.full(16, NOP, np.uint64)
 """What `.text` begins with (published)."""
 
+ARCHITECTURES = {"ppu0015": 150, "ppu001": 100}
+"""Architectures, M890 and 810E, with the value of `__HGGC_ARCH__` (published)."""
+LIMITS = {"vregs": 256, "sregs": 192, "tsm": 256 * 1024, "private": (1 << 32) - 1}
+"""Largest values (published, but for sregs and private): registers a warp can name, TSM of a CU, field width."""
+MAX_THREADS = (1024, 1024, 128)
+"""Largest block along x, y and z (published)."""
 PRELOADED_SREGS = range(6, 32)
 """The scalar registers that take arguments at entry (published)."""
+RETURN_ADDRESS = 38
+"""The first of the two scalar registers that hold a function's return address by convention."""
 MAX_PARAMETER_BYTES = 32_764
 """Published limit on the size of all kernel arguments together."""
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from .encoding import Candidate, Encoded, Mismatch, encode
 from .expressions import CodeAddress, Symbolic
+from .fields import IMMEDIATE
 from .number_kinds import CodeTarget, DataAddress, Target
 from .operands import Value
 from .program import CODE_BASE, DATA_BASE, Relocation
 
 PLACEHOLDER = 0x7FFFFFFF
 """What stands in a word until the address is filled in: no number that has another form."""
-KINDS = {"": "CALL32", "lo": "LO32", "hi": "HI32", "data": "DATA32"}
+KIND_OF_PART = {"": "CALL32", "lo": "LO32", "hi": "HI32", "data": "DATA32"}
 """The kind of a relocation in a word, by the part of the address."""
 
 
@@ -47,6 +48,6 @@ def encode_reference(
         raise
     if symbol is None:
         return encoded, None
-    if encoded.bits & 0xFFFFFFFF != PLACEHOLDER:
+    if IMMEDIATE.get(encoded.bits) != PLACEHOLDER:
         raise Mismatch(f"the address of {symbol.symbol} cannot stand here", "move it to a register first", place)
-    return encoded, Relocation(8 * index, KINDS[symbol.part], symbol.symbol, symbol.addend)
+    return encoded, Relocation(8 * index, KIND_OF_PART[symbol.part], symbol.symbol, symbol.addend)

@@ -22,6 +22,7 @@ from .fields import Field, OperandError
 from .lanes import Lanes
 from .operands import Kind, Value
 from .pattern import check_operands, mnemonic_of, operand_kinds, operands_text, suffixes_of
+from .program import ARCHITECTURES
 from .source_kind import Source
 from .suffixes import ORDER, Suffix
 from .tags import TAGS
@@ -30,8 +31,6 @@ Item = TypeVar("Item", bound=Lanes)
 """Annotation of a family's body that `@insn(..., Item=U32)` fills in."""
 Result = TypeVar("Result", bound=Lanes)
 """The same for its result, where that is of another kind: `@insn(..., Result=F16)`."""
-
-ARCHITECTURES = ("ppu0015", "ppu001")
 
 
 class Access(NamedTuple):
@@ -353,7 +352,7 @@ def insn(
     source: str = "",
     fixed: Mapping[Field, int] | None = None,
     access: Access | None = None,
-    architectures: tuple[str, ...] = ARCHITECTURES,
+    architectures: tuple[str, ...] = tuple(ARCHITECTURES),
     immediate: bool = True,
     all_lanes: bool = False,
     fault: int = 0,
@@ -373,12 +372,7 @@ def insn(
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
         examples = (ex,) if isinstance(ex, str) else ex
-        if tag not in TAGS:
-            raise TypeError(f"{pattern}: tag must be one of {TAGS}")
-        if tag != "defined" and not source:
-            raise TypeError(f"{pattern}: a {tag} instruction names its source")
-        if not examples or not body.__doc__:
-            raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
+        _check_page(pattern, tag, source, examples, body)
         chosen = {"Item": Item, "Result": Result, **(operand_types or {})}
         kinds_of, results = _annotations(body, chosen)
         check_operands(pattern, kinds_of, results)
@@ -409,6 +403,16 @@ def insn(
         return body
 
     return register
+
+
+def _check_page(pattern: str, tag: str, source: str, examples: tuple[str, ...], body: Callable[..., Any]) -> None:
+    """Refuse an instruction that the manual could not tell about."""
+    if tag not in TAGS:
+        raise TypeError(f"{pattern}: tag must be one of {TAGS}")
+    if tag != "defined" and not source:
+        raise TypeError(f"{pattern}: a {tag} instruction names its source")
+    if not examples or not body.__doc__:
+        raise TypeError(f"{pattern}: an instruction needs a docstring and an example")
 
 
 def _annotations(body: Callable[..., Any], chosen: dict[str, Any]) -> tuple[dict[str, Any], tuple[Any, ...]]:

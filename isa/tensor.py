@@ -97,55 +97,56 @@ def _halves(number: int) -> str:
     return f"{(power + 15 << 10 | (number << 10 - power) & 0x3FF) * 0x10001:#010x}"
 
 
-def _register(form: MatrixForm, opcode: int, shape: int) -> None:
-    common: dict[str, Any] = {
+def _common(form: MatrixForm, opcode: int) -> dict[str, Any]:
+    return {
         "opcode": opcode, "operand_types": _kinds(form), "architectures": (form.arch,), "form": form,
         "ex": _example(form), "fault": INVALID_WARP_SYNC, "all_lanes": True, **_known(form),
     }
-    if form.sparse:
-        choices = {1: ", {select:number@1:0}", 2: ", {select:number@0}", 4: ""}[form.lanes_per_column]
-        common |= {} if choices else {"select": 0}
-
-        @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix@36}}, {{b:matrix@36}}, {{c:matrix@36}}, "
-              f"{{e:vreg@13:6}}{choices}",
-              fixed={SPARSE_SHAPE: shape, SATURATE: int(form.saturate)}, **common)
-        def v_mma_sp(a: A, b: B, c: C, e: U32, select: U32, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
-            """D = A * B + C, B sparse: {form.left.name} times {form.right.name}, accumulated as {form.result.name}.
-
-            Of every 4 values along k, B has 2, in the registers of a B half as long. In `e`, bits 16*h to 16*h + 15 of
-            a lane are for column p + 8*h: 4 bits for every 4 values of k, of which bits 1:0 are the place of the first
-            value and bits 3:2 that of the second. A lane says it for 16 values of k; lane 4*p + j has the first ones,
-            where j is `select` times the number of lanes that a column needs. Products with what B leaves out do not
-            exist: an infinity of A there has no effect.
-            """
-            return multiply_sparse(a, b, c, e, select, form), ~emsk
-
-    elif not form.scaled:
-
-        @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix}}, {{b:matrix}}, {{c:matrix}}",
-              fixed={SECOND_OPCODE: shape, SATURATE: int(form.saturate)}, **common)
-        def v_mma(a: A, b: B, c: C, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
-            """D = A * B + C: {form.left.name} times {form.right.name}, accumulated as {form.result.name}."""
-            return multiply(a, b, c, form), ~emsk
 
 
-    else:
-        width = "4:0" if form.n == 8 else "3:0"
+def _register(form: MatrixForm, opcode: int, shape: int) -> None:
+    @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix}}, {{b:matrix}}, {{c:matrix}}",
+          fixed={SECOND_OPCODE: shape, SATURATE: int(form.saturate)}, **_common(form, opcode))
+    def v_mma(a: A, b: B, c: C, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
+        """D = A * B + C: {form.left.name} times {form.right.name}, accumulated as {form.result.name}."""
+        return multiply(a, b, c, form), ~emsk
 
-        @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix@36}}, {{b:matrix@36}}, {{c:matrix@36}}, {{s:vreg@13:6}}, "
-              f"{{select:number@{width}}}", **common)
-        def v_mma_mx(a: A, b: B, c: C, s: S, select: U32, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
-            """D = (A * scales of A) * (B * scales of B) + C; a scale belongs to 32 values along k.
 
-            `s` is a pair of registers, the scales of A and of B, as E8M0 bytes: 0x7f is 1, 0xff NaN. Of the first one
-            the lanes with lane % 4 == `select` bits 1:0 count, of the second those with lane % 4 == bits 3:2. The
-            lane 4*p + that number has in its bytes 0 and 1 the scales of row p, for k below 32 and from 32 on, and
-            in bytes 2 and 3 those of row p + 8. Columns of B likewise; with 8 columns, bit 4 picks bytes 0 and 1 or
-            bytes 2 and 3. Four matrix instructions can so share one register of scales. A scaled element is a
-            binary32 number: only a scale of 2^126 or more can make it infinite. Of the 8 elements in a register the
-            first is in the low bits.
-            """
-            return multiply_scaled(a, b, c, s, select, form), ~emsk
+def _register_sparse(form: MatrixForm, opcode: int, shape: int) -> None:
+    choices = {1: ", {select:number@1:0}", 2: ", {select:number@0}", 4: ""}[form.lanes_per_column]
+    static: dict[str, Any] = {} if choices else {"select": 0}
+
+    @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix@36}}, {{b:matrix@36}}, {{c:matrix@36}}, {{e:vreg@13:6}}{choices}",
+          fixed={SPARSE_SHAPE: shape, SATURATE: int(form.saturate)}, **_common(form, opcode), **static)
+    def v_mma_sp(a: A, b: B, c: C, e: U32, select: U32, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
+        """D = A * B + C, B sparse: {form.left.name} times {form.right.name}, accumulated as {form.result.name}.
+
+        Of every 4 values along k, B has 2, in the registers of a B half as long. In `e`, bits 16*h to 16*h + 15 of
+        a lane are for column p + 8*h: 4 bits for every 4 values of k, of which bits 1:0 are the place of the first
+        value and bits 3:2 that of the second. A lane says it for 16 values of k; lane 4*p + j has the first ones,
+        where j is `select` times the number of lanes that a column needs. Products with what B leaves out do not
+        exist: an infinity of A there has no effect.
+        """
+        return multiply_sparse(a, b, c, e, select, form), ~emsk
+
+
+def _register_scaled(form: MatrixForm, opcode: int) -> None:
+    width = "4:0" if form.n == 8 else "3:0"
+
+    @insn(f"{form.mnemonic} {{d:vreg}}, {{a:matrix@36}}, {{b:matrix@36}}, {{c:matrix@36}}, {{s:vreg@13:6}}, "
+          f"{{select:number@{width}}}", **_common(form, opcode))
+    def v_mma_mx(a: A, b: B, c: C, s: S, select: U32, emsk: U32, form: MatrixForm) -> tuple[D, Fault]:
+        """D = (A * scales of A) * (B * scales of B) + C; a scale belongs to 32 values along k.
+
+        `s` is a pair of registers, the scales of A and of B, as E8M0 bytes: 0x7f is 1, 0xff NaN. Of the first one
+        the lanes with lane % 4 == `select` bits 1:0 count, of the second those with lane % 4 == bits 3:2. The
+        lane 4*p + that number has in its bytes 0 and 1 the scales of row p, for k below 32 and from 32 on, and
+        in bytes 2 and 3 those of row p + 8. Columns of B likewise; with 8 columns, bit 4 picks bytes 0 and 1 or
+        bytes 2 and 3. Four matrix instructions can so share one register of scales. A scaled element is a
+        binary32 number: only a scale of 2^126 or more can make it infinite. Of the 8 elements in a register the
+        first is in the low bits.
+        """
+        return multiply_scaled(a, b, c, s, select, form), ~emsk
 
 
 def _register_all() -> None:
@@ -154,10 +155,14 @@ def _register_all() -> None:
             for form in forms(arch, *types):
                 known = (SMALL, *SHAPES[arch, form.left.bits])
                 shape = known.index((form.m, form.n, form.k))
-                _register(form, first + number + (shape - 1 if form.scaled else 0), shape)
+                if form.scaled:
+                    _register_scaled(form, first + number + shape - 1)
+                else:
+                    _register(form, first + number, shape)
     for number, types in enumerate(SPARSE_TYPES):
         for form in sparse_forms(*types):
-            _register(form, FIRST_SPARSE + number, SPARSE_SHAPES[form.left.bits].index((form.m, form.n, form.k)))
+            shape = SPARSE_SHAPES[form.left.bits].index((form.m, form.n, form.k))
+            _register_sparse(form, FIRST_SPARSE + number, shape)
 
 
 _register_all()

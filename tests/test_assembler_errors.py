@@ -9,7 +9,7 @@ import pytest
 from m890.isa import ISA, encoding, habits
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
 from m890.isa.directives import REFERENCE, Directive
-from m890.isa.operands import LANE_SPECIALS, NAMED_SCALARS
+from m890.isa.registers import LANE_SPECIALS, NAMED_SCALARS
 from m890.isa.source import OWN
 
 
@@ -298,7 +298,11 @@ def test_all_errors_in_order() -> None:
 
 
 def test_not_more_than_fifty() -> None:
-    assert len(errors(".kernel k\n" + "nonsense\n" * 1000).diagnostics) == 50
+    found = errors(".kernel k\n" + "nonsense\n" * 1000)
+    assert len(found.diagnostics) == 50
+    assert found.stopped
+    assert str(found).endswith("stopped after 50 errors: the rest was not read")
+    assert not errors(".kernel k\nnonsense\n").stopped
 
 
 @pytest.mark.parametrize("first", ["s.nop", ".param u32 n", "x: s.nop", ".tsm 64 tile", "1:"])
@@ -345,7 +349,10 @@ def test_a_faulty_definition_defines_its_name(line: str) -> None:
         ("ld.param.u64 %rd1, [x]", "leave it out: a parameter's name is its register"),
         ("st.global.b32 [x], r1", "here it is vmem.st.b32"),
         ("ld.shared.b32 r1, [x]", "here it is tsm.ld.b32"),
-        ("cp.async.ca.shared.global [a], [b], 16", "here a copy to TSM is a load and a store"),
+        ("cp.async.ca.shared.global [a], [b], 16", "here it is vmem.ld.tsm: vmem.ld.tsm."),
+        ("cp.async.commit_group", "here it is vmem.acp.commit.grp"),
+        ("cp.async.wait_group 0", "here it is s.wait"),
+        ("mbarrier.init.shared.b64 [x], 4", "here it is tsm.awbar.init.b64"),
         ("cvta.to.global.u64 %rd1, %rd2", "leave it out"),
         ("red.global.add.f32 [x], r1", "here it is vmem.red.add.f32"),
         ("red.shared.max.s32 [x], r1", "here it is tsm.red.max.i32"),

@@ -19,7 +19,7 @@ from m890.emulator.faults import Fault, MemoryLimit
 from m890.isa import ISA
 from m890.isa.addresses import COUNTERS
 from m890.isa.assembler import assemble
-from m890.isa.operands import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
+from m890.isa.registers import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
 from m890.tools import exits, output
 from m890.tools.cli import VERBS, cli
 from m890.tools.trace import place_of
@@ -310,7 +310,7 @@ def test_asm_reports_all_errors_and_writes_nothing(folder: Path):
     assert not result.stdout
     assert "bad.s:2:1: error: unknown instruction" in result.stderr
     assert "bad.s:3:11: error" in result.stderr
-    assert "2 errors, no object written" in result.stderr
+    assert "m890: 2 errors, no object written" in result.stderr
     errors = json.loads(m890("asm", "bad.s", "--json", code=3).stdout)["errors"]
     assert [(error["line"], error["column"]) for error in errors] == [(2, 1), (3, 11)]
     assert sorted(os.listdir()) == ["bad.s", "saxpy.s", "x.npy"]
@@ -365,6 +365,13 @@ def test_every_instruction_has_a_page_whose_fields_fill_the_word():
         for shown in pages.examples(instruction):
             assert shown.text.startswith(instruction.mnemonic)
             assert "{" not in str(shown)
+
+
+def test_asm_counts_as_people_do():
+    Path("many.s").write_text(".kernel k\n" + "nonsense\n" * 60)
+    assert "m890: stopped after 50 errors, no object written" in m890("asm", "many.s", code=3).stderr
+    Path("one.s").write_text(".kernel k\nsimt.exit\n")
+    assert "one.hgbin: k: 1 word, 1 vreg, 48 sregs\n" in m890("asm", "one.s").stdout
 
 
 def test_isa_prints_pages():
@@ -612,7 +619,10 @@ def test_ctrl_c_ends_a_run_with_one_line():
         out, err = running.communicate(timeout=30)
     assert running.returncode == 130
     assert not out
-    assert err == "m890: error: interrupted\n"
+    first, place = err.splitlines()
+    assert first == "m890: error: interrupted"
+    where = r"pc 0x(8|10) \(loop.s:[34]\): block \(0,0,0\) warp 0 lanes 0"
+    assert re.fullmatch(f"  1 warp at chip 0 kernel 'k' {where}", place)
 
 
 def test_help_needs_no_compiler():

@@ -80,7 +80,7 @@ hint: define it: a label, .param, .reg, .equ, or .extern
 
 s.call sreg38, g
        ^~~~~~
-error: sreg38 has 1 registers where 2 belong
+error: sreg38 has one register where 2 belong
 hint: 2 registers belong here, for example sreg[4:5]
 
 .extern sreg5

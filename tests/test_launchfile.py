@@ -267,6 +267,9 @@ def test_a_shape_that_does_not_fit_names_the_key():
 
 MISTAKES = [
     ('profile = "M890"', 'profil = "M890"', r":1: profil: unknown key: did you mean 'profile'\?"),
+    ("[[check]]", "[[checks]]", r":26: checks: unknown key: did you mean 'check'\?"),
+    ("[save]", "[saves]", r":\d+: saves: unknown key: did you mean 'save'\?"),
+    ("[buffers.", "[buffer.", r":\d+: buffer: unknown key: did you mean 'buffers'\?"),
     ('profile = "M890"', 'profile = "M8900"', "did you mean 'M890'"),
     ("chips = 1", "chips = 2", ":2: chips: 2 chips: this version runs one chip, pods come with the pod version"),
     ("chips = 1", "chips = 0", ":2: chips: a whole number from 1 belongs here, not 0"),

@@ -38,6 +38,13 @@ def test_check_tells_whether_it_is(
     assert manual.main([]) == 2
 
 
+@pytest.mark.parametrize("option", ["--chek", "--help", "-h"])
+def test_an_unknown_option_writes_no_file(option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert manual.main([option]) == 2
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_mnemonic_has_a_page() -> None:
     """A page names the mnemonic, its word and its meaning; suffixes stand in its usage."""
     for mnemonic in sorted({instruction.mnemonic for instruction in ISA}):

@@ -67,6 +67,46 @@ MISTAKES = {
             "hint         compare the index with the array's length before the access",
         ],
     ),
+    "null pointer": Mistake(
+        LOAD.replace("        vmem.ld", "s.mov.b64 sreg[40:41], 0\nvmem.ld").replace("@x", "@sreg[40:41]"),
+        BUFFERS,
+        1,
+        [
+            "looks like a null pointer",
+            "hint         a null pointer, or a pair of registers that was never loaded: what is in the base?",
+        ],
+    ),
+    "wrong index scale": Mistake(
+        LOAD.replace("vreg0 * 0x4] @x", "vreg0 * 0x20] @x"),
+        BUFFERS,
+        1,
+        [
+            "right past the end of 'x'",
+            "hint         the index scale is 32, the access moves 4 bytes: is the scale right? Else compare the index",
+        ],
+    ),
+    "no return from a function": Mistake(
+        ".func f\ns.nop\n.kernel k\ns.call sreg[38:39], f\nsimt.exit\n",
+        [],
+        1,
+        [
+            "k.s:1:1: warning: function f goes on behind its last instruction",
+            "hint: end it with s.ret sreg[38:39]",
+            "function f + 0x8",
+            "hint         function f ends without going back: end it with s.ret on every path",
+        ],
+    ),
+    "return address overwritten": Mistake(
+        ".func f\ns.call sreg[38:39], g\ns.ret sreg[38:39]\n.func g\ns.ret sreg[38:39]\n"
+        ".kernel k\ns.call sreg[38:39], f\nsimt.exit\n",
+        [],
+        5,
+        [
+            "deadlock: 2 warps waiting",
+            "function f + 0x8 (k.s:3)",
+            "hint: sreg[38:39] leads back into function f: a function that calls others saves it before",
+        ],
+    ),
     "misaligned access": Mistake(
         LOAD.replace("vreg0 * 0x4] @x", "vreg0 * 0x2] @x"),
         BUFFERS,
@@ -88,6 +128,7 @@ MISTAKES = {
             "k.s:",
             "block (0,0,0) warp 0-1",
             "hint: if it only needs longer, raise --limit",
+            "a loop that never ends is where the warps stand",
         ],
     ),
     "infinite loop that changes nothing": Mistake(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
 
 from m890 import Chip
-from m890.programs import attention, quantise, rms_norm, rotary, swiglu, topk_router
+from m890.programs import attention, matmul_f32, quantise, rms_norm, rotary, swiglu, topk_router
 from m890.programs.narrow import bf16
 
 FEW = 20
@@ -185,6 +185,7 @@ def heads(random, queries, keys, groups, group, size, kind="normal"):
 @example(queries=5, more=60, groups=2, group=2, size=128, causal=True, kind="normal", seed=0)
 @example(queries=35, more=30, groups=1, group=1, size=64, causal=True, kind="mixture", seed=0)
 @example(queries=70, more=0, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)
+@example(queries=16, more=17, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)  # one meets one of a tile
 def test_attention(chip, kind_of, queries, more, groups, group, size, causal, kind, seed):
     random = np.random.default_rng(seed)
     arrays = [kind_of(each) for each in heads(random, queries, max(queries + more, 1), groups, group, size, kind)]
@@ -222,6 +223,51 @@ def test_attention_leaves_out_keys_that_come_later(chip):
     found = attention.launch(chip, query, key, value)
     same_bits(found[:6], clean[:6])
     assert np.isnan(found[6:]).all()
+
+
+def layer_on_chip(chip, x, gain, w):
+    """A decoder layer of a model: attention, then a feed-forward network, each behind a norm and added to its input."""
+    tokens, places = len(x), np.arange(len(x))
+    h = rms_norm.launch(chip, x, gain, 1e-5)
+    q, k, v = (matmul_f32.launch(chip, h, w[name]).reshape(tokens, -1, 64) for name in "qkv")
+    turned = (rotary.launch(chip, each, places) for each in (q, k))
+    mixed = attention.launch(chip, *turned, v).reshape(tokens, -1)
+    y = x + matmul_f32.launch(chip, mixed, w["o"])
+    h = rms_norm.launch(chip, y, gain, 1e-5)
+    gate, up = (matmul_f32.launch(chip, h, w[name]) for name in ("gate", "up"))
+    return y + matmul_f32.launch(chip, swiglu.launch(chip, gate, up), w["down"])
+
+
+def layer_in_binary64(x, gain, w):
+    """The same by the formulas."""
+    tokens = len(x)
+
+    def norm(x):
+        return x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-5) * gain
+
+    def turn(x):
+        angle = np.arange(tokens)[:, None, None] * 10_000.0 ** (-np.arange(32) / 32)
+        z = (x[..., :32] + 1j * x[..., 32:]) * np.exp(1j * angle)
+        return np.concatenate([z.real, z.imag], 2)
+
+    q, k, v = ((norm(x) @ w[name]).reshape(tokens, -1, 64) for name in "qkv")
+    scores = np.einsum("ihd,jgd->hij", turn(q), turn(k)) / 8
+    powers = np.exp(np.where(np.tri(tokens, dtype=bool), scores, -np.inf))
+    mixed = np.einsum("hij,jgd->ihd", powers / powers.sum(2, keepdims=True), v)
+    y = x + mixed.reshape(tokens, -1) @ w["o"]
+    gate = norm(y) @ w["gate"]
+    return y + (gate / (1 + np.exp(-gate)) * (norm(y) @ w["up"])) @ w["down"]
+
+
+def test_a_layer_of_a_model():
+    random, width = np.random.default_rng(0), 128
+    x, gain = floats(random, (20, width), "normal"), floats(random, width, "normal")
+    shapes = {"q": (width, 128), "k": (width, 64), "v": (width, 64), "o": (128, width)}
+    shapes |= {"gate": (width, 96), "up": (width, 96), "down": (96, width)}
+    w = {name: floats(random, shape, "normal") / np.float32(shape[0] ** 0.5) for name, shape in shapes.items()}
+    wide = {name: array.astype(np.float64) for name, array in w.items()}
+    exact = layer_in_binary64(x.astype(np.float64), gain, wide)
+    np.testing.assert_allclose(layer_on_chip(Chip(), x, gain, w), exact, atol=2e-5)
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def translated() -> Generator[None, None, None]:
             sys.stdout.flush()
     except BrokenPipeError:
         _leave_pipe()
-    except KeyboardInterrupt:
-        complain("interrupted")
+    except KeyboardInterrupt as error:
+        complain(str(error) or "interrupted")
         raise SystemExit(Code.INTERRUPTED) from None
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
@@ -106,7 +106,10 @@ def message_of(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "this host has no memory left: use fewer or smaller buffers"
     if type(error).__name__ == "Timeout":
-        return f"{error}\n  hint: if it only needs longer, raise --limit or --time-limit"
+        return (
+            f"{error}\n  hint: if it only needs longer, raise --limit or --time-limit; "
+            "a loop that never ends is where the warps stand"
+        )
     return str(error)
 
 

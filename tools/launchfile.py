@@ -116,8 +116,8 @@ KEYS: dict[str, dict[str, Key]] = {
     "[[launch]]": {
         "object": Key("path", "", "source or object file, relative to the launch file"),
         "kernel": Key("text", "the only one", "the kernel, where the file has several"),
-        "grid": Key("1 to 3 whole numbers", "", "blocks of the grid, `[8, 8]`"),
-        "block": Key("1 to 3 whole numbers", "", "threads of a block, `[16, 16]`"),
+        "grid": Key("1 to 3 whole numbers", "", "blocks of the grid, `[8, 8]`; `4` is `[4]`"),
+        "block": Key("1 to 3 whole numbers", "", "threads of a block, `[16, 16]`; `256` is `[256]`"),
         "tsm": Key("whole number", "0", "bytes of TSM beyond the kernel's own `.tsm`"),
         "cooperative": Key("true or false", "false", "whether all blocks must be resident at once; else it is refused"),
         "args": Key("table", "{}", "a value for each parameter of the kernel, by name"),
@@ -420,7 +420,8 @@ def _line_of(text: str, keys: tuple[str | int, ...]) -> int | None:
                 inside = (*inside, counts[header[2]])
             elif inside[0] in counts:
                 inside = (inside[0], counts[str(inside[0])], *inside[1:])
-            lines.setdefault(inside, number)
+            for end in range(1, len(inside) + 1):  # a table begins where the first one inside it does
+                lines.setdefault(inside[:end], number)
         elif assigned := _ASSIGNED.match(line):
             lines.setdefault((*inside, *_parts(assigned[1])), number)
     for end in range(len(keys), 0, -1):

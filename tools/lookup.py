@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..isa import ISA, Instruction
 from ..isa.addresses import COUNTERS
 from ..isa.habits import INSTRUCTIONS
-from ..isa.operands import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
+from ..isa.registers import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
 from . import manual_entries, pages
 from .manual_chapters import MEANINGS
 

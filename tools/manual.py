@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write the manual to the file named, or with --check say whether it is up to date."""
     check = "--check" in arguments
     files = [argument for argument in arguments if argument != "--check"]
-    if len(files) != 1:
+    if len(files) != 1 or files[0].startswith("-"):
         sys.stderr.write("usage: python -m m890.tools.manual [--check] docs/isa.md\n")
         return 2
     path, text = Path(files[0]), manual()

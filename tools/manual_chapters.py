@@ -200,6 +200,7 @@ def syntax() -> str:
         ("`loop`, `1f`, `1b`", "branch target: a label, or the next or last numeric label `1:`"),
         ("`# 0x8`", "a truth table, behind the operands it is for"),
         ("`[0x10 + vreg3 * 0x4] @sreg[6:7]`", "address in global memory: offset + index * scale + base"),
+        ("`[sreg[6:7] + vreg3 * 0x4]`, `[x + vreg3 * 4]`", "the same with the base inside; `x` is a parameter"),
         ("`[0x10] @vreg[6:7]`", "address in global memory with a base in each lane"),
         ("`[sreg8 + 0x10 + vreg3 * 0x4]`", "offset in TSM"),
         ("`[bytes(0x1000) + vreg3 * 0x4] @x`", "an offset in bytes, see Memory; `x` is a parameter"),

@@ -61,6 +61,11 @@ def _json(value: Any, margin: str) -> str:
     return json.dumps(value, allow_nan=False)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 word`, `2 words`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def complain(text: str, *, label: str = "error") -> None:
     """Print a message to stderr, `m890: error: ...`; no label, no prefix."""
     colour = {"warning": "yellow", "note": "cyan"}.get(label, "red")

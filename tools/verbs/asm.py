@@ -12,7 +12,7 @@ from ..help import Verb
 
 if TYPE_CHECKING:
     from ...isa.diagnostics import Diagnostic
-    from ...isa.program import Module
+    from ...isa.program import Function, Module
 
 
 EXAMPLES = r"""
@@ -39,7 +39,7 @@ def command(file: str, output: str | None, include: tuple[str, ...], defines: tu
     from ...isa.objectfile import write
     from ..exits import Code
     from ..loading import assemble_bytes, parse_define, print_warning, read_bytes
-    from ..output import atomic, complain, diagnostic_text, note, say, say_json
+    from ..output import atomic, complain, counted, diagnostic_text, note, say, say_json
 
     try:
         symbols = dict(parse_define(text) for text in defines)
@@ -55,7 +55,8 @@ def command(file: str, output: str | None, include: tuple[str, ...], defines: tu
             complain(diagnostic_text(warning) + "\n", label="")
         for diagnostic in error.diagnostics:
             complain(diagnostic_text(diagnostic) + "\n", label="")
-        note(f"{len(error.diagnostics)} error{'s' * (len(error.diagnostics) > 1)}, no object written")
+        stopped = "stopped after " if error.stopped else ""
+        note(f"{stopped}{counted(len(error.diagnostics), 'error')}, no object written")
         if as_json:
             say_json({"errors": list(error.diagnostics), "warnings": warnings})
         raise SystemExit(Code.BAD_INPUT) from None
@@ -69,15 +70,19 @@ def command(file: str, output: str | None, include: tuple[str, ...], defines: tu
     elif target != "-":
         for kernel in module.kernels.values():
             tsm = f", {kernel.tsm:,} bytes of TSM" if kernel.tsm else ""
-            say(
-                f"{target}: {kernel.name}: {len(kernel.words):,} words, {kernel.vregs} vregs, {kernel.sregs} sregs{tsm}"
-            )
+            say(f"{target}: {kernel.name}: {_counts(kernel)}{tsm}")
         for function in module.functions.values():
-            counts = f"{function.vregs} vregs, {function.sregs} sregs"
-            say(f"{target}: function {function.name}: {len(function.words):,} words, {counts}")
+            say(f"{target}: function {function.name}: {_counts(function)}")
         needs = describe(module)["needs"]
         if needs:
             say(f"{target}: needs {', '.join(needs)} of other objects: m890 link {target} OTHER.hgbin -o all.hgbin")
+
+
+def _counts(code: Function) -> str:
+    """Its words and registers."""
+    from ..output import counted
+
+    return ", ".join((counted(len(code.words), "word"), counted(code.vregs, "vreg"), counted(code.sregs, "sreg")))
 
 
 def describe(module: Module) -> dict[str, Any]:

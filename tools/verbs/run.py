@@ -117,7 +117,7 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 @click.option("--trace", metavar="FILE|-", help="Write a line for each executed instruction; slower.")
 @click.option("--trace-block", type=Coordinates(), metavar="X[,Y[,Z]]", help="Trace only this block.")
 @click.option("--trace-warp", type=click.IntRange(0), metavar="N", help="Trace only this warp of each block.")
-@click.option("--limit", type=click.IntRange(1), metavar="COUNT", help="Give up a launch after so many instructions.")
+@click.option("--limit", type=click.IntRange(1), metavar="COUNT", help="Give up after so many instructions a launch.")
 @click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time."
 )
@@ -221,7 +221,7 @@ def _mistakes(in_file: bool) -> Generator[None, None, None]:
 def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Job) -> None:
     from dataclasses import asdict
 
-    from ..output import say, say_json, style
+    from ..output import counted, say, say_json, style
 
     if as_json:
         result = outcome.as_dict()
@@ -233,12 +233,12 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
         grid, block = (
             "x".join(str(extent) for extent in extents) for extents in (_short(launch.grid), _short(launch.block))
         )
-        say(
-            f"{launch.kernel}  grid {grid}  block {block}  {launch.instructions:,} instructions  {launch.seconds:.3f} s"
-        )
+        executed = counted(launch.instructions, "instruction")
+        say(f"{launch.kernel}  grid {grid}  block {block}  {executed}  {launch.seconds:.3f} s")
     for check in outcome.checks:
         verdict = style("PASS", fg="green", bold=True) if check.passed else style("FAIL", fg="red", bold=True)
-        text = f"check {check.buffer}  {verdict}  {check.elements:,} elements, max abs error {check.max_abs_error:g}"
+        elements = counted(check.elements, "element")
+        text = f"check {check.buffer}  {verdict}  {elements}, max abs error {check.max_abs_error:g}"
         if check.first:
             index, found, expected = check.first
             place = ", ".join(str(extent) for extent in index)
