@@ -140,11 +140,9 @@ def move(base: int, record_address: int, mask: int) -> None:
 
 def keep(base: int, place: int, record_address: int, mask: int) -> None:
     """Put the access the warp has just issued for the lanes of a mask into a PENDING."""
-    warp, entry = warp_at(base), pending_at(place)
-    launch = launch_at(warp.launch)
+    entry = pending_at(place)
     info = info_at(info_of(base, record_address))
-    launch.sequence += 1
-    entry.record, entry.sequence, entry.returned, entry.cube = record_address, launch.sequence, 0, 0
+    entry.record, entry.returned, entry.cube = record_address, 0, 0
     entry.mask = mask
     low, high = 1 << 62, 0
     for lane in range(LANES):

@@ -177,7 +177,6 @@ LAUNCH = _struct(
     ("wait", "i8"),
     ("finish", "i8"),
     ("emit", "i8"),
-    ("sequence", "i8"),
     ("queues", "i8"),  # observed build: COUNTER_COUNT queues per warp of every slot, or 0
     ("stop_slot", "i8"),
     ("stop_warp", "i8"),
@@ -222,7 +221,6 @@ COUNTER_COUNT = 6
 PENDING = _struct(
     1024,
     ("record", "i8"),
-    ("sequence", "i8"),
     ("returned", "i8"),  # it has acted: from `host` on stands its result, 32 words a register, up to the end
     ("mask", "i8"),
     ("low", "i8"),  # bounds of the bytes the active lanes touch

@@ -10,7 +10,7 @@ import numpy as np
 
 CANONICAL, INFINITY = 0x7FFFFFFF, 0x7F800000
 ROUNDINGS = ("rtte", "rtz", "rtn", "rtp", "rtta")
-SMALLEST, LARGEST = Fraction(1, 1 << 149), Fraction((1 << 24) - 1) * (1 << 104)
+LARGEST = Fraction((1 << 24) - 1) * (1 << 104)
 
 
 # binary32 by the book.
