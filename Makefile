@@ -61,7 +61,8 @@ docs: $(RUNTIME)
 	$(VENV)/bin/python -m m890.tools.tables docs/assembly.md docs/launch-files.md docs/programs.md
 
 support: $(RUNTIME)
-	M890_SUPPORT=tests/data/support.json $(VENV)/bin/pytest -n auto -q --ignore tests/test_support.py $(ARGS)
+	M890_SUPPORT=tests/data/support.json.0 $(VENV)/bin/pytest -n auto -q --ignore tests/test_support.py $(ARGS)
+	M890_SUPPORT=tests/data/support.json $(VENV)/bin/pytest -n auto -q -m slow tests/test_matrix.py
 	$(VENV)/bin/python -m m890.tools.support tests/data/support.json docs/support.md
 
 bench: $(RUNTIME)

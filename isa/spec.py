@@ -141,8 +141,10 @@ class Form:
 
     @property
     def name(self) -> str:
-        """What no other form is called: the instruction's pattern, and whether the layout is the immediate one."""
-        return f"{self.instruction.pattern}{' (immediate)' if self.immediate else ''}"
+        """What no other form is called: the pattern, the architecture if it is one, and the immediate layout."""
+        one = len(self.instruction.architectures) == 1
+        where = f" on {self.instruction.architectures[0]}" if one else ""
+        return f"{self.instruction.pattern}{where}{' (immediate)' if self.immediate else ''}"
 
     def encode(self, values: tuple[Value, ...], suffixes: tuple[int, ...]) -> int:
         """The word for parsed operands; raises OperandError with `.args[1]` the operand's index."""
