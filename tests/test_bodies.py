@@ -47,7 +47,7 @@ def has_control(instruction: Any) -> bool:
 
 def branches(form: Any) -> bool:
     """Whether it has a target, which in a random word lies anywhere."""
-    return any(isinstance(kind, Target) for kind in form.instruction.kinds)
+    return any(isinstance(kind, Target | CodeTarget) for kind in form.instruction.kinds)
 
 
 def is_matrix(instruction: Any) -> bool:
