@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
@@ -94,6 +95,7 @@ def number_table(numbers: set[int]) -> np.ndarray:
     """A table of 256 truth values: whether each 8-bit number is one of `numbers`."""
     table = np.zeros(256, bool)
     table[sorted(numbers)] = True
+    table.flags.writeable = False  # operands of one sort share it
     return table
 
 
@@ -103,6 +105,7 @@ _UNIFORM = {number for number, words in UNIFORM_SPECIALS.values() if words == 1}
 _UNIFORM_PAIRS = {number for number, words in UNIFORM_SPECIALS.values() if words == 2}
 
 
+@cache
 def numbers_of(bank: str, words: int, *, written: bool, align: int | None = None) -> np.ndarray:
     """Which 8-bit numbers name `words` registers of `bank`: a table of 256 truth values."""
     if bank == "v":
