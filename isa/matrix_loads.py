@@ -22,17 +22,16 @@ from typing import Any
 import numpy as np
 
 from .fields import Field
-from .lanes import B32, LANES
+from .lanes import LANES, register_range
 from .program import ARCHITECTURES
 from .reference import At
 from .spec import Access, Item, insn
 from .tags import Known, defined, published
-from .widths import B32x2, B32x4
 
 ROW_BYTES = 16
 _FORM = Field(4, 1)
 ROW = bytes(range(ROW_BYTES))
-_RANGES = {1: ("b32", B32), 2: ("b32x2", B32x2), 4: ("b32x4", B32x4)}
+_RANGES = {words: (name, register_range(words)) for words, name in ((1, "b32"), (2, "b32x2"), (4, "b32x4"))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from one import ALL, FAST, ISSUE, One, bench, row_of, stop
+from one import ALL, FAST, ISSUE, One, bench, row_of, stop, word_of
 
 import m890
 from m890.isa import ISA
 from m890.isa.effects import Stop
+from m890.isa.fields import OperandError
 from m890.isa.fragments import pack
 from m890.isa.matrix import matrix_form
 from m890.isa.operands import Address
@@ -19,12 +20,12 @@ BASE, INDEX, DATA = 44, 40, 8
 LOADS = {(i.mnemonic, arch): i for i in ISA if i.access and i.access.rows for arch in i.architectures}
 
 
-def load(mnemonic: str, arch: str = "ppu0015", build: str = FAST, scale: int = 0) -> One:
+def load(mnemonic: str, arch: str = "ppu0015", build: str = FAST, scale: int = 0, data: int = DATA) -> One:
     """A load into vreg8 and on; plain addresses are vreg40 << scale plus sreg44, swizzled ones sreg40 and sreg44."""
     instruction = LOADS[mnemonic, arch]
     at = Address(0, Register(instruction.operand("at").index_bank, INDEX), scale, Register("s", BASE))
     words = instruction.kinds[0].words
-    return bench().one(instruction.forms[0].encode((Register("v", DATA, words), at), ()), build)
+    return bench().one(instruction.forms[0].encode((Register("v", data, words), at), ()), build)
 
 
 def prepare(random: np.random.Generator) -> np.ndarray:
@@ -36,8 +37,8 @@ def prepare(random: np.random.Generator) -> np.ndarray:
     return b.tsm(random.integers(0, 256, SIZE, np.uint8).tobytes())
 
 
-def found(count: int) -> np.ndarray:
-    start = row_of(Register("v", DATA))
+def found(count: int, data: int = DATA) -> np.ndarray:
+    start = row_of(Register("v", data))
     return bench().rows[start : start + count].copy()
 
 
@@ -93,6 +94,31 @@ def test_stores(name: str, count: int, build: str) -> None:
                 expected[place : place + 2] = value & 0xFF, value >> 8
             assert run(load(f"tsm.st.mat.{trans}{name}", build=build), 16, rows) == 1
             np.testing.assert_array_equal(tsm, expected)
+
+
+@pytest.mark.parametrize("build", [FAST, ISSUE])
+@pytest.mark.parametrize(("mnemonic", "arch"), LOADS)
+def test_ranges_start_at_an_even_register(mnemonic: str, arch: str, build: str) -> None:
+    """A published listing has `tsm.ld.swzl` with vreg[102:105]: there it does what it does at vreg8, to the last bit."""
+    rows, count = np.random.default_rng(1).permutation(SIZE // 32)[:32] * 32, LOADS[mnemonic, arch].kinds[0].words
+    seen: list[Any] = []
+    for data in (DATA, 102):
+        tsm = prepare(np.random.default_rng(2))
+        bench().rows[INDEX] = 200
+        start = row_of(Register("v", data))
+        bench().rows[start : start + count] = np.arange(count * 32).reshape(count, 32)
+        assert run(load(mnemonic, arch, build, data=data), 16, rows) == 1
+        seen.append((found(count, data).tobytes(), tsm.tobytes()))
+    assert seen[0] == seen[1]
+    if count > 1:
+        with pytest.raises(OperandError, match="is not aligned") as caught:
+            load(mnemonic, arch, build, data=103)
+        assert caught.value.code == 7
+
+
+def test_a_published_range_is_assembled() -> None:
+    text = "tsm.ld.swzl.b32x4.s0.t1.trans0 vreg[102:105], [sreg21] @sreg41"
+    assert ISA.text(word_of(text)) == text
 
 
 def test_consecutive_rows_are_stored_as_one_block() -> None:
