@@ -99,7 +99,7 @@ def test_stores(name: str, count: int, build: str) -> None:
 @pytest.mark.parametrize("build", [FAST, ISSUE])
 @pytest.mark.parametrize(("mnemonic", "arch"), LOADS)
 def test_ranges_start_at_an_even_register(mnemonic: str, arch: str, build: str) -> None:
-    """A published listing has `tsm.ld.swzl` with vreg[102:105]: there it does what it does at vreg8, to the last bit."""
+    """A published listing has `tsm.ld.swzl` with vreg[102:105]: it does there what it does at vreg8."""
     rows, count = np.random.default_rng(1).permutation(SIZE // 32)[:32] * 32, LOADS[mnemonic, arch].kinds[0].words
     seen: list[Any] = []
     for data in (DATA, 102):
