@@ -13,6 +13,7 @@ from .matrix_operands import MatrixKind, SwizzledAddress
 from .operands import Kind
 from .source_kind import Source, SourceFlags
 from .suffixes import SUFFIXES, Suffix
+from .swizzle import slice_rows, tile_rows
 
 _PLACE = re.compile(r"\{(\w+):([^}]+)\}")
 _SUFFIX = re.compile(r"\{(\w+)\}")
@@ -53,7 +54,8 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "state": lambda name, where: operands.RegisterKind(name, "v", 2, fields.DESTINATION, written=True),
     "waited": lambda name, where: operands.RegisterKind(name, "s", 1, fields.DESTINATION, written=True),
     "tsm_target": lambda name, where: addresses.TsmTarget(name),
-    "swizzled": lambda name, where: SwizzledAddress(name, int(where)),
+    "swizzled": lambda name, where: SwizzledAddress(name, tile_rows(int(where))),
+    "sliced": lambda name, where: SwizzledAddress(name, slice_rows(int(where))),
     "tsm": lambda name, where: addresses.AddressKind(name, **_TSM),
 }
 _KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
