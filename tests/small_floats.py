@@ -38,6 +38,14 @@ STANDARDS = {
 }
 
 
+RANGES = {
+    f"{sign}{bits}": (-(1 << bits - 1) if sign == "i" else 0, (1 << bits - (sign == "i")) - 1)
+    for bits in (8, 16, 32, 64)
+    for sign in "iu"
+}
+"""The ends of the integer types."""
+
+
 @cache
 def numbers(name: str) -> np.ndarray:
     """The magnitudes of a format in the order of their codes, from 0 to the largest."""
@@ -118,3 +126,56 @@ def f32_bits(values: Any) -> np.ndarray:
 
 EVERY_HALF = np.arange(1 << 16, dtype=np.uint32)
 """All 16-bit patterns."""
+
+
+def f32_points(name: str) -> np.ndarray:
+    """binary32 bits around every decision of a narrowing: numbers, midpoints, their neighbours, and random ones."""
+    table = numbers(name)
+    if len(table) > 1 << 12:  # all exponents, a few numbers of each, and all the smallest and largest
+        random = np.random.default_rng(1)
+        step = 1 << STANDARDS[name].mantissa
+        edges = (np.arange(0, len(table), step)[:, None] + np.array([-1, 0, 1, step // 2])).ravel()
+        chosen = np.concatenate([edges, random.integers(0, len(table), 4096), np.arange(64), -1 - np.arange(64)])
+        chosen = np.unique(chosen % len(table))
+    else:
+        chosen = np.arange(len(table))
+    after = np.append(table, 2 * table[-1] - table[-2])
+    with np.errstate(over="ignore"):
+        points = np.concatenate([after[chosen], (after[chosen] + after[chosen + 1]) / 2]).astype(np.float32)
+    bits = points.view(np.uint32).astype(np.int64)
+    bits = np.clip(np.concatenate([bits - 1, bits, bits + 1]), 0, 0x7F800000)
+    special = [0, 1, 0x7FFFFF, 0x800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000, 0x7FFFFFFF]
+    bits = np.unique(np.concatenate([bits, special]).astype(np.uint32))
+    return np.concatenate([bits, bits | 0x80000000, np.random.default_rng(2).integers(0, 1 << 32, 4096, np.uint32)])
+
+
+def value_of(bits: Any) -> np.ndarray:
+    """binary32 bits as numbers in binary64."""
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        return np.asarray(bits, np.uint32).view(np.float32).astype(np.float64)
+
+
+def flushed(bits: np.ndarray) -> np.ndarray:
+    return np.where(bits & 0x7F800000, bits, bits & 0x80000000)
+
+
+def whole(values: np.ndarray, rounding: str) -> np.ndarray:
+    """Numbers rounded to integers; a zero keeps the sign."""
+    match rounding:
+        case "rtz":
+            return np.trunc(values)
+        case "rtn":
+            return np.floor(values)
+        case "rtp":
+            return np.ceil(values)
+        case "rtte":
+            return np.rint(values)
+    size = np.abs(values)
+    return np.copysign(np.where(size < 2.0**52, np.floor(size + 0.5), size), values)
+
+
+def clamped(values: np.ndarray, low: int, high: int, nan: int) -> np.ndarray:
+    """Integral numbers, exact as Python's integers, at the nearest end; then two's complement."""
+    width = 64 if high >= 1 << 32 else 32
+    exact = [nan if v != v else low if v < low else high if v > high else int(v) for v in values.tolist()]
+    return np.array([value & (1 << width) - 1 for value in exact], np.uint64)
