@@ -180,7 +180,7 @@ class Gemm:
         at, bt = self.natural(a, b, layout)
         (m, k), n = at.shape, bt.shape[1]
         epilogue = self.epilogue(activation, narrow)
-        self.check_bias(bias, (n,))
+        self.check_bias(bias, N=n)
         rows_a, rows_b = (padded(self.elements(each)) for each in (a, b))
         with chip.to_device(rows_a) as device_a, chip.to_device(rows_b) as device_b:
             factors = Factors((m, n, k), (device_a, device_b))
@@ -216,10 +216,11 @@ class Gemm:
                 kernels[f"{self.program}_sum"][grid, SUM_THREADS](m, n, ldc, parts, workspace, device_c, *ends)
             return np.ascontiguousarray(device_c.copy_to_host()[:, :n])
 
-    def check_bias(self, bias: npt.ArrayLike | None, shape: tuple[int, ...]) -> None:
-        """Raises ValueError unless the bias, if there is one, has the shape."""
-        if bias is not None and np.shape(bias) != shape:
-            raise ValueError(f"the bias has {' x '.join(map(str, shape))} values, not the shape {np.shape(bias)}")
+    def check_bias(self, bias: npt.ArrayLike | None, **sizes: int) -> None:
+        """Raises ValueError unless the bias, if there is one, has these sizes."""
+        if bias is not None and np.shape(bias) != tuple(sizes.values()):
+            wanted = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+            raise ValueError(f"the bias has {wanted} values, not the shape {np.shape(bias)}")
 
     def epilogue(self, activation: str, narrow: bool) -> int:
         """The kernel's parameter of that name. Raises ValueError for what the family has not."""

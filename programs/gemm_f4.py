@@ -66,7 +66,7 @@ def launch(
     (m, pairs), n = elements_a.shape, len(elements_b)
     if elements_b.shape[1] != pairs or 0 in (m, n, pairs):
         raise ValueError(f"the factors are M x K and N x K, none of them 0, not {shape_of(a)} and {shape_of(b)}")
-    PRODUCT.check_bias(bias, (n,))
+    PRODUCT.check_bias(bias, N=n)
     epilogue = PRODUCT.epilogue(activation, narrow)
     with (
         chip.to_device(padded(elements_a)) as device_a,

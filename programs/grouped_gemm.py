@@ -62,7 +62,7 @@ def launch(
     (tokens, k), (experts, *sides) = a.shape, b.shape
     n = sides[1 if layout == "nn" else 0]
     epilogue = PRODUCT.epilogue(activation, narrow)
-    PRODUCT.check_bias(bias, (experts, n))
+    PRODUCT.check_bias(bias, experts=experts, N=n)
     if not tokens:
         return np.zeros((0, n), PRODUCT.narrow if narrow else PRODUCT.sum_type)
     rows = padded(b.reshape(-1, sides[1]))

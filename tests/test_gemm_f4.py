@@ -108,5 +108,5 @@ def test_gemm_f4_refuses_what_does_not_fit():
         gemm_f4.launch(chip, (np.ones((4, 64)), a[1]), a)
     with pytest.raises(ValueError, match="32 elements of a row have a scale"):
         gemm_f4.launch(chip, (a[0], a[1][:, :1]), a)
-    with pytest.raises(ValueError, match="the bias has 4 values"):
+    with pytest.raises(ValueError, match="the bias has N = 4 values"):
         gemm_f4.launch(chip, a, a, bias=np.zeros(5))

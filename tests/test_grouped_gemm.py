@@ -90,5 +90,5 @@ def test_grouped_gemm_refuses_what_does_not_fit():
         grouped_gemm.launch(chip, a, b, [0, 1, 4], layout="nt")
     with pytest.raises(ValueError, match="nn or nt, not 'tn'"):
         grouped_gemm.launch(chip, a, b, [0, 1, 4], layout="tn")
-    with pytest.raises(ValueError, match="the bias has 2 x 5 values"):
+    with pytest.raises(ValueError, match="the bias has experts = 2, N = 5 values"):
         grouped_gemm.launch(chip, a, b, [0, 1, 4], bias=np.zeros(5))
