@@ -337,7 +337,7 @@ def nearest(position: int, count: int) -> int:
 def range_of(base: int, tile_address: int, address: int, size: int) -> int:
     """The RANGE of a row, most often that of the row before; 0 if there is none."""
     tile = tile_at(tile_address)
-    if tile.range == 0 or address < range_at(tile.range).lo or address + size > range_at(tile.range).hi:
+    if tile.range == 0 or address < range_at(tile.range).lo or address > range_at(tile.range).hi - size:
         tile.range = find_range(base, address, size)
     return tile.range
 
