@@ -186,6 +186,16 @@ def test_faults(name: str, timing: str) -> None:
     assert text in str(found.value)
 
 
+@pytest.mark.parametrize("timing", TIMINGS)
+def test_a_row_at_the_end_of_all_addresses_is_outside(timing: str) -> None:
+    """Its end is beyond 2**63, behind a row that is inside."""
+    buffers_there = Run(tile(), 128 * 20, timing)
+    step = (1 << 63) - 64 - buffers_there.tensor.address
+    with pytest.raises(Fault, match="a row of 128 bytes at 0x7fffffffffffffc0") as found:
+        Run(tile(stride_w=step, stride_n=0, cube_c=64, cube_w=2), 128 * 20, timing)
+    assert found.value.code == 11
+
+
 @pytest.mark.parametrize("start_c", [-17, -16, -4, -1, 0, 44, 47, 48, 60, 63])
 @pytest.mark.parametrize("cube_c", [16, 17, 20, 32])
 def test_rows_half_outside(start_c: int, cube_c: int) -> None:
