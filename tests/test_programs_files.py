@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-import program_trials_models  # noqa: F401 - enters what it has
+import program_trials_gemm  # noqa: F401 - enters what it has
+import program_trials_models  # noqa: F401
 import pytest
 from click.testing import CliRunner
 from program_trials import FILES

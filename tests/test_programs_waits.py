@@ -4,7 +4,8 @@ import re
 from functools import cache
 
 import numpy as np
-import program_trials_models  # noqa: F401 - enters what it has
+import program_trials_gemm  # noqa: F401 - enters what it has
+import program_trials_models  # noqa: F401
 import pytest
 from program_trials import TRIALS
 
@@ -29,9 +30,14 @@ def replacement(operation):
 
 @cache
 def texts(name):
-    """The files of a program: its own and what it includes, by name."""
-    own = programs.source(name)
-    return {f"{name}.s": own} | {file: (LIBRARY / file).read_text() for file in INCLUDE.findall(own)}
+    """The files of a program: its own and what it and these include, by name."""
+    found, wanted = {f"{name}.s": programs.source(name)}, [f"{name}.s"]
+    while wanted:
+        for file in INCLUDE.findall(found[wanted.pop()]):
+            if file not in found:
+                found[file] = (LIBRARY / file).read_text()
+                wanted.append(file)
+    return found
 
 
 def assembled(name, file, number, what, folder):

@@ -11,9 +11,9 @@ from functools import partial
 import numpy as np
 
 from ...emulator.chip import Chip
-from ...programs import flash_attention, gemm_bf16, load, radix_sort
+from ...programs import flash_attention, gemm_bf16, gemm_e4m3, gemm_f16, gemm_s8, load, matmul_f32, radix_sort
 from ...programs.attention import scale_of
-from ...programs.matmul_f32 import grid_of
+from ...programs.gemm import THREADS, Gemm, grid_of
 from ...programs.narrow import bf16
 from ...programs.sum import USUAL_GRID
 from .measure import Result, medians
@@ -23,6 +23,8 @@ GRID = 64
 """Blocks of kernels whose threads loop."""
 HISTOGRAM_GRID = 16
 """The same where every block adds 256 counters to memory at its end."""
+
+GEMMS = {each.PRODUCT.program: each for each in (gemm_bf16, gemm_f16, gemm_e4m3, gemm_s8)}
 
 
 def saxpy(n: int, kernel: str, name: str, repeat: int | None) -> Result:
@@ -64,7 +66,7 @@ def matmul(name: str, repeat: int | None) -> Result:
     chip, random = Chip(), np.random.default_rng(0)
     a, b = (random.standard_normal((m, m), np.float32) for _ in range(2))
     device_a, device_b, device_c = chip.to_device(a), chip.to_device(b), chip.empty((m, m))
-    configured = load(chip, "matmul_f32")["matmul_f32"][grid_of(m, m, BLOCK), BLOCK]
+    configured = load(chip, "matmul_f32")["matmul_f32"][matmul_f32.grid_of(m, m, BLOCK), BLOCK]
 
     def emulated() -> int:
         return configured(m, m, m, device_a, device_b, device_c)
@@ -74,16 +76,18 @@ def matmul(name: str, repeat: int | None) -> Result:
     return _result(name, medians(repeat, emulated, lambda: a @ b), executed, 2 * m**3)
 
 
-def gemm(size: int, name: str, repeat: int | None) -> Result:
-    """A square bfloat16 product on the matrix unit; numpy: float32 `a @ b` of that shape. Unit: warp instruction."""
+def gemm(program: str, size: int, name: str, repeat: int | None) -> Result:
+    """A square product on the matrix unit; numpy: float32 `a @ b` of that shape. Unit: warp instruction."""
+    product: Gemm = GEMMS[program].PRODUCT
     chip, random = Chip(), np.random.default_rng(0)
-    a, b = (gemm_bf16.bf16(random.standard_normal((size, size))) for _ in range(2))
-    device_a, device_b, device_c = chip.to_device(a), chip.to_device(b), chip.empty((size, size))
-    configured = load(chip, "gemm_bf16")["gemm_bf16"][gemm_bf16.grid_of(size, size), gemm_bf16.THREADS]
+    small = [random.integers(-128, 128, (size, size)) for _ in range(2)]
+    a, b = (product.elements(each if product.integers else each / np.float32(64)) for each in small)
+    device_a, device_b, device_c = chip.to_device(a), chip.to_device(b), chip.empty((size, size), product.sum_type)
+    configured = load(chip, product.program)[f"{product.program}_nn"][grid_of(size, size), THREADS]
     wide_a, wide_b = a.astype(np.float32), b.astype(np.float32)
 
     def emulated() -> int:
-        return configured(size, size, size, device_a, device_b, device_c)
+        return configured(*[size] * 6, device_a, device_b, device_c, 0, 0, size)
 
     executed = emulated()
     _agree(name, np.allclose(device_c.copy_to_host(), wide_a @ wide_b, rtol=1e-4, atol=1e-2))
@@ -182,7 +186,7 @@ ENTRIES: dict[str, Callable[[str, int | None], Result]] = {
     "histogram_2e20": count,
     "radix_sort_2e20": sort,
     "matmul_f32_256": matmul,
-    **{f"gemm_bf16_{size}": partial(gemm, size) for size in (256, 512, 1024, 2048)},
+    **{f"{program}_{size}": partial(gemm, program, size) for program in GEMMS for size in (256, 512, 1024, 2048)},
     "attention_1024": partial(attention, 128),
 }
 USES_BLAS = frozenset(name for name in ENTRIES if name.startswith(("matmul_", "gemm_", "attention_")))
