@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..isa.aiu import FORM as FORM_FIELD
 from ..isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT, SIZE, SWIZZLED, TILE, TILE_AT, Layout
-from ..isa.swizzle import PIECE, SLICE, slice_offset, swizzle
+from ..isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
 from ..isa.sync import INVALID_WARP_SYNC
 from .core import least
 from .observed import (
@@ -43,6 +43,8 @@ TSM_SIZE, CUBE = 14, 15
 BASE_ALIGNMENT, SWIZZLED_ALIGNMENT, PACKED_ALIGNMENT = 32, 128, 4
 MOST = 1 << 16
 """Elements of a cube along an axis, and rows of a column."""
+MOST_STRIDE = 1 << 30
+"""Bytes; products with it cannot overflow."""
 PACKED_ROWS, LINES, SLICES = 0, 1, 2
 """How rows lie in TSM: packed, swizzled as on ppu0015, swizzled as on ppu001."""
 CHECK, MOVE, POISONED = 0, 1, 2
@@ -152,7 +154,28 @@ def prepare(base: int, record_address: int, tile_address: int) -> int:
         return code
     place_rows(tile_address, kind, form)
     code = check_places(base, record_address, tile_address)
-    return walk(base, record_address, tile_address, CHECK) if code == 0 else code
+    if code != 0:
+        return code
+    tile.whole = is_whole(base, tile_address) if form == 0 else 0
+    return 0 if tile.whole else walk(base, record_address, tile_address, CHECK)
+
+
+def is_whole(base: int, tile_address: int) -> int:
+    """Whether a tile is loaded that is all in the tensor and in one range: one check is enough for all its rows."""
+    tile = tile_at(tile_address)
+    if tile.out or tile.neighbour or tile.count[1] != 1 or tile.stride[0] < 0 or tile.stride[0] > MOST_STRIDE:
+        return 0
+    w, n = tile.at[0], tile.at[3]
+    inside = tile.c >= 0 and tile.c + tile.cube_c <= tile.dim[0] and w >= 0 and w + tile.rows <= tile.dim[1]
+    if not (inside and n >= 0 and n < tile.dim[4]):
+        return 0
+    first = tile.base + w * tile.stride[0] + n * tile.stride[3] + tile.c * tile.size
+    size = (tile.rows - 1) * tile.stride[0] + tile.cube_c * tile.size
+    found = range_of(base, tile_address, first, size)
+    if found == 0 or range_at(found).flags & READ == 0:
+        return 0
+    tile.low, tile.high = first, first + size
+    return 1
 
 
 def read_tile(d: int, p: int, tile_address: int) -> None:
@@ -286,6 +309,9 @@ def refuse(base: int, record_address: int, code: int, what: int, number: int) ->
 def walk(base: int, record_address: int, tile_address: int, what: int) -> int:
     """Check, move or poison the rows of a copy one after the other: 0, or a published exception code."""
     tile = tile_at(tile_address)
+    if tile.whole and what == MOVE:
+        move_whole(base, tile_address)
+        return 0
     w, h, depth, n = tile.at[0], tile.at[1], tile.at[2], tile.at[3]
     for row in range(tile.rows):
         if what == POISONED:
@@ -385,6 +411,15 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
             clear(place + high - start, end - high)
 
 
+def move_whole(base: int, tile_address: int) -> None:
+    """Copy the rows of a tile that is whole."""
+    tile = tile_at(tile_address)
+    host = tile.low + range_at(range_of(base, tile_address, tile.low, tile.high - tile.low)).delta
+    for row in range(tile.rows):
+        move_whole_row(base, tile_address, row, host)
+        host += tile.stride[0]
+
+
 def move_whole_row(base: int, tile_address: int, row: int, host: int) -> None:
     """The common case: a row that is all in the tensor, packed or swizzled as on ppu0015."""
     tile = tile_at(tile_address)
@@ -394,6 +429,10 @@ def move_whole_row(base: int, tile_address: int, row: int, host: int) -> None:
         copy(place, host, tile.bytes)
         return
     turn, whole = swizzle(offset, tile.mode) ^ offset, tile.bytes // PIECE * PIECE
+    if whole == LINE:  # a known number of pieces
+        for byte in range(0, LINE, PIECE):
+            copy(place + (byte ^ turn), host + byte, PIECE)
+        return
     for byte in range(0, whole, PIECE):
         copy(place + (byte ^ turn), host + byte, PIECE)
     copy(place + (whole ^ turn), host + whole, tile.bytes - whole)

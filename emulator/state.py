@@ -265,6 +265,7 @@ TILE = _struct(
     ("mode", "i8"),
     ("neighbour", "i8"),  # what lies beyond w, h and d repeats the last row
     ("out", "i8"),  # from TSM to global memory
+    ("whole", "i8"),  # a load of rows that are all inside of the tensor and of one RANGE, a stride apart
     ("range", "i8"),  # the RANGE hit last
     ("low", "i8"),  # bounds of the addresses touched
     ("high", "i8"),
