@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import program_trials_gemm  # noqa: F401 - enters what it has
 import program_trials_models  # noqa: F401
+import program_trials_mx  # noqa: F401
 import pytest
 from program_trials import TRIALS
 

@@ -11,8 +11,10 @@ from functools import partial
 import numpy as np
 
 from ...emulator.chip import Chip
-from ...programs import gemm_bf16, gemm_e4m3, gemm_f16, gemm_s8, load, matmul_f32, radix_sort
+from ...programs import flash_attention, gemm_bf16, gemm_e4m3, gemm_f16, gemm_s8, load, matmul_f32, radix_sort
+from ...programs.attention import scale_of
 from ...programs.gemm import THREADS, Gemm, grid_of
+from ...programs.narrow import bf16
 from ...programs.sum import USUAL_GRID
 from .measure import Result, medians
 
@@ -92,6 +94,40 @@ def gemm(program: str, size: int, name: str, repeat: int | None) -> Result:
     return _result(name, medians(repeat, emulated, lambda: wide_a @ wide_b), executed, 2 * size**3)
 
 
+def attention(size: int, name: str, repeat: int | None) -> Result:
+    """Attention of 1024 queries to 1024 keys in 4 heads, bfloat16 on the matrix unit; numpy: softmax(q k') v, float32.
+
+    numpy does it head by head, with one array of all scores. Unit: warp instruction.
+    """
+    n, heads = 1024, 4
+    chip, random = Chip(), np.random.default_rng(0)
+    arrays = [bf16(random.standard_normal((n, heads, size))) for _ in range(3)]
+    q, k, v = (np.ascontiguousarray(each.astype(np.float32).swapaxes(0, 1)) for each in arrays)
+    buffers = [*map(chip.to_device, arrays), chip.empty(arrays[0].shape, arrays[0].dtype)]
+    grid = flash_attention.grid_of(n, heads, heads, size)
+    configured = load(chip, "flash_attention")[f"flash_attention_{size}"][grid, 32 * flash_attention.WARPS]
+
+    def emulated() -> int:
+        return configured(n, n, heads, 1, 0, float(scale_of(size)), *buffers)
+
+    def numpy() -> list[np.ndarray]:
+        return [_softmax(one_q @ one_k.T, size) @ one_v for one_q, one_k, one_v in zip(q, k, v, strict=True)]
+
+    executed = emulated()
+    found = buffers[-1].copy_to_host().astype(np.float32).swapaxes(0, 1)
+    _agree(name, np.allclose(found, numpy(), rtol=0, atol=5e-3))
+    return _result(name, medians(repeat, emulated, numpy), executed, 4 * heads * n * n * size)
+
+
+def _softmax(scores: np.ndarray, size: int) -> np.ndarray:
+    """In place, of scores of heads of so many elements."""
+    scores *= np.float32(size**-0.5)
+    scores -= scores.max(1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(1, keepdims=True)
+    return scores
+
+
 def count(name: str, repeat: int | None) -> Result:
     """A histogram of 2**20 bytes, 256 bins; numpy: `np.bincount`. Unit: warp instruction."""
     n = 1 << 20
@@ -151,6 +187,7 @@ ENTRIES: dict[str, Callable[[str, int | None], Result]] = {
     "radix_sort_2e20": sort,
     "matmul_f32_256": matmul,
     **{f"{program}_{size}": partial(gemm, program, size) for program in GEMMS for size in (256, 512, 1024, 2048)},
+    "attention_1024": partial(attention, 128),
 }
-USES_BLAS = frozenset({"matmul_f32_256", *(name for name in ENTRIES if name.startswith("gemm_"))})
+USES_BLAS = frozenset(name for name in ENTRIES if name.startswith(("matmul_", "gemm_", "attention_")))
 """Those that numpy does with BLAS, whose speed depends on the kernels it chooses."""
