@@ -116,7 +116,7 @@
         s.mov.b32       pixels[14], images
         s.sub.i32       pixels[15], 0, pad_w
         s.sub.i32       pixels[16], 0, pad_h
-        s.mov.b32       pixels[21], DEPTH
+        s.min.u32       pixels[21], channels, DEPTH // fewer leave the rest of a line as it is: nobody reads it
         s.mov.b32       pixels[22], GEMM_SIDE / 4
         s.mov.b32       pixels[23], stride_w
         s.mov.b32       pixels[24], stride_h
@@ -135,7 +135,7 @@
         s.mov.b32       filters[6], channels
         s.mov.b32       filters[7], n
         s.mov.b32       filters[8], t[0]
-        s.mov.b32       filters[9], DEPTH
+        s.mov.b32       filters[9], pixels[21]
         s.mov.b32       filters[10], GEMM_SIDE / 4
         s.mov.b32       filters[11], 1
         s.mov.b64       filters[12:13], 0
