@@ -19,6 +19,8 @@ HAS_HALF = bool(llvm.get_host_cpu_features().get("f16c")) or not llvm.get_defaul
 """Whether the host converts binary16; LLVM would call a function that is not there."""
 HAS_AVX512 = bool(llvm.get_host_cpu_features().get("avx512f"))
 """Whether the host looks up 16 numbers at once, and replaces NaNs in one instruction."""
+HAS_DOT = bool(llvm.get_host_cpu_features().get("avx512vnni") and llvm.get_host_cpu_features().get("avx512vl"))
+"""Whether the host multiplies unsigned by signed bytes and adds four such products to an integer."""
 
 
 FACTORS = {"e4m3": 256.0}
@@ -90,6 +92,14 @@ def _picked(builder: Builder, vector: Value, lanes: Iterable[int]) -> Value:
     numbers = list(lanes)
     mask = ir.Constant(ir.VectorType(I32, len(numbers)), numbers)
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def dot(builder: Builder, unsigned: Value, signed: Value, total: Value) -> Value:
+    """<8 or 16 x i32> total + the products of the four bytes of `unsigned` with those of `signed`, modulo 2**32."""
+    kind = ir.FunctionType(total.type, [total.type] * 3)
+    name = f"llvm.x86.avx512.vpdpbusd.{32 * total.type.count}"
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, [total, unsigned, signed])
 
 
 def half_to_float(builder: Builder, words: Value) -> Value:
