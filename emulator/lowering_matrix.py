@@ -20,7 +20,7 @@ from ..isa.lanes import LANES
 from ..isa.matrix import MatrixForm
 from . import matrix_formats
 from .lowering import I32, Builder, LaneVector, Value, primitive, splat, vector_intrinsic
-from .matrix_formats import FACTORS, canonical_bits, dot, narrow_half, scale_of, widen
+from .matrix_formats import canonical_bits, dot, factor_of, narrow_half, scale_of, widen
 
 FLOAT = ir.FloatType()
 FEATURES = llvm.get_host_cpu_features()
@@ -214,7 +214,7 @@ class _Product:
             return (
                 vector_intrinsic(builder, "llvm.sadd.sat", number, c) if self.form.saturate else builder.add(number, c)
             )
-        factor = FACTORS.get(self.form.left.name, 1.0) * FACTORS.get(self.form.right.name, 1.0)
+        factor = factor_of(self.form.left) * factor_of(self.form.right)
         if factor != 1:
             total = builder.fmul(total, ir.Constant(total.type, [factor] * LANES))
         total = builder.fadd(total, widen(builder, c, self.form.result, position))

@@ -322,6 +322,7 @@ def test_hosts_without_avx512(mnemonic: str, monkeypatch: pytest.MonkeyPatch) ->
 
     instruction = by_name(mnemonic)
     machine, form, random = Machine(instruction), form_of(instruction), np.random.default_rng(6)
+    monkeypatch.setattr(matrix_formats, "HAS_TABLES", False)
     machine.one = rebuilt(instruction, monkeypatch, matrix_formats, "HAS_AVX512", False)
     for sort in ("near", "any"):
         a, b, c = operands(random, form, sort)
