@@ -19,7 +19,7 @@ from .icn_faults import LinkFault, LinkStates
 from .links import CHANGE, ENTRY, NEVER, NO_PATH
 from .profiles import Profile
 from .topology import Topology, picoseconds
-from .wire import ACK, ATOMIC, COPY, DATA, LOAD, PACKET, STORE
+from .wire import ATOMIC, COPY, LOAD, PACKET, STORE
 
 SEQUENCE_BITS = 44
 ICN_NO_PATH, ICN_RETRIES = 4224, 4480
@@ -131,7 +131,7 @@ class Icn:
         self._reserve(len(packets))
         slots, self._free = self._free[: len(packets)], self._free[len(packets) :]
         _words(self._packets)[slots] = _words(packets)
-        user = user_bytes(packets)
+        user = np.where(packets["burst"] > 0, packets["burst"], packets["user"])
         wire, number = self.wire_bytes(packets, user)
         self._packets["user"][slots], self._packets["overhead"][slots] = user, wire - user
         flights = np.zeros(len(packets), FLIGHT)
@@ -222,14 +222,6 @@ class Icn:
 
     def _name(self, node: int) -> str:
         return self.topology.node_name(node)
-
-
-def user_bytes(packets: NDArray[Any]) -> NDArray[np.int64]:
-    """Bytes of data in each packet: of its active lanes, or of a copy's burst."""
-    kind = packets["kind"]
-    lanes = np.bitwise_count(packets["mask"] & 0xFFFFFFFF).astype(np.int64)
-    size = np.where((kind == DATA) & (packets["returns"] > 0), 4 * packets["returns"], packets["size"])
-    return np.where((kind == LOAD) | (kind == ACK), 0, np.where(packets["burst"] > 0, packets["burst"], lanes * size))
 
 
 def _words(array: NDArray[Any]) -> NDArray[np.int64]:

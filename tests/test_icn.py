@@ -46,8 +46,7 @@ def traffic(draw, chips):
             "src": st.integers(0, chips - 1),
             "dst": st.integers(0, chips - 1),
             "time": st.integers(0, 40) | st.integers(0, 3_000_000),
-            "mask": st.integers(0, 2**32 - 1),
-            "size": st.sampled_from([1, 4, 16]),
+            "user": st.integers(0, 512),
         }
     )
     burst = st.fixed_dictionaries(
