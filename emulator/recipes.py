@@ -94,7 +94,7 @@ def key_of(recipe: Recipe) -> str:
             getattr(kind, "words", 1),
             lanes_of(instruction, kind),
             (kind.index_bank, kind.base_bank, kind.base_words) if isinstance(kind, AddressKind) else (),
-            getattr(kind, "mode", 0),
+            getattr(kind, "rows", ()),
         )
         for kind in instruction.kinds
     ]

@@ -8,15 +8,16 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from ..isa.host_arrays import narrow
+from ..isa.matrix import BLOCK
+from ..isa.mx import mx_dequantise, mx_quantise
 from . import load
 from .binary32 import F32, canonical, f32
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
-E4M3, E2M1, E8M0 = ml_dtypes.float8_e4m3fn, ml_dtypes.float4_e2m1fn, ml_dtypes.float8_e8m0fnu
-BLOCK = 32
-"""Elements of an MX block."""
+E4M3 = ml_dtypes.float8_e4m3fn
 U8 = npt.NDArray[np.uint8]
 
 
@@ -28,9 +29,7 @@ def reference(x: npt.ArrayLike) -> tuple[npt.NDArray[Any], np.float32]:
     x = f32(x)
     with np.errstate(all="ignore"):
         scale = max(np.fmax.reduce(np.abs(x), axis=None, initial=0) / np.float32(448), np.float32(2**-126))
-        scaled = np.clip(x / scale, -448, 448)  # the format has no infinity, and a conversion gives the largest number
-        rounded = scaled.astype(E4M3).view(np.uint8)
-    return np.where(np.isnan(scaled), np.uint8(0x7F), rounded).view(E4M3), np.float32(scale)
+        return narrow(x / scale, "e4m3"), np.float32(scale)
 
 
 def dequantise_reference(values: npt.ArrayLike, scale: float) -> F32:
@@ -73,24 +72,13 @@ def dequantise(chip: Chip, values: npt.ArrayLike, scale: float, *, block: int = 
 
 def mxf4_reference(x: npt.ArrayLike) -> tuple[U8, U8]:
     """The e2m1 numbers, two to a byte, and the bytes of their blocks' scales."""
-    blocks = f32(x).reshape(-1, BLOCK)
-    with np.errstate(all="ignore"):
-        most = np.abs(blocks).max(1, initial=0)
-        exponent = np.frexp(most.astype(np.float64))[1] - 1  # floor(log2)
-        exponent = np.where(most == 0, -127, np.where(np.isinf(most), 127, exponent)) - 2
-        scales = np.where(np.isnan(most), 255, np.maximum(exponent + 127, 0)).astype(np.uint8)
-        scaled = np.clip(blocks / 2.0 ** (scales[:, None].astype(np.float64) - 127), -6, 6)
-        scaled = np.where(np.isnan(most)[:, None], 6, scaled)  # no NaN in the format: a conversion gives the largest
-        nibbles = scaled.astype(E2M1).view(np.uint8).reshape(-1, 2) & 15
-    return nibbles[:, 0] | nibbles[:, 1] << 4, scales
+    packed, scales = mx_quantise(f32(x).ravel())
+    return packed, scales.view(np.uint8)
 
 
 def mxf4_dequantise_reference(packed: npt.ArrayLike, scales: npt.ArrayLike) -> F32:
     """The e2m1 numbers times their blocks' scales."""
-    packed, scales = np.asarray(packed, np.uint8), np.asarray(scales, np.uint8)
-    values = np.stack([packed & 15, packed >> 4], 1).view(E2M1).astype(np.float64).reshape(-1, BLOCK)
-    factor = np.where(scales == 255, np.nan, 2.0 ** (scales.astype(np.float64) - 127))
-    return canonical((values * factor[:, None]).astype(np.float32)).ravel()
+    return mx_dequantise(np.asarray(packed, np.uint8).ravel(), np.asarray(scales, np.uint8).ravel())
 
 
 def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[U8, U8]:

@@ -4,7 +4,7 @@ import numpy as np
 from program_samples import floats
 from program_trials import files, trial
 
-from m890.programs import attention, quantise, rms_norm, rotary, swiglu, topk_router
+from m890.programs import attention, conv2d, flash_attention, quantise, rms_norm, rotary, swiglu, topk_router
 from m890.programs.narrow import bf16
 
 # ---- waits -----------------------------------------------------------------------------------------------------------
@@ -13,10 +13,30 @@ from m890.programs.narrow import bf16
 @trial
 def attention_(chip, random):
     """Three tiles of keys, of which some queries of a block meet the last one and others do not."""
-    query, (key, value) = floats(random, (6, 2, 64), "normal"), floats(random, (2, 68, 1, 64), "normal")
-    more = bf16(floats(random, (30, 2, 64), "normal"))
-    calls = [(query, key, value), (more, key, value)]
-    return [attention.launch(chip, *call) for call in calls], [attention.reference(*call) for call in calls]
+    arrays = floats(random, (6, 2, 64), "normal"), *floats(random, (2, 68, 1, 64), "normal")
+    return [attention.launch(chip, *arrays)], [attention.reference(*arrays)]
+
+
+@trial
+def flash_attention_(chip, random):
+    """Three tiles, of which the last one comes to where the first was; in order, and as pages of two sequences."""
+    query, (key, value) = floats(random, (40, 2, 64), "normal"), floats(random, (2, 140, 1, 64), "normal")
+    pools = [each[:128].reshape(8, 16, 1, 64) for each in (key, value)]
+    sequences = flash_attention.Sequences.of([0, 39, 40], [[7, 1, 3], [0, 2, 5]], [45, 40])
+    found = (
+        flash_attention.launch(chip, query, key, value),
+        flash_attention.launch_paged(chip, query, *pools, sequences),
+    )
+    plain, paged = flash_attention.reference, flash_attention.paged_reference
+    return [*found], [plain(query, key, value), paged(query, *pools, sequences)]
+
+
+@trial
+def conv2d_(chip, random):
+    """Eighteen tiles, so that room is used again, of two blocks of pixels; with a bias."""
+    x, filters = floats(random, (2, 9, 8, 80), "normal"), floats(random, (66, 3, 3, 80), "normal")
+    window, bias = conv2d.Window(padding=1), floats(random, 66, "normal")
+    return [conv2d.launch(chip, x, filters, window, bias=bias)], [conv2d.reference(x, filters, window, bias=bias)]
 
 
 @trial
@@ -62,11 +82,22 @@ def topk_router_(chip, random):
 @files
 def attention_file(args, buffers, launch):
     assert np.float32(args["scale"]) == attention.scale_of(64)
-    heads = {"y": ("q", "k", "v"), "short_y": ("short_q", "short_k", "short_v")}
-    return {
-        name: attention.reference(*(buffers[each] for each in of), causal=bool(args["causal"]))
-        for name, of in heads.items()
-    }
+    return {"y": attention.reference(buffers["q"], buffers["k"], buffers["v"], causal=bool(args["causal"]))}
+
+
+@files
+def flash_attention_file(args, buffers, launch):
+    assert np.float32(args["scale"]) == attention.scale_of(64)
+    plain, of = (buffers[name] for name in "qkv"), (buffers[name] for name in ("q", "k_pages", "v_pages"))
+    sequences = flash_attention.Sequences.of(*(buffers[name] for name in ("starts", "table", "lengths")))
+    return {"y": flash_attention.reference(*plain), "paged_y": flash_attention.paged_reference(*of, sequences)}
+
+
+@files
+def conv2d_file(args, buffers, launch):
+    names = ("stride", "dilation", "pad")
+    window = conv2d.Window(*((args[f"{name}_h"], args[f"{name}_w"]) for name in names))
+    return {"y": conv2d.reference(buffers["x"], buffers["filter"], window, bias=buffers["bias"])}
 
 
 @files
