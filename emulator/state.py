@@ -112,7 +112,7 @@ MATRIX_RATES = 8
 """Rates that matrix instructions can have, by the type of their elements."""
 
 LAUNCH = struct(
-    704,
+    712,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -181,6 +181,7 @@ LAUNCH = struct(
     ("event_cu", "i8"),
     ("event_stop", "i8"),
     ("event_capacity", "i8"),
+    ("notes", "i8"),  # while the launch is watched: the record that runs, and a NOTE per record (`sampler`)
     ("chip", "i8"),  # CHIP, or 0: the chip is alone
     ("remote", "i8"),  # the core's accesses to other chips
     ("waiting", "i8"),  # warps that wait for other chips,
