@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
@@ -43,7 +44,9 @@ def run(
     """Run a started plan to its end: instructions executed. Raises Fault, Timeout, Deadlock, Interrupted."""
     console.start()
     try:
-        return _run(plan, limits, console, progress)
+        sampler = plan.engine.sampler
+        with sampler.watch(plan) if sampler else nullcontext():
+            return _run(plan, limits, console, progress)
     except KeyboardInterrupt:
         raise Interrupted(report.places(plan)) from None
     finally:
