@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NoReturn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+import numpy as np
 
 from ..isa.effects import Stop
 from . import core, printing, report
-from .faults import Deadlock, Interrupted, Timeout
+from .faults import Deadlock, Interrupted, LaunchError, Timeout
 from .livelock import STEP, Watch
-from .plan import Plan
+from .plan import Plan, memory_ranges
+
+if TYPE_CHECKING:
+    from .chip import LoadedKernel
 
 POLL_SECONDS = 0.02
 """How often, roughly, Python looks for Ctrl-C, limits and progress."""
@@ -99,21 +104,47 @@ class Run:
         raise Timeout(limit=limit, value=value, places=report.places(self.plan))
 
 
-def run(
-    plan: Plan, limits: Limits, console: printing.Console, progress: Callable[[int, int], None] | None = None
-) -> int:
-    """Run a started plan to its end on a chip alone: instructions executed.
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """A kernel with its shape and arguments, checked and ready to start."""
 
-    Raises Fault, Timeout, Deadlock, MemoryLimit, Interrupted.
-    """
-    running = Run(plan, limits, console, progress)
-    try:
-        _run(running)
-    except KeyboardInterrupt:
-        raise Interrupted(report.places(plan)) from None
-    finally:
-        console.finish()
-    return running.executed
+    kernel: LoadedKernel
+    plan: Plan
+    memory: np.ndarray
+    """The bytes of its arguments."""
+    limits: Limits
+
+    def start(self) -> Run:
+        """Put the chip at the kernel's entry. LaunchError if the kernel is running already."""
+        kernel, plan, module = self.kernel, self.plan, self.kernel.module
+        chip = module.chip
+        if kernel.running:  # its records remember where the arguments of that launch are
+            raise LaunchError(f"kernel '{kernel.kernel.name}' is running already")
+        ranges = memory_ranges(chip.memory_table(), self.memory, kernel.kernel.words, module.data, module.text)
+        plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
+        chip.launches += 1
+        plan.start(self.memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
+        kernel.running = True
+        return Run(plan, self.limits, chip.console, chip.progress)
+
+    def end(self) -> None:
+        """Say that it runs no longer."""
+        self.kernel.running = False
+        self.kernel.module.chip.console.finish()
+
+    def alone(self) -> int:
+        """Run it to its end on a chip alone: instructions executed.
+
+        Raises LaunchError, Fault, Timeout, Deadlock, MemoryLimit, Interrupted.
+        """
+        running = self.start()
+        try:
+            _run(running)
+        except KeyboardInterrupt:
+            raise Interrupted(report.places(self.plan)) from None
+        finally:
+            self.end()
+        return running.executed
 
 
 def _run(running: Run) -> None:
