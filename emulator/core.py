@@ -44,10 +44,10 @@ from .state import (
     scalar_row,
 )
 
-DONE, QUOTA, DEADLOCK = 100, 101, 102
-"""Why `run` returns, beside the codes of Stop."""
-GO_ON, EXPIRED, BLOCKED, FINISHED = 200, 201, 202, 203
-"""What became of a warp or block."""
+DONE, QUOTA, DEADLOCK, IDLE = 100, 101, 102, 103
+"""Why `run` returns, beside the codes of Stop. IDLE: no warp can go on before another chip answers."""
+GO_ON, EXPIRED, BLOCKED, FINISHED, HELD = 200, 201, 202, 203, 204
+"""What became of a warp or block. HELD: the warp tries its instruction again later, as if it had not come to it yet."""
 
 RECORD_SIZE, BLOCK_SIZE = RECORD.itemsize, BLOCK.itemsize
 QUANTUM = 4096

@@ -96,3 +96,18 @@ def event_at(address: int) -> Any:
 def tile_at(address: int) -> Any:
     """The TILE struct at an address."""
     raise TypeError("only compiled code reads raw memory")
+
+
+def packet_at(address: int) -> Any:
+    """The PACKET struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def chip_at(address: int) -> Any:
+    """The CHIP struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def entry_at(address: int) -> Any:
+    """The ATOMIC_ENTRY struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
