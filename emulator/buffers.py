@@ -46,11 +46,20 @@ class Buffer:
 
     @classmethod
     def allocate(
-        cls, hbm: Hbm, shape: int | tuple[int, ...], dtype: npt.DTypeLike, *, name: str | None = None
+        cls,
+        hbm: Hbm,
+        shape: int | tuple[int, ...],
+        dtype: npt.DTypeLike,
+        *,
+        name: str | None = None,
+        at: int | None = None,
     ) -> Buffer:
-        """Allocate an array of `shape` and `dtype` in `hbm`; raises MemoryLimit if it does not fit."""
+        """Allocate an array of `shape` and `dtype` in `hbm`, at offset `at` if one is given.
+
+        Raises MemoryLimit if it does not fit and ValueError if bytes at `at` are taken.
+        """
         count = shape if isinstance(shape, int) else math.prod(shape)
-        return cls(hbm, hbm.allocate(count * np.dtype(dtype).itemsize, name=name), shape, dtype)
+        return cls(hbm, hbm.allocate(count * np.dtype(dtype).itemsize, name=name, at=at), shape, dtype)
 
     @property
     def nbytes(self) -> int:

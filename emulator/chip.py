@@ -99,14 +99,10 @@ class Chip:
 
         Raises ObjectError, AssemblyError, LaunchError.
         """
-        if isinstance(module, bytes):
-            module = read(module)
-        elif not isinstance(module, Module):
-            data = Path(module).read_bytes()
-            if Path(module).suffix == ".s":
-                return self.assemble(data.decode(), str(module))
-            module = read(data, str(module))
-        return LoadedModule(self, module)
+        found, sources = read_module(module)
+        loaded = LoadedModule(self, found)
+        loaded.sources |= sources
+        return loaded
 
     def assemble(self, source: str, name: str = "<source>") -> LoadedModule:
         """Assemble source text and load it; `name` stands for it in messages. Raises AssemblyError."""
@@ -130,8 +126,28 @@ class Chip:
             self._stream = Stream(self, "default")
         return self._stream
 
+    def memory_table(self) -> np.ndarray:
+        """The RANGEs of a launch: its HBM and, in a pod, what it can reach of other chips and what not."""
+        return self.hbm.table() if self.pod is None else self.pod.memory_table(self)
+
     def __repr__(self) -> str:
         return f"<Chip {self.index} {self.profile.name}>"
+
+
+def read_module(module: str | os.PathLike[str] | bytes | Module) -> tuple[Module, dict[str, list[str]]]:
+    """The module of an object file (path or bytes), a source file (path ending in .s) or itself; lines of its source.
+
+    Raises ObjectError, AssemblyError, OSError.
+    """
+    if isinstance(module, Module):
+        return module, {}
+    if isinstance(module, bytes):
+        return read(module), {}
+    data = Path(module).read_bytes()
+    if Path(module).suffix != ".s":
+        return read(data, str(module)), {}
+    text = data.decode()
+    return assemble(text, str(module)), {str(module): text.splitlines()}
 
 
 class LoadedModule:
@@ -255,7 +271,7 @@ class LoadedKernel:
             raise LaunchError(f"kernel '{self.kernel.name}' runs on chip {chip.index}, {stream!r} is no stream of it")
         task = (stream or chip.default_stream).launch(prepared)
         if stream is None:
-            chip.pod.run(lambda: task.ended is not None)
+            chip.pod.meeting.run(lambda: task.ended is not None)
         return task.executed
 
     def prepare(

@@ -11,6 +11,7 @@ import os
 import sys
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
-from .state import POISON, RANGE, READ, WRITE
+from .state import PEER, POISON, RANGE, READ, UNREACHABLE, WRITE
 
 WINDOW_BITS = 38
 """log2 of the size of one chip's window of guest addresses."""
@@ -268,6 +269,10 @@ class Hbm:
             return f"in no allocation; {self._elsewhere(address)}"
         return self._nearest(address)
 
+    def free_ranges(self) -> list[tuple[int, int]]:
+        """Free offsets, as sorted half-open ranges that include a guard behind the last byte."""
+        return list(self._free.ranges)
+
     @property
     def in_use(self) -> int:
         """Bytes of all live allocations."""
@@ -342,6 +347,31 @@ class Hbm:
         regions = ((KM_BASE, "kernel-argument memory (KM)"), (DATA_BASE, "module data"), (CODE_BASE, "code"))
         region = next((name for base, name in regions if base <= address < window_base(0)), None)
         return f"in the addresses of {region}" if region else f"{address:#x} belongs to no window"
+
+
+def common_offset(hbms: Sequence[Hbm], size: int, align: int = 256) -> int:
+    """The lowest offset at which each of some HBMs has `size` bytes free; MemoryLimit if there is none."""
+    common = hbms[0].free_ranges()
+    for other in hbms[1:]:
+        theirs = other.free_ranges()
+        cuts = [(max(a, c), min(b, d)) for a, b in common for c, d in theirs if a < d and c < b]
+        common = cuts
+    found = FreeRanges(common).take(_room(size), align)
+    if found is None:
+        most = max((end - start for start, end in common), default=GUARD) - GUARD
+        hint = f"the largest range that is free on all of them has {max(most, 0)} bytes"
+        in_use = max(one.in_use for one in hbms)
+        raise MemoryLimit(space="HBM of every chip", limit=hbms[0].size, in_use=in_use, requested=size, hint=hint)
+    return found
+
+
+def reach(hbm: Hbm, *, enabled: bool) -> np.ndarray:
+    """What another chip sees of an HBM, as RANGEs: its allocations if peer access is enabled, or that there is none."""
+    if not enabled:
+        return np.array([(hbm.base, hbm.base + (1 << WINDOW_BITS), 0, UNREACHABLE)], RANGE)
+    table = hbm.table().copy()
+    table["flags"] |= PEER
+    return table
 
 
 def _reserve(size: int, chip: int) -> mmap.mmap:

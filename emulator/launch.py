@@ -93,6 +93,12 @@ class Run:
         if seconds is not None and time.monotonic() - self.started > seconds:
             self.give_up("seconds", seconds)
 
+    def check_instructions(self) -> None:
+        """Raise Timeout if it has executed more than it may."""
+        most = self.limits.instructions
+        if most is not None and self.executed > most:
+            self.give_up("instructions", most)
+
     def check(self) -> None:
         """Look at the host's memory, and show how far it is; now and then. Raises MemoryLimit."""
         self.plan.hbm.check_host(0)

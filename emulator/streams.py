@@ -27,7 +27,7 @@ class Task:
 
     def __init__(self, stream: Stream):
         self.stream = stream
-        self.queued = stream.pod.now
+        self.queued = stream.pod.meeting.now
         self.began: int | None = None
         self.ended: int | None = None
 
@@ -59,6 +59,7 @@ class Move(Task):
     def __init__(self, stream: Stream, copy: Copy):
         super().__init__(stream)
         self.copy = copy
+        self.number = 0
 
 
 class Event:
@@ -97,7 +98,7 @@ class Event:
         """Run the pod until the event is recorded; nothing if nobody records it. Raises what launches raise."""
         if self.mark is not None:
             mark = self.mark
-            mark.stream.pod.run(lambda: mark.ended is not None)
+            mark.stream.pod.meeting.run(lambda: mark.ended is not None)
 
     def __repr__(self) -> str:
         state = f"at {self.time:.9f} s" if self.recorded else "not recorded"
@@ -113,13 +114,14 @@ class Stream:
         self.chip, self.pod = chip, chip.pod
         self.name = name
         self.tasks: deque[Task] = deque()
+        self.number = self.pod.number_stream()
         self.time = 0
         """When the last task ended that has."""
-        self.pod.enlist(self)
 
     def add(self, task: Task) -> None:
         """Do a task after those it has been told before."""
         self.tasks.append(task)
+        self.pod.meeting.busy[self.number] = self
 
     def launch(self, launch: Launch) -> Kernel:
         """Enqueue a launch."""
@@ -156,7 +158,7 @@ class Stream:
 
     def synchronize(self) -> None:
         """Run the pod until the stream has done everything. Raises what launches raise."""
-        self.pod.run(lambda: not self.tasks)
+        self.pod.meeting.run(lambda: not self.tasks)
 
     def __repr__(self) -> str:
         return f"<Stream {self.name or hex(id(self))} of chip {self.chip.index}, {len(self.tasks)} tasks>"
