@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
-from .state import PEER, POISON, RANGE, READ, UNREACHABLE, WRITE
+from .state import POISON, RANGE, READ, WRITE
 
 WINDOW_BITS = 38
 """log2 of the size of one chip's window of guest addresses."""
@@ -363,15 +363,6 @@ def common_offset(hbms: Sequence[Hbm], size: int, align: int = 256) -> int:
         in_use = max(one.in_use for one in hbms)
         raise MemoryLimit(space="HBM of every chip", limit=hbms[0].size, in_use=in_use, requested=size, hint=hint)
     return found
-
-
-def reach(hbm: Hbm, *, enabled: bool) -> np.ndarray:
-    """What another chip sees of an HBM, as RANGEs: its allocations if peer access is enabled, or that there is none."""
-    if not enabled:
-        return np.array([(hbm.base, hbm.base + (1 << WINDOW_BITS), 0, UNREACHABLE)], RANGE)
-    table = hbm.table().copy()
-    table["flags"] |= PEER
-    return table
 
 
 def _reserve(size: int, chip: int) -> mmap.mmap:

@@ -120,8 +120,11 @@ class Launch:
     """The bytes of its arguments."""
     limits: Limits
 
-    def start(self) -> Run:
-        """Put the chip at the kernel's entry. LaunchError if the kernel is running already."""
+    def start(self, port: int = 0) -> Run:
+        """Put the chip at the kernel's entry; `port` is the address of its CHIP, if it has one.
+
+        Raises LaunchError if the kernel is running already.
+        """
         kernel, plan, module = self.kernel, self.plan, self.kernel.module
         chip = module.chip
         if kernel.running:  # its records remember where the arguments of that launch are

@@ -22,7 +22,7 @@ from .faults import Deadlock, Interrupted, WarpPlace
 from .launch import POLL_SECONDS
 from .node import Node, Place, Status
 from .streams import SECOND, Kernel, Mark, Move, Stream, Task, Wait
-from .wire import COPY, HEADER_BYTES
+from .wire import COPY, HEADER_BYTES, PACKET
 
 if TYPE_CHECKING:
     from .chip import Chip
@@ -61,8 +61,10 @@ class Meeting:
         """Copies between chips by number."""
         self.ends: list[tuple[int, int, Move]] = []
         """Copies with the host: when they end."""
+        self.payloads: dict[tuple[int, int], np.ndarray] = {}
+        """The bytes of bursts on the links, by source and sequence number."""
         self.arrivals = np.zeros(0, np.int64)
-        """Of all packets under way."""
+        """Of packets that have left the links and may not have been taken in yet."""
         self.numbers = 0
         self._polled = 0.0
         self._pool: ThreadPoolExecutor | None = None
@@ -92,6 +94,7 @@ class Meeting:
             return False
         if following >= self.now + self.window_ps:
             self.now = following // self.window_ps * self.window_ps
+            self._deliver(np.zeros(0, PACKET), self.now)
         else:
             self._window(self.now + self.window_ps)
         return True
@@ -101,6 +104,7 @@ class Meeting:
         if any(place.status == Status.RUNS for place in self.places):
             return self.now
         times = [max(self.now, int(self.arrivals.min()))] if len(self.arrivals) else []
+        times += [] if self.icn.earliest is None else [max(self.now, self.icn.earliest)]
         times += [self.ends[0][0]] if self.ends else []
         for place in self.places:
             due = place.peer.due()
@@ -213,18 +217,13 @@ class Meeting:
     def _advance(self, end: int) -> None:
         """Run the chips of this rank to the window's end, on all threads."""
         left = [node for node in self.nodes.values() if node.busy]
-        for node in self.nodes.values():
-            if not node.busy:
-                node.state["time"] = end
-
         def work() -> None:
             while left:
                 try:
                     node = left.pop()
                 except IndexError:  # another thread was quicker
                     return
-                node.state["time"] = max(node.time, self.now)
-                node.advance(end)
+                node.advance(self.now, end)
 
         helpers = min(self.threads, len(left)) - 1
         if helpers < 1:
@@ -260,7 +259,7 @@ class Meeting:
         errors = [error for one in news for error in one.errors]
         if errors:
             raise min(errors, key=lambda pair: pair[0])[1]
-        self._deliver(news)
+        self._deliver(self._gather(news), end)
         for chip, status, ended, executed in (state for one in news for state in one.states):
             place = self.places[chip]
             task = place.task
@@ -294,61 +293,53 @@ class Meeting:
             ended, node.ended = node.ended, None
             return chip, Status.FREE, ended, executed
         assert node.run is not None
-        still = len(self.arrivals) == 0 and not node.run.limits.endless
+        still = len(self.arrivals) == 0 and self.icn.earliest is None and not node.run.limits.endless
         idle = bool(node.state["idle"][0])
         stuck = self.places[chip].status == Status.STUCK
         if not idle and still and (stuck or node.run.watch.stuck()):
             return chip, Status.STUCK, 0, executed
         return chip, Status.IDLE if idle else Status.RUNS, 0, executed
 
-    def _deliver(self, news: list[News]) -> None:
-        """Put packets on the links in one order, and into the inboxes."""
+    def _gather(self, news: list[News]) -> np.ndarray:
+        """The packets of all ranks, with all that is in them if they go to chips of this one."""
+        self.payloads |= news[self.exchange.rank].payloads
         packets = np.concatenate([one.packets for one in news])
-        if not len(packets):
-            for node in self.nodes.values():
-                node.deliver(packets, [])
-            return
-        ranks = np.repeat(np.arange(len(news)), [len(one.packets) for one in news])
-        order = np.lexsort((packets["seq"], packets["src"], packets["time"]))
-        packets, ranks = packets[order], ranks[order]
-        self.icn.inject(packets)
-        self.arrivals = np.concatenate([self.arrivals, packets["arrival"]])
-        self._note_bursts(packets)
-        payloads = self._trade(news, packets, ranks)
+        if self.exchange.ranks > 1 and len(packets):
+            self._trade(news, packets)
+        return packets
+
+    def _deliver(self, packets: np.ndarray, until: int) -> None:
+        """Put packets on the links, and what arrives before the end of the next window into the inboxes."""
+        arrived = self.icn.inject(packets, until)
+        if len(arrived):
+            self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
         for chip, node in self.nodes.items():
-            mine = packets[packets["dst"] == chip]
+            mine = arrived[arrived["dst"] == chip]
             bursts: list[tuple[int, np.ndarray]] = []
             for index in np.flatnonzero(mine["kind"] == COPY):
-                payload = payloads[int(mine["src"][index]), int(mine["seq"][index])]
+                payload = self.payloads.pop((int(mine["src"][index]), int(mine["seq"][index])))
                 mine["word"][index] = payload.ctypes.data
                 bursts.append((int(mine["arrival"][index]), payload))
             node.deliver(mine, bursts)
-
-    def _note_bursts(self, packets: np.ndarray) -> None:
-        """Tell copy engines when their bursts arrive."""
-        for packet in packets[packets["kind"] == COPY]:
+        for packet in arrived[arrived["kind"] == COPY]:
             move = self.moves[-1 - int(packet["tag"])]
             self.places[move.stream.chip.index].peer.arrivals.append(int(packet["arrival"]))
 
-    def _trade(self, news: list[News], packets: np.ndarray, ranks: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
-        """Fill in what is in packets from other ranks to this one; the bytes of all bursts at hand."""
+    def _trade(self, news: list[News], packets: np.ndarray) -> None:
+        """Fill in what is in packets from other ranks to this one."""
         me, owners = self.exchange.rank, np.array(self.owners)
-        payloads = news[me].payloads
-        if self.exchange.ranks == 1:
-            return payloads
-        to = owners[packets["dst"]]
+        ranks = np.repeat(np.arange(len(news)), [len(one.packets) for one in news])
+        to, raw = owners[packets["dst"]], packets.view(np.uint8).reshape(len(packets), -1)
         parcels: list[Any] = []
         for rank in range(self.exchange.ranks):
-            chosen = packets[(ranks == me) & (to == rank)] if rank != me else packets[:0]
-            keys = [(int(packet["src"]), int(packet["seq"])) for packet in chosen[chosen["kind"] == COPY]]
-            raw = chosen.view(np.uint8).reshape(len(chosen), -1)
-            parcels.append((raw[:, HEADER_BYTES:].tobytes(), {key: payloads[key] for key in keys}))
+            chosen = np.flatnonzero((ranks == me) & (to == rank) & (rank != me))
+            copies = packets[chosen[packets["kind"][chosen] == COPY]]
+            keys = [(int(packet["src"]), int(packet["seq"])) for packet in copies]
+            parcels.append((raw[chosen, HEADER_BYTES:].tobytes(), {key: self.payloads.pop(key) for key in keys}))
         for rank, (data, bursts) in enumerate(self.exchange.trade(parcels)):
-            payloads |= bursts
-            places = np.flatnonzero((ranks == rank) & (to == me)) if rank != me else np.zeros(0, np.int64)
-            raw = packets.view(np.uint8).reshape(len(packets), -1)
-            raw[places, HEADER_BYTES:] = np.frombuffer(data, np.uint8).reshape(len(places), -1)
-        return payloads
+            self.payloads |= bursts
+            chosen = np.flatnonzero((ranks == rank) & (to == me) & (rank != me))
+            raw[chosen, HEADER_BYTES:] = np.frombuffer(data, np.uint8).reshape(len(chosen), -1)
 
     # ---- when it cannot go on ----------------------------------------------------------------------------------------
 
@@ -377,7 +368,8 @@ class Meeting:
             node.clear()
         for stream in self.busy.values():
             stream.tasks.clear()
-        self.busy, self.moves, self.ends = {}, {}, []
+        self.busy, self.moves, self.ends, self.payloads = {}, {}, [], {}
+        self.icn.clear()
         self.arrivals = self.arrivals[:0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import IntEnum
 from threading import Lock
@@ -12,20 +13,14 @@ import numpy as np
 from . import core, report, window
 from .copies import HostEngine, PeerEngine
 from .faults import Deadlock
-from .hbm import Hbm
 from .launch import Run
-from .plan import aligned_bytes
-from .serve import Server
-from .state import CHIP
+from .port import OUTBOX, Port
 from .streams import Kernel, Move
 from .wire import COPY, PACKET
 
 if TYPE_CHECKING:
     from .chip import Chip
 
-OUTBOX = 2048
-"""Packets a chip can send between two meetings; a warp that finds no room tries again after the meeting."""
-EPOCHS = 1 << 23
 _python = Lock()
 """Held by a thread that does for its chip what only Python can: compiling, printing, observers."""
 
@@ -78,18 +73,8 @@ class Node:
         """Bursts of its copies that leave in this window, and their bytes."""
         self.bursts: list[tuple[int, np.ndarray]] = []
         """When bursts to this chip arrive, and their bytes, which must stay until then."""
-        self.server = Server(chip)
-        values = {
-            "number": chip.index,
-            "quantum": quantum,
-            "quantum_ps": quantum_ps,
-            "left": -1,
-            "outbox": self.outbox.ctypes.data,
-            "outbox_capacity": OUTBOX,
-        }
-        for name, value in values.items():
-            self.state[name] = value
-        self.server.attach(self.state)
+        self.port = Port(chip.index, chip.engine, quantum=quantum, quantum_ps=quantum_ps, capacity=OUTBOX)
+        self.state = self.port.chip
 
     @property
     def time(self) -> int:
@@ -99,50 +84,36 @@ class Node:
     @property
     def busy(self) -> bool:
         """Whether there is anything for it to do in a window."""
-        return self.run is not None or int(self.state["inbox_next"][0]) < int(self.state["inbox_count"][0])
+        return self.run is not None or len(self.port.waiting) > 0
 
     def start(self, task: Kernel, now: int) -> None:
         """Begin a launch at a border."""
-        self.run = task.launch.start()
-        plan = self.run.plan
-        epoch = (int(self.state["epoch"][0]) + 1) % EPOCHS
-        self.state["launch"], self.state["epoch"], self.state["time"] = plan.launch.ctypes.data, epoch, now
-        plan.launch["chip"] = self.state.ctypes.data
+        self.run = task.launch.start(self.port.address)
+        self.state["time"] = now
+        self.port.begin(self.run.plan.launch.ctypes.data)
 
-    def advance(self, end: int) -> None:
+    def advance(self, now: int, end: int) -> None:
         """Run to the window's end, or to an error, which is kept."""
-        self.state["until"] = end
-        if self.state["ranges"][0] != self.ranges.ctypes.data:
-            self.state["ranges"], self.state["range_count"] = self.ranges.ctypes.data, len(self.ranges)
+        self.state["time"] = max(self.time, now)
+        self.port.serve(self.chip.hbm.table())
         try:
-            while not self._stopped(self.chip.engine.window(self.state.ctypes.data)):
+            while not self._stopped(self.port.run(end)):
                 pass
         except Exception as error:
             self.error = error
 
-    @property
-    def ranges(self) -> np.ndarray:
-        """The RANGEs of its HBM, which requests of others may go to."""
-        hbm: Hbm = self.chip.hbm
-        return hbm.table()
-
     def _stopped(self, reason: int) -> bool:
         """Do what the window has stopped for; whether it has come to its end."""
         run = self.run
-        if reason == window.WINDOW:
-            if run is not None and run.plan.observers:
-                with _python:
-                    run.deliver()
-            return True
-        with _python:
-            if reason == window.UNKNOWN_WORD:
-                self.server.learn(self.state)
-                return False
+        with _python if reason != window.WINDOW or self.chip.mode.observers else nullcontext():
+            if run is not None:
+                run.deliver()
+            if reason == window.WINDOW:
+                return True
             assert run is not None
-            run.deliver()
             if reason == core.DONE:
                 self.ended, self.run = self.time, None
-                self.state["launch"] = 0
+                self.port.begin(0)
                 run.check_instructions()
             elif reason == core.DEADLOCK:
                 hint = "every live lane of a block must reach its barrier"
@@ -176,28 +147,23 @@ class Node:
 
     def take_outbox(self) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """What was sent in this window, bursts included, and the bytes of these by sequence number."""
-        count = int(self.state["outbox_count"][0])
-        self.state["outbox_count"] = 0
-        sent = [self.outbox[:count].copy(), *(packet for packet, _ in self.sent)]
+        sent = [self.port.outbox.copy(), *(packet for packet, _ in self.sent)]
         payloads = {int(packet["seq"][0]): payload for packet, payload in self.sent}
+        self.port.clear()
         self.sent = []
         return np.concatenate(sent) if len(sent) > 1 else sent[0], payloads
 
-    def deliver(self, packets: np.ndarray, payloads: list[tuple[int, np.ndarray]]) -> None:
-        """Put what others have sent into the inbox; it stays in the order of arrival, equal ones as they come."""
-        waiting = self.inbox[int(self.state["inbox_next"][0]) : int(self.state["inbox_count"][0])]
-        if len(packets) or len(waiting) != len(self.inbox):
-            inbox = np.concatenate([waiting, packets])
-            self.inbox = inbox[np.argsort(inbox["arrival"], kind="stable")]
-            self.state["inbox"], self.state["inbox_count"] = self.inbox.ctypes.data, len(self.inbox)
-            self.state["inbox_next"] = 0
+    def deliver(self, packets: np.ndarray, bursts: list[tuple[int, np.ndarray]]) -> None:
+        """Put what arrives before the next meeting into the inbox, in order."""
+        if len(packets):
+            self.port.deliver(packets)
         since = self.time - 2 * int(self.state["quantum_ps"][0])
-        self.bursts = [entry for entry in self.bursts if entry[0] > since] + payloads
+        self.bursts = [entry for entry in self.bursts if entry[0] > since] + bursts
 
     def clear(self) -> None:
         """Forget the launch and all packets; the chip stands at a border again."""
         self.run, self.ended, self.error = None, None, None
-        self.sent, self.bursts, self.inbox = [], [], np.zeros(0, PACKET)
-        for name in ("launch", "debt", "inbox_count", "inbox_next", "outbox_count", "idle"):
-            self.state[name] = 0
-        self.state["left"] = -1
+        self.sent, self.bursts = [], []
+        self.port.clear()
+        self.port.begin(0)
+        self.state["inbox_count"] = self.state["inbox_next"] = self.state["debt"] = 0

@@ -15,15 +15,17 @@ from .buffers import Buffer
 from .chip import Chip, LoadedKernel, LoadedModule, Timing, configuration, read_module, refuse_names
 from .exchange import Alone, Exchange
 from .faults import LaunchError
-from .hbm import HostMemory, common_offset, reach
-from .icn import Icn, Topology
+from .hbm import HostMemory, common_offset
+from .icn import Icn
 from .launch import Limits
 from .meeting import Meeting
 from .observe import Observer
 from .plan import Schedule
 from .printing import Console
 from .profiles import Profile, profile
+from .port import pod_ranges
 from .streams import SECOND, Stream
+from .topology import Topology
 
 T = TypeVar("T")
 
@@ -151,7 +153,7 @@ class Pod:
             )
             for index in range(chips)
         ]
-        self.icn = Icn(topology or Topology.usual(self.profile, chips), self.profile, seed)
+        self.icn = Icn(topology or Topology.of(self.profile, chips), self.profile, seed=seed)
         write: Callable[[int, str], object] = lambda chip, text: self.console.write(text)  # noqa: E731
         self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, 1 if observers else threads, write)
         for chip, node in self.meeting.nodes.items():
@@ -194,11 +196,7 @@ class Pod:
 
     def memory_table(self, chip: Chip) -> np.ndarray:
         """The RANGEs of a launch on `chip`: its own allocations, those of its peers, and the windows out of reach."""
-        parts = [
-            other.hbm.table() if other is chip else reach(other.hbm, enabled=other.index in chip.peers)
-            for other in self.chips
-        ]
-        return np.concatenate(parts)
+        return pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
 
     # ---- work --------------------------------------------------------------------------------------------------------
 
