@@ -79,7 +79,7 @@ class Chip:
         """Called now and then with (blocks finished, blocks) while a launch runs."""
         self.launches = 0
         self.console = console or Console()
-        self.peers: set[int] = set()
+        self.peers: frozenset[int] = frozenset()
         """Chips of the pod whose memory it may access: `Pod.enable_peer_access`."""
         self._stream: Stream | None = None
 
@@ -109,11 +109,6 @@ class Chip:
         loaded = self.load(assemble(source, name))
         loaded.sources[name] = source.splitlines()
         return loaded
-
-    @property
-    def build(self) -> str:
-        """The build of the handlers that its launches need."""
-        return self.mode.build
 
     def stream(self, name: str = "") -> Stream:
         """A new stream of a pod's chip. Raises LaunchError on a chip that is alone."""
@@ -293,12 +288,12 @@ class LoadedKernel:
                 f"kernel '{kernel.name}': a cooperative launch keeps all blocks resident, and {plan.slots} of "
                 f"{plan.shape.blocks} fit ({plan.per_cu} on each of {chip.profile.compute_units} compute units)"
             )
-        return Launch(self, plan, memory, limits or chip.limits)
+        return Launch(self, plan.shape, memory, limits or chip.limits)
 
     def plan(self, shape: Shape) -> Plan:
         """The state for one launch shape, kept for the next launch of the same shape."""
         chip = self.module.chip
-        key = shape, chip.build
+        key = shape, chip.mode.build
         if key not in self._plans:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
@@ -312,7 +307,7 @@ class LoadedKernel:
     @property
     def program(self) -> Program:
         """The decoded kernel, in the build the chip's mode needs."""
-        build = self.module.chip.build
+        build = self.module.chip.mode.build
         if build not in self._programs:
             self._programs[build] = self.like.decoded(build).copy() if self.like else self.decoded(build)
         return self._programs[build]

@@ -18,6 +18,7 @@ from .plan import Plan, memory_ranges
 
 if TYPE_CHECKING:
     from .chip import LoadedKernel
+    from .shape import Shape
 
 POLL_SECONDS = 0.02
 """How often, roughly, Python looks for Ctrl-C, limits and progress."""
@@ -115,7 +116,7 @@ class Launch:
     """A kernel with its shape and arguments, checked and ready to start."""
 
     kernel: LoadedKernel
-    plan: Plan
+    shape: Shape
     memory: np.ndarray
     """The bytes of its arguments."""
     limits: Limits
@@ -125,21 +126,23 @@ class Launch:
 
         Raises LaunchError if the kernel is running already.
         """
-        kernel, plan, module = self.kernel, self.plan, self.kernel.module
+        kernel, module = self.kernel, self.kernel.module
         chip = module.chip
         if kernel.running:  # its records remember where the arguments of that launch are
             raise LaunchError(f"kernel '{kernel.kernel.name}' is running already")
+        plan = kernel.plan(self.shape)
         ranges = memory_ranges(chip.memory_table(), self.memory, kernel.kernel.words, module.data, module.text)
         plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
         chip.launches += 1
-        plan.start(self.memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
+        plan.start(self.memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches, chip=port))
         kernel.running = True
         return Run(plan, self.limits, chip.console, chip.progress)
 
     def end(self) -> None:
         """Say that it runs no longer."""
-        self.kernel.running = False
-        self.kernel.module.chip.console.finish()
+        if self.kernel.running:
+            self.kernel.running = False
+            self.kernel.module.chip.console.finish()
 
     def alone(self) -> int:
         """Run it to its end on a chip alone: instructions executed.
@@ -150,7 +153,7 @@ class Launch:
         try:
             _run(running)
         except KeyboardInterrupt:
-            raise Interrupted(report.places(self.plan)) from None
+            raise Interrupted(report.places(running.plan)) from None
         finally:
             self.end()
         return running.executed

@@ -283,22 +283,21 @@ class Meeting:
             if node.error is not None:
                 news.errors.append((chip, node.error))
             elif task is not None:
-                news.states.append(self._state_of(chip, node, task))
+                news.states.append(self._state_of(chip, node))
         news.packets = np.concatenate(sent)
         return news
 
-    def _state_of(self, chip: int, node: Node, task: Kernel) -> tuple[int, int, int, int]:
-        executed = int(task.launch.plan.launch["executed"][0])
+    def _state_of(self, chip: int, node: Node) -> tuple[int, int, int, int]:
         if node.ended is not None:
-            ended, node.ended = node.ended, None
+            (ended, executed), node.ended = node.ended, None
             return chip, Status.FREE, ended, executed
         assert node.run is not None
+        if node.state["idle"][0]:
+            return chip, Status.IDLE, 0, 0
         still = len(self.arrivals) == 0 and self.icn.earliest is None and not node.run.limits.endless
-        idle = bool(node.state["idle"][0])
-        stuck = self.places[chip].status == Status.STUCK
-        if not idle and still and (stuck or node.run.watch.stuck()):
-            return chip, Status.STUCK, 0, executed
-        return chip, Status.IDLE if idle else Status.RUNS, 0, executed
+        if still and (self.places[chip].status == Status.STUCK or node.run.watch.stuck()):
+            return chip, Status.STUCK, 0, 0
+        return chip, Status.RUNS, 0, 0
 
     def _gather(self, news: list[News]) -> np.ndarray:
         """The packets of all ranks, with all that is in them if they go to chips of this one."""

@@ -61,8 +61,8 @@ class Node:
     def __init__(self, chip: Chip, quantum: int, quantum_ps: int):
         self.chip = chip
         self.run: Run | None = None
-        self.ended: int | None = None
-        """When the launch ended, if it did in this window."""
+        self.ended: tuple[int, int] | None = None
+        """When the launch ended, if it did in this window, and how many instructions it executed."""
         self.error: Exception | None = None
         self.texts: list[str] = []
         """What its kernels have printed in this window."""
@@ -112,7 +112,7 @@ class Node:
                 return True
             assert run is not None
             if reason == core.DONE:
-                self.ended, self.run = self.time, None
+                self.ended, self.run = (self.time, run.executed), None
                 self.port.begin(0)
                 run.check_instructions()
             elif reason == core.DEADLOCK:

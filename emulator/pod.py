@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -175,14 +176,17 @@ class Pod:
         return buffer.chip < len(self.chips) and self.chips[buffer.chip].hbm is buffer.hbm
 
     def enable_peer_access(self, chip: int | None = None, peer: int | None = None) -> None:
-        """Let `chip` access the memory of `peer`; of all others, or all of one, where None."""
+        """Let `chip` access the memory of `peer`; where None, all chips or those of all others."""
         for a, b in self._pairs(chip, peer):
-            self.chips[a].peers.add(b)
+            self._allow(self.chips[a], self.chips[a].peers | {b})
 
     def disable_peer_access(self, chip: int | None = None, peer: int | None = None) -> None:
-        """The reverse: an access is a fault again."""
+        """The reverse: such an access is a fault again."""
         for a, b in self._pairs(chip, peer):
-            self.chips[a].peers.discard(b)
+            self._allow(self.chips[a], self.chips[a].peers - {b})
+
+    def _allow(self, chip: Chip, peers: frozenset[int]) -> None:
+        chip.peers, chip.mode = peers, replace(chip.mode, peers=bool(peers))
 
     def _pairs(self, chip: int | None, peer: int | None) -> Iterator[tuple[int, int]]:
         every = range(len(self.chips))
