@@ -90,9 +90,14 @@ class Buffer:
         return self._hbm.view(self.address, self.nbytes).view(self.dtype).reshape(self.shape)
 
     def copy_from_host(self, array: npt.ArrayLike) -> None:
-        """Copy `array`, of the same shape and dtype, into the buffer; any strides and byte order will do."""
+        """Copy `array`, of the same shape and dtype, into the buffer; any strides and byte order will do.
+
+        Where the chip belongs to another rank of the pod, that one does it.
+        """
         source = np.asarray(array)
         self._check_like(source, "from")
+        if self._hbm.away:
+            return
         view = self.view()
         for part in self._parts():
             view[part] = source[part]
@@ -106,7 +111,9 @@ class Buffer:
         return out
 
     def fill(self, value: object) -> None:
-        """Set every element to `value`, which the dtype must be able to hold."""
+        """Set every element to `value`, which the dtype must be able to hold; of another rank's chip, that one does."""
+        if self._hbm.away:
+            return
         view = self.view()
         for part in self._parts():
             view[part] = value

@@ -161,6 +161,8 @@ class Hbm:
         self.version = 0
         """Grows with every change of the allocations."""
         self.memory = memory
+        self.away = ""
+        """Where its bytes are if not in this process: what is allocated is known here, too."""
         self._map: mmap.mmap | None = _reserve(size, chip)
         self._bytes: npt.NDArray[np.uint8] | None = np.frombuffer(self._map, dtype=np.uint8)
         self.host_address: int = self._bytes.ctypes.data
@@ -186,14 +188,14 @@ class Hbm:
         if align <= 0 or align & (align - 1) or align > 1 << WINDOW_BITS:
             raise ValueError(f"alignment {align} is not a power of two up to {1 << WINDOW_BITS}")
         self._open()
-        if self.poison:
+        if self.poison and not self.away:
             self.check_host(size)
         offset = self._take(size, align) if at is None else self._take_at(size, align, at)
         self._count += 1
         allocation = Allocation(self.base + offset, size, name or f"#{self._count}", writable)
         insort(self._live, allocation, key=_address_of)
         self.version += 1
-        if self.poison:
+        if self.poison and not self.away:
             _fill_poison(self.view(allocation.address, size))
         return allocation
 
@@ -238,6 +240,8 @@ class Hbm:
         The host may write through it even where the guest may not.
         """
         memory = self._open()
+        if self.away:
+            raise ValueError(f"the memory of chip {self.chip} is with {self.away}, where its own process can see it")
         index = self._index(address)
         if size < 0 or index < 0 or address + size > self._live[index].end:
             raise ValueError(f"no view of {size} bytes at {address:#x}: {self.describe(address, max(size, 1))}")

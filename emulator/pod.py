@@ -159,6 +159,9 @@ class Pod:
         self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, 1 if observers else threads, write)
         for chip, node in self.meeting.nodes.items():
             node.texts = texts[chip]
+        for chip, rank in enumerate(self.meeting.owners):
+            if rank != self.exchange.rank:
+                self.chips[chip].hbm.away = f"rank {rank}"
         self._streams = 0
 
     # ---- memory ------------------------------------------------------------------------------------------------------
@@ -201,6 +204,17 @@ class Pod:
     def memory_table(self, chip: Chip) -> np.ndarray:
         """The RANGEs of a launch on `chip`: its own allocations, those of its peers, and the windows out of reach."""
         return pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
+
+    def fetch(self, buffer: Buffer) -> npt.NDArray[Any]:
+        """A buffer's content on the first rank, wherever its chip is; zeros on the others. All ranks call it together."""
+        exchange, owner = self.exchange, self.meeting.owners[buffer.chip]
+        if owner == 0:
+            return buffer.copy_to_host() if exchange.rank == 0 else np.zeros(buffer.shape, buffer.dtype)
+        content = buffer.copy_to_host().view(np.uint8) if exchange.rank == owner else None
+        found = exchange.trade([content if rank == 0 else None for rank in range(exchange.ranks)])
+        if exchange.rank == 0:
+            return found[owner].view(buffer.dtype).reshape(buffer.shape)
+        return np.zeros(buffer.shape, buffer.dtype)
 
     # ---- work --------------------------------------------------------------------------------------------------------
 
