@@ -14,7 +14,6 @@ import numpy as np
 
 from ..isa.lanes import LANES
 from ..isa.registers import EMSK
-from .structs import offset_of as offset_of
 from .structs import struct
 from .wire import ATOMIC_ENTRY, CHIP, PACKET
 
@@ -51,6 +50,7 @@ WARP = struct(
     ("paths", "i8"),  # parked paths
     ("spin", "i8"),  # instructions since an exit or a rotation, while others are parked
     ("rotated", "i8"),
+    ("acquires", "i8"),  # the PENDING of an acquire from another chip's memory: the warp goes on once it is answered
     ("fault", "i8"),
     ("fault_lanes", "i8"),
     ("fault_pc", "i8"),
@@ -201,9 +201,12 @@ INFO = np.dtype(
         ("words", "i8"),
         ("copies", "i8"),  # it moves what it accesses to TSM (TO_TSM) or from there (FROM_TSM)
         ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: reads when it is issued
+        ("word", "i8"),  # of an atomic: 1 + the number of its instruction in the table,
+        ("first", "i8"),  # and its operands beside the address; -1: none
+        ("second", "i8"),
     ]
 )
-"""What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
+"""What is known of a record that accesses memory, but in the fast build; `complete` is the handler that moves data."""
 
 SPACES = {"global": 0, "tsm": 1, "private": 2}
 """Memory spaces by number."""

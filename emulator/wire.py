@@ -25,7 +25,7 @@ PACKET = struct(
     ("mask", "i8"),  # lanes that ask for something
     ("size", "i8"),  # bytes a lane accesses
     ("returns", "i8"),  # registers that an ATOMIC gives back
-    ("word", "i8"),  # of an ATOMIC, what it does; of a COPY, the host address of its bytes
+    ("word", "i8"),  # of an ATOMIC, 1 + its instruction's number in the table; of a COPY, the host address of its bytes
     ("user", "i8"),  # bytes of data on the wire,
     ("overhead", "i8"),  # and others: filled by the links
     ("burst", "i8"),  # bytes of a COPY
