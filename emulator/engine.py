@@ -8,7 +8,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-from . import aiu, awbar, core, jumps, observed, remote, resolve, window
+from . import aiu, awbar, core, jumps, links, observed, remote, resolve, window
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
@@ -30,6 +30,11 @@ class Engine:
     def window(self) -> Callable[[int], int]:
         """`window.run`, called without the interpreter lock."""
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(window.run))
+
+    @cached_property
+    def links(self) -> Callable[[int], int]:
+        """`links.run`, called without the interpreter lock."""
+        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(links.run))
 
     def address(self, function: Callable[..., Any]) -> int:
         """The address of a function of the core: `i64` arguments and result."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..isa.lanes import LANES
 from ..isa.registers import EMSK
+from .flights import FLIGHT, ICN, LINK, PAIR
 from .structs import struct
 from .wire import ATOMIC_ENTRY, CHIP, PACKET
 
@@ -293,6 +294,10 @@ EVENT = struct(
 """What observers see of one executed instruction; what it reads and writes follows from the table."""
 
 STRUCTS = {
+    "icn_at": ICN,
+    "link_at": LINK,
+    "flight_at": FLIGHT,
+    "pair_at": PAIR,
     "warp_at": WARP,
     "record_at": RECORD,
     "range_at": RANGE,
