@@ -163,7 +163,7 @@ class LoadedModule:
         self.chip, self.module, self.like = chip, module, like
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
         self.text = module.text() if module.functions else np.zeros(0, np.uint64)
-        self.sources: dict[str, list[str]] = like.sources if like else {}
+        self.sources: dict[str, list[str]] = {} if like is None else like.sources
         """Lines of source texts that are in no file, for messages."""
         self._kernels: dict[str, LoadedKernel] = {}
 
@@ -174,7 +174,8 @@ class LoadedModule:
                 raise LaunchError(
                     f"no kernel is called '{name}'; the module has {', '.join(self.module.kernels) or 'none'}"
                 )
-            self._kernels[name] = LoadedKernel(self, self.module.kernels[name], self.like and self.like[name])
+            like = None if self.like is None else self.like[name]
+            self._kernels[name] = LoadedKernel(self, self.module.kernels[name], like)
         return self._kernels[name]
 
     def __iter__(self) -> Any:

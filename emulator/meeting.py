@@ -1,9 +1,9 @@
 """The loop of a pod: chips run alone for a window, then meet, exchange packets and take up new work.
 
 Nothing sent in a window can arrive before its end, for a window is no longer than the smallest latency of a link. So
-what a chip does in it depends on nothing that happens elsewhere, and all that has an order between chips is put into one
-here: results do not depend on which thread or rank runs a chip. Every rank keeps the streams of all chips and sees all
-headers of packets, and so computes the same links; only the machines of chips are with their owners.
+what a chip does in it depends on nothing that happens elsewhere, and all that needs an order between chips gets it here:
+results do not depend on which thread or rank runs a chip. Every rank keeps the streams of all chips and sees all headers
+of packets, and so computes the same links; only the machines of chips are with their owners.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Meeting:
     # ---- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, done: Callable[[], bool]) -> None:
-        """Go on until `done`, or until there is nothing left to do. Raises what launches raise; all work is gone then."""
+        """Go on until `done`, or until nothing is left to do. Raises what launches raise; all work is dropped then."""
         try:
             self._begin()
             while not done() and self._step():
@@ -217,6 +217,7 @@ class Meeting:
     def _advance(self, end: int) -> None:
         """Run the chips of this rank to the window's end, on all threads."""
         left = [node for node in self.nodes.values() if node.busy]
+
         def work() -> None:
             while left:
                 try:
@@ -360,8 +361,6 @@ class Meeting:
     def clear(self) -> None:
         """Forget all work: streams are empty, nothing is under way. Memory, clocks and counters stay."""
         for place in self.places:
-            if place.task is not None:
-                place.task.launch.end()
             place.clear()
         for node in self.nodes.values():
             node.clear()

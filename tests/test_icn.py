@@ -1,6 +1,5 @@
 """The ICN: links, routes, arrivals, counters and faults, against a slow twin and plain counting."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -112,7 +112,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "seed": Key(
             "whole number",
             "0",
-            "order of the warps: 0 one after the other, others interleaved, and packets between chips delayed at random",
+            "order of the warps: 0 one after the other, others interleaved, and packets delayed at random",
         ),
     },
     "[buffers.NAME]": {
@@ -124,13 +124,13 @@ KEYS: dict[str, dict[str, Key]] = {
         "chip": Key(
             'whole number or `"all"`',
             "0",
-            "the chip whose HBM holds it; on all, it is at the same offset on each, `shape` is what each has, and `init` "
-            "has one axis more, the chips, which comes first (a file may also hold what is the same for all)",
+            "the chip whose HBM holds it; on all, it is at the same offset on each, `shape` is what each has, and "
+            "`init` has one axis more, the chips, which comes first (a file may also hold what is the same for all)",
         ),
     },
     "[topology]": {
         "kind": Key("text", "of the profile", "`switch`, `wired`, `ring` or `full`"),
-        "links": Key("list", "of `kind`", "pairs of nodes and how many links join them, `[[0, 1, 2], [1, \"s0\"]]`"),
+        "links": Key("list", "of `kind`", 'pairs of nodes and how many links join them, `[[0, 1, 2], [1, "s0"]]`'),
         "switches": Key("whole number", "0", "switches, called s0, s1, ... in `links`"),
         "bandwidth": Key("number", "of the profile", "of one of `links`, each way, in B/s"),
         "latency": Key("number", "of the profile", "of one of `links`, in s"),

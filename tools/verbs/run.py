@@ -12,8 +12,8 @@ from ..exits import Code, InputError, Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
-    from ..launchfile import Job
     from ..checks import Checked
+    from ..launchfile import Job
     from ..runner import Outcome, Relied
 
 
