@@ -6,12 +6,15 @@ import ctypes
 from collections.abc import Callable
 from functools import cached_property
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import aiu, awbar, core, jumps, observed, resolve
+from . import aiu, awbar, core, jumps, links, observed, remote, resolve, window
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
+
+if TYPE_CHECKING:
+    from .sampler import Sampler
 
 
 class Engine:
@@ -20,11 +23,23 @@ class Engine:
     def __init__(self, cache: ObjectCache | None = None):
         self.cache = cache or ObjectCache()
         self.handlers = Handlers(self.cache)
+        self.sampler: Sampler | None = None
+        """Watches every launch, if there is one."""
 
     @cached_property
     def run(self) -> Callable[[int], int]:
         """`core.run`, called without the interpreter lock."""
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(core.run))
+
+    @cached_property
+    def links(self) -> dict[str, Callable[..., int]]:
+        """`begin`, `run` and `finish` of `links`, called without the interpreter lock."""
+        return {name: _callable(self.address(getattr(links, name)), count) for name, count in _LINKS.items()}
+
+    @cached_property
+    def window(self) -> Callable[[int], int]:
+        """`window.run`, called without the interpreter lock."""
+        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(window.run))
 
     def address(self, function: Callable[..., Any]) -> int:
         """The address of a function of the core: `i64` arguments and result."""
@@ -39,17 +54,22 @@ class Engine:
 
     @cached_property
     def observed(self) -> dict[str, int]:
-        """Addresses of the functions the core calls in the observed build."""
+        """Addresses of the functions the core calls where operations may be outstanding."""
         return {name: self.address(getattr(observed, name)) for name in ("access", "wait", "finish", "emit")}
 
     @cached_property
+    def remote(self) -> int:
+        """Address of accesses to other chips' memory."""
+        return self.address(remote.issue)
+
+    @cached_property
     def cubes(self) -> dict[str, int]:
-        """Addresses of AIU copies: in the fast build, in the observed one, and of those issued earlier."""
+        """Addresses of AIU copies: in the fast build, in the others, and of those issued earlier."""
         return {name: self.address(getattr(aiu, name)) for name in ("copy_cube", "issue_cube", "move_cube")}
 
     @cached_property
     def awbars(self) -> dict[str, int]:
-        """Addresses of asynchronous barriers, in the fast and in the observed build."""
+        """Addresses of asynchronous barriers, in the fast build and in the others."""
         return {name: self.address(getattr(awbar, name)) for name in ("act", "act_observed")}
 
     @cached_property
@@ -81,6 +101,14 @@ class Engine:
     def fail(self) -> int:
         """Address of the handler of words that cannot run."""
         return self.address(core.fail)
+
+
+_LINKS = {"begin": 3, "run": 1, "finish": 4}
+"""Functions of `links` that Python calls, and how many arguments they take."""
+
+
+def _callable(address: int, count: int) -> Callable[..., int]:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(address)
 
 
 _shared: list[Engine] = []

@@ -4,28 +4,60 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..isa.lanes import LANES
+from ..isa.matrix import RATES
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
 from ..isa.registers import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from . import arguments
 from .decode import Program
 from .engine import Engine
 from .faults import Dim3, LaunchError
-from .hbm import Hbm
+from .hbm import Hbm, chip_at
 from .observe import Observer
 from .profiles import Profile
-from .recipes import FAST, ISSUE
+from .recipes import FAST, ISSUE, PEER
 from .shape import Shape, check_shape
-from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, RECORD, ROW, WARP, WRITE, scalar_row
+from .state import (
+    BLOCK,
+    EVENT,
+    EXECUTE,
+    LAUNCH,
+    QUEUES_BYTES,
+    RANGE,
+    READ,
+    RECORD,
+    ROW,
+    UNREACHABLE,
+    WARP,
+    WORK_BITS,
+    WRITE,
+    scalar_row,
+)
+from .state import PEER as PEER_MEMORY
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
 
+_COUNTS = (
+    "next_block",
+    "finished",
+    "ring_head",
+    "ring_count",
+    "idle",
+    "executed",
+    "quota",
+    "event_count",
+    "waiting",
+    "held",
+    "matrix",
+)
+"""What a launch counts from 0."""
 SLICES, TURNS, STEPS = (1, 2, 3, 5, 8, 13, 21, 34, 50), (1, 3, 10, 100, 1000), (1, -1, 3, 5)
 """What seeds choose from: instructions of a warp's turn, turns of a block, steps to the next warp."""
 
@@ -81,11 +113,15 @@ class Mode:
     observers: tuple[Observer, ...] = ()
     grid: int = 0
     """The launch's number on its chip, %gridid."""
+    peers: bool = False
+    """Whether the chip can access other chips' memory."""
+    chip: int = 0
+    """The address of the CHIP that joins it to a pod; 0: it is alone."""
 
     @property
     def build(self) -> str:
         """The build of the handlers this needs."""
-        return ISSUE if self.late or self.observers else FAST
+        return ISSUE if self.late or self.observers else PEER if self.peers else FAST
 
 
 LONGEST_TEXT = 4096
@@ -117,6 +153,8 @@ class Plan:
         self.program, self.shape, self.engine, self.profile = program, shape, engine, profile
         self.chip, self.chips = place
         self.hbm = hbm
+        self.memories: Mapping[int, Hbm] = {}
+        """The HBM of other chips it can access, by their numbers, for messages."""
         self.sources: dict[str, list[str]] = {}
         self.per_cu = check_shape(program.kernel, shape, profile)
         self.tsm = program.kernel.tsm + shape.tsm
@@ -258,6 +296,8 @@ class Plan:
         self.launch[:] = 0
         for name, value in values.items():
             self.launch[name] = value
+        peaks = [self.profile.matrix_rate(rate) for rate in RATES]
+        self.launch["matrix_ps"] = [round(1e12 * (1 << WORK_BITS) / peak) if peak else 0 for peak in peaks]
 
     def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, mode: Mode) -> None:
         """Reset to the start of a launch with these arguments, memory ranges and clocks."""
@@ -267,12 +307,14 @@ class Plan:
             self.entry[:, self.entry_place[number]] = mode.grid >> 32 * place & 0xFFFFFFFF
         self.resident[:] = 0
         self.free[:] = np.arange(self.slots, dtype=np.int32)[::-1]
-        for name in ("next_block", "finished", "ring_head", "ring_count", "idle", "executed", "quota", "event_count"):
+        for name in _COUNTS:
             self.launch[name] = 0
         self.launch["free_count"] = self.slots
         self.launch["clocks"], self.launch["globaltime"] = clocks.ctypes.data, int(clocks.sum())
         self.launch["ranges"], self.launch["range_count"] = ranges.ctypes.data, len(ranges)
         self.launch["poison"], self.launch["late"] = mode.poison, mode.late
+        self.launch["chip"] = mode.chip if mode.peers else 0
+        self.launch["remote"] = self.engine.remote if mode.peers else 0
         self.observers = mode.observers
         if mode.observers:
             self.events = np.zeros(EVENTS, EVENT)
@@ -284,6 +326,10 @@ class Plan:
             self.unfilled = 0
         self.ranges, self.clocks, self.memory = ranges, clocks, memory
 
+    def memory_at(self, address: int) -> Hbm:
+        """The memory that can say what is at a guest address."""
+        return self.memories.get(chip_at(address), self.hbm)
+
     def warp(self, slot: int, index: int) -> np.void:
         """The WARP header of a resident warp."""
         start = (slot * self.shape.warps + index) * self.stride
@@ -291,7 +337,8 @@ class Plan:
 
     def text(self, address: int) -> str:
         """The NUL-terminated text at a guest address, as far as it can be read."""
-        for place in self.ranges:
+        own = self.ranges[self.ranges["flags"] & (PEER_MEMORY | UNREACHABLE) == 0]
+        for place in own:
             if int(place["lo"]) <= address < int(place["hi"]):
                 most = min(int(place["hi"]) - address, LONGEST_TEXT)
                 data = ctypes.string_at(address + int(place["delta"]), most)

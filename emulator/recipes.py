@@ -12,16 +12,23 @@ from typing import NamedTuple
 
 from ..isa import numerics
 from ..isa.addresses import AddressKind
+from ..isa.effects import Stop
 from ..isa.lanes import LANES
+from ..isa.matrix import RATES, MatrixForm
 from ..isa.number_kinds import CodeTarget, DataAddress, Number, Target
 from ..isa.operands import IndexedKind, Kind, RegisterKind
 from ..isa.source_kind import Source
-from ..isa.spec import Instruction
+from ..isa.spec import Decoded, Instruction
 from .fingerprint import fingerprint
-from .state import RECORD
+from .state import ACQUIRE, RECORD, RELEASE
 
 FAST, ISSUE, COMPLETE = "fast", "issue", "complete"
+PEER = "peer"
+"""The build of a whole program that can reach other chips: handlers as in FAST, but for what must see what is
+outstanding (`handler_build`)."""
 RECORD_SIZE = RECORD.itemsize
+ORDERS = {"release": RELEASE, "acquire": ACQUIRE, "acq_rel": RELEASE | ACQUIRE}
+"""Memory orders of accesses that order others, as an INFO has them."""
 
 
 class Recipe(NamedTuple):
@@ -38,6 +45,22 @@ class Recipe(NamedTuple):
     """The index scale equals the bytes moved, so consecutive indices are consecutive bytes."""
 
 
+def handler_build(found: Decoded, build: str, copies: bool) -> str:
+    """The build of a word's handler in a program's build; `copies` if the program has asynchronous copies.
+
+    In PEER the schedule must see waits and ends, accesses with a memory order, copies, and stores to TSM that may come
+    behind a copy to the same bytes.
+    """
+    instruction = found.form.instruction
+    access = instruction.access
+    if access is None:
+        return ISSUE if build != FAST and instruction.results == (Stop,) else FAST
+    if build != PEER:
+        return build
+    behind = access.space == "tsm" and access.store and copies
+    return ISSUE if found.order in ORDERS or access.to or behind else FAST
+
+
 def operand_slots(instruction: Instruction) -> dict[str, int]:
     """Where in RECORD.operand each operand's row offset stands; an address takes two (index, base)."""
     slots: dict[str, int] = {}
@@ -49,6 +72,14 @@ def operand_slots(instruction: Instruction) -> dict[str, int]:
             slots[kind.name] = len(slots)
             slots[f"{kind.name}.base"] = len(slots)
     return slots
+
+
+def matrix_work(instruction: Instruction) -> tuple[int, int]:
+    """Of a matrix instruction, which of a launch's rates it counts at, and how much; (0, 0) of others."""
+    for binding in instruction.bindings:
+        if isinstance(binding.static, MatrixForm) and instruction.access is None:
+            return RATES.index(binding.static.rate), binding.static.work
+    return 0, 0
 
 
 def lanes_of(instruction: Instruction, kind: Kind) -> int:
@@ -90,4 +121,5 @@ def key_of(recipe: Recipe) -> str:
         instruction.fault,
         recipe[1:],
         vocabulary,
+        matrix_work(instruction),
     )

@@ -134,3 +134,13 @@ def test_a_descriptor_that_is_not_there_yet_is_told() -> None:
 
 def test_a_store_to_what_is_read_only_faults() -> None:
     assert refused(tile(base=2 << 32, dim_w=1, cube_w=1, cube_c=4, dim_c=4), "eager", way="st").code == 21
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+def test_a_row_at_the_end_of_all_addresses_is_outside(timing: str) -> None:
+    """Its end is beyond 2**63, behind a row that is inside."""
+    buffers_there = Run(tile(), 128 * 20, timing)
+    step = (1 << 63) - 64 - buffers_there.tensor.address
+    with pytest.raises(Fault, match="a row of 128 bytes at 0x7fffffffffffffc0") as found:
+        Run(tile(stride_w=step, stride_n=0, cube_c=64, cube_w=2), 128 * 20, timing)
+    assert found.value.code == 11
