@@ -51,7 +51,9 @@ class Inputs:
     @cached_property
     def flushed(self) -> Inputs:
         """Without subnormals."""
-        return Inputs(np.where(self.bits & INFINITE, self.bits, self.bits & SIGN))
+        return (
+            Inputs(np.where(self.bits & INFINITE, self.bits, self.bits & SIGN)) if (self.exponent == 0).any() else self
+        )
 
     def narrow(self, name: str) -> Narrowed:
         """In a narrower format."""
@@ -71,7 +73,7 @@ class Inputs:
 
 
 class Narrowed:
-    """Magnitudes of another format: those next below, and where the true ones lie above them."""
+    """The significands of numbers and how far they are shifted in another format, with its exponents above them."""
 
     def __init__(self, inputs: Inputs, name: str):
         self.inputs, self.standard = inputs, STANDARDS[name]
@@ -79,34 +81,45 @@ class Narrowed:
         bias, drop = (1 << self.standard.exponent - 1) - 1, 23 - self.standard.mantissa
         exponent = inputs.exponent
         below = np.maximum(128 - bias - np.maximum(exponent, ONE).astype(np.int32), 0)
-        shift = np.minimum(drop + below, 31).astype(np.uint32)
+        self.shift = np.minimum(drop + below, 31).astype(np.uint32)
         significand = (inputs.size & np.uint32(0x7FFFFF)) | np.minimum(exponent, ONE) << np.uint32(23)
         normal = inputs.size - np.uint32(127 - bias << 23)
-        scaled = np.where(below > 0, significand, normal) if len(below) > 1 else significand if below[0] else normal
-        self.code = scaled >> shift
-        self.rest, self.half = scaled & (ONE << shift) - ONE, ONE << shift - ONE
+        self.scaled = (
+            np.where(below > 0, significand, normal) if len(below) > 1 else significand if below[0] else normal
+        )
+        self.code = self.scaled >> self.shift
+        self.large = bool((self.code >= self.top - ONE).any())
+        self.found: dict[tuple[str, bool], Array] = {}
 
     def bits(self, rounding: str, finite: bool = False) -> Array:
         """Rounded once; `finite`: infinity becomes the largest number."""
-        negative = self.inputs.negative
-        infinite = {"rtte": True, "rtta": True, "rtz": False, "rtn": negative, "rtp": ~negative}[rounding]
+        if (rounding, finite) not in self.found:
+            self.found[rounding, finite] = self.computed(rounding, finite)
+        return self.found[rounding, finite]
+
+    def computed(self, rounding: str, finite: bool) -> Array:
+        """The same."""
+        found, negative = self.rounded(rounding), self.inputs.negative
         finite = finite or not self.standard.infinity
-        most = self.top - ONE if finite else np.where(infinite, self.top, self.top - ONE)
-        found = np.minimum(self.code + self.grows(rounding), most)
+        if self.large:
+            infinite = {"rtte": True, "rtta": True, "rtz": False, "rtn": negative, "rtp": ~negative}[rounding]
+            most = self.top - ONE if finite else np.where(infinite, self.top, self.top - ONE)
+            found = np.minimum(found, most)
         if not finite and not self.inputs.finite:
             found = np.where(self.inputs.size == INFINITE, self.top, found)
-        found = found << np.uint32(self.standard.padding) | negative * np.uint32(self.standard.sign)
+        found = found << np.uint32(self.standard.padding) if self.standard.padding else found
+        found = found | negative * np.uint32(self.standard.sign) if negative.any() else found
         return self.inputs.but_nan(found, np.uint32(self.standard.nan))
 
-    def grows(self, rounding: str) -> Array:
-        """Where the magnitude next above is the result."""
-        negative = self.inputs.negative
-        if rounding == "rtte":  # a tie goes to the even one of the two: one less is enough for the odd one
-            return self.rest + (self.code & ONE) > self.half
+    def rounded(self, rounding: str) -> Array:
+        """The magnitudes: so much is added that what falls off carries where the one above is the result."""
+        negative, half = self.inputs.negative, ONE << self.shift - ONE
+        if rounding == "rtte":
+            return (self.scaled + (self.code & ONE) + (half - ONE)) >> self.shift
         if rounding == "rtta":
-            return self.rest >= self.half
-        away = {"rtz": np.False_, "rtn": negative, "rtp": ~negative}[rounding]
-        return (self.rest != ZERO) & away if np.any(away) else np.False_
+            return (self.scaled + half) >> self.shift
+        away = {"rtz": np.zeros(1, bool), "rtn": negative, "rtp": ~negative}[rounding]
+        return (self.scaled + away * ((ONE << self.shift) - ONE)) >> self.shift if away.any() else self.code
 
 
 # What each instruction gives.
@@ -126,8 +139,8 @@ def flush(name: str, rounding: str, inputs: Inputs) -> Array:
 
 def relu(name: str, rounding: str, inputs: Inputs) -> Array:
     """.relu"""
-    positive = narrow(name, rounding, inputs) * ~inputs.negative
-    return inputs.but_nan(positive, np.uint32(STANDARDS[name].nan))
+    found = narrow(name, rounding, inputs)
+    return np.where(inputs.negative & ~inputs.nan, ZERO, found) if inputs.negative.any() else found
 
 
 def satfinite(name: str, rounding: str, inputs: Inputs) -> Array:
