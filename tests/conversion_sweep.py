@@ -51,9 +51,9 @@ class Inputs:
     @cached_property
     def flushed(self) -> Inputs:
         """Without subnormals."""
-        return (
-            Inputs(np.where(self.bits & INFINITE, self.bits, self.bits & SIGN)) if (self.exponent == 0).any() else self
-        )
+        if self.exponent.all():
+            return self
+        return Inputs(np.where(self.bits & INFINITE, self.bits, self.bits & SIGN))
 
     def narrow(self, name: str) -> Narrowed:
         """In a narrower format."""
@@ -84,9 +84,7 @@ class Narrowed:
         self.shift = np.minimum(drop + below, 31).astype(np.uint32)
         significand = (inputs.size & np.uint32(0x7FFFFF)) | np.minimum(exponent, ONE) << np.uint32(23)
         normal = inputs.size - np.uint32(127 - bias << 23)
-        self.scaled = (
-            np.where(below > 0, significand, normal) if len(below) > 1 else significand if below[0] else normal
-        )
+        self.scaled = np.where(below > 0, significand, normal) if below.any() else normal
         self.code = self.scaled >> self.shift
         self.large = bool((self.code >= self.top - ONE).any())
         self.found: dict[tuple[str, bool], Array] = {}
@@ -98,7 +96,7 @@ class Narrowed:
         return self.found[rounding, finite]
 
     def computed(self, rounding: str, finite: bool) -> Array:
-        """The same."""
+        """The same, when it is asked for first."""
         found, negative = self.rounded(rounding), self.inputs.negative
         finite = finite or not self.standard.infinity
         if self.large:
