@@ -73,7 +73,7 @@ class Inputs:
 
 
 class Narrowed:
-    """The significands of numbers and how far they are shifted in another format, with its exponents above them."""
+    """Magnitudes of another format next below those of numbers, and what has fallen off."""
 
     def __init__(self, inputs: Inputs, name: str):
         self.inputs, self.standard = inputs, STANDARDS[name]
@@ -81,11 +81,12 @@ class Narrowed:
         bias, drop = (1 << self.standard.exponent - 1) - 1, 23 - self.standard.mantissa
         exponent = inputs.exponent
         below = np.maximum(128 - bias - np.maximum(exponent, ONE).astype(np.int32), 0)
-        self.shift = np.minimum(drop + below, 31).astype(np.uint32)
+        shift = np.minimum(drop + below, 31).astype(np.uint32)
         significand = (inputs.size & np.uint32(0x7FFFFF)) | np.minimum(exponent, ONE) << np.uint32(23)
         normal = inputs.size - np.uint32(127 - bias << 23)
-        self.scaled = np.where(below > 0, significand, normal) if below.any() else normal
-        self.code = self.scaled >> self.shift
+        scaled = np.where(below > 0, significand, normal) if below.any() else normal
+        self.code = scaled >> shift
+        self.rest, self.half = scaled & (ONE << shift) - ONE, ONE << shift - ONE
         self.large = bool((self.code >= self.top - ONE).any())
         self.found: dict[tuple[str, bool], Array] = {}
 
@@ -110,14 +111,14 @@ class Narrowed:
         return self.inputs.but_nan(found, np.uint32(self.standard.nan))
 
     def rounded(self, rounding: str) -> Array:
-        """The magnitudes: so much is added that what falls off carries where the one above is the result."""
-        negative, half = self.inputs.negative, ONE << self.shift - ONE
-        if rounding == "rtte":
-            return (self.scaled + (self.code & ONE) + (half - ONE)) >> self.shift
+        """The magnitudes next below, or next above where what falls off says so."""
+        negative = self.inputs.negative
+        if rounding == "rtte":  # a tie goes to the even one of the two: for an odd one it is as good as more
+            return self.code + (self.rest + (self.code & ONE) > self.half)
         if rounding == "rtta":
-            return (self.scaled + half) >> self.shift
+            return self.code + (self.rest >= self.half)
         away = {"rtz": np.zeros(1, bool), "rtn": negative, "rtp": ~negative}[rounding]
-        return (self.scaled + away * ((ONE << self.shift) - ONE)) >> self.shift if away.any() else self.code
+        return self.code + (away & (self.rest != ZERO)) if away.any() else self.code
 
 
 # What each instruction gives.
