@@ -343,7 +343,7 @@ def whole_rows(base: int, tile_address: int, row: int, count: int, address: int,
         return 0
     length = (count - 1) * stride + size
     found = range_of(base, tile_address, first, length)
-    if found == 0 or range_at(found).flags & READ == 0:
+    if found == 0 or range_at(found).flags & (READ | PEER | UNREACHABLE) != READ:
         return 0
     if what == CHECK:
         tile.low = least(tile.low, first)
