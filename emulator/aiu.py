@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..isa.aiu import FORM as FORM_FIELD
 from ..isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT, SIZE, SWIZZLED, TILE, TILE_AT, Layout
-from ..isa.swizzle import PIECE, SLICE, slice_offset, swizzle
+from ..isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
 from ..isa.sync import INVALID_WARP_SYNC
 from .core import HELD, least
 from .observed import COPIES, QUEUE_SIZE, complete_oldest, settle_conflicts
@@ -45,6 +45,8 @@ TSM_SIZE, CUBE = 14, 15
 BASE_ALIGNMENT, SWIZZLED_ALIGNMENT, PACKED_ALIGNMENT = 32, 128, 4
 MOST = 1 << 16
 """Elements of a cube along an axis, and rows of a column."""
+FARTHEST = 1 << 30
+"""Bytes between rows that are moved at once; farther ones, one by one. (So many of them do not overflow.)"""
 PACKED_ROWS, LINES, SLICES = 0, 1, 2
 """How rows lie in TSM: packed, swizzled as on ppu0015, swizzled as on ppu001."""
 CHECK, MOVE, POISONED = 0, 1, 2
@@ -293,15 +295,20 @@ def walk(base: int, record_address: int, tile_address: int, what: int) -> int:
     """Check, move or poison the rows of a copy one after the other: 0, or a published exception code."""
     tile = tile_at(tile_address)
     w, h, depth, n = tile.at[0], tile.at[1], tile.at[2], tile.at[3]
-    for row in range(tile.rows):
+    row = 0
+    while row < tile.rows:
+        x, y, z, count = w + tile.offset[0], h + tile.offset[1], depth + tile.offset[2], 1
         if what == POISONED:
             poison_row(base, tile_address, row)
         else:
-            x, y, z = w + tile.offset[0], h + tile.offset[1], depth + tile.offset[2]
-            code = one_row(base, record_address, tile_address, row, x, y, z, n, what)
-            if code != 0:
-                return code
-        w += tile.step[0]
+            count = rows_inside(tile_address, row, w, x, y, z, n)
+            if count < 2 or not whole_rows(base, tile_address, row, count, place_in(tile_address, x, y, z, n), what):
+                count = 1
+                code = one_row(base, record_address, tile_address, row, x, y, z, n, what)
+                if code != 0:
+                    return code
+        row += count
+        w += count * tile.step[0]
         if w >= tile.upper[0]:
             w, h = tile.lower[0], h + tile.step[1]
             if h >= tile.upper[1]:
@@ -309,6 +316,44 @@ def walk(base: int, record_address: int, tile_address: int, what: int) -> int:
                 if depth >= tile.upper[2]:
                     depth, n = tile.lower[2], n + tile.step[3]
     return 0
+
+
+def place_in(tile_address: int, w: int, h: int, depth: int, n: int) -> int:
+    """The address of the first element at a place of the tensor."""
+    tile = tile_at(tile_address)
+    return tile.base + w * tile.stride[0] + h * tile.stride[1] + depth * tile.stride[2] + n * tile.stride[3]
+
+
+def rows_inside(tile_address: int, row: int, w: int, x: int, y: int, z: int, n: int) -> int:
+    """How many rows from this one on follow each other along w and lie in the tensor with all their elements."""
+    tile = tile_at(tile_address)
+    inside = x >= 0 and y >= 0 and y < tile.dim[2] and z >= 0 and z < tile.dim[3] and n >= 0 and n < tile.dim[4]
+    if not inside or tile.c < 0 or tile.c + tile.cube_c > tile.dim[0]:
+        return 0
+    length = least(tile.upper[0] - w, tile.dim[1] - x)
+    return least(tile.rows - row, (length + tile.step[0] - 1) // tile.step[0])
+
+
+def whole_rows(base: int, tile_address: int, row: int, count: int, address: int, what: int) -> int:
+    """Check or move such rows at once, which is the common case; 0 if they have to be looked at one by one."""
+    tile = tile_at(tile_address)
+    stride, size = tile.step[0] * tile.stride[0], tile.cube_c * tile.size
+    first = address + tile.c * tile.size
+    if stride < 0 or stride > FARTHEST or tile.layout == SLICES or tile.out:
+        return 0
+    length = (count - 1) * stride + size
+    found = range_of(base, tile_address, first, length)
+    if found == 0 or range_at(found).flags & (READ | PEER | UNREACHABLE) != READ:
+        return 0
+    if what == CHECK:
+        tile.low = least(tile.low, first)
+        tile.high = first + length if first + length > tile.high else tile.high
+        return 1
+    host = first + range_at(found).delta
+    for number in range(row, row + count):
+        move_whole_row(base, tile_address, number, host)
+        host += stride
+    return 1
 
 
 def one_row(
@@ -325,8 +370,7 @@ def one_row(
         if what == MOVE and tile.out == 0:
             move_row(base, tile_address, row, 0, 0, 0)
         return 0
-    address = tile.base + w * tile.stride[0] + h * tile.stride[1] + depth * tile.stride[2] + n * tile.stride[3]
-    address += first * tile.size
+    address = place_in(tile_address, w, h, depth, n) + first * tile.size
     size = (last - first) * tile.size
     if what == CHECK:
         return check_row(base, record_address, tile_address, address, size)
@@ -343,7 +387,7 @@ def nearest(position: int, count: int) -> int:
 def range_of(base: int, tile_address: int, address: int, size: int) -> int:
     """The RANGE of a row, most often that of the row before; 0 if there is none."""
     tile = tile_at(tile_address)
-    if tile.range == 0 or address < range_at(tile.range).lo or address + size > range_at(tile.range).hi:
+    if tile.range == 0 or address < range_at(tile.range).lo or address > range_at(tile.range).hi - size:
         tile.range = find_range(base, address, size)
     return tile.range
 
@@ -402,6 +446,10 @@ def move_whole_row(base: int, tile_address: int, row: int, host: int) -> None:
         copy(place, host, tile.bytes)
         return
     turn, whole = swizzle(offset, tile.mode) ^ offset, tile.bytes // PIECE * PIECE
+    if whole == LINE:  # a number of pieces that the compiler knows
+        for byte in range(0, LINE, PIECE):
+            copy(place + (byte ^ turn), host + byte, PIECE)
+        return
     for byte in range(0, whole, PIECE):
         copy(place + (byte ^ turn), host + byte, PIECE)
     copy(place + (whole ^ turn), host + whole, tile.bytes - whole)

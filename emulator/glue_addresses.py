@@ -125,8 +125,8 @@ class Addresses(Frame):
         """The address of every lane, <32 x i64>; TSM offsets wrap at 32 bits."""
         builder, access = self.builder, self.instruction.access
         if isinstance(kind, SwizzledAddress):
-            point, strides = (self.words(self.slots[name], 1, 1)[0] for name in (kind.name, f"{kind.name}.base"))
-            return swizzled_rows(builder, point, strides, kind.mode)
+            point, more = (self.words(self.slots[name], 1, 1)[0] for name in (kind.name, f"{kind.name}.base"))
+            return swizzled_rows(builder, point, more, kind.rows)
         base, (_, scale) = self.uniform_base(kind), self.offset_and_scale()
         if kind.base_bank == "v":
             lanes = self.pair(self.words(self.slots[f"{kind.name}.base"], 2, LANES))

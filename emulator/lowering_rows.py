@@ -10,6 +10,7 @@ from numba.core import cgutils, types
 from ..isa import matrix_loads
 from ..isa.lanes import LANES
 from ..isa.matrix_loads import ROW_BYTES
+from ..isa.swizzle import Rows
 from .lowering import I32, I64, Builder, LaneVector, Value, concatenated, primitive, splat
 
 ROW_TYPE = ir.VectorType(I32, LANES)
@@ -65,26 +66,54 @@ def _store_rows(builder: Builder, sig: Any, at: Value, registers: Value, tiles: 
     return ir.Constant(ir.IntType(8).as_pointer(), None)
 
 
-def swizzled_rows(builder: Builder, point: Value, strides: Value, mode: int) -> Value:
-    """The address of each row of four swizzled tiles, <32 x i64>; see `isa/matrix_loads.py`."""
+class _Numbers:
+    """32 numbers of 32 bits in machine code, for functions written for integers: those of `isa/swizzle.py`."""
 
-    def every(values: list[int]) -> ir.Constant:
-        return ir.Constant(ROW_TYPE, values)
+    def __init__(self, builder: Builder, value: Value):
+        self.builder, self.value = builder, value
 
-    def scalar(vector: Value) -> Value:
-        return splat(builder, builder.extract_element(vector, ir.Constant(I32, 0)), LANES)
+    def _with(self, operation: str, other: _Numbers | int) -> _Numbers:
+        right = other.value if isinstance(other, _Numbers) else ir.Constant(ROW_TYPE, [other] * LANES)
+        return _Numbers(self.builder, getattr(self.builder, operation)(self.value, right))
 
-    first, second = (builder.ashr(builder.shl(strides, _one(left)), _one(16)) for left in (16, 0))
-    units = builder.add(scalar(point), builder.mul(scalar(first), every([lane >> 4 for lane in range(LANES)])))
-    units = builder.add(units, builder.mul(scalar(second), every([lane >> 3 & 1 for lane in range(LANES)])))
-    total = builder.shl(units, every([4] * LANES))
-    total = builder.add(total, every([(lane & 7) * (128 >> mode) for lane in range(LANES)]))
-    turn = builder.and_(builder.lshr(total, every([7] * LANES)), every([7 >> mode] * LANES))
-    return builder.zext(builder.xor(total, builder.shl(turn, every([4] * LANES))), WIDE)
+    def __add__(self, other: _Numbers | int) -> _Numbers:
+        return self._with("add", other)
+
+    def __sub__(self, other: int) -> _Numbers:
+        return self._with("sub", other)
+
+    def __mul__(self, other: _Numbers | int) -> _Numbers:
+        return self._with("mul", other)
+
+    def __floordiv__(self, other: int) -> _Numbers:
+        return self._with("udiv", other)
+
+    def __mod__(self, other: int) -> _Numbers:
+        return self._with("urem", other)
+
+    def __and__(self, other: _Numbers | int) -> _Numbers:
+        return self._with("and_", other)
+
+    def __xor__(self, other: _Numbers | int) -> _Numbers:
+        return self._with("xor", other)
+
+    def __lshift__(self, other: int) -> _Numbers:
+        return self._with("shl", other)
+
+    def __rshift__(self, other: int) -> _Numbers:
+        return self._with("lshr", other)
+
+    __radd__, __rmul__ = __add__, __mul__
 
 
-def _one(value: int) -> ir.Constant:
-    return ir.Constant(ir.VectorType(I32, 1), [value])
+def swizzled_rows(builder: Builder, point: Value, more: Value, rows: Rows) -> Value:
+    """The address of each row of four swizzled tiles, <32 x i64>: what `rows` says of each lane, in 32 bits."""
+
+    def scalar(vector: Value) -> _Numbers:
+        return _Numbers(builder, splat(builder, builder.extract_element(vector, ir.Constant(I32, 0)), LANES))
+
+    lane = _Numbers(builder, ir.Constant(ROW_TYPE, list(range(LANES))))
+    return builder.zext(rows(lane, scalar(point), scalar(more)).value, WIDE)
 
 
 def repeated_rows(builder: Builder, addresses: Value, rows: int, step: int) -> Value:

@@ -201,9 +201,10 @@ class F64(Lanes):
 
 @cache
 def register_range(words: int, sign: int = 0) -> LaneKind:
-    """The kind of an operand of a matrix instruction: registers whose bits the body takes apart itself.
+    """The kind of an operand of a matrix instruction, load or store: registers whose bits the body takes apart itself.
 
-    Ranges start at an even register: published listings have `vreg[110:113]` as an operand of v.mma.
+    Ranges start at an even register: published listings have `vreg[110:113]` as an operand of v.mma and
+    `vreg[102:105]` as one of tsm.ld.swzl.
     """
     body = {"words": words, "align": min(words, 2), "sign": sign}
     return LaneKind(f"Registers{words}Sign{sign:08x}", (Lanes,), body)

@@ -3,15 +3,26 @@
 A tile is 8 rows of 16 bytes. Row r of a tile goes to lanes 4*r to 4*r + 3, one word each, which is how A and
 (transposed) B lie in registers; `.trans` transposes each tile of 16-bit elements on the way, `m16n16.trans` each 16x16
 tile of 8-bit ones. Each of the first 8, 16 or 32 lanes gives the address of one row, a multiple of 16: lanes 8*t to
-8*t + 7 those of tile t, which goes to register t of the range. Stores are the opposite. Such an access is one of the
-whole warp: all 32 lanes must be on, else it is fault 3, invalid warp sync. It counts in `tsmcnt`. Opcodes 0x345 to
-0x347 and 0x355 to 0x357.
+8*t + 7 those of tile t, which goes to register t of the range. A range starts at an even register, as those of matrix
+instructions do. Stores are the opposite. Such an access is one of the whole warp: all 32 lanes must be on, else it is
+fault 3, invalid warp sync. It counts in `tsmcnt`. Opcodes 0x345 to 0x348 and 0x355.
 
 The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid out
-in TSM with rows of 128 bytes (`s0`) or 64 bytes (`s1`). The first register is a TSM address in units of 16 bytes, the
-second has two signed numbers of such units: bits 15:0 from tiles 0 and 1 to tiles 2 and 3, bits 31:16 from tiles 0 and
-2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 of each address are combined by exclusive
-or with its bits 9:7 (`s0`), or bits 5:4 with bits 8:7 (`s1`).
+in TSM: a load finds again what a copy has put there. They are not the same on both chips.
+
+On ppu0015 the tiles stand in rows of 128 bytes (`s0`) or 64 bytes (`s1`). The first register is a TSM address in units
+of 16 bytes, the second has two signed numbers of such units: bits 15:0 from tiles 0 and 1 to tiles 2 and 3, bits 31:16
+from tiles 0 and 2 to tiles 1 and 3. Rows of a tile are 128 or 64 bytes apart; then bits 6:4 of each address are
+combined by exclusive or with its bits 9:7 (`s0`), or bits 5:4 with bits 8:7 (`s1`).
+
+On ppu001 they are 16 rows of a slice of 32 bytes. The first register is a TSM address in bytes: where the slice begins,
+which is as many times 32 bytes behind the cube as there are rows in the slices before it, and 32 more for each row that
+is skipped; rows are skipped by eights. Bits 1:0 of the second register are the number of the slice. Tiles 0 and 1 are
+the halves of the upper 8 rows, 2 and 3 those of the lower ones; transposed, tiles 0 and 1 are the first half of the
+upper and of the lower rows: so they are fragments of A and of B. Bit 2 of the second register exchanges tiles 1 and 2.
+
+The vendor's virtual instruction set has swizzled loads of 32-bit elements and of fewer tiles as well; what they would
+be called here, and how they place elements, is not published, and they are not modelled.
 """
 
 from __future__ import annotations
@@ -22,17 +33,15 @@ from typing import Any
 import numpy as np
 
 from .fields import Field
-from .lanes import B32, LANES
-from .program import ARCHITECTURES
+from .lanes import LANES, register_range
 from .reference import At
 from .spec import Access, Item, insn
 from .tags import Known, defined, published
-from .widths import B32x2, B32x4
 
 ROW_BYTES = 16
 _FORM = Field(4, 1)
 ROW = bytes(range(ROW_BYTES))
-_RANGES = {1: ("b32", B32), 2: ("b32x2", B32x2), 4: ("b32x4", B32x4)}
+_RANGES = {words: (name, register_range(words)) for words, name in ((1, "b32"), (2, "b32x2"), (4, "b32x4"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ def _register_store(name: str, form: int, tiles: Tiles) -> None:
         store_rows(at, transposed(a, tiles), tiles)
 
 
-_BOTH, _NEW, _OLD = tuple(ARCHITECTURES), ("ppu0015",), ("ppu001",)
+_NEW, _OLD = ("ppu0015",), ("ppu001",)
 for _number, (_count, (_range, _)) in enumerate(_RANGES.items()):
     _all: dict[str, Any] = {"rows": 8 * _count, "arch": _NEW}
     _register(f"tsm.ld.mat.{_range}", 0x345, _number, Tiles(_count), _known(_count == 4), **_all)
@@ -136,8 +145,8 @@ for _number, (_count, (_range, _)) in enumerate(_RANGES.items()):
         _register(f"tsm.ld.mat.m16n16.trans.{_range}", 0x345, 8 + _number, Tiles(_count, 8), _known(False), **_all)
 _register("tsm.ld.ncom.b32x4", 0x346, 0, Tiles(4), _known(True), rows=32, arch=_OLD)
 _register("tsm.ld.ncom.mt1616.b32x4", 0x346, 1, Tiles(4, 16), _known(True), rows=16, step=16, arch=_OLD, size=32)
-for _mode in (0, 1):
-    for _trans in (0, 1):
+for _trans in (0, 1):
+    for _mode in (0, 1):
         _register(
             f"tsm.ld.swzl.b32x4.s{_mode}.t1.trans{_trans}",
             0x347,
@@ -146,6 +155,17 @@ for _mode in (0, 1):
             _known(_mode == 0),
             rows=32,
             at=f"swizzled@{_mode}",
-            arch=_BOTH,
+            arch=_NEW,
             size=1024 >> _mode,
         )
+    _register(
+        f"tsm.ld.swzl.b32x4.s0.t1.trans{_trans}",
+        0x348,
+        _trans,
+        Tiles(4, 16 * _trans),
+        published("listings; operands defined, layout ACT"),
+        rows=32,
+        at=f"sliced@{_trans}",
+        arch=_OLD,
+        size=512,
+    )

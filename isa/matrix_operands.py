@@ -9,6 +9,7 @@ from .addresses import BASE, INDEX, AddressKind
 from .fields import REUSE, SOURCES, Field, OperandError, Words
 from .operands import Address, RegisterKind, Value, check_register, describe
 from .registers import Register, register_text
+from .swizzle import Rows
 
 
 class MatrixKind(RegisterKind):
@@ -48,12 +49,11 @@ class MatrixKind(RegisterKind):
 
 
 class SwizzledAddress(AddressKind):
-    """`[sregP] @sregS` of a swizzled tile: the TSM address in units of 16 bytes, and the strides of its parts."""
+    """`[sregP] @sregS` of swizzled tiles: from these two registers come the addresses of all rows."""
 
-    def __init__(self, name: str, mode: int):
+    def __init__(self, name: str, rows: Rows):
         super().__init__(name, index_bank="s", base_bank="s", base_words=1)
-        self.mode = mode
-        """0: rows of 128 bytes, 1: of 64."""
+        self.rows = rows
 
     def bits(self, immediate: bool) -> int:
         """Two register fields."""

@@ -13,6 +13,7 @@ from .matrix_operands import MatrixKind, SwizzledAddress
 from .operands import Kind
 from .source_kind import Source, SourceFlags
 from .suffixes import SUFFIXES, Suffix
+from .swizzle import slice_rows, tile_rows
 
 _PLACE = re.compile(r"\{(\w+):([^}]+)\}")
 _SUFFIX = re.compile(r"\{(\w+)\}")
@@ -53,7 +54,8 @@ _OTHERS: dict[str, Callable[[str, str], Kind]] = {
     "state": lambda name, where: operands.RegisterKind(name, "v", 2, fields.DESTINATION, written=True),
     "waited": lambda name, where: operands.RegisterKind(name, "s", 1, fields.DESTINATION, written=True),
     "tsm_target": lambda name, where: addresses.TsmTarget(name),
-    "swizzled": lambda name, where: SwizzledAddress(name, int(where)),
+    "swizzled": lambda name, where: SwizzledAddress(name, tile_rows(int(where))),
+    "sliced": lambda name, where: SwizzledAddress(name, slice_rows(int(where))),
     "tsm": lambda name, where: addresses.AddressKind(name, **_TSM),
 }
 _KINDS = ("vreg", "sreg", "ivreg", "matrix", *_WRITTEN, *_SOURCE_KINDS, *_OTHERS)
@@ -106,7 +108,7 @@ def operand_kinds(pattern: str, hints: dict[str, Any], results: tuple[Any, ...],
             negate = _NEGATIONS[where][position] if hint.sign else None
             made.append(MatrixKind(name, position, hint.words, hint.align, negate))
         elif kind in ("vreg", "sreg"):
-            made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), _place(where), written=False))
+            made.append(_range(name, kind[0], _place(where), hints[name]))
         elif kind in ("vreg?", "sreg?"):
             place = fields.SOURCES[sources.index(name)]
             made.append(operands.RegisterKind(name, kind[0], _words(hints[name]), place, written=False))
@@ -142,6 +144,12 @@ def _place(where: str) -> Field:
 
 def _words(hint: Any) -> int:
     return getattr(hint, "words", 1)
+
+
+def _range(name: str, bank: str, place: Field, hint: Any) -> operands.RegisterKind:
+    """Registers that are read; scalar ranges start at a multiple of their length, whatever is in them."""
+    align = getattr(hint, "align", None) if bank == "v" else None
+    return operands.RegisterKind(name, bank, _words(hint), place, written=False, align=align)
 
 
 def _source(name: str, bank: str, where: str, hint: LaneKind, sources: list[str], immediate: bool) -> Source:

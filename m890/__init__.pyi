@@ -28,6 +28,11 @@ from .emulator.topology import Topology as Topology
 from .isa import ISA as ISA
 from .isa.assembler import AssemblyError as AssemblyError
 from .isa.assembler import assemble as assemble
+from .isa.host_arrays import narrow as narrow
+from .isa.host_arrays import pack_e2m1 as pack_e2m1
+from .isa.host_arrays import unpack_e2m1 as unpack_e2m1
+from .isa.mx import mx_dequantise as mx_dequantise
+from .isa.mx import mx_quantise as mx_quantise
 from .isa.objectfile import ObjectError as ObjectError
 from .isa.program import Kernel as Kernel
 from .isa.program import Module as Module

@@ -15,7 +15,14 @@ def bf16(values: npt.ArrayLike) -> npt.NDArray[Any]:
         return np.asarray(values, ml_dtypes.bfloat16, order="C")
 
 
-def to_bf16(values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """`values` rounded to bfloat16 to nearest even, every NaN the one that arithmetic results have."""
+def narrowed(values: npt.ArrayLike, dtype: Any) -> npt.NDArray[Any]:
+    """`values` rounded to a 16-bit format to nearest even, every NaN the one that arithmetic results have."""
     values = np.asarray(values, np.float32)
-    return np.where(np.isnan(values), np.uint16(0x7FFF), bf16(values).view(np.uint16)).view(ml_dtypes.bfloat16)
+    with np.errstate(all="ignore"):
+        rounded = values.astype(dtype).view(np.uint16)
+    return np.where(np.isnan(values), np.uint16(0x7FFF), rounded).view(dtype)
+
+
+def to_bf16(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """`values` rounded to bfloat16."""
+    return narrowed(values, ml_dtypes.bfloat16)

@@ -1,36 +1,36 @@
-"""quantise: tensors in FP8 with one scale, or in MX blocks of four-bit floats, and back."""
+"""quantise: tensors in FP8 with one scale, or in MX blocks of four-bit floats, and back.
+
+The reference of the latter is what users have on the host, `m890.mx_quantise` and `m890.mx_dequantise`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from ..isa.host_arrays import Array, host_dtype, narrow
+from ..isa.matrix import BLOCK
 from . import load
 from .binary32 import F32, canonical, f32
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
-E4M3, E2M1, E8M0 = ml_dtypes.float8_e4m3fn, ml_dtypes.float4_e2m1fn, ml_dtypes.float8_e8m0fnu
-BLOCK = 32
-"""Elements of an MX block."""
-U8 = npt.NDArray[np.uint8]
+E4M3 = ml_dtypes.float8_e4m3fn
 
 
 # ---- FP8 -------------------------------------------------------------------------------------------------------------
 
 
-def reference(x: npt.ArrayLike) -> tuple[npt.NDArray[Any], np.float32]:
+def reference(x: npt.ArrayLike) -> tuple[Array, np.float32]:
     """The e4m3 numbers and their scale."""
     x = f32(x)
     with np.errstate(all="ignore"):
         scale = max(np.fmax.reduce(np.abs(x), axis=None, initial=0) / np.float32(448), np.float32(2**-126))
-        scaled = np.clip(x / scale, -448, 448)  # the format has no infinity, and a conversion gives the largest number
-        rounded = scaled.astype(E4M3).view(np.uint8)
-    return np.where(np.isnan(scaled), np.uint8(0x7F), rounded).view(E4M3), np.float32(scale)
+        return narrow(x / scale, "e4m3"), np.float32(scale)
 
 
 def dequantise_reference(values: npt.ArrayLike, scale: float) -> F32:
@@ -39,7 +39,7 @@ def dequantise_reference(values: npt.ArrayLike, scale: float) -> F32:
         return canonical(np.asarray(values, E4M3).astype(np.float32) * np.float32(scale))
 
 
-def launch(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[npt.NDArray[Any], np.float32]:
+def launch(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[Array, np.float32]:
     """The e4m3 numbers and their scale on the chip."""
     x = f32(x)
     check(block)
@@ -71,38 +71,17 @@ def dequantise(chip: Chip, values: npt.ArrayLike, scale: float, *, block: int = 
 # ---- MX --------------------------------------------------------------------------------------------------------------
 
 
-def mxf4_reference(x: npt.ArrayLike) -> tuple[U8, U8]:
-    """The e2m1 numbers, two to a byte, and the bytes of their blocks' scales."""
-    blocks = f32(x).reshape(-1, BLOCK)
-    with np.errstate(all="ignore"):
-        most = np.abs(blocks).max(1, initial=0)
-        exponent = np.frexp(most.astype(np.float64))[1] - 1  # floor(log2)
-        exponent = np.where(most == 0, -127, np.where(np.isinf(most), 127, exponent)) - 2
-        scales = np.where(np.isnan(most), 255, np.maximum(exponent + 127, 0)).astype(np.uint8)
-        scaled = np.clip(blocks / 2.0 ** (scales[:, None].astype(np.float64) - 127), -6, 6)
-        scaled = np.where(np.isnan(most)[:, None], 6, scaled)  # no NaN in the format: a conversion gives the largest
-        nibbles = scaled.astype(E2M1).view(np.uint8).reshape(-1, 2) & 15
-    return nibbles[:, 0] | nibbles[:, 1] << 4, scales
-
-
-def mxf4_dequantise_reference(packed: npt.ArrayLike, scales: npt.ArrayLike) -> F32:
-    """The e2m1 numbers times their blocks' scales."""
-    packed, scales = np.asarray(packed, np.uint8), np.asarray(scales, np.uint8)
-    values = np.stack([packed & 15, packed >> 4], 1).view(E2M1).astype(np.float64).reshape(-1, BLOCK)
-    factor = np.where(scales == 255, np.nan, 2.0 ** (scales.astype(np.float64) - 127))
-    return canonical((values * factor[:, None]).astype(np.float32)).ravel()
-
-
-def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[U8, U8]:
-    """The e2m1 numbers, two to a byte, and their scales on the chip; x has a multiple of 32 elements."""
+def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[Array, Array]:
+    """What `m890.mx_quantise(x)` gives, on the chip: elements two to a byte, and scales, along the last axis."""
     x = f32(x)
     check(block)
-    if x.size % BLOCK:
-        raise ValueError(f"MX takes whole blocks of 32 elements, not {x.size}")
+    *rows, length = x.shape
+    blocks = -(-length // BLOCK)
+    x = np.pad(x, [(0, 0)] * len(rows) + [(0, blocks * BLOCK - length)])
     with (
         chip.to_device(x) as source,
-        chip.empty(x.size // 2, np.uint8) as target,
-        chip.empty(x.size // BLOCK, np.uint8) as scales,
+        chip.empty((*rows, blocks * BLOCK // 2), np.uint8) as target,
+        chip.empty((*rows, blocks), host_dtype("e8m0")) as scales,
     ):
         load(chip, "quantise")["quantise_mxf4"][grid, block](x.size, source, target, scales)
         return target.copy_to_host(), scales.copy_to_host()
@@ -111,15 +90,15 @@ def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8
 def dequantise_mxf4(
     chip: Chip, packed: npt.ArrayLike, scales: npt.ArrayLike, *, block: int = 128, grid: int = 8
 ) -> F32:
-    """The e2m1 numbers times their blocks' scales on the chip."""
-    packed, scales = np.asarray(packed, np.uint8), np.asarray(scales, np.uint8)
+    """What `m890.mx_dequantise(packed, scales)` gives, on the chip. Raises ValueError if they do not fit together."""
+    packed, powers = np.asarray(packed, np.uint8), np.asarray(scales).view(np.uint8)
     check(block)
-    if packed.size * 2 != scales.size * BLOCK:
-        raise ValueError(f"16 bytes have a scale, not {packed.size} bytes {scales.size} scales")
+    if packed.shape != (*powers.shape[:-1], powers.shape[-1] * BLOCK // 2):
+        raise ValueError(f"16 bytes have a scale, not {packed.shape} bytes {powers.shape} scales")
     with (
         chip.to_device(packed) as source,
-        chip.to_device(scales) as device_scales,
-        chip.empty(packed.size * 2) as target,
+        chip.to_device(powers) as device_scales,
+        chip.empty((*packed.shape[:-1], packed.shape[-1] * 2)) as target,
     ):
         load(chip, "quantise")["dequantise_mxf4"][grid, block](packed.size * 2, source, device_scales, target)
         return target.copy_to_host()

@@ -86,6 +86,12 @@ def numbers(bits: np.ndarray, name: str) -> Any:
     return array.astype(np.int64 if name in ("i8", "u8", "i32") else np.float64).tolist()
 
 
+def element(numbers: Any, name: str) -> np.ndarray:
+    """Small numbers, which every format has, as element bits."""
+    array = np.asarray(numbers).astype(DTYPES[name])
+    return array.view(f"u{array.dtype.itemsize}").astype(np.uint32)
+
+
 def units(x: float) -> int:
     """A binary32 number in units of 2**-149."""
     return int(math.ldexp(x, 149))

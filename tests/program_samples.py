@@ -44,6 +44,23 @@ def floats(random: np.random.Generator, shape, kind: str) -> np.ndarray:
     return np.take_along_axis(parts, random.integers(0, 4, (1, *parts.shape[1:])), 0)[0]
 
 
+def heads(random, queries, keys, groups, group, size, kind="normal"):
+    """A query, key and value."""
+    key, value = floats(random, (2, keys, groups, size), kind)
+    return floats(random, (queries, groups * group, size), kind), key, value
+
+
+def attention_in_binary64(query, key, value, *, causal):
+    """Attention by the formula."""
+    query, key, value = (each.astype(np.float64) for each in (query, key, value))
+    key, value = (np.repeat(each, query.shape[1] // key.shape[1], axis=1) for each in (key, value))
+    scores = np.einsum("ihd,jhd->hij", query, key) / query.shape[2] ** 0.5
+    if causal:
+        scores = np.where(np.tri(len(query), len(key), len(key) - len(query), dtype=bool), scores, -np.inf)
+    powers = np.exp(scores - scores.max(2, keepdims=True))
+    return np.einsum("hij,jhd->ihd", powers / powers.sum(2, keepdims=True), value)
+
+
 KINDS = ("normal", "bits", "special", "close", "tiny", "mixture")
 kinds = st.sampled_from(KINDS)
 seeds = st.integers(0, 2**32 - 1)

@@ -17,7 +17,6 @@ from m890.programs import (
     bitonic,
     copy_strided,
     gather,
-    gemm_bf16,
     hash,
     hash_table,
     histogram,
@@ -103,12 +102,6 @@ def matmul_f32_(chip, random):
     parts = [(square[:, :k], square[:k]) for k in (70, 64)]
     found = [matmul_f32.launch(chip, *part, block=64) for part in parts]
     return found, [matmul_f32.reference(*part) for part in parts]
-
-
-@trial
-def gemm_bf16_(chip, random):
-    a, b = floats(random, (70, 72), "normal"), floats(random, (72, 136), "normal")
-    return [gemm_bf16.launch(chip, a, b)], [gemm_bf16.reference(a, b)]
 
 
 @trial
@@ -287,11 +280,6 @@ def transpose_file(args, buffers, launch):
 @files
 def matmul_f32_file(args, buffers, launch):
     return {"c": matmul_f32.reference(buffers["a"], buffers["b"])}
-
-
-@files
-def gemm_bf16_file(args, buffers, launch):
-    return {"c": gemm_bf16.reference(buffers["a"], buffers["b"])}
 
 
 @files

@@ -4,7 +4,8 @@ import numpy as np
 from program_samples import floats
 from program_trials import files, trial
 
-from m890.programs import attention, quantise, rms_norm, rotary, swiglu, topk_router
+from m890 import mx_dequantise, mx_quantise
+from m890.programs import attention, conv2d, flash_attention, quantise, rms_norm, rotary, swiglu, topk_router
 from m890.programs.narrow import bf16
 
 # ---- waits -----------------------------------------------------------------------------------------------------------
@@ -13,20 +14,40 @@ from m890.programs.narrow import bf16
 @trial
 def attention_(chip, random):
     """Three tiles of keys, of which some queries of a block meet the last one and others do not."""
-    query, (key, value) = floats(random, (6, 2, 64), "normal"), floats(random, (2, 68, 1, 64), "normal")
-    more = bf16(floats(random, (30, 2, 64), "normal"))
-    calls = [(query, key, value), (more, key, value)]
-    return [attention.launch(chip, *call) for call in calls], [attention.reference(*call) for call in calls]
+    arrays = floats(random, (6, 2, 64), "normal"), *floats(random, (2, 68, 1, 64), "normal")
+    return [attention.launch(chip, *arrays)], [attention.reference(*arrays)]
+
+
+@trial
+def flash_attention_(chip, random):
+    """Three tiles, of which the last one comes to where the first was; in order, and as pages of two sequences."""
+    query, (key, value) = floats(random, (40, 2, 64), "normal"), floats(random, (2, 140, 1, 64), "normal")
+    pools = [each[:128].reshape(8, 16, 1, 64) for each in (key, value)]
+    sequences = flash_attention.Sequences.of([0, 39, 40], [[7, 1, 3], [0, 2, 5]], [45, 40])
+    found = (
+        flash_attention.launch(chip, query, key, value),
+        flash_attention.launch_paged(chip, query, *pools, sequences),
+    )
+    plain, paged = flash_attention.reference, flash_attention.paged_reference
+    return [*found], [plain(query, key, value), paged(query, *pools, sequences)]
+
+
+@trial
+def conv2d_(chip, random):
+    """Eight tiles, so that room is used again; with a bias."""
+    x, filters = floats(random, (1, 7, 6, 80), "normal"), floats(random, (66, 2, 2, 80), "normal")
+    window, bias = conv2d.Window(padding=1), floats(random, 66, "normal")
+    return [conv2d.launch(chip, x, filters, window, bias=bias)], [conv2d.reference(x, filters, window, bias=bias)]
 
 
 @trial
 def quantise_(chip, random):
     """More than a round of a grid of one warp, there and back."""
     x, shape = floats(random, 640, "normal"), {"block": 32, "grid": 1}
-    small, mx = quantise.reference(x), quantise.mxf4_reference(x)
+    small, mx = quantise.reference(x), mx_quantise(x)
     found = [*quantise.launch(chip, x, **shape), quantise.dequantise(chip, *small, **shape)]
     found += [*quantise.launch_mxf4(chip, x, **shape), quantise.dequantise_mxf4(chip, *mx, **shape)]
-    backs = quantise.dequantise_reference(*small), quantise.mxf4_dequantise_reference(*mx)
+    backs = quantise.dequantise_reference(*small), mx_dequantise(*mx)
     return found, [*small, backs[0], *mx, backs[1]]
 
 
@@ -62,19 +83,30 @@ def topk_router_(chip, random):
 @files
 def attention_file(args, buffers, launch):
     assert np.float32(args["scale"]) == attention.scale_of(64)
-    heads = {"y": ("q", "k", "v"), "short_y": ("short_q", "short_k", "short_v")}
-    return {
-        name: attention.reference(*(buffers[each] for each in of), causal=bool(args["causal"]))
-        for name, of in heads.items()
-    }
+    return {"y": attention.reference(buffers["q"], buffers["k"], buffers["v"], causal=bool(args["causal"]))}
+
+
+@files
+def flash_attention_file(args, buffers, launch):
+    assert np.float32(args["scale"]) == attention.scale_of(64)
+    plain, of = (buffers[name] for name in "qkv"), (buffers[name] for name in ("q", "k_pages", "v_pages"))
+    sequences = flash_attention.Sequences.of(*(buffers[name] for name in ("starts", "table", "lengths")))
+    return {"y": flash_attention.reference(*plain), "paged_y": flash_attention.paged_reference(*of, sequences)}
+
+
+@files
+def conv2d_file(args, buffers, launch):
+    names = ("stride", "dilation", "pad")
+    window = conv2d.Window(*((args[f"{name}_h"], args[f"{name}_w"]) for name in names))
+    return {"y": conv2d.reference(buffers["x"], buffers["filter"], window, bias=buffers["bias"])}
 
 
 @files
 def quantise_file(args, buffers, launch):
     small, scale = quantise.reference(buffers["x"])
-    mx, mx_scales = quantise.mxf4_reference(buffers["x"])
-    back, mx_back = quantise.dequantise_reference(small, scale), quantise.mxf4_dequantise_reference(mx, mx_scales)
-    return {"small": small, "back": back, "mx": mx, "mx_scales": mx_scales, "mx_back": mx_back}
+    mx, mx_scales = mx_quantise(buffers["x"])
+    back, mx_back = quantise.dequantise_reference(small, scale), mx_dequantise(mx, mx_scales)
+    return {"small": small, "back": back, "mx": mx, "mx_scales": mx_scales.view(np.uint8), "mx_back": mx_back}
 
 
 @files

@@ -118,3 +118,30 @@ def f32_bits(values: Any) -> np.ndarray:
 
 EVERY_HALF = np.arange(1 << 16, dtype=np.uint32)
 """All 16-bit patterns."""
+
+
+def f32_points(name: str) -> np.ndarray:
+    """binary32 bits around every decision of a narrowing: numbers, midpoints, their neighbours, and random ones."""
+    table = numbers(name)
+    if len(table) > 1 << 12:  # all exponents, a few numbers of each, and all the smallest and largest
+        random = np.random.default_rng(1)
+        step = 1 << STANDARDS[name].mantissa
+        edges = (np.arange(0, len(table), step)[:, None] + np.array([-1, 0, 1, step // 2])).ravel()
+        chosen = np.concatenate([edges, random.integers(0, len(table), 4096), np.arange(64), -1 - np.arange(64)])
+        chosen = np.unique(chosen % len(table))
+    else:
+        chosen = np.arange(len(table))
+    after = np.append(table, 2 * table[-1] - table[-2])
+    with np.errstate(over="ignore"):
+        points = np.concatenate([after[chosen], (after[chosen] + after[chosen + 1]) / 2]).astype(np.float32)
+    bits = points.view(np.uint32).astype(np.int64)
+    bits = np.clip(np.concatenate([bits - 1, bits, bits + 1]), 0, 0x7F800000)
+    special = [0, 1, 0x7FFFFF, 0x800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000, 0x7FFFFFFF]
+    bits = np.unique(np.concatenate([bits, special]).astype(np.uint32))
+    return np.concatenate([bits, bits | 0x80000000, np.random.default_rng(2).integers(0, 1 << 32, 4096, np.uint32)])
+
+
+def value_of(bits: Any) -> np.ndarray:
+    """binary32 bits as numbers in binary64."""
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        return np.asarray(bits, np.uint32).view(np.float32).astype(np.float64)

@@ -1,209 +1,63 @@
 """AIU copies against a plain model: which element goes to which byte of TSM, in every form, padding and arrangement.
 
-The model lists the rows of a cube with itertools and places their bytes one by one. Programs run under both timings;
-TSM starts as poison, so that what is not written shows.
+Programs run under both timings; `aiu_model` has the model.
 """
 
-from dataclasses import dataclass
-from functools import cache
-from itertools import islice, product
-from typing import Any
+from itertools import product
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from aiu_model import (
+    SIZES,
+    TIMINGS,
+    TSM,
+    Copy,
+    Run,
+    buffers,
+    check_load,
+    check_store,
+    column,
+    fresh,
+    packed,
+    tile,
+)
+from hypothesis import example, given, settings
 
-from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
 from m890.emulator.state import POISON
-from m890.isa.aiu import IM2COL, IM2COL_AT, PACKED, PACKED_AT, TILE, TILE_AT, Layout
-from m890.isa.swizzle import slice_offset, swizzle
+from m890.isa import ISA
+from m890.isa.aiu import TILE
 
-TSM = 8192
-SIZES = {"b8": 1, "b16": 2, "b32": 4}
-TIMINGS = ("eager", "late")
+MNEMONICS = [instruction.mnemonic for instruction in ISA if instruction.mnemonic.startswith("vmem.aiu.")]
 
 
-@dataclass
-class Copy:
-    """One copy: the mnemonic's choices, the words by name, and the rows in order as (n, d, h, w) with their dims."""
-
-    type: str
-    linear: int
-    padding: int
-    mode: int
-    form: str
-    words: dict[str, int]
-    at: dict[str, int]
-    rows: list[tuple[int, int, int, int]]
-    dims: tuple[int, int, int, int]
-    strides: tuple[int, int, int, int]
-
-    @property
-    def name(self) -> str:
-        return f"l{self.linear}.t0.p{self.padding}.s{self.mode}.m0.{self.form}.{self.type}"
-
-    @property
-    def size(self) -> int:
-        return SIZES[self.type]
-
-    def offset(self, row: int, byte: int) -> int:
-        """Where in TSM a byte of a row goes."""
-        if self.linear:
-            return self.at["tsm"] + row * self.words["cube_c"] * self.size + byte
-        if self.form == "3d":  # four rows of a slice in a line, turned; halves exchanged in odd lines
-            padded = -(-len(self.rows) // 8) * 8
-            part, inside = divmod(byte, 32)
-            turn = {0: 0, 1: 2, 2: 1, 3: 3}[part % 4]
-            half = (inside // 16 + row // 4) % 2
-            place = part * padded * 32 + row // 4 * 128 + (turn + row) % 4 * 32 + half * 16
-            return self.at["tsm"] + place + inside % 16
-        pitch = 64 if self.mode else 128
-        plain = self.at["tsm"] + row * pitch + byte
-        line, piece, rest = plain // 128, plain % 128 // 16, plain % 16
-        piece ^= line % 4 if self.mode else line % 8
-        return 128 * line + 16 * piece + rest
-
-    def source(self, row: int, c: int) -> int | None:
-        """The offset of an element from the base, None outside the tensor."""
-        place = list(self.rows[row])
-        if self.padding:
-            place[1:] = [min(max(x, 0), dim - 1) for x, dim in zip(place[1:], self.dims[1:], strict=True)]
-        c += self.at.get("start_c", 0)
-        if any(not 0 <= x < dim for x, dim in zip(place, self.dims, strict=True)) or not 0 <= c < self.words["dim_c"]:
-            return None
-        return sum(x * stride for x, stride in zip(place, self.strides, strict=True)) + c * self.size
-
-    def load(self, tensor: bytes, tsm: bytearray) -> None:
-        """Put the cube into TSM."""
-        row_bytes = self.words["cube_c"] * self.size
-        for row in range(len(self.rows)):
-            padded = -(-row_bytes // 32) * 32 if self.form == "3d" and not self.linear else row_bytes
-            for byte in range(padded):
-                source = self.source(row, byte // self.size) if byte < row_bytes else None
-                tsm[self.offset(row, byte)] = 0 if source is None else tensor[source + byte % self.size]
-
-    def store(self, tensor: bytearray, tsm: bytes) -> None:
-        """Put TSM into the cube."""
-        for row in range(len(self.rows)):
-            for c in range(self.words["cube_c"]):
-                source = self.source(row, c)
-                for byte in range(self.size if source is not None else 0):
-                    assert source is not None
-                    tensor[source + byte] = tsm[self.offset(row, c * self.size + byte)]
+def copies(form: str, type_: str, linear: int, padding: int, mode: int) -> tuple[list[Copy], int]:
+    """Copies of a form that lie in the tensor, and around each of its corners; and the bytes of the tensor."""
+    if form == "2d":
+        values: dict[str, int] = {"dim_n": 2, "cube_c": (128 >> mode) // SIZES[type_] - 3, "cube_w": 7, "cube_n": 2}
+        starts = [(0, 1, 0), (-5, -3, -1), (60, 17, 1), (-5, 17, 0)]
+        named = [dict(zip(("start_c", "start_w", "start_n"), start, strict=True)) for start in starts]
+        found = [tile(type_, linear, padding, mode, tsm=128, **values, **start) for start in named]
+        return found, 64 * 4 * 20 * 2
+    if form == "3d":
+        dims, corners = (64 // SIZES[type_], 5, 4), ((0, 0, 0), (-3, -2, -1), (40 // SIZES[type_], 3, 3))
+        return [packed(type_, linear, padding, dims, (9, 3, 3, 2), start) for start in corners], 64 * 5 * 4 * 2
+    boxes = [((0, 0, 0), (0, 0, 0)), ((-1, -1, -1), (1, 1, 1)), ((1, -2, 0), (2, -1, 1))]
+    steps = [((1, 1, 1, 1), (0, 0, 0)), ((1, 2, 1, 1), (2, 0, 1)), ((3, 1, 2, 1), (0, 1, 0))]
+    common = (type_, linear, padding, mode, (4, 3, 2, 2))
+    chosen = zip(boxes, steps, ((8, 0), (7, -2), (8, 3)), strict=True)
+    return [column(*common, *box, *step, 30, cube_c, start_c, 1) for box, step, (cube_c, start_c) in chosen], 20_000
 
 
-LAYOUTS: dict[str, tuple[Layout, Layout]] = {
-    "2d": (TILE, TILE_AT),
-    "5d.im2col": (IM2COL, IM2COL_AT),
-    "3d": (PACKED, PACKED_AT),
-}
-
-
-def tile(type_: str = "b16", linear: int = 0, padding: int = 0, mode: int = 0, **values: int) -> Copy:
-    """A cube of two or three axes; defaults are a small tensor of one plane."""
-    given_values = {"dim_c": 64, "dim_w": 20, "dim_n": 1, "cube_c": 32 >> mode, "cube_w": 8, "cube_n": 1, "start_c": 0,
-                    "start_w": 0, "start_n": 0, "tsm": 0} | values  # fmt: skip
-    at = {name: given_values.pop(name) for name in ("tsm", "start_c", "start_w", "start_n")}
-    given_values.setdefault("stride_w", -(-given_values["dim_c"] * SIZES[type_] // 32) * 32)
-    given_values.setdefault("stride_n", given_values["stride_w"] * given_values["dim_w"])
-    n, w = (range(at[f"start_{axis}"], at[f"start_{axis}"] + given_values[f"cube_{axis}"]) for axis in "nw")
-    rows = list(product(n, (0,), (0,), w))
-    strides = (given_values["stride_n"], 0, 0, given_values["stride_w"])
-    dims = (given_values["dim_n"], 1, 1, given_values["dim_w"])
-    return Copy(type_, linear, padding, mode, "2d", given_values, at, rows, dims, strides)
-
-
-def program(copy: Copy, way: str = "ld", before: str = "", after: str = "", tsm: int = TSM, dump: bool = True) -> str:
-    """Load the words, copy, wait, and write all of TSM out."""
-    layouts = LAYOUTS[copy.form]
-    lines: list[str] = []
-    for first, layout in zip((64, 96), layouts, strict=True):
-        lines += [
-            f"smem.ld.b32x4 sreg[{first + word}:{first + word + 3}], [bytes({4 * (word + 32 * (first == 96))})] @words"
-            for word in range(0, layout.words, 4)
-        ]
-    d, p = (f"sreg[{first}:{first + at.words - 1}]" for first, at in zip((64, 96), layouts, strict=True))
-    writes = [
-        f"tsm.ld.b32x4 vreg[4:7], [bytes({start}) + vreg0 * 0x10]\ns.wait tsmcnt(0)\n"
-        f"vmem.st.b32x4 vreg[4:7], [bytes({start}) + vreg0 * 0x10] @out\ns.wait vstcnt(0)"
-        for start in range(0, tsm if dump else 0, 512)
-    ]
-    newline = "\n"
-    return f"""
-        .kernel k
-        .param ptr words
-        .param ptr out
-        .tsm {tsm}
-        v.mov.b32 vreg0, %laneid
-        {newline.join(lines)}
-        s.wait sldcnt(0)
-        {before}
-        vmem.aiu.{way}.tsm.{copy.name}.kp1 {d}, {p}
-        {after or "vmem.acp.commit.grp" + newline + "s.wait commit_group(0)"}
-        {newline.join(writes)}
-        simt.exit
-    """
-
-
-@cache
-def chip(arch: str, timing: Any) -> Chip:
-    return Chip("810E" if arch == "ppu001" else "M890", timing=timing, poison=True)
-
-
-@cache
-def kernel(arch: str, timing: Any, text: str) -> Any:
-    return chip(arch, timing).assemble(f".arch {arch}\n{text}")["k"]
-
-
-@cache
-def buffers(arch: str, timing: Any, size: int) -> tuple[Any, Any, Any]:
-    """The tensor, the words, and what is written out."""
-    return tuple(chip(arch, timing).to_device(np.zeros(count, np.uint8)) for count in (size, 256, TSM))
-
-
-class Run:
-    """One launch of a copy's program, and what it leaves."""
-
-    def __init__(self, copy: Copy, size: int, timing: Any, **choices: Any):
-        arch = "ppu001" if copy.form == "3d" else "ppu0015"
-        self.data = np.random.default_rng(1).integers(0, 256, size, np.uint8)
-        self.tensor, given_words, self.out = buffers(arch, timing, size)
-        self.tensor.copy_from_host(self.data)
-        base = copy.words.get("base", self.tensor.address)
-        descriptor, position = LAYOUTS[copy.form]
-        words = np.zeros(64, np.uint32)
-        words[: descriptor.words] = descriptor.pack(**{**copy.words, "base": base})
-        words[32 : 32 + position.words] = position.pack(**copy.at)
-        given_words.copy_from_host(words.view(np.uint8))
-        self.out.copy_from_host(np.zeros(TSM, np.uint8))
-        kernel(arch, timing, program(copy, **choices))[1, 32](given_words, self.out)
-
-
-def fresh() -> bytearray:
-    return bytearray(np.full(TSM // 4, POISON, np.uint32).tobytes())
-
-
-def check_load(copy: Copy, size: int) -> None:
-    """Both timings put the same into TSM as the model."""
-    for timing in TIMINGS:
-        run = Run(copy, size, timing)
-        tsm = fresh()
-        copy.load(run.data.tobytes(), tsm)
-        found = run.out.view().tobytes()
-        assert found == bytes(tsm), (timing, copy, np.flatnonzero(np.array(list(found)) != np.array(list(tsm)))[:8])
-
-
-def test_the_swizzle_is_what_is_published() -> None:
-    """Modes 0 and 1 by their formulas, and slices element by element as the vendor's model says."""
-    for address in range(0, 4096, 16):
-        assert swizzle(address, 0) == address ^ ((address >> 7) & 7) << 4
-        assert swizzle(address, 1) == address ^ ((address >> 7) & 3) << 4
-    assert sorted(swizzle(np.arange(0, 4096), 0).tolist()) == list(range(4096))
-    assert sorted(slice_offset(row, byte, 24) for row in range(24) for byte in range(128)) == list(range(24 * 128))
-    assert [slice_offset(row, 0, 8) for row in range(8)] == [0, 32, 64, 96, 144, 176, 208, 240]
-    assert [slice_offset(0, byte, 8) for byte in (0, 16, 32, 64, 96)] == [0, 16, 256 + 64, 512 + 32, 768 + 96]
+@pytest.mark.parametrize("mnemonic", MNEMONICS)
+def test_every_form(mnemonic: str) -> None:
+    """Inside of the tensor and around its corners: `linear` and the rest are what the mnemonic says."""
+    _, _, way, _, layout, _, padding, mode, _, *form, type_ = mnemonic.split(".")
+    found, size = copies(".".join(form), type_, int(layout[1]), int(padding[1]), int(mode[1]))
+    for copy in found:
+        assert mnemonic == f"vmem.aiu.{way}.tsm.{copy.name}"
+        (check_store if way == "st" else check_load)(copy, size)
 
 
 @given(
@@ -215,6 +69,16 @@ def test_the_swizzle_is_what_is_published() -> None:
     start=st.tuples(st.integers(-9, 70), st.integers(-5, 22), st.integers(-1, 3)),
     place=st.integers(0, 4),
 )
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (0, 12, 1), 1)  # to the tensor's end, all of it inside
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (0, 13, 0), 1)  # a row too far, where memory goes on
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (1, 12, 0), 1)  # an element too far
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (0, -1, 1), 1)
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (-1, 0, 1), 1)
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (0, 0, 2), 1)
+@example("b32", (0, 0), 0, (64, 20, 2), (32, 8, 1), (16, 2, 1), 0)
+@example("b8", (0, 1), 0, (64, 20, 2), (64, 8, 1), (0, 2, 1), 0)
+@example("b8", (1, 0), 0, (64, 20, 2), (50, 8, 1), (3, 2, 1), 0)
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 4, 2), (0, 2, 0), 0)  # of two planes
 @settings(max_examples=80, deadline=None)
 def test_tiles(
     type_: str, arrangement: tuple[int, int], padding: int, dims: tuple[int, int, int], cube: tuple[int, int, int],
@@ -250,23 +114,10 @@ def test_columns(
     skip: int,
 ) -> None:  # fmt: skip
     """Columns of im2col from any row of the box on, into the next n."""
-    w, h, d, n = dims
-    boxes = [range(low, dim + up, by) for low, dim, up, by in zip(lower, (w, h, d), upper, step, strict=False)]
-    boxes = [box or range(low, low + 1) for box, low in zip(boxes, lower, strict=True)]
-    walk = islice(product(range(0, 1000, step[3]), boxes[2], boxes[1], boxes[0]), skip, skip + pixels)
-    bases = list(walk)
-    stride_w = 32
-    strides = (stride_w * w * h * d, stride_w * w * h, stride_w * w, stride_w)
-    words = {"dim_c": 8, "dim_w": w, "dim_h": h, "dim_d": d, "dim_n": n, "cube_c": cube_c, "pixels": pixels}
-    for axis, name in enumerate("whd"):
-        words |= {f"lower_{name}": lower[axis], f"upper_{name}": upper[axis]}
-    words |= {f"step_{name}": by for name, by in zip("whdn", step, strict=True)}
-    words |= {f"stride_{name}": by for name, by in zip("ndhw", strides, strict=True)}
-    at = {"tsm": 256, "start_c": start_c} | {f"start_{name}": x for name, x in zip("ndhw", bases[0], strict=True)}
-    at |= {f"offset_{name}": x for name, x in zip("whd", offset, strict=True)}
-    rows = [(b, z + offset[2], y + offset[1], x + offset[0]) for b, z, y, x in bases]
     linear, mode = arrangement
-    check_load(Copy(type_, linear, padding, mode, "5d.im2col", words, at, rows, (n, d, h, w), strides), 20_000)
+    check_load(
+        column(type_, linear, padding, mode, dims, lower, upper, step, offset, pixels, cube_c, start_c, skip), 20_000
+    )
 
 
 @given(
@@ -283,15 +134,8 @@ def test_cubes_of_ppu001(
     start: tuple[int, int, int],
 ) -> None:  # fmt: skip
     """Slices of 32 bytes, padded with zeros, in rows of a multiple of 8."""
-    size = SIZES[type_]
-    c, w, h = dims[0] * 4 // size, dims[1], dims[2]
-    cube_c, cube_w, cube_h, cube_n = cube
-    words = {"dim_c": c, "dim_w": w, "dim_h": h, "cube_c": cube_c, "cube_w": cube_w, "cube_h": cube_h, "cube_n": cube_n}
-    at = {"tsm": 128, "start_c": start[0], "start_w": start[1], "start_h": start[2]}
-    ranges = [range(start[2], start[2] + cube_h), range(start[1], start[1] + cube_w)]
-    rows = [(n, 0, y, x) for n, y, x in product(range(cube_n), *ranges)]
-    strides = (c * w * h * size, 0, c * w * size, c * size)
-    check_load(Copy(type_, linear, padding, 0, "3d", words, at, rows, (cube_n, 1, h, w), strides), 128 * 6 * 5 * 2)
+    given_dims = (dims[0] * 4 // SIZES[type_], dims[1], dims[2])
+    check_load(packed(type_, linear, padding, given_dims, cube, start), 128 * 6 * 5 * 2)
 
 
 @given(
@@ -307,42 +151,7 @@ def test_stores(
     """What is in TSM goes to the tensor, and nothing beside it; TSM holds numbers, put there by its own lanes."""
     linear, mode = arrangement
     values = dict(zip(("start_c", "start_w", "start_n", "cube_c", "cube_w", "cube_n"), (*start, *cube), strict=True))
-    copy = tile(type_, linear, 0, mode, dim_n=2, tsm=128, **values)
-    number = "v.mull.i32 vreg4, vreg0, 0x1010101\nv.add.i32 vreg4, vreg4, 0x5060708"
-    fill = "\n".join(f"{number}\ntsm.st.b32 vreg4, [bytes({n}) + vreg0 * 0x4]" for n in range(0, 4096, 128))
-    for timing in TIMINGS:
-        run = Run(copy, 64 * 4 * 20 * 2, timing, way="st", before=fill + "\ns.wait tsmcnt(0)", dump=False)
-        words = np.arange(32, dtype=np.uint32) * np.uint32(0x1010101) + np.uint32(0x5060708)
-        tensor = bytearray(run.data.tobytes())
-        copy.store(tensor, np.tile(words, 64).tobytes())
-        assert run.tensor.view().tobytes() == bytes(tensor), timing
-
-
-FAULTS: dict[str, tuple[int, dict[str, Any], str]] = {
-    "reserved word": (15, {}, "word 12 of the descriptor is 0x5: it must be zero"),
-    "wide cube": (15, {"cube_c": 65}, "cube_c is 65"),
-    "no rows": (15, {"cube_w": 0}, "cube_w is 0"),
-    "many rows": (15, {"cube_n": (1 << 16) + 1}, "cube_n is 65537"),
-    "negative dim": (15, {"dim_w": -1}, "dim_w is -1"),
-    "odd stride": (12, {"stride_w": 144}, "stride 0x90 is not a multiple of 32"),
-    "TSM alignment": (10, {"tsm": 64}, "TSM offset 0x40 is not a multiple of 128"),
-    "TSM alignment, packed": (10, {"tsm": 2, "linear": 1}, "TSM offset 0x2 is not a multiple of 4"),
-    "TSM size": (14, {"tsm": TSM - 896}, f"1024 bytes at TSM offset 0x1c80; the block has {TSM} bytes"),
-    "too long a row": (11, {"dim_w": 1000, "cube_w": 8, "start_w": 18}, "a row of 64 bytes at"),
-}
-
-
-@pytest.mark.parametrize("timing", TIMINGS)
-@pytest.mark.parametrize("name", FAULTS)
-def test_faults(name: str, timing: str) -> None:
-    """Each has its published code and says what is wrong; nothing has been copied."""
-    code, values, text = FAULTS[name]
-    copy = tile(**values)
-    before = "s.mov.b32 sreg76, 0x5" if name == "reserved word" else ""
-    with pytest.raises(Fault) as found:
-        Run(copy, 128 * 20, timing, before=before)
-    assert found.value.code == code
-    assert text in str(found.value)
+    check_store(tile(type_, linear, 0, mode, dim_n=2, tsm=128, **values), 64 * 4 * 20 * 2)
 
 
 @pytest.mark.parametrize("start_c", [-17, -16, -4, -1, 0, 44, 47, 48, 60, 63])
@@ -353,48 +162,56 @@ def test_rows_half_outside(start_c: int, cube_c: int) -> None:
         check_load(tile(type_, linear, start_c=start_c, cube_c=cube_c, cube_w=2), 70 * 4 * 21 * 4)
 
 
-def test_a_cube_at_the_very_end_of_tsm() -> None:
-    check_load(tile(tsm=TSM - 1024), 128 * 20)
+WAITS = {
+    "vmem.acp.commit.grp\ns.wait commit_group(0)": True,
+    "s.wait commit_group(0)": False,
+    "vmem.acp.commit.grp\ns.wait commit_group(1)": False,
+    "vmem.acp.commit.grp\ns.wait vldcnt(0), vstcnt(0), tsmcnt(0)": False,
+}
+"""What may follow a copy, and whether it has completed then."""
+ARRANGED = {
+    "linear": tile("b32", linear=1, cube_c=16),
+    "lines of 128": tile("b16"),
+    "lines of 64": tile("b8", mode=1, cube_c=61),
+    "column": column("b16", 0, 0, 0, (4, 3, 2, 2), (0, 0, 0), (0, 0, 0), (1, 1, 1, 1), (0, 0, 0), 30, 8, 0, 1),
+    "slices": packed("b16", 0, 0, (32, 5, 4), (9, 3, 3, 2), (0, 0, 0)),
+}
 
 
-@pytest.mark.parametrize("lanes", ["0x7fffffff", "0x0"])
-def test_all_lanes_must_be_on(lanes: str) -> None:
-    with pytest.raises(Fault) as found:
-        Run(tile(), 128 * 20, "eager", before=f"s.mov.b32 emsk, {lanes}")
-    assert found.value.code == 3
-
-
-def test_a_descriptor_that_is_not_there_yet_is_told() -> None:
-    """Under late timing the words are poison until the wait for their loads."""
-    text = program(tile()).replace("s.wait sldcnt(0)", "s.nop", 1)
-    buffer = chip("ppu0015", "late").to_device(np.zeros(256, np.uint8))
-    with pytest.raises(Fault, match="holds poison: nothing has written it yet"):
-        kernel("ppu0015", "late", text)[1, 32](buffer, buffer)
-
-
-def test_a_store_to_what_is_read_only_faults() -> None:
-    with pytest.raises(Fault) as found:
-        Run(tile(base=2 << 32, dim_w=1, cube_w=1, cube_c=4, dim_c=4), 64, "eager", way="st")
-    assert found.value.code == 21
-
-
-@pytest.mark.parametrize(
-    ("after", "there"),
-    [
-        ("vmem.acp.commit.grp\ns.wait commit_group(0)", True),
-        ("s.wait commit_group(0)", False),
-        ("vmem.acp.commit.grp\ns.wait commit_group(1)", False),
-        ("vmem.acp.commit.grp\ns.wait vldcnt(0), tsmcnt(0)", False),
-    ],
-)
-def test_late_copies_are_poison_until_their_group_is_waited_for(after: str, there: bool) -> None:
+@pytest.mark.parametrize("after", WAITS)
+@pytest.mark.parametrize("arranged", ARRANGED)
+def test_late_copies_are_poison_until_their_group_is_waited_for(after: str, arranged: str) -> None:
     """Registers and what the descriptor was read from may change in between."""
-    copy = tile("b32", linear=1, cube_c=16)
-    run = Run(copy, 256 * 20, "late", after=f"s.mov.b32 sreg64, 0x0\ns.mov.b32 sreg96, 0x0\n{after}")
+    copy = ARRANGED[arranged]
+    run = Run(copy, 20_000, "late", after=f"s.mov.b32 sreg64, 0x0\ns.mov.b32 sreg96, 0x0\n{after}")
     tsm = fresh()
-    if there:
+    if WAITS[after]:
         copy.load(run.data.tobytes(), tsm)
     assert run.out.view().tobytes() == bytes(tsm)
+
+
+@pytest.mark.parametrize("arranged", ARRANGED)
+def test_late_copies_poison_what_was_there(arranged: str) -> None:
+    """Words that a copy will write lose what they held when it is issued; those beside them keep it."""
+    fill = "\n".join(f"tsm.st.b32 vreg0, [bytes({n}) + vreg0 * 0x4]" for n in range(0, TSM, 128)) + "\ns.wait tsmcnt(0)"
+    copy = ARRANGED[arranged]
+    run = Run(copy, 20_000, "late", before=fill, after="s.nop")
+    marked = bytearray(b"\1" * TSM)
+    copy.load(bytes(20_000), marked)
+    poisoned = (np.frombuffer(bytes(marked), np.uint8).reshape(-1, 4) == 0).all(axis=1)
+    lanes = np.tile(np.arange(32, dtype=np.uint32), TSM // 128)
+    assert np.array_equal(run.out.view().view(np.uint32), np.where(poisoned, POISON, lanes))
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_late_stores_leave_the_tensor_alone_until_their_group_is_waited_for(wait: str) -> None:
+    """A trap ends the launch there: what has not completed is never done."""
+    fill = "v.mov.b32 vreg4, 0x11\ntsm.st.b32 vreg4, [vreg0 * 0x4]\ns.wait tsmcnt(0)"
+    copy, size = tile("b32", linear=1, cube_c=32, cube_w=1), 256 * 20
+    with pytest.raises(Fault, match="trap"):
+        Run(copy, size, "late", way="st", before=fill, after=f"{wait}\ns.trap", dump=False)
+    tensor = buffers("ppu0015", "late", size)[0].view()[:128].view(np.uint32)
+    assert (tensor == 0x11).all() == WAITS[wait]
 
 
 def test_own_accesses_keep_their_order() -> None:
@@ -417,32 +234,6 @@ def test_more_copies_than_can_be_outstanding() -> None:
     tsm = fresh()
     copy.load(run.data.tobytes(), tsm)
     assert run.out.view().tobytes() == bytes(tsm)
-
-
-def test_an_aiu_cube_is_what_the_swizzled_matrix_load_reads() -> None:
-    """A tile of 16 x 64 halves, loaded swizzled, comes back as fragments of the plain matrix."""
-    copy = tile(cube_c=64, cube_w=16)
-    load = """
-        vmem.acp.commit.grp
-        s.wait commit_group(0)
-        s.mov.b32 sreg50, 0x0
-        s.mov.b32 sreg51, 0x400001
-        tsm.ld.swzl.b32x4.s0.t1.trans0 vreg[8:11], [sreg50] @sreg51
-        s.wait tsmcnt(0)
-        vmem.st.b32x4 vreg[8:11], [0x0 + vreg0 * 0x10] @out
-        s.wait vstcnt(0)
-    """
-    run = Run(copy, 128 * 20, "late", after=load, dump=False)
-    matrix = run.data.view(np.uint32)[: 16 * 32].reshape(16, 32)  # pairs of halves
-    found = run.out.view()[:512].view(np.uint32).reshape(32, 4)
-    lane = np.arange(32)
-    blocks = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    columns = {(r, k): matrix[8 * r + lane // 4, 4 * k + lane % 4] for r, k in blocks}
-    assert any(all((found[:, n] == columns[order[n]]).all() for n in range(4)) for order in ORDERS)
-
-
-ORDERS = ([(0, 0), (0, 1), (1, 0), (1, 1)], [(0, 0), (1, 0), (0, 1), (1, 1)])
-"""Which sub-matrix each register holds, by the strides given."""
 
 
 def test_packing_refuses_what_does_not_fit() -> None:

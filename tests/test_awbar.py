@@ -11,82 +11,49 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from model.awbar import MOST, Awbar, Misuse
 
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Deadlock, Fault
 from m890.emulator.launch import Limits
 from m890.emulator.shape import Shape
+from m890.isa import ISA
 
-LANES, ALL, MOST = 32, 0xFFFFFFFF, (1 << 20) - 1
+LANES, ALL = 32, 0xFFFFFFFF
 TIMINGS = ("eager", "late")
 
 
-class Misuse(Exception):
-    """What the machine calls fault 2."""
-
-
-@dataclass
-class Awbar:
-    """One asynchronous barrier."""
-
-    valid: bool = False
-    phase: int = 0
-    pending: int = 0
-    expected: int = 0
-    missing: int = 0
-
-    def need(self, condition: bool) -> None:
-        if not condition:
-            raise Misuse
-
-    def init(self, count: int) -> None:
-        self.need(1 <= count <= MOST)
-        self.valid, self.phase, self.pending, self.expected, self.missing = True, 0, count, count, 0
-
-    def finish(self) -> None:
-        if self.pending == 0 and self.missing == 0:
-            self.phase, self.pending = self.phase + 1, self.expected
-
-    def arrive(self, count: int, drop: bool = False, no_complete: bool = False) -> tuple[int, int]:
-        """Phase and pending before it."""
-        self.need(self.valid and 1 <= count <= MOST and count <= self.pending)
-        self.need(not drop or count < self.expected)
-        self.need(not no_complete or count < self.pending or self.missing != 0)
-        before = self.phase, self.pending
-        self.expected -= count if drop else 0
-        self.pending -= count
-        self.finish()
-        return before
-
-    def transfer(self, count: int, arrives: bool = False) -> tuple[int, int]:
-        self.need(self.valid and abs(self.missing + count) <= MOST and (not arrives or self.pending > 0))
-        before = self.phase, self.pending
-        self.missing += count
-        self.pending -= arrives
-        self.finish()
-        return before
-
-    def inval(self) -> None:
-        self.need(self.valid)
-        self.valid = False
-
-
 class Step(NamedTuple):
-    """An operation: its name, the active lanes, the count, and the object of each lane."""
+    """An operation: its name, the active lanes, the count, the object of each lane, whether an arrival has a result."""
 
     name: str
     mask: int
     count: int
     objects: str
+    result: bool = True
+
+    @property
+    def mnemonic(self) -> str:
+        copies = self.name.removeprefix("copies")
+        return f"vmem.acp.awbar.arrive{copies}.b64" if copies != self.name else f"tsm.awbar.{self.name}.b64"
+
+    @property
+    def operands(self) -> str:
+        """What stands around the address: d a state, m a mask, n the count, s a state that is read."""
+        if self.name.startswith("arrive"):
+            return "dn" if self.result else "n"
+        if "wait" in self.name:
+            return "mn" if "parity" in self.name else "ms"
+        return "n" if self.name in ("init", "expect_tx", "complete_tx") else ""
 
 
-NAMES = {
-    "init": ("init.b64", "n"), "inval": ("inval.b64", ""), "expect": ("expect_tx.b64", "n"),
-    "complete": ("complete_tx.b64", "n"), "arrive": ("arrive.b64", "dn"), "relaxed": ("arrive.relaxed.b64", "dn"),
-    "only": ("arrive.b64", "n"), "drop": ("arrive_drop.b64", "dn"), "no_complete": ("arrive.nocomplete.b64", "dn"),
-    "both": ("arrive.expect_tx.b64", "dn"), "test": ("test_wait.b64", "ms"), "try": ("try_wait.b64", "ms"),
-    "parity": ("test_wait.parity.b64", "mn"), "copies": ("", ""), "noinc": (".noinc", ""),
-}  # fmt: skip
+ARRIVALS = [
+    f"arrive{drop}{no_complete}{relaxed}"
+    for drop in ("", "_drop") for no_complete in ("", ".nocomplete") for relaxed in ("", ".relaxed")
+]  # fmt: skip
+ARRIVALS += ["arrive.expect_tx", "arrive.expect_tx.relaxed"]
+TESTS = ["test_wait", "try_wait", "test_wait.parity", "try_wait.parity"]
+NAMES = ["init", "inval", "expect_tx", "complete_tx", *ARRIVALS, *TESTS, "copies", "copies.noinc"]
 OBJECTS = {"one": lambda lane: 0, "third": lambda lane: lane % 3, "last": lambda lane: 2}
 
 
@@ -94,15 +61,12 @@ def text_of(steps: list[Step]) -> str:
     """A program that stores 32 words for each step: pending from the state, or the mask of a test."""
     lines: list[str] = []
     for number, step in enumerate(steps):
-        name, operands = NAMES[step.name]
-        at = {"one": "vreg2", "third": "vreg1", "last": "sreg50"}[step.objects]
-        count = f"{step.count:#x}" if at.startswith("s") else "vreg6"
+        operands, immediate = step.operands, step.objects == "last"
+        at = {"one": "vreg2", "third": "vreg1", "last": "sreg50" if operands else "0x10"}[step.objects]
         first = {"d": ["vreg[20:21]"], "m": ["sreg51"]}.get(operands[:1], [])
-        last = {"n": [count], "s": ["vreg[20:21]"]}.get(operands[-1:], [])
-        parts = [*first, at, *last]
+        last = {"n": [f"{step.count:#x}" if immediate else "vreg6"], "s": ["vreg[20:21]"]}.get(operands[-1:], [])
         lines.append(f"v.mov.alllane.b32 vreg6, {step.count:#x}")
-        whole = f"tsm.awbar.{name}" if step.name not in ("copies", "noinc") else f"vmem.acp.awbar.arrive{name}.b64"
-        lines += [f"s.mov.b32 emsk, {step.mask:#x}", f"{whole} {', '.join(parts)}"]
+        lines += [f"s.mov.b32 emsk, {step.mask:#x}", f"{step.mnemonic} {', '.join([*first, at, *last])}"]
         if "d" in operands:
             lines.append("tsm.awbar.pending_count.b64 vreg5, vreg[20:21]")
         elif "m" in operands:
@@ -150,9 +114,9 @@ class Model:
                     waited |= answer << lane
                 elif answer is not None:
                     self.states[lane], found[lane] = answer
-        if step.name in ("test", "try", "parity"):
+        if step.name in TESTS:
             return np.array([waited if step.mask >> lane & 1 else 0 for lane in range(LANES)], np.uint32)
-        return found if "d" in NAMES[step.name][1] else None
+        return found if "d" in step.operands else None
 
     def one(self, one: Awbar, step: Step, lane: int) -> Any:
         """One lane: None, a truth value, or (phase, pending) before."""
@@ -161,21 +125,20 @@ class Model:
             return one.init(count)
         if name == "inval":
             return one.inval()
-        if name in ("expect", "complete"):
-            one.transfer(count if name == "expect" else -count)
+        if name in ("expect_tx", "complete_tx"):
+            one.transfer(count if name == "expect_tx" else -count)
             return None
-        if name == "both":
-            return one.transfer(count, arrives=True)
-        if name in ("copies", "noinc"):
-            one.need(one.valid and (one.pending < MOST if name == "copies" else one.pending > 0))
-            if name == "noinc":
-                one.arrive(1)
-            return None
-        if name in ("test", "try", "parity"):
+        if name in ("copies", "copies.noinc"):
+            return one.copied(name == "copies.noinc")
+        if name in TESTS:
             one.need(one.valid)
-            return (one.phase - (self.states[lane] if name != "parity" else count)) % 2 == 1
-        answer = one.arrive(count, drop=name == "drop", no_complete=name == "no_complete")
-        return None if name == "only" else answer
+            return (one.phase - (count if "parity" in name else self.states[lane])) % 2 == 1
+        before = one.phase, one.pending
+        if "expect_tx" in name:
+            one.transfer(count, arrives=True)
+        else:
+            one.arrive(count, drop="_drop" in name, no_complete=".nocomplete" in name)
+        return before if step.result else None
 
 
 @cache
@@ -213,10 +176,11 @@ def check(steps: list[Step], timing: str) -> None:
 COUNTS = st.sampled_from([1, 1, 1, 2, 3, 5, 32, MOST])
 STEPS = st.builds(
     Step,
-    st.sampled_from([name for name in NAMES if name != "init"]),
+    st.sampled_from(NAMES[1:]),
     st.one_of(st.just(1), st.just(7), st.integers(0, ALL)),
     COUNTS,
     st.sampled_from(list(OBJECTS)),
+    st.booleans(),
 )
 
 
@@ -231,6 +195,28 @@ def test_random_operations(timing: str, counts: tuple[int, int, int], steps: lis
     check(first + steps, timing)
 
 
+@pytest.mark.parametrize("timing", TIMINGS)
+@pytest.mark.parametrize(("objects", "count"), [("third", 10), ("last", 30)])
+@pytest.mark.parametrize(("name", "result"), [*[(n, True) for n in NAMES], *[(n, False) for n in ARRIVALS]])
+def test_every_operation(name: str, result: bool, objects: str, count: int, timing: str) -> None:
+    """By three lanes, each with its own object or all with one; the other form of the word has an immediate.
+
+    Then arrivals that complete the phase, the next one if some have dropped out, and tests around them.
+    """
+    first = [Step("init", 1 << lane, count, "third") for lane in range(3)]
+    arrive, complete = Step("arrive", 7, 8, objects), Step("complete_tx", 7, 2, objects)
+    parities = [Step("test_wait.parity", 7, parity, objects) for parity in (0, 1)]
+    after = [arrive, parities[0], complete, Step("test_wait", 7, 0, objects), parities[0], arrive, parities[1]]
+    check([*first, Step(name, 7, 2, objects, result), *after], timing)
+
+
+def test_every_form_is_an_operation() -> None:
+    """None of the table is left out of the test above."""
+    tested = {Step(name, 7, 2, "last", result).mnemonic for name in NAMES for result in (True, False)}
+    known = {i.mnemonic for i in ISA if ".awbar." in i.mnemonic}
+    assert known - tested == {"tsm.awbar.pending_count.b64"}, "which every arrival with a result is followed by"
+
+
 @pytest.mark.parametrize(
     ("steps", "says"),
     [
@@ -238,10 +224,13 @@ def test_random_operations(timing: str, counts: tuple[int, int, int], steps: lis
         ([Step("init", 1, 0, "one")], "a count is 1 to 1048575"),
         ([Step("init", 1, 1 << 20, "one")], "a count is 1 to 1048575"),
         ([Step("init", 1, 2, "one"), Step("arrive", 1, 3, "one")], "more arrivals than are pending"),
-        ([Step("init", 1, 2, "one"), Step("drop", 1, 2, "one")], "nobody would be expected any more"),
-        ([Step("init", 1, 2, "one"), Step("no_complete", 1, 2, "one")], "the arrival completes the phase"),
-        ([Step("init", 1, 2, "one"), Step("expect", 3, MOST, "one")], "more than 1048575 bytes"),
-        ([Step("init", 1, 2, "one"), Step("inval", 1, 0, "one"), Step("test", 1, 0, "one")], "no initialised awbar"),
+        ([Step("init", 1, 2, "one"), Step("arrive_drop", 1, 2, "one")], "nobody would be expected any more"),
+        ([Step("init", 1, 2, "one"), Step("arrive.nocomplete", 1, 2, "one")], "the arrival completes the phase"),
+        ([Step("init", 1, 2, "one"), Step("expect_tx", 3, MOST, "one")], "more than 1048575 bytes"),
+        (
+            [Step("init", 1, 2, "one"), Step("inval", 1, 0, "one"), Step("test_wait", 1, 0, "one")],
+            "no initialised awbar",
+        ),
     ],
 )
 def test_misuse_says_what_is_wrong(steps: list[Step], says: str) -> None:

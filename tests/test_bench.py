@@ -2,18 +2,38 @@
 
 import json
 import os
+import re
 
 import click
 import pytest
 
 from m890.tools import bench
+from m890.tools.bench.core import ALU
 from m890.tools.bench.measure import Result, medians, one_core
 from m890.tools.bench.table import duration, heading, line
 
 STABLE = {
-    "saxpy_2e20", "saxpy_2e20_plain", "saxpy_2e24", "saxpy_2e24_plain", "sum_2e20", "histogram_2e20", "radix_sort_2e20",
-    "matmul_f32_256", "alu_loop", "compile_handler", "cold_run", "warm_run", "launches", "observe_off", "late",
-}  # fmt: skip
+    "saxpy_2e20",
+    "saxpy_2e20_plain",
+    "saxpy_2e24",
+    "saxpy_2e24_plain",
+    "sum_2e20",
+    "histogram_2e20",
+    "radix_sort_2e20",
+    "matmul_f32_256",
+    "attention_1024",
+    "alu_loop",
+    "compile_handler",
+    "cold_run",
+    "warm_run",
+    "launches",
+    "observe_off",
+    "late",
+    "gemm_bf16_256",
+    "gemm_f16_256",
+    "gemm_e4m3_256",
+    "gemm_s8_256",
+}
 NUMBERS = {"seconds", "numpy_seconds", "ratio", "unit_ns", "gflops", "threads", "cost"}
 
 
@@ -32,6 +52,15 @@ def test_names_are_stable():
 
 def test_alone(capsys: pytest.CaptureFixture[str]):
     assert set(run(capsys, "alu_loop")) == {"seconds", "unit_ns", "threads"}
+
+
+def test_shares(capsys: pytest.CaptureFixture[str]):
+    bench.main(["alu_loop"], "-", repeat=20, shares=True)
+    out, err = capsys.readouterr()
+    (result,) = json.loads(out)
+    assert set(result["shares"]) <= set(re.findall(r"[vs]\.[a-z0-9.]+|simt.exit", ALU))
+    assert abs(sum(result["shares"].values()) - 1) < 1e-9
+    assert max(result["shares"], key=result["shares"].__getitem__) in err
 
 
 def test_beside_numpy(capsys: pytest.CaptureFixture[str]):

@@ -1,17 +1,25 @@
 """Conversions against tables of all numbers of a format, in every rounding; Python's integers for integers.
 
 Every input of 16 bits or fewer is tried. Of binary32 inputs: all numbers of the narrower format, the midpoints between
-them, what lies next to both, and random ones; `sweep` tries all of them.
+them, what lies next to both, and random ones; `sweep` tries all of them. `test_ml_dtypes` compares with other people's
+arithmetic.
 """
 
-from typing import Any
-
-import ml_dtypes
 import numpy as np
 import pytest
-from columns import run, same
+from columns import same
 from one import check
-from small_floats import EVERY_HALF, ROUNDINGS, STANDARDS, decode, encode, f32_bits, numbers, pack, rectified
+from small_floats import (
+    EVERY_HALF,
+    ROUNDINGS,
+    decode,
+    encode,
+    f32_bits,
+    f32_points,
+    pack,
+    rectified,
+    value_of,
+)
 
 HALVES = ("f16", "bf16")
 SMALL = ("e4m3", "e5m2", "e2m1")
@@ -22,33 +30,6 @@ RANGES = {
 }
 JUNK = np.uint32(0xA5A50000)
 """What narrow sources have above them; it must not matter."""
-
-
-def f32_points(name: str) -> np.ndarray:
-    """binary32 bits around every decision of a narrowing: numbers, midpoints, their neighbours, and random ones."""
-    table = numbers(name)
-    if len(table) > 1 << 12:  # all exponents, a few numbers of each, and all the smallest and largest
-        random = np.random.default_rng(1)
-        step = 1 << STANDARDS[name].mantissa
-        edges = (np.arange(0, len(table), step)[:, None] + np.array([-1, 0, 1, step // 2])).ravel()
-        chosen = np.concatenate([edges, random.integers(0, len(table), 4096), np.arange(64), -1 - np.arange(64)])
-        chosen = np.unique(chosen % len(table))
-    else:
-        chosen = np.arange(len(table))
-    after = np.append(table, 2 * table[-1] - table[-2])
-    with np.errstate(over="ignore"):
-        points = np.concatenate([after[chosen], (after[chosen] + after[chosen + 1]) / 2]).astype(np.float32)
-    bits = points.view(np.uint32).astype(np.int64)
-    bits = np.clip(np.concatenate([bits - 1, bits, bits + 1]), 0, 0x7F800000)
-    special = [0, 1, 0x7FFFFF, 0x800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000, 0x7FFFFFFF]
-    bits = np.unique(np.concatenate([bits, special]).astype(np.uint32))
-    return np.concatenate([bits, bits | 0x80000000, np.random.default_rng(2).integers(0, 1 << 32, 4096, np.uint32)])
-
-
-def value_of(bits: Any) -> np.ndarray:
-    """binary32 bits as numbers in binary64."""
-    with np.errstate(invalid="ignore"):  # signalling NaNs
-        return np.asarray(bits, np.uint32).view(np.float32).astype(np.float64)
 
 
 def flushed(bits: np.ndarray) -> np.ndarray:
@@ -321,39 +302,6 @@ def test_immediates(rounding: str) -> None:
         check(f"v.cnvt.f32.{name}.{rounding} vreg4, {value & 0xFFFFFFFF:#x}", vreg4=wanted)
         wanted = int(whole(np.array([-2.5]), rounding)[0]) if name == "i32" else 0
         check(f"v.cnvt.{name}.f32.{rounding} vreg4, 0xc0200000", vreg4=wanted)
-
-
-# Other people's arithmetic.
-
-
-def test_as_numpy_and_ml_dtypes_do() -> None:
-    """Bit by bit, but for what each of them defines differently; the lists are exact."""
-    theirs = {
-        "f16": np.float16,
-        "bf16": ml_dtypes.bfloat16,
-        "e4m3": ml_dtypes.float8_e4m3fn,
-        "e5m2": ml_dtypes.float8_e5m2,
-        "e2m1": ml_dtypes.float4_e2m1fn,
-    }
-    for name, dtype in theirs.items():
-        bits = f32_points(name)
-        values = bits.view(np.float32)
-        ours = run(f"v.cnvt.{name}.f32.rtte vreg4, vreg0", bits)[0]
-        with np.errstate(over="ignore", invalid="ignore"):
-            other = values.astype(dtype)
-        other = other.view(f"u{other.dtype.itemsize}").astype(np.uint32)
-        differ = np.isnan(values)  # our NaN is the canonical one, +6 in e2m1
-        if name in ("e4m3", "e5m2"):  # we saturate: they have a NaN, or infinity, from halfway to the next number on
-            differ = differ | too_large(name, value_of(bits))
-        assert (ours[~differ] == other[~differ]).all(), name
-        assert (ours[differ] != other[differ]).any(), f"{name}: nothing differs any more"
-
-
-def too_large(name: str, values: np.ndarray) -> np.ndarray:
-    """Where a number rounds beyond the largest: from halfway to the next one on, or from there if that is even."""
-    last, largest = len(numbers(name)) - 1, numbers(name)[-1]
-    halfway = largest + (largest - numbers(name)[-2]) / 2
-    return np.abs(values) >= halfway if last % 2 else np.abs(values) > halfway
 
 
 # All inputs.

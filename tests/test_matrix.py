@@ -3,95 +3,38 @@
 The compiled handlers run on registers that `matrix_model` fills and reads by formulas of its own.
 """
 
-from collections.abc import Iterator
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import matrix_model as model
 import ml_dtypes
 import numpy as np
 import pytest
-from one import ALL, Bench, One, bench, compiles_long, predict, row_of, stop
+from matrix_machine import (
+    DENSE,
+    FIRST,
+    PARAMS,
+    Machine,
+    by_name,
+    chosen_by,
+    digits,
+    form_of,
+    maps,
+    operands,
+    random_scales,
+    scale_lists,
+    word_of,
+)
+from one import ALL, Bench, One, bench, predict
 
 import m890
 from m890.isa import ISA
 from m890.isa.assembler import AssemblyError, assemble
-from m890.isa.effects import Stop
 from m890.isa.fragments import pack, places, unpack
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm, matrix_form
-from m890.isa.matrix_operands import MatrixKind
 from m890.isa.registers import Register
 from m890.tools.manual_fragments import draw, operands_of
 
-
-def form_of(instruction: Any) -> MatrixForm:
-    return next(binding.static for binding in instruction.bindings if isinstance(binding.static, MatrixForm))
-
-
-INSTRUCTIONS = [i for i in ISA if any(isinstance(kind, MatrixKind) for kind in i.kinds)]
-PARAMS = [
-    pytest.param(i, id=f"{i.architectures[0]}-{i.mnemonic}", marks=[pytest.mark.slow] if compiles_long(i) else [])
-    for i in INSTRUCTIONS
-]
-FIRST = {"d": 0, "a": 8, "b": 16, "c": 24, "s": 32, "e": 32}
-"""Where the tests put the operands; `s` are scales, `e` says where values of a sparse B belong."""
-DENSE = [param for param in PARAMS if ".sp." not in param.id]
 ONE = {"f32": 0x3F800000, "f16": 0x3C00, "i32": 1}
-
-
-class Maps(NamedTuple):
-    """The places of A, B and D by the published formulas."""
-
-    a: Any
-    b: Any
-    d: Any
-
-
-@cache
-def maps(form: MatrixForm) -> Maps:
-    return Maps(
-        model.place_map(model.place_a, form, form.a.words, form.a.bits),
-        model.place_map(model.place_b, form, form.b.words, form.b.bits),
-        model.place_map(model.place_d, form, form.d.words, form.d.bits),
-    )
-
-
-def word_of(instruction: Any, negate: str = "", select: int = 0) -> int:
-    """The instruction's word with operands at FIRST."""
-    values: list[Any] = []
-    for kind in instruction.kinds:
-        number = FIRST.get(kind.name)
-        values.append(select if number is None else Register("v", number, kind.words, negate=kind.name in negate))
-    return instruction.forms[0].encode(tuple(values), ())
-
-
-class Machine:
-    """One matrix instruction on the compiled core, from element bits to element bits."""
-
-    def __init__(self, instruction: Any, negate: str = "", select: int = 0):
-        self.form, self.bench = form_of(instruction), bench()
-        self.one: One = self.bench.one(word_of(instruction, negate, select))
-        self.bench.path(ALL)
-        self.bench.specials()
-
-    def run(self, a: np.ndarray, b: np.ndarray, c: np.ndarray, more: np.ndarray | None = None) -> np.ndarray:
-        """D; `more` is the registers of the fifth operand."""
-        form, at = self.form, maps(self.form)
-        self.put("a", model.to_registers(a, at.a, form.a.bits))
-        self.put("b", model.to_registers(b, at.b, form.b.bits))
-        self.put("c", model.to_registers(c, at.d, form.d.bits))
-        if more is not None:
-            self.put("s", more)
-        assert self.one.run() == 1
-        found = self.rows("d", form.d.words)
-        return model.from_registers(found, at.d, form.d.bits, (form.m, form.n))
-
-    def put(self, name: str, rows: np.ndarray) -> None:
-        self.rows(name, len(rows))[:] = rows
-
-    def rows(self, name: str, count: int) -> np.ndarray:
-        start = row_of(Register("v", FIRST[name]))
-        return self.bench.rows[start : start + count]
 
 
 # Lane maps.
@@ -126,19 +69,15 @@ def test_pack_and_unpack() -> None:
         matrix_form("v.mma.f32.e4m3.e4m3.m16n16k32", "ppu001")
 
 
-DIGITS = {name: np.arange(4).astype(dtype) for name, dtype in model.DTYPES.items()}
-
-
 @pytest.mark.parametrize("instruction", DENSE)
 def test_every_element_is_where_it_should_be(instruction: Any) -> None:
     """One element at a time is 1, the other factor tells its k by digits of base 4 in three rows or columns."""
     machine, form = Machine(instruction), form_of(instruction)
     scales = np.full((2, 32), 0x7F7F7F7F, np.uint32)
     c = np.zeros((form.m, form.n), np.uint32)
-    digit = np.arange(form.k)[:, None] // 4 ** np.arange(3) % 4
-    one_a, one_b = (DIGITS[each.name].view(f"u{DIGITS[each.name].itemsize}")[1] for each in (form.left, form.right))
+    digit, one_a, one_b = digits(form.k), model.element(1, form.left.name), model.element(1, form.right.name)
     b = np.zeros((form.k, form.n), np.uint32)
-    b[:, :3] = DIGITS[form.right.name].view(f"u{DIGITS[form.right.name].itemsize}")[digit]
+    b[:, :3] = model.element(digit, form.right.name)
     for m, k in np.ndindex(form.m, form.k):
         a = np.zeros((form.m, form.k), np.uint32)
         a[m, k] = one_a
@@ -146,7 +85,7 @@ def test_every_element_is_where_it_should_be(instruction: Any) -> None:
         assert found[m][:3] == digit[k].tolist()
         assert not any(map(any, found[:m] + found[m + 1 :]))
     a = np.zeros((form.m, form.k), np.uint32)
-    a[:3] = DIGITS[form.left.name].view(f"u{DIGITS[form.left.name].itemsize}")[digit.T]
+    a[:3] = model.element(digit.T, form.left.name)
     for k, n in np.ndindex(form.k, form.n):
         b = np.zeros((form.k, form.n), np.uint32)
         b[k, n] = one_b
@@ -161,62 +100,6 @@ def test_every_element_is_where_it_should_be(instruction: Any) -> None:
 
 
 # Results.
-
-
-@np.errstate(invalid="ignore")  # signalling NaNs become quiet
-def random_elements(random: np.random.Generator, name: str, shape: tuple[int, int], sort: str) -> np.ndarray:
-    """Element bits: `near` numbers of like size, `finite` ones of any, or `any` bits with a few special ones."""
-    dtype = np.dtype(model.DTYPES[name])
-    bits = random.integers(0, 1 << (4 if name == "f4" else 8 * dtype.itemsize), shape, np.uint64).astype(np.uint32)
-    if dtype.kind in "iu" or name == "f4":
-        return bits
-    if sort == "near":
-        numbers = np.ldexp(random.uniform(-2, 2, shape), random.integers(-3, 4, shape))
-        return numbers.astype(dtype).view(f"u{dtype.itemsize}").astype(np.uint32)
-    finite = np.isfinite(bits.astype(f"u{dtype.itemsize}").view(dtype).astype(np.float64))
-    bits = np.where(finite, bits, 0)
-    if sort == "any":
-        nan, inf = (np.array(x).astype(dtype).view(f"u{dtype.itemsize}") for x in (np.nan, np.inf))
-        top = 1 << (8 * dtype.itemsize - 1)
-        special = random.choice([nan, nan | top, inf, inf | top, 0, top, 1, top | 1], shape)
-        bits = np.where(random.random(shape) < 0.02, special, bits)
-    return bits
-
-
-def operands(random: np.random.Generator, form: MatrixForm, sort: str) -> Iterator[np.ndarray]:
-    """Element bits of A, B and C."""
-    yield random_elements(random, form.left.name, (form.m, form.k), sort)
-    yield random_elements(random, form.right.name, (form.k // 2 if form.sparse else form.k, form.n), sort)
-    c = random_elements(random, form.result.name, (form.m, form.n), sort)
-    if form.result.name == "i32" and sort != "near":  # around the ends of the range
-        c = np.where(random.random(c.shape) < 0.5, 0x7FFFFFFF, 0x80000000).astype(np.uint32) ^ c & 0xFFFF
-    yield c
-
-
-def random_scales(random: np.random.Generator, low: int, high: int) -> np.ndarray:
-    return random.integers(low, high, (2, 32, 4)).astype(np.uint8).view(np.uint32)[..., 0]
-
-
-def scale_lists(form: MatrixForm, scales: np.ndarray, select: int) -> Any:
-    """Exponents by [row, block] and [column, block], said once more."""
-    found = []
-    for side, count in enumerate((form.m, form.n)):
-        lanes = [4 * (line % 8) + (select >> 2 * side & 3) for line in range(count)]
-        half = [line // 8 if count == 16 else select >> 4 & 1 for line in range(count)]
-        pairs = zip(lanes, half, strict=True)
-        found.append([[int(scales[side, lane]) >> 8 * (2 * h + j) & 0xFF for j in (0, 1)] for lane, h in pairs])
-    return found
-
-
-def chosen_by(form: MatrixForm, e: np.ndarray, select: int) -> np.ndarray:
-    """The k of each value of B, as the vendor's software model finds it: 16 bits tell it for 16 values of k."""
-    found = np.zeros((form.k // 2, form.n), np.int64)
-    for stored, n in np.ndindex(found.shape):
-        group = stored // 2
-        lane = 4 * (n % 8) + select * (form.k // 16) + group // 4
-        half = int(e[lane]) >> 16 * (n // 8) & 0xFFFF
-        found[stored, n] = 4 * group + (half >> 4 * (group % 4) + 2 * (stored % 2) & 3)
-    return found
 
 
 @pytest.mark.parametrize("instruction", PARAMS)
@@ -238,28 +121,6 @@ def test_results_are_exact(instruction: Any) -> None:
         select = int(random.integers(0, 16 if form.n == 16 else 32))
         found = Machine(instruction, select=select).run(a, b, c, scales)
         np.testing.assert_array_equal(found, model.product(form, a, b, c, scale_lists(form, scales, select)))
-
-
-def by_name(mnemonic: str, arch: str = "ppu0015") -> Any:
-    return next(i for i in INSTRUCTIONS if i.mnemonic == mnemonic and arch in i.architectures)
-
-
-@pytest.mark.parametrize(
-    "mnemonic",
-    [
-        "v.mma.f32.bf16.m16n16k16", "v.mma.f16.f16.m16n16k16", "v.mma.f32.tf32.m16n16k8",
-        "v.mma.f32.e4m3.e5m2.m16n16k32", "v.mma.mx.f32.f4.f4.m16n16k64",
-    ],
-)  # fmt: skip
-def test_negation_flips_signs(mnemonic: str) -> None:
-    """Of all elements, NaN included, before anything else."""
-    instruction, random = by_name(mnemonic), np.random.default_rng(3)
-    form, scales = form_of(instruction), np.full((2, 32), 0x7F7F7F7F, np.uint32)
-    a, b, c = operands(random, form, "near")
-    signs = {"a": 1 << (form.a.bits - 1), "b": 1 << (form.b.bits - 1), "c": 1 << (form.d.bits - 1)}
-    found = Machine(instruction, negate="ac").run(a, b, c, scales)
-    np.testing.assert_array_equal(found, Machine(instruction).run(a ^ signs["a"], b, c ^ signs["c"], scales))
-    assert (found != Machine(instruction).run(a, b, c, scales)).any()
 
 
 def test_zeros_have_the_sign_of_the_sum() -> None:
@@ -316,18 +177,6 @@ def test_body_is_handler(instruction: Any) -> None:
             assert one.run() == 1
             expected[one.places] = bench().rows[one.places]
             np.testing.assert_array_equal(bench().rows, expected)
-
-
-def test_partial_warps_fault_before_any_effect() -> None:
-    for emsk in (0, 1, 0x7FFFFFFF, 0xFFFFFFFE):
-        machine = Machine(by_name("v.mma.f32.bf16.m16n16k16"))
-        machine.bench.scramble(np.random.default_rng(emsk))
-        machine.bench.path(ALL, emsk)
-        before = machine.bench.rows.copy()
-        assert machine.one.run() == stop(Stop.FAULT)
-        np.testing.assert_array_equal(machine.bench.rows, before)
-        assert int(machine.bench.warp["fault"]) == 3
-        assert int(machine.bench.warp["fault_lanes"]) == ALL & ~emsk
 
 
 def rebuilt(instruction: Any, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, value: Any) -> One:
@@ -423,14 +272,6 @@ def test_a_launch_with_half_a_warp_faults() -> None:
     assert caught.value.code == 3
 
 
-def test_forms_of_the_other_chip_are_no_instruction() -> None:
-    ours, theirs = by_name("v.mma.f32.bf16.m16n16k16"), by_name("v.mma.f32.bf16.m16n16k16", "ppu001")
-    with pytest.raises(m890.isa.DecodeError, match="no instruction of ppu001"):
-        ISA.decode(ours.forms[0].value, "ppu001")
-    with pytest.raises(m890.isa.DecodeError, match="no instruction of ppu0015"):
-        ISA.decode(theirs.forms[0].value, "ppu0015")
-
-
 def test_text() -> None:
     """The operands of a published listing, modifiers, and what cannot stand there."""
 
@@ -481,9 +322,21 @@ def test_hosts_without_avx512(mnemonic: str, monkeypatch: pytest.MonkeyPatch) ->
 
     instruction = by_name(mnemonic)
     machine, form, random = Machine(instruction), form_of(instruction), np.random.default_rng(6)
+    monkeypatch.setattr(matrix_formats, "HAS_TABLES", False)
     machine.one = rebuilt(instruction, monkeypatch, matrix_formats, "HAS_AVX512", False)
     for sort in ("near", "any"):
         a, b, c = operands(random, form, sort)
         scales = random_scales(random, 100, 256)
         lists = scale_lists(form, scales, 0) if form.scaled else None
         np.testing.assert_array_equal(machine.run(a, b, c, scales), model.product(form, a, b, c, lists))
+
+
+@pytest.mark.parametrize("mnemonic", ["v.mma.i32.i8.i8.m16n16k32", "v.mma.i32.u8.i8.m16n8k16.sat"])
+def test_hosts_without_sums_of_bytes(mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from m890.emulator import matrix_formats
+
+    instruction = by_name(mnemonic)
+    machine, form = Machine(instruction), form_of(instruction)
+    machine.one = rebuilt(instruction, monkeypatch, matrix_formats, "HAS_DOT", False)
+    a, b, c = operands(np.random.default_rng(7), form, "any")
+    np.testing.assert_array_equal(machine.run(a, b, c), model.product(form, a, b, c))

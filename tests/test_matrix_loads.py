@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import matrix_model as model
 import numpy as np
 import pytest
-from one import ALL, FAST, ISSUE, One, bench, row_of, stop
+from one import ALL, FAST, ISSUE, One, bench, row_of, stop, word_of
 
 import m890
 from m890.isa import ISA
 from m890.isa.effects import Stop
+from m890.isa.fields import OperandError
 from m890.isa.fragments import pack
 from m890.isa.matrix import matrix_form
 from m890.isa.operands import Address
@@ -19,12 +21,12 @@ BASE, INDEX, DATA = 44, 40, 8
 LOADS = {(i.mnemonic, arch): i for i in ISA if i.access and i.access.rows for arch in i.architectures}
 
 
-def load(mnemonic: str, arch: str = "ppu0015", build: str = FAST, scale: int = 0) -> One:
+def load(mnemonic: str, arch: str = "ppu0015", build: str = FAST, scale: int = 0, data: int = DATA) -> One:
     """A load into vreg8 and on; plain addresses are vreg40 << scale plus sreg44, swizzled ones sreg40 and sreg44."""
     instruction = LOADS[mnemonic, arch]
     at = Address(0, Register(instruction.operand("at").index_bank, INDEX), scale, Register("s", BASE))
     words = instruction.kinds[0].words
-    return bench().one(instruction.forms[0].encode((Register("v", DATA, words), at), ()), build)
+    return bench().one(instruction.forms[0].encode((Register("v", data, words), at), ()), build)
 
 
 def prepare(random: np.random.Generator) -> np.ndarray:
@@ -36,8 +38,8 @@ def prepare(random: np.random.Generator) -> np.ndarray:
     return b.tsm(random.integers(0, 256, SIZE, np.uint8).tobytes())
 
 
-def found(count: int) -> np.ndarray:
-    start = row_of(Register("v", DATA))
+def found(count: int, data: int = DATA) -> np.ndarray:
+    start = row_of(Register("v", data))
     return bench().rows[start : start + count].copy()
 
 
@@ -95,6 +97,31 @@ def test_stores(name: str, count: int, build: str) -> None:
             np.testing.assert_array_equal(tsm, expected)
 
 
+@pytest.mark.parametrize("build", [FAST, ISSUE])
+@pytest.mark.parametrize(("mnemonic", "arch"), LOADS)
+def test_ranges_start_at_an_even_register(mnemonic: str, arch: str, build: str) -> None:
+    """A published listing has `tsm.ld.swzl` with vreg[102:105]: it does there what it does at vreg8."""
+    rows, count = np.random.default_rng(1).permutation(SIZE // 32)[:32] * 32, LOADS[mnemonic, arch].kinds[0].words
+    seen: list[Any] = []
+    for data in (DATA, 102):
+        tsm = prepare(np.random.default_rng(2))
+        bench().rows[INDEX] = 256
+        start = row_of(Register("v", data))
+        bench().rows[start : start + count] = np.arange(count * 32).reshape(count, 32)
+        assert run(load(mnemonic, arch, build, data=data), 16, rows) == 1
+        seen.append((found(count, data).tobytes(), tsm.tobytes()))
+    assert seen[0] == seen[1]
+    if count > 1:
+        with pytest.raises(OperandError, match="is not aligned") as caught:
+            load(mnemonic, arch, build, data=103)
+        assert caught.value.code == 7
+
+
+def test_a_published_range_is_assembled() -> None:
+    text = "tsm.ld.swzl.b32x4.s0.t1.trans0 vreg[102:105], [sreg21] @sreg41"
+    assert ISA.text(word_of(text)) == text
+
+
 def test_consecutive_rows_are_stored_as_one_block() -> None:
     tsm = prepare(np.random.default_rng(1))
     bench().rows[BASE] = 64
@@ -148,21 +175,46 @@ def swizzled(p: int, lbo: int, sbo: int, mode: int, r: int, lane: int) -> int:
 
 
 @pytest.mark.parametrize("mode", [0, 1])
-@pytest.mark.parametrize("arch", ["ppu0015", "ppu001"])
-def test_swizzled(mode: int, arch: str) -> None:
+def test_swizzled(mode: int) -> None:
     random = np.random.default_rng(mode)
     for lbo, sbo in ((1, 64), (64, 1), (0, 0), (7, -3), (-2, 5)):
         tsm = prepare(random)
         p = int(random.integers(64, 128))
         bench().rows[INDEX], bench().rows[BASE] = p, lbo & 0xFFFF | (sbo & 0xFFFF) << 16
         for trans in (0, 1):
-            assert load(f"tsm.ld.swzl.b32x4.s{mode}.t1.trans{trans}", arch).run() == 1
+            assert load(f"tsm.ld.swzl.b32x4.s{mode}.t1.trans{trans}").run() == 1
             registers = found(4)
             for r, row, j in np.ndindex(4, 8, 4):
                 at = [swizzled(p, lbo, sbo, mode, r, 4 * (2 * j + n) + row // 2) + 2 * (row % 2) for n in (0, 1)]
                 value = half(tsm, at[0]) | half(tsm, at[1]) << 16
                 plain = word(tsm, swizzled(p, lbo, sbo, mode, r, 4 * row + j))
                 assert registers[r, 4 * row + j] == (value if trans else plain)
+
+
+def in_slices(row: int, byte: int, rows: int) -> int:
+    """Where ppu001 puts a byte of a row of a cube."""
+    part, inside = divmod(byte, 32)
+    turn, half = {0: 0, 1: 2, 2: 1, 3: 3}[part % 4], (inside // 16 + row // 4) % 2
+    return part * rows * 32 + row // 4 * 128 + (turn + row) % 4 * 32 + half * 16 + inside % 16
+
+
+@pytest.mark.parametrize("trans", [0, 1])
+def test_slices_of_the_older_chip(trans: int) -> None:
+    """16 rows of a slice come back as the fragment of A, or transposed of B; or with tiles 1 and 2 exchanged."""
+    random, rows, base = np.random.default_rng(trans), 24, 512
+    cube = random.integers(0, 1 << 16, (rows, 5, 16), np.uint16)  # rows of 5 slices of 16 halves
+    tsm = prepare(random)
+    for row, byte in np.ndindex(rows, 160):
+        tsm[base + in_slices(row, byte, rows)] = cube[row].view(np.uint8).ravel()[byte]
+    form = matrix_form("v.mma.f32.bf16.m16n16k16", "ppu001")
+    place, words = (model.place_b, form.b.words) if trans else (model.place_a, form.a.words)
+    where = model.place_map(place, form, words, 16)
+    for first, part, order in np.ndindex(2, 5, 2):
+        bench().rows[INDEX] = base + part * rows * 32 + 8 * first * 32
+        bench().rows[BASE] = part % 4 | 4 * order
+        assert load(f"tsm.ld.swzl.b32x4.s0.t1.trans{trans}", "ppu001").run() == 1
+        fragment = model.to_registers(cube[8 * first : 8 * first + 16, part], where, 16)
+        np.testing.assert_array_equal(found(4), fragment[[0, 2, 1, 3]] if order else fragment)
 
 
 @pytest.mark.parametrize("build", [FAST, ISSUE])

@@ -1,14 +1,22 @@
-"""Arrays of ml_dtypes types go to a chip and come back as what they are, and kernels fill them."""
+"""Arrays of ml_dtypes types go to a chip and to files and come back as what they are, and kernels fill them."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
 
 import m890
+from m890.tools.cli import cli
 
 TYPES = {
+    "f32": np.float32,
+    "s8": np.int8,
+    "u8": np.uint8,
     "f16": np.float16,
     "bf16": ml_dtypes.bfloat16,
     "e4m3": ml_dtypes.float8_e4m3fn,
@@ -37,7 +45,7 @@ def test_there_and_back(dtype: Any) -> None:
     buffer.fill(2.0)
     assert same_bits(buffer.copy_to_host(), np.full((8, 8), 2.0).astype(dtype))
     with pytest.raises(TypeError, match=r"convert it with \.astype"):
-        buffer.copy_from_host(array.astype(np.float32))
+        buffer.copy_from_host(array.astype(np.float64))
 
 
 KERNEL = """
@@ -63,3 +71,108 @@ def test_a_kernel_fills_one(name: str) -> None:
     source = KERNEL.format(type=name, bits=8 * dtype.itemsize, size=dtype.itemsize)
     chip.assemble(source)["convert"][1, 256](x, y)
     assert same_bits(y.copy_to_host(), values.astype(dtype))
+
+
+# ---- files: in by one, through device memory, out by another ---------------------------------------------------------
+
+STORED = {
+    "f32": "F32", "s8": "I8", "u8": "U8", "f16": "F16", "bf16": "BF16", "e4m3": "F8_E4M3", "e5m2": "F8_E5M2",
+    "e2m1": "F4", "e8m0": "F8_E8M0",
+}  # fmt: skip
+"""What .safetensors files call the types."""
+COPY = """
+.arch ppu0015
+.kernel copy
+.param ptr x
+.param ptr y
+        v.mov.b32       vreg1, %tid.x
+        vmem.ld.b8      vreg2, [vreg1] @x
+        s.wait          vldcnt(0)
+        vmem.st.b8      vreg2, [vreg1] @y
+        simt.exit
+"""
+
+
+def every_code(name: str) -> np.ndarray:
+    """An array with every code of 4 and 8 bits, or 128 others."""
+    dtype = np.dtype(TYPES[name])
+    if name == "e2m1":
+        return (np.arange(64, dtype=np.uint8) % 16).view(dtype).reshape(2, 32)
+    count = 256 // dtype.itemsize
+    return np.arange(256, dtype=np.uint8)[::-1].copy().view(dtype).reshape(2, count // 2)
+
+
+def write_safetensors(path: Path, name: str, array: np.ndarray) -> None:
+    """A file by the format's description: the header's length, the header, the bytes."""
+    data = array.tobytes() if name != "e2m1" else m890.pack_e2m1(array).tobytes()
+    entry = {"dtype": STORED[name], "shape": array.shape, "data_offsets": [0, len(data)]}
+    header = json.dumps({"__metadata__": {"made": "by hand"}, "x": entry}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + data)
+
+
+def read_safetensors(path: Path) -> tuple[str, list[int], bytes]:
+    """Type, shape and bytes of tensor y."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    entry = json.loads(content[8 : 8 + length])["y"]
+    start, end = entry["data_offsets"]
+    return entry["dtype"], entry["shape"], content[8 + length :][start:end]
+
+
+def copied(x: str, y: str, kind: str, shape: str, size: int) -> None:
+    """`m890 run` with x from a file, y to a file."""
+    Path("copy.s").write_text(COPY)
+    arguments = ["--grid", "1", "--block", str(size), "--arg", f"x={x}", "--arg", f"y=zeros:{kind}:{shape}"]
+    result = CliRunner().invoke(cli, ["run", "copy.s", *arguments, "--out", f"y={y}"])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_files_in_and_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Type, shape and bits survive .safetensors in and out, .safetensors to .npy, and .npy to .safetensors."""
+    monkeypatch.chdir(tmp_path)
+    array = every_code(name)
+    stored = m890.pack_e2m1(array) if name == "e2m1" else array
+    shape = "x".join(map(str, array.shape))
+    write_safetensors(Path("x.safetensors"), name, array)
+    wanted = (STORED[name], list(array.shape), stored.tobytes())
+    copied("safetensors:x.safetensors:x", "y.safetensors", name, shape, stored.nbytes)
+    assert read_safetensors(Path("y.safetensors")) == wanted
+    copied("safetensors:x.safetensors:x", "y.npy", name, shape, stored.nbytes)
+    loaded = np.load("y.npy")
+    dtype = np.dtype(TYPES[name])
+    if loaded.dtype.names:
+        assert loaded.dtype.names == (dtype.name,)
+        loaded = loaded[dtype.name].view(dtype)
+    assert same_bits(loaded, array)
+    copied("y.npy", "z.safetensors", name, shape, stored.nbytes)
+    assert read_safetensors(Path("z.safetensors")) == wanted
+    if name != "e2m1":  # of the library's numpy interface only the packed bytes are known
+        save_file({"x": array}, "theirs.safetensors")
+        copied("safetensors:theirs.safetensors:x", "w.safetensors", name, shape, stored.nbytes)
+        assert read_safetensors(Path("w.safetensors")) == wanted
+
+
+def test_a_file_of_another_type_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two formats of 8 bits are not taken for each other."""
+    monkeypatch.chdir(tmp_path)
+    array = every_code("e4m3")
+    save_file({"x": array}, "x.safetensors")
+    Path("copy.s").write_text(COPY)
+    Path("copy.toml").write_text("""
+        [buffers.x]
+        type = "e5m2"
+        shape = [2, 128]
+        init = "safetensors:x.safetensors:x"
+        [buffers.y]
+        type = "e5m2"
+        shape = [2, 128]
+        [[launch]]
+        object = "copy.s"
+        grid = [1]
+        block = [256]
+        args = { x = "x", y = "y" }
+    """)
+    result = CliRunner().invoke(cli, ["run", "copy.toml"])
+    assert result.exit_code == 3
+    assert "x.safetensors: holds e4m3, not e5m2" in result.stderr

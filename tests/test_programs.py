@@ -22,10 +22,9 @@ from program_samples import (
 
 from m890 import Chip, programs
 from m890.isa.assembler import assemble
-from m890.programs import gemm_bf16, mandelbrot, matmul_f32, saxpy, scan, stencil9, transpose, warp_sum
+from m890.programs import mandelbrot, matmul_f32, saxpy, scan, stencil9, transpose, warp_sum
 from m890.programs import sum as total
 from m890.programs.binary32 import bits, canonical, fma
-from m890.programs.narrow import bf16
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -169,29 +168,6 @@ def test_matmul_at_every_ragged_k():
     for k in range(1, 70):
         a, b = floats(random, (5, k), "mixture"), floats(random, (k, 33), "mixture")
         same_bits(matmul_f32.launch(chip, a, b, block=64), matmul_f32.reference(a, b))
-
-
-@examples()
-@given(m=extents, n=extents, k=extents, kind=kinds, seed=seeds)
-@example(m=128, n=16, k=4, kind="normal", seed=0)
-@example(m=129, n=17, k=5, kind="special", seed=0)
-@example(m=1, n=1, k=1, kind="bits", seed=0)
-def test_gemm_bf16(chip, m, n, k, kind, seed):
-    """N and K are multiples of 8; bits that bfloat16 has not are rounded away."""
-    random = np.random.default_rng(seed)
-    with np.errstate(all="ignore"):
-        a, b = (bf16(floats(random, shape, kind)) for shape in ((m, 8 * (k % 9 + 1)), (8 * (k % 9 + 1), 8 * n)))
-    same_bits(gemm_bf16.launch(chip, a, b), gemm_bf16.reference(a, b))
-
-
-def test_gemm_does_not_touch_what_is_not_its_own():
-    chip, (m, n, k) = Chip(), (131, 136, 40)
-    with chip.to_device(bf16(np.ones((m, k)))) as a, chip.to_device(bf16(np.ones((k, n)))) as b:
-        around = chip.to_device(np.full((m + 2, n), 7, np.float32))
-        programs.load(chip, "gemm_bf16")["gemm_bf16"][gemm_bf16.grid_of(m, n), 128](m, n, k, a, b, around[1 : m + 1])
-    expected = np.full((m + 2, n), 7, np.float32)
-    expected[1:-1] = k
-    np.testing.assert_array_equal(around.copy_to_host(), expected)
 
 
 def test_matmul_does_not_touch_what_is_not_its_own():

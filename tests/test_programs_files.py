@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import program_trials_models  # noqa: F401 - enters what it has
+import program_trials_gemm  # noqa: F401 - enters what it has
+import program_trials_models  # noqa: F401
+import program_trials_mx  # noqa: F401
 import pytest
 from click.testing import CliRunner
 from program_trials import FILES
@@ -37,6 +39,10 @@ INPUTS = {
     "bfs_start": lambda: np.where(np.arange(200) == 9, 0, 0xFFFFFFFF).astype(np.uint32),
     "lock_groups": lambda: (np.arange(1000) * 617 % 1000 % 10).astype(np.uint32),
     "lock_start": lambda: np.array([[0xFF800000, 0xFFFFFFFF]] * 10, np.uint32),
+    "flash_attention_table": lambda: np.array([[4, 1, 3], [2, 5, 0]], np.uint32),
+    "flash_attention_starts": lambda: np.array([0, 44, 45], np.uint32),
+    "flash_attention_lengths": lambda: np.array([45, 20], np.uint32),
+    "grouped_gemm_offsets": lambda: np.array([0, 20, 20, 55, 60], np.uint32),
     "search_pattern": lambda: np.array([1, 0, 0, 0], np.uint8),
 }
 """What launch files read beside the results they expect."""

@@ -5,9 +5,20 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from program_samples import MODES, examples, flat_blocks, floats, kinds, same_bits, seeds, warps
+from program_samples import (
+    MODES,
+    attention_in_binary64,
+    examples,
+    flat_blocks,
+    floats,
+    heads,
+    kinds,
+    same_bits,
+    seeds,
+    warps,
+)
 
-from m890 import Chip
+from m890 import Chip, mx_dequantise, mx_quantise
 from m890.programs import attention, matmul_f32, quantise, rms_norm, rotary, swiglu, topk_router
 from m890.programs.narrow import bf16
 
@@ -138,19 +149,28 @@ def test_quantise(chip, n, kind, seed, block, grid):
 
 
 @examples(FEW)
-@given(blocks=st.integers(0, 50), kind=kinds, spread=st.integers(0, 300), seed=seeds, block=warps, grid=grids)
-@example(blocks=1, kind="normal", spread=0, seed=0, block=32, grid=1)
-@example(blocks=9, kind="special", spread=0, seed=0, block=32, grid=1)
-def test_quantise_mxf4(chip, blocks, kind, spread, seed, block, grid):
-    """Blocks of all sizes of numbers."""
+@given(
+    rows=st.integers(0, 4),
+    columns=st.integers(0, 400),
+    kind=kinds,
+    spread=st.integers(0, 300),
+    seed=seeds,
+    block=warps,
+    grid=grids,
+)
+@example(rows=1, columns=1, kind="normal", spread=0, seed=0, block=32, grid=1)
+@example(rows=3, columns=96, kind="special", spread=0, seed=0, block=32, grid=1)
+def test_quantise_mxf4(chip, rows, columns, kind, spread, seed, block, grid):
+    """Blocks of all sizes of numbers, the last one of a row not always full."""
     random, shape = np.random.default_rng(seed), {"block": block, "grid": grid}
     with np.errstate(all="ignore"):
-        factor = (2.0 ** random.integers(-spread, spread + 1, (blocks, 1))).astype(np.float32)
-        x = floats(random, (blocks, 32), kind) * factor
-    found, expected = quantise.launch_mxf4(chip, x, **shape), quantise.mxf4_reference(x)
+        factor = (2.0 ** random.integers(-spread, spread + 1, (rows, -(-columns // 32)))).astype(np.float32)
+        x = floats(random, (rows, columns), kind) * factor.repeat(32, 1)[:, :columns]
+    found, expected = quantise.launch_mxf4(chip, x, **shape), mx_quantise(x)
     for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
         same_bits(one, other)
-    same_bits(quantise.dequantise_mxf4(chip, *found, **shape), quantise.mxf4_dequantise_reference(*expected))
+    same_bits(quantise.dequantise_mxf4(chip, *found, **shape), mx_dequantise(*expected))
 
 
 def test_quantise_comes_close():
@@ -158,18 +178,11 @@ def test_quantise_comes_close():
     back = quantise.dequantise(Chip(), *quantise.launch(Chip(), x))
     np.testing.assert_allclose(back, x, rtol=2**-4 + 1e-6, atol=np.abs(x).max() / 448 * 2**-10)
     scale = 2.0 ** (np.floor(np.log2(np.abs(x).reshape(-1, 32).max(1, keepdims=True))) - 2)
-    back = quantise.dequantise_mxf4(Chip(), *quantise.launch_mxf4(Chip(), x)).reshape(-1, 32)
+    back = quantise.dequantise_mxf4(Chip(), *quantise.launch_mxf4(Chip(), x.reshape(-1, 32)))
     assert (np.abs(back - x.reshape(-1, 32)) <= 2 * scale).all()  # 7.99 becomes 6
     assert (np.abs(back / scale) <= 6).all()
 
 
-def heads(random, queries, keys, groups, group, size, kind="normal"):
-    """A query, key and value."""
-    key, value = floats(random, (2, keys, groups, size), kind)
-    return floats(random, (queries, groups * group, size), kind), key, value
-
-
-@NARROW
 @examples(10)
 @given(
     queries=st.integers(0, 20),
@@ -183,36 +196,23 @@ def heads(random, queries, keys, groups, group, size, kind="normal"):
 )
 @example(queries=1, more=0, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)
 @example(queries=5, more=60, groups=2, group=2, size=128, causal=True, kind="normal", seed=0)
-@example(queries=35, more=30, groups=1, group=1, size=64, causal=True, kind="mixture", seed=0)
-@example(queries=70, more=0, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)
 @example(queries=16, more=17, groups=1, group=1, size=64, causal=True, kind="normal", seed=0)  # one meets one of a tile
-def test_attention(chip, kind_of, queries, more, groups, group, size, causal, kind, seed):
-    random = np.random.default_rng(seed)
-    arrays = [kind_of(each) for each in heads(random, queries, max(queries + more, 1), groups, group, size, kind)]
-    found = attention.launch(chip, *arrays, causal=causal)
-    same_bits(found, attention.reference(*arrays, causal=causal))
+def test_attention(chip, queries, more, groups, group, size, causal, kind, seed):
+    arrays = heads(np.random.default_rng(seed), queries, max(queries + more, 1), groups, group, size, kind)
+    same_bits(attention.launch(chip, *arrays, causal=causal), attention.reference(*arrays, causal=causal))
 
 
-@NARROW
-def test_attention_with_fewer_keys_than_queries(chip, kind_of):
-    arrays = [kind_of(each) for each in heads(np.random.default_rng(0), 9, 5, 1, 2, 64)]
+def test_attention_with_fewer_keys_than_queries(chip):
+    arrays = heads(np.random.default_rng(0), 9, 5, 1, 2, 64)
     same_bits(attention.launch(chip, *arrays, causal=False), attention.reference(*arrays, causal=False))
 
 
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("size", attention.SIZES)
-@NARROW
-def test_attention_is_the_formula(kind_of, size, causal):
-    query, key, value = (kind_of(each) for each in heads(np.random.default_rng(0), 50, 70, 2, 2, size))
-    found = attention.launch(Chip(), query, key, value, causal=causal)
-    key, value = (np.repeat(each.astype(np.float64), 2, axis=1) for each in (key, value))
-    scores = np.einsum("ihd,jhd->hij", query.astype(np.float64), key) / size**0.5
-    if causal:
-        scores = np.where(np.tri(50, 70, 20, dtype=bool), scores, -np.inf)
-    powers = np.exp(scores - scores.max(2, keepdims=True))
-    exact = np.einsum("hij,jhd->ihd", powers / powers.sum(2, keepdims=True), value)
-    bound = 1e-5 if kind_of is np.float32 else 2**-7 * np.abs(value).max()  # weights and results are rounded
-    np.testing.assert_allclose(found.astype(np.float64), exact, rtol=0, atol=bound)
+def test_attention_is_the_formula(size, causal):
+    arrays = heads(np.random.default_rng(0), 50, 70, 2, 2, size)
+    found = attention.launch(Chip(), *arrays, causal=causal)
+    np.testing.assert_allclose(found, attention_in_binary64(*arrays, causal=causal), rtol=0, atol=1e-5)
 
 
 def test_attention_leaves_out_keys_that_come_later(chip):
@@ -276,7 +276,6 @@ def test_a_layer_of_a_model():
         (rms_norm.launch, (np.zeros((2, 3)), np.zeros(2), 1e-5)),
         (rotary.launch, (np.zeros((2, 1, 3)), np.zeros(2))),
         (swiglu.launch, (np.zeros(2), np.zeros(3))),
-        (quantise.launch_mxf4, (np.zeros(33),)),
         (quantise.dequantise_mxf4, (np.zeros(32), np.zeros(1))),
         (topk_router.launch, (np.zeros((2, 3)), 4)),
         (attention.launch, (np.zeros((2, 1, 32)), np.zeros((2, 1, 32)), np.zeros((2, 1, 32)))),

@@ -21,6 +21,7 @@ from typing import IO, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from ..isa.host_arrays import HOST_NAMES, host_dtype, pack_e2m1, unpack_e2m1
 from .exits import InputError
 from .output import atomic
 
@@ -41,11 +42,7 @@ class Element:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of host arrays; for e2m1 one byte an element."""
-        if not self.narrow:
-            return np.dtype(self.numpy)
-        import ml_dtypes  # slow to import, and rarely needed
-
-        return np.dtype(getattr(ml_dtypes, self.numpy))
+        return host_dtype(self.name) if self.narrow else np.dtype(self.numpy)
 
     @property
     def packed(self) -> bool:
@@ -53,17 +50,14 @@ class Element:
         return self.name == "e2m1"
 
 
+_SAFETENSORS = {"bf16": "BF16", "e4m3": "F8_E4M3", "e5m2": "F8_E5M2", "e2m1": "F4", "e8m0": "F8_E8M0"}
 ELEMENTS = {
     element.name: element
     for element in (
         *(Element(f"u{bits}", f"uint{bits}", f"U{bits}") for bits in (8, 16, 32, 64)),
         *(Element(f"s{bits}", f"int{bits}", f"I{bits}") for bits in (8, 16, 32, 64)),
         *(Element(f"f{bits}", f"float{bits}", f"F{bits}") for bits in (16, 32, 64)),
-        Element("bf16", "bfloat16", "BF16", narrow=True),
-        Element("e4m3", "float8_e4m3fn", "F8_E4M3", narrow=True),
-        Element("e5m2", "float8_e5m2", "F8_E5M2", narrow=True),
-        Element("e2m1", "float4_e2m1fn", "F4", narrow=True),
-        Element("e8m0", "float8_e8m0fnu", "F8_E8M0", narrow=True),
+        *(Element(name, HOST_NAMES[name], stored, narrow=True) for name, stored in _SAFETENSORS.items()),
     )
 }
 """Every type a buffer can have, by name."""
@@ -97,18 +91,12 @@ def device_layout(kind: Element, shape: Shape) -> tuple[Shape, np.dtype[Any]]:
 
 def to_device(array: Array, kind: Element) -> Array:
     """A host array as it lies in device memory."""
-    if not kind.packed:
-        return array
-    codes = array.view(np.uint8)
-    return codes[..., 0::2] & 0xF | codes[..., 1::2] << 4
+    return pack_e2m1(array) if kind.packed else array
 
 
 def from_device(array: Array, kind: Element) -> Array:
     """The inverse of `to_device`."""
-    if not kind.packed:
-        return array
-    codes = np.stack((array & 0xF, array >> 4), axis=-1)
-    return codes.reshape(*array.shape[:-1], -1).view(kind.dtype)
+    return unpack_e2m1(array) if kind.packed else array
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,26 @@
+// C = A * B in binary16 with binary32 sums, on the matrix unit: gemm.inc says how, gemm_store.inc how it ends,
+// gemm_split.inc how parts are added. C is stored in binary32, or rounded once to binary16.
+//
+// Blocks of 16 k are added up by one instruction. The letters: how A and B lie, n as M x K and K x N, t transposed.
+
+        .arch   ppu0015
+        .include "gemm.inc"
+        .include "gemm_split.inc"
+
+        .macro  product name, across_a, across_b
+        gemm            \name, 16, f32.f16.m16n16k16, \across_a, \across_b
+        gemm_bias       v.add.f32
+        gemm_activation
+        gemm_store_narrow f16
+        gemm_store
+        .endm
+
+        product         gemm_f16_nn, 0, 1
+        product         gemm_f16_nt, 0, 0
+        product         gemm_f16_tn, 1, 1
+        product         gemm_f16_tt, 1, 0
+
+        gemm_sum        gemm_f16_sum, v.add.f32, -0.0
+        gemm_sum_activation
+        gemm_sum_store_narrow f16
+        gemm_sum_store
