@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..isa.lanes import LANES
+from ..isa.matrix import RATES
 from ..isa.registers import EMSK
 from .flights import FLIGHT, ICN, LINK, PAIR
 from .structs import struct
@@ -109,11 +110,12 @@ BLOCK = struct(
     ("private", "i8"),
 )
 
-MATRIX_RATES = 8
-"""Rates that matrix instructions can have, by the type of their elements."""
+MATRIX_RATES = len(RATES)
+WORK_BITS = 30
+"""A launch's matrix_ps are for 2 ** WORK_BITS multiplications and additions."""
 
 LAUNCH = struct(
-    704,
+    712,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -182,12 +184,13 @@ LAUNCH = struct(
     ("event_cu", "i8"),
     ("event_stop", "i8"),
     ("event_capacity", "i8"),
+    ("notes", "i8"),  # while the launch is watched: the record that runs, and a NOTE per record (`sampler`)
     ("chip", "i8"),  # CHIP, or 0: the chip is alone
     ("remote", "i8"),  # the core's accesses to other chips
     ("waiting", "i8"),  # warps that wait for other chips,
     ("held", "i8"),  # and how often one found no room in the outbox
-    ("matrix", "i8", MATRIX_RATES),  # FLOP of matrix instructions in this quantum, by rate,
-    ("matrix_ps", "i8", MATRIX_RATES),  # and what 2 ** 20 of them take
+    ("matrix", "i8", MATRIX_RATES),  # what matrix instructions have done in this quantum, by rate,
+    ("matrix_ps", "i8", MATRIX_RATES),  # and the modelled time of 2 ** WORK_BITS of that
 )
 
 INFO = np.dtype(

@@ -25,10 +25,10 @@ from m890.tools.arrays import (
     save,
     to_device,
 )
+from m890.tools.checks import compare
 from m890.tools.cli import cli
 from m890.tools.exits import InputError
 from m890.tools.launchfile import CheckSpec, Job, read
-from m890.tools.runner import compare
 
 COPY = """\
         .arch   ppu0015
