@@ -99,7 +99,7 @@ class LinkStates:
 
     def _next(self, number: int) -> None:
         """Tell the packet loop when it has to ask again."""
-        coming = [] if number in self.dead else self._coming[number]
+        coming = self._coming[number]
         times = [picoseconds(fault.at) for fault in coming if not fault.after]
         self.links[number]["fault_time"] = min(times, default=NEVER)
         self.links[number]["fault_packets"] = min((fault.after for fault in coming if fault.after), default=NEVER)

@@ -126,9 +126,12 @@ class Topology:
     def before(self) -> tuple[int, ...]:
         """For each node, picoseconds within which nothing that a chip sends can be there: 0 for chips."""
         times = [0 if node < self.chips else FAR * PICOSECONDS for node in range(self.nodes)]
-        for _ in range(self.nodes):
+        sooner = True
+        while sooner:
+            sooner = False
             for link in self.links:
-                times[link.head] = min(times[link.head], times[link.tail] + link.latency)
+                if times[link.tail] + link.latency < times[link.head]:
+                    times[link.head], sooner = times[link.tail] + link.latency, True
         return tuple(times)
 
     @cached_property

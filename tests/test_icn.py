@@ -68,15 +68,18 @@ def key(packets):
 def send(topology, profile, packets, cuts=(), **options):
     """All packets through an Icn, split at times; what comes back, in one array."""
     icn = Icn(topology, profile, dtype=HEADER, **options)
-    rest, back = packets, []
-    for cut in sorted(cuts):
-        now = rest["time"] < cut
+    rest, back, settled = packets, [], 0
+    for cut in [*sorted(cuts), None]:
+        now = rest["time"] < cut if cut is not None else np.full(len(rest), True)
         arrived = icn.inject(rest[now], cut)
         rest = rest[~now]
         back.append(arrived)
-        assert icn.in_flight == sum(map(len, [packets])) - len(rest) - sum(map(len, back))
-        assert icn.earliest is None or icn.earliest >= cut + icn.lookahead_ps
-    back.append(icn.inject(rest))
+        assert icn.in_flight == len(packets) - len(rest) - sum(map(len, back))
+        assert np.all(arrived["arrival"] >= settled)  # what comes earlier was given back before
+        places = [arrived[name].tolist() for name in ("dst", "arrival", "src", "seq")]
+        assert sorted(zip(*places, strict=True)) == list(zip(*places, strict=True))
+        settled = 0 if cut is None else cut + icn.lookahead_ps
+        assert icn.earliest is None or icn.earliest >= settled
     assert icn.in_flight == 0
     assert icn.earliest is None
     return np.concatenate(back), icn
@@ -248,9 +251,18 @@ def test_a_late_packet_of_another_chip_does_not_wait_for_all_that_was_sent_befor
 
 def test_what_comes_late_counts_as_sent_when_time_had_come_so_far():
     icn = Icn(Topology.switch(M890, 2), M890, dtype=HEADER)
-    icn.inject(packets_of([]), 5_000_000)
-    (late,) = icn.inject(packets_of([row(0, 1, time=1)]))
-    assert late["arrival"] > 5_000_000 + icn.lookahead_ps
+    assert len(icn.inject(packets_of([row(0, 1)]), 5_000_000)) == 1
+    assert len(icn.inject(packets_of([row(0, 1)]), 4_000_000)) == 0
+    late = icn.inject(packets_of([row(0, 1, time=1)]))
+    assert len(late) == 2
+    assert np.all(late["arrival"] > 5_000_000 + icn.lookahead_ps)
+
+
+def test_packets_of_one_time_are_given_back_in_the_order_of_their_sources():
+    rows = [row(7, 4, time=0, kind=ACK, user=0), row(5, 4, time=100, kind=ACK, user=0)]  # over one link, over two
+    back, _ = send(Topology.wired(Z810E, 8), Z810E, packets_of(rows))
+    assert back["arrival"].tolist() == [750_200, 750_200]
+    assert back["src"].tolist() == [5, 7]
 
 
 def test_a_packet_keeps_its_payload():
