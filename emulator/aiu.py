@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..isa.aiu import FORM as FORM_FIELD
 from ..isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT, SIZE, SWIZZLED, TILE, TILE_AT, Layout
-from ..isa.swizzle import PIECE, SLICE, slice_offset, swizzle
+from ..isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
 from ..isa.sync import INVALID_WARP_SYNC
 from .core import HELD, least
 from .observed import COPIES, QUEUE_SIZE, complete_oldest, settle_conflicts
@@ -16,6 +16,7 @@ from .pending import KEPT_HOST, PENDING_SIZE, place_of_spare
 from .primitives import (
     clear,
     copy,
+    copy_lines,
     launch_at,
     pending_at,
     queue_at,
@@ -439,7 +440,14 @@ def move_whole_rows(base: int, tile_address: int, row: int, count: int, host: in
     tile = tile_at(tile_address)
     size, pitch, layout, mode = tile.bytes, tile.pitch, tile.layout, tile.mode
     tsm, offset, whole = warp_at(base).tsm, tile.tsm + row * tile.pitch, tile.bytes // PIECE * PIECE
-    for _ in range(count):
+    lines = 0
+    if layout == LINES and mode == 0 and size == LINE and offset % (8 * LINE) == 0:
+        lines = count // 8
+        for _ in range(lines):
+            copy_lines(tsm + offset, host, stride)
+            offset += 8 * LINE
+            host += 8 * stride
+    for _ in range(count - 8 * lines):
         if layout == PACKED_ROWS:
             copy(tsm + offset, host, size)
         else:
