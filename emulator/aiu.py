@@ -344,7 +344,7 @@ def whole_rows(base: int, tile_address: int, row: int, count: int, address: int,
         return 0
     length = (count - 1) * stride + size
     found = range_of(base, tile_address, first, length)
-    if found == 0 or range_at(found).flags & READ == 0:
+    if found == 0 or range_at(found).flags & (READ | PEER | UNREACHABLE) != READ:
         return 0
     if what == CHECK:
         tile.low = least(tile.low, first)
@@ -452,8 +452,12 @@ def move_whole_rows(base: int, tile_address: int, row: int, count: int, host: in
             copy(tsm + offset, host, size)
         else:
             turn = swizzle(offset, mode) ^ offset
-            for byte in range(0, whole, PIECE):
-                copy(tsm + offset + (byte ^ turn), host + byte, PIECE)
+            if whole == LINE:  # a number of pieces that the compiler knows
+                for byte in range(0, LINE, PIECE):
+                    copy(tsm + offset + (byte ^ turn), host + byte, PIECE)
+            else:
+                for byte in range(0, whole, PIECE):
+                    copy(tsm + offset + (byte ^ turn), host + byte, PIECE)
             if whole != size:
                 copy(tsm + offset + (whole ^ turn), host + whole, size - whole)
         offset += pitch

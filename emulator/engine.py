@@ -8,7 +8,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from . import aiu, awbar, core, jumps, observed, remote, resolve, window
+from . import aiu, awbar, core, jumps, links, observed, remote, resolve, window
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
@@ -30,6 +30,11 @@ class Engine:
     def run(self) -> Callable[[int], int]:
         """`core.run`, called without the interpreter lock."""
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(core.run))
+
+    @cached_property
+    def links(self) -> dict[str, Callable[..., int]]:
+        """`begin`, `run` and `finish` of `links`, called without the interpreter lock."""
+        return {name: _callable(self.address(getattr(links, name)), count) for name, count in _LINKS.items()}
 
     @cached_property
     def window(self) -> Callable[[int], int]:
@@ -96,6 +101,14 @@ class Engine:
     def fail(self) -> int:
         """Address of the handler of words that cannot run."""
         return self.address(core.fail)
+
+
+_LINKS = {"begin": 3, "run": 1, "finish": 4}
+"""Functions of `links` that Python calls, and how many arguments they take."""
+
+
+def _callable(address: int, count: int) -> Callable[..., int]:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(address)
 
 
 _shared: list[Engine] = []

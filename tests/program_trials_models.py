@@ -34,8 +34,8 @@ def flash_attention_(chip, random):
 
 @trial
 def conv2d_(chip, random):
-    """Eighteen tiles, so that room is used again, of two blocks of pixels; with a bias."""
-    x, filters = floats(random, (2, 9, 8, 80), "normal"), floats(random, (66, 3, 3, 80), "normal")
+    """Eight tiles, so that room is used again; with a bias."""
+    x, filters = floats(random, (1, 7, 6, 80), "normal"), floats(random, (66, 2, 2, 80), "normal")
     window, bias = conv2d.Window(padding=1), floats(random, 66, "normal")
     return [conv2d.launch(chip, x, filters, window, bias=bias)], [conv2d.reference(x, filters, window, bias=bias)]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import m890
 from m890.emulator import arguments, core, report
-from m890.emulator.launch import _stopped
+from m890.emulator.launch import Limits, Run
 from m890.emulator.plan import Schedule, memory_ranges
 from m890.emulator.port import Port, pod_ranges
 from m890.emulator.shape import Shape, dim3
@@ -24,7 +24,8 @@ class Idle(AssertionError):
 class Wired:
     """`count` chips, each of which can access all others unless `enabled` says which.
 
-    `delay` is the time from chip to chip in picoseconds, or a function of both; a quantum takes QUANTUM_PS.
+    `delay` is the time from chip to chip in picoseconds, or a function of both; a quantum takes QUANTUM_PS. The chips
+    meet after as many quanta as the shortest delay has, or after `windows`.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class Wired:
         seed: int = 0,
         observers: Any = (),
         enabled: Any = None,
+        kind: Any = "M890",
+        windows: int | None = None,
     ):
         self.delay = delay if callable(delay) else lambda a, b: delay
         self.chips = [
             m890.Chip(
-                "M890",
+                kind,
                 index=index,
                 chips=count,
                 timing=timing,
@@ -60,10 +63,11 @@ class Wired:
         for chip, port in zip(self.chips, self.ports, strict=True):
             chip.mode = replace(chip.mode, peers=True, chip=port.address)
         delays = [self.delay(a, b) for a in range(count) for b in range(count) if a != b]
-        self.window = max(1, min(delays, default=QUANTUM_PS) // QUANTUM_PS) * QUANTUM_PS
+        self.window = (windows or max(1, min(delays, default=QUANTUM_PS) // QUANTUM_PS)) * QUANTUM_PS
         self.enabled = set(range(count)) if enabled is None else set(enabled)
-        self.time = 0
-        self.sent = 0
+        self.time = self.sent = 0
+        self.ended: dict[int, int] = {}
+        """When each chip's last launch ended."""
         self.packets: list[np.ndarray] = []
         """Every window's packets, if `keep`."""
         self.keep = False
@@ -91,6 +95,7 @@ class Wired:
         addresses = [value.address if isinstance(value, m890.Buffer) else value for value in values]
         memory = arguments.pack(kernel.kernel, addresses, chip.hbm)
         plan = kernel.plan(Shape(dim3(grid, "grid"), dim3(block, "block"), 0))
+        plan.memories = {other.index: other.hbm for other in self.chips}
         own = pod_ranges(index, [other.hbm for other in self.chips], self.enabled)
         ranges = memory_ranges(own, memory, kernel.kernel.words, kernel.module.data, kernel.module.text)
         plan.program.records["count"] = 0
@@ -105,12 +110,13 @@ class Wired:
                 if plan.observers:
                     report.deliver(plan)
                 if reason == core.DONE:
+                    self.ended[index] = int(port.chip["time"][0])
                     del plans[index]
                     port.begin(0)
                 elif reason == core.DEADLOCK:
                     raise m890.Deadlock(places=report.places(plan), hint="")
                 else:
-                    _stopped(plan, reason, self.chips[index].console)
+                    Run(plan, Limits(), self.chips[index].console).stopped(reason)
             assert int(port.chip["time"][0]) == self.time
 
     def _exchange(self) -> int:
