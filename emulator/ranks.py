@@ -17,7 +17,7 @@ import numpy as np
 
 from .exchange import News
 from .faults import LaunchError
-from .wire import HEADER_BYTES, PACKET
+from .wire import HEADER_BYTES, PACKET, raw_bytes
 
 T = TypeVar("T")
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
@@ -63,8 +63,7 @@ class Ranks:
 
     def share_news(self, news: News) -> list[News]:
         """Everybody's news, by rank; of packets of other ranks the headers."""
-        raw = news.packets.view(np.uint8).reshape(len(news.packets), -1)
-        headers = np.ascontiguousarray(raw[:, :HEADER_BYTES])
+        headers = np.ascontiguousarray(raw_bytes(news.packets)[:, :HEADER_BYTES])
         found = [
             News(_with_headers(data), states=states, texts=texts, errors=errors)
             for data, states, texts, errors in self.share((headers, news.states, news.texts, news.errors))
@@ -112,5 +111,5 @@ def _wait(request: Any, seconds: float | None = None) -> bool:
 def _with_headers(headers: np.ndarray) -> np.ndarray:
     """Packets that have their headers only."""
     packets = np.zeros(len(headers), PACKET)
-    packets.view(np.uint8).reshape(len(headers), -1)[:, :HEADER_BYTES] = headers
+    raw_bytes(packets)[:, :HEADER_BYTES] = headers
     return packets

@@ -36,6 +36,7 @@ class BufferSpec:
     """The place of `init` in the launch file."""
     chip: int | None = 0
     """The chip it is on; None for all, each with a part of its own."""
+    chip_where: str = ""
 
 
 @dataclass(slots=True)
@@ -227,7 +228,9 @@ def _buffer(table: _Table, folder: Path) -> BufferSpec:
         for key, given in (("type", kind or init.type), ("shape", shape if shape is not None else init.shape)):
             if not given and given != ():
                 table.fail(key, f"missing; '{init.text}' does not say it")
-    return BufferSpec(table.key, init, ELEMENTS[kind] if kind else None, shape, table.at("init"), chip)
+    return BufferSpec(
+        table.key, init, ELEMENTS[kind] if kind else None, shape, table.at("init"), chip, table.at("chip")
+    )
 
 
 def _launch(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> LaunchSpec:

@@ -15,6 +15,7 @@ from ..emulator.buffers import Buffer
 from ..emulator.chip import Chip, LoadedKernel, LoadedModule
 from ..emulator.exchange import Exchange
 from ..emulator.faults import LaunchError, Timeout
+from ..emulator.icn_counters import IcnCounters
 from ..emulator.launch import Limits
 from ..emulator.observe import Observer
 from ..emulator.plan import Schedule
@@ -87,6 +88,8 @@ class Outcome:
     checks: list[Checked] = field(default_factory=list[Checked])
     saved: dict[str, str] = field(default_factory=dict[str, str])
     texts: list[str] = field(default_factory=list[str])
+    counters: IcnCounters | None = None
+    """What has passed the links of a pod."""
 
     @property
     def printed(self) -> str:
@@ -105,6 +108,9 @@ class Outcome:
             first = check.pop("first")
             check["first"] = first and dict(zip(("index", "found", "expected"), first, strict=True))
         launches = [asdict(launch) for launch in self.launches]
+        for launch in launches:
+            if launch["modelled"] is None:
+                del launch["modelled"], launch["chips"]
         return {
             "profile": self.profile,
             "passed": self.passed,
@@ -112,6 +118,7 @@ class Outcome:
             "checks": checks,
             "saved": self.saved,
             "printed": self.printed,
+            **({} if self.counters is None else {"icn": asdict(self.counters)}),
         }
 
 
@@ -220,6 +227,8 @@ class Runner:
             self.held[spec.name] = self._place(spec)
         for kernel, launch in zip(self.kernels, self.job.launches, strict=True):
             self._launch(kernel, launch)
+        if self.pod:
+            self.outcome.counters = self.pod.icn.counters()
         wanted = {check.buffer for check in self.job.checks} | set(self.job.saves)
         arrays = {name: held.array(self._fetch) for name, held in self.held.items() if name in wanted}
         if self.pod and self.pod.exchange.rank:
@@ -339,7 +348,8 @@ def check_chips(job: Job) -> None:
     there = f"there is chip 0 to {job.chips - 1}" if job.chips > 1 else "there is one chip, 0"
     for buffer in job.buffers.values():
         if buffer.chip is not None and buffer.chip >= job.chips:
-            raise JobError("", f"buffer '{buffer.name}': chip {buffer.chip}: {there}; raise chips, or --chips")
+            where = buffer.chip_where or f"buffer '{buffer.name}'"
+            raise JobError(where, f"chip {buffer.chip}: {there}; raise chips, or --chips")
     for launch in job.launches:
         if launch.chips is not None and (not launch.chips or max(launch.chips) >= job.chips):
             raise JobError(launch.where, f"chips {list(launch.chips)}: {there}; raise chips, or --chips")

@@ -12,6 +12,7 @@ from ..exits import Code, InputError, Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
+    from ...emulator.ranks import Ranks
     from ..checks import Checked
     from ..launchfile import Job
     from ..runner import Outcome, Relied
@@ -154,6 +155,13 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     In a launch file, flags override keys of the same name, and --arg an argument or its buffer's content. Paths
     in a launch file are relative to it; where [save] and --out write is relative to the current folder.
     """
+    from ..ranks import together
+
+    with together() as ranks:
+        _run(file, as_json, fidelity, ranks, flags)
+
+
+def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: dict[str, Any]) -> None:
     from ..flags import is_launch_file, job_of, options_of
     from ..output import note, show
     from ..runner import Outcome, Runner
@@ -165,7 +173,7 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
         with _mistakes(is_launch_file(file)):
             job = job_of(file, flags)
             with traced(flags["trace"], flags["trace_block"], flags["trace_warp"]) as observers:
-                runner = Runner(job, options_of(flags, observers, None if as_json else show), outcome)
+                runner = Runner(job, options_of(flags, observers, None if as_json else show, ranks), outcome)
                 try:
                     runner.run()
                 finally:
