@@ -461,7 +461,7 @@ def test_drawn_faults_are_those_of_their_seed():
         ({"loss": 1.5}, "loss = 1.5"),
         ({"dead": -2}, "dead is a number of links"),
         ({"at": -1.0}, "not below 0"),
-        ({"dead": 4}, "dead = 4: there are 3 links"),
+        ({"dead": 4}, "dead = 4: from chip 0 to chip 1 parallel links number 3"),
         ({"head": 3}, "topology custom has no link from chip 0 to chip 3"),
     ],
 )
