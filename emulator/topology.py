@@ -312,4 +312,5 @@ def node_number(name: object, chips: int, switches: int) -> int:
         return name
     if isinstance(name, str) and name[:1] == "s" and name[1:].isdecimal() and int(name[1:]) < switches:
         return chips + int(name[1:])
-    raise ValueError(f'{name!r} is no node; there are chips 0 to {chips - 1} and {switches} switches, from "s0" on')
+    known = f"chips 0 to {chips - 1}" + (f' and switches "s0" to "s{switches - 1}"' if switches else "")
+    raise ValueError(f"{name!r} is no node; there are {known}")
