@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -63,6 +63,15 @@ class Program:
     sharing: dict[Recipe, list[int]] = field(default_factory=dict)
     """The records that share a handler."""
     clocks: set[int] = field(default_factory=set)
+    branches: set[int] = field(default_factory=set)
+    """Records whose value is the address of a record."""
+
+    def copy(self) -> Program:
+        """The same for another chip: records remember where a chip's memory is, so each has its own."""
+        records = _aligned(len(self.records))
+        records[:] = self.records
+        records["value"][list(self.branches)] += records.ctypes.data - self.records.ctypes.data
+        return replace(self, records=records)
 
     @property
     def warp_bytes(self) -> int:
@@ -253,11 +262,13 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
         elif isinstance(kind, Target):
             assert isinstance(value, int)
             record["value"] = _target(program, index, kind.distance(value))
+            program.branches.add(index)
         elif value == IVREG:
             record["value"] = program.kernel.vregs
         elif isinstance(kind, CodeTarget):
             assert isinstance(value, int)
             record["value"] = program.record_at(CODE_BASE + kind.distance(value)) or 0
+            program.branches.add(index)
         elif isinstance(value, Register) and value.bank == "s" and value.number in (ZERO, ONE):
             # As a pair too the constant is 0 or 1: the row behind its own is something else.
             wide = getattr(kind, "words", 1) > 1

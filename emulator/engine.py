@@ -6,12 +6,15 @@ import ctypes
 from collections.abc import Callable
 from functools import cached_property
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import aiu, awbar, core, jumps, observed, remote, resolve, window
+from . import aiu, awbar, core, jumps, links, observed, remote, resolve, window
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
+
+if TYPE_CHECKING:
+    from .sampler import Sampler
 
 
 class Engine:
@@ -20,11 +23,18 @@ class Engine:
     def __init__(self, cache: ObjectCache | None = None):
         self.cache = cache or ObjectCache()
         self.handlers = Handlers(self.cache)
+        self.sampler: Sampler | None = None
+        """Watches every launch, if there is one."""
 
     @cached_property
     def run(self) -> Callable[[int], int]:
         """`core.run`, called without the interpreter lock."""
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(core.run))
+
+    @cached_property
+    def links(self) -> dict[str, Callable[..., int]]:
+        """`begin`, `run` and `finish` of `links`, called without the interpreter lock."""
+        return {name: _callable(self.address(getattr(links, name)), count) for name, count in _LINKS.items()}
 
     @cached_property
     def window(self) -> Callable[[int], int]:
@@ -91,6 +101,14 @@ class Engine:
     def fail(self) -> int:
         """Address of the handler of words that cannot run."""
         return self.address(core.fail)
+
+
+_LINKS = {"begin": 3, "run": 1, "finish": 4}
+"""Functions of `links` that Python calls, and how many arguments they take."""
+
+
+def _callable(address: int, count: int) -> Callable[..., int]:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(address)
 
 
 _shared: list[Engine] = []

@@ -48,6 +48,26 @@ def clear(target: int, count: int) -> None:
     raise TypeError("only compiled code writes raw memory")
 
 
+def icn_at(address: int) -> Any:
+    """The ICN struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def link_at(address: int) -> Any:
+    """The LINK struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def flight_at(address: int) -> Any:
+    """The FLIGHT struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def pair_at(address: int) -> Any:
+    """The PAIR struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
 def warp_at(address: int) -> Any:
     """The WARP struct at an address."""
     raise TypeError("only compiled code reads raw memory")

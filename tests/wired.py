@@ -8,7 +8,7 @@ import numpy as np
 
 import m890
 from m890.emulator import arguments, core, report
-from m890.emulator.launch import _stopped
+from m890.emulator.launch import Limits, Run
 from m890.emulator.plan import Schedule, memory_ranges
 from m890.emulator.port import Port, pod_ranges
 from m890.emulator.shape import Shape, dim3
@@ -118,7 +118,7 @@ class Wired:
                 elif reason == core.DEADLOCK:
                     raise m890.Deadlock(places=report.places(plan), hint="")
                 else:
-                    _stopped(plan, reason, self.chips[index].console)
+                    Run(plan, Limits(), self.chips[index].console).stopped(reason)
             assert int(port.chip["time"][0]) == self.time
 
     def _exchange(self) -> int:

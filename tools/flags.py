@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from ..emulator.exchange import Exchange
 from ..emulator.observe import Observer
 from .exits import InputError
 from .initial import FORMS, looks_like_init, number, parse
-from .launchfile import ArgumentValue, BufferSpec, Job, LaunchSpec, one_chip, read
+from .launchfile import ArgumentValue, BufferSpec, Job, LaunchSpec, read
 from .loading import find_profile, nearest_of, parse_define
 from .runner import Options
 
@@ -26,13 +27,16 @@ def options_of(
     flags: Mapping[str, Any],
     observers: tuple[Observer, ...] = (),
     show: Callable[[str], object] | None = None,
+    exchange: Exchange | None = None,
 ) -> Options:
     """What a run is told beside its job; a click.UsageError if a -D is none."""
     try:
         defines = dict(parse_define(text) for text in flags["defines"])
     except ValueError as error:
         raise click.UsageError(f"-D {error}") from None
-    return Options(flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines, observers, show)
+    return Options(
+        flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines, observers, show, exchange
+    )
 
 
 def job_of(file: str, flags: Mapping[str, Any]) -> Job:
@@ -50,8 +54,6 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
             raise click.UsageError(f"{' and '.join(missing)} missing: {' '.join(asked[flag] for flag in missing)}")
         launch = LaunchSpec(Path(file), flags["kernel"], flags["grid"], flags["block"], 0, {}, "")
         job = Job(launches=[launch])
-    if flags["chips"] and flags["chips"] > 1:
-        raise click.UsageError(one_chip(flags["chips"]))
     if flags["chip"]:
         job.profile, job.folder = flags["chip"], Path()
         try:
@@ -60,7 +62,7 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
             raise
         except ValueError as error:
             raise click.UsageError(f"--chip: {error}") from None
-    for name in ("chips", "quantum", "timing", "seed"):
+    for name in ("chips", "quantum", "timing", "seed", "threads"):
         if flags[name] is not None:
             setattr(job, name, flags[name])
     for launch in job.launches:
@@ -105,7 +107,7 @@ def _put_buffer(job: Job, name: str, text: str) -> None:
         if known is None and not complete:
             raise click.UsageError(f"--arg {name}: '{text}' says no type and shape: write {FORMS[init.form]}")
         if known is None or complete:
-            job.buffers[buffer] = BufferSpec(buffer, init)
+            job.buffers[buffer] = BufferSpec(buffer, init, chip=known.chip if known else None if job.chips > 1 else 0)
         else:
             as_known = replace(init, type=known.init.type, shape=known.init.shape)
             job.buffers[buffer] = replace(known, init=as_known, where="")

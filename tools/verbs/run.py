@@ -12,8 +12,10 @@ from ..exits import Code, InputError, Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
+    from ...emulator.ranks import Ranks
+    from ..checks import Checked
     from ..launchfile import Job
-    from ..runner import Checked, Outcome, Relied
+    from ..runner import Outcome, Relied
 
 
 class Extents(click.ParamType):
@@ -107,7 +109,7 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
     "--out", "outs", type=Named("NAME=FILE"), multiple=True, help="Save a buffer as .npy or .safetensors after the run."
 )
 @click.option("--chip", metavar="NAME|FILE.toml", help="M890 (default), 810E, or a profile of your own.")
-@click.option("--chips", type=click.IntRange(1), help="Number of chips (this version: 1).")
+@click.option("--chips", type=click.IntRange(1), help="Number of chips: a pod, where all can access all memory.")
 @click.option(
     "--timing",
     type=click.Choice(["eager", "late"]),
@@ -121,14 +123,14 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 @click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time."
 )
-@click.option("--quantum", type=click.IntRange(1), help="Instructions between two meetings of chips; no effect on one.")
+@click.option("--quantum", type=click.IntRange(1), help="Instructions a chip of a pod runs at a time.")
 @click.option(
     "--seed",
     type=click.IntRange(0),
     metavar="N",
     help="Order of the warps: 0 (default) one after the other, 1, 2, 3, ... interleaved; finds missing barriers.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Host threads; no effect on one chip.")
+@click.option("--threads", type=click.IntRange(1), help="Host threads that run the chips of a pod.")
 @click.option("-I", "include", multiple=True, metavar="DIR", help="Look for .include files here, too.")
 @click.option("-D", "defines", multiple=True, metavar="NAME=VALUE", help="Define a symbol for the assembler.")
 @click.option(
@@ -153,6 +155,13 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     In a launch file, flags override keys of the same name, and --arg an argument or its buffer's content. Paths
     in a launch file are relative to it; where [save] and --out write is relative to the current folder.
     """
+    from ..ranks import together
+
+    with together() as ranks:
+        _run(file, as_json, fidelity, ranks, flags)
+
+
+def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: dict[str, Any]) -> None:
     from ..flags import is_launch_file, job_of, options_of
     from ..output import note, show
     from ..runner import Outcome, Runner
@@ -164,7 +173,7 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
         with _mistakes(is_launch_file(file)):
             job = job_of(file, flags)
             with traced(flags["trace"], flags["trace_block"], flags["trace_warp"]) as observers:
-                runner = Runner(job, options_of(flags, observers, None if as_json else show), outcome)
+                runner = Runner(job, options_of(flags, observers, None if as_json else show, ranks), outcome)
                 try:
                     runner.run()
                 finally:
@@ -205,7 +214,7 @@ def _check_trace(flags: dict[str, Any], as_json: bool) -> None:
 @contextmanager
 def _mistakes(in_file: bool) -> Generator[None, None, None]:
     """A launch that does not fit its kernel is a bad launch file, or bad usage if flags asked for it."""
-    from ..runner import JobError
+    from ..job_arguments import JobError
 
     try:
         yield
@@ -234,7 +243,8 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
             "x".join(str(extent) for extent in extents) for extents in (_short(launch.grid), _short(launch.block))
         )
         executed = counted(launch.instructions, "instruction")
-        say(f"{launch.kernel}  grid {grid}  block {block}  {executed}  {launch.seconds:.3f} s")
+        pod = "" if launch.modelled is None else f"  {counted(launch.chips, 'chip')}, modelled {launch.modelled:.3e} s"
+        say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}  {launch.seconds:.3f} s")
     for check in outcome.checks:
         verdict = style("PASS", fg="green", bold=True) if check.passed else style("FAIL", fg="red", bold=True)
         elements = counted(check.elements, "element")
