@@ -10,16 +10,9 @@ from ..isa.aiu import FORM as FORM_FIELD
 from ..isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT, SIZE, SWIZZLED, TILE, TILE_AT, Layout
 from ..isa.swizzle import PIECE, SLICE, slice_offset, swizzle
 from ..isa.sync import INVALID_WARP_SYNC
-from .core import least
-from .observed import (
-    COPIES,
-    KEPT_HOST,
-    PENDING_SIZE,
-    QUEUE_SIZE,
-    complete_oldest,
-    place_of_spare,
-    settle_conflicts,
-)
+from .core import HELD, least
+from .observed import COPIES, QUEUE_SIZE, complete_oldest, settle_conflicts
+from .pending import KEPT_HOST, PENDING_SIZE, place_of_spare
 from .primitives import (
     clear,
     copy,
@@ -34,8 +27,17 @@ from .primitives import (
     write32,
     write64,
 )
-from .resolve import ADDRESS, MISALIGNED, OUT_OF_RANGE, READ_DENIED, TSM_MISALIGNED, WRITE_DENIED, find_range
-from .state import EMSK_ROW, OUTSTANDING, POISON, QUEUE_BYTES, READ, ROW, WRITE
+from .resolve import (
+    ADDRESS,
+    MISALIGNED,
+    NOT_REACHABLE,
+    OUT_OF_RANGE,
+    READ_DENIED,
+    TSM_MISALIGNED,
+    WRITE_DENIED,
+    find_range,
+)
+from .state import EMSK_ROW, OUTSTANDING, PEER, POISON, QUEUE_BYTES, READ, ROW, UNREACHABLE, WRITE
 from .state import TILE as TILE_STRUCT
 
 TSM_SIZE, CUBE = 14, 15
@@ -78,21 +80,24 @@ def copy_cube(base: int, record_address: int) -> int:
 
 
 def issue_cube(base: int, record_address: int) -> int:
-    """The observed build: under late timing the copy waits in the queue of its group."""
+    """Where others may be outstanding: under late timing the copy waits in the queue of its group. Or HELD."""
     code = prepare(base, record_address, base + ADDRESS)
     if code != 0:
         return code
     launch = launch_at(warp_at(base).launch)
-    if launch.late == 0:
+    if launch.late == 0 and launch.chip == 0:
         return walk(base, record_address, base + ADDRESS, MOVE)
     queue_address = warp_at(base).queues + COPIES * QUEUE_BYTES
     queue, spare = queue_at(queue_address), place_of_spare(base)
     keep_cube(base, record_address, spare)
-    if queue.count == OUTSTANDING:
-        complete_oldest(base, COPIES)
+    if queue.count == OUTSTANDING and complete_oldest(base, COPIES) == HELD:
+        return HELD
+    if settle_conflicts(base, spare) == HELD:
+        return HELD
+    if launch.late == 0:
+        return walk(base, record_address, spare + KEPT_HOST, MOVE)
     place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
     copy(place, spare, PENDING_SIZE)
-    settle_conflicts(base, place)
     pending_at(place).group = queue.groups
     queue.count += 1
     if tile_at(place + KEPT_HOST).out == 0:
@@ -109,6 +114,7 @@ def keep_cube(base: int, record_address: int, place: int) -> None:
     """Put the TILE in the warp into a PENDING."""
     entry, tile = pending_at(place), tile_at(base + ADDRESS)
     entry.record, entry.returned, entry.cube, entry.mask = record_address, 0, 1, EVERY_LANE
+    entry.remote, entry.parts = 0, 0
     entry.low, entry.high = tile.low, tile.high
     entry.to_low, entry.to_high = tile.tsm, tile.tsm + tile.reserved
     copy(place + KEPT_HOST, base + ADDRESS, TILE_SIZE)
@@ -392,6 +398,8 @@ def check_row(base: int, record_address: int, tile_address: int, address: int, s
     found = range_of(base, tile_address, address, size)
     if found == 0:
         return refuse(base, record_address, OUT_OF_RANGE, address, size)
+    if range_at(found).flags & (PEER | UNREACHABLE):  # the AIU copies from and to its own HBM
+        return refuse(base, record_address, NOT_REACHABLE, address, size)
     if range_at(found).flags & (WRITE if tile.out else READ) == 0:
         return refuse(base, record_address, WRITE_DENIED if tile.out else READ_DENIED, address, size)
     tile.low = least(tile.low, address)

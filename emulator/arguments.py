@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +12,17 @@ from .buffers import Buffer
 from .faults import LaunchError
 from .hbm import Hbm
 
+if TYPE_CHECKING:
+    from .pod import Pod
+
 _RANGES = {name: (np.iinfo(kind).min, np.iinfo(kind).max) for name, kind in SCALAR_TYPES.items() if kind.kind in "iu"}
 
 
-def pack(kernel: Kernel, arguments: Sequence[Any], hbm: Hbm) -> np.ndarray:
-    """All arguments as KM bytes. Raises LaunchError naming the parameter and what it takes."""
+def pack(kernel: Kernel, arguments: Sequence[Any], hbm: Hbm, pod: Pod | None = None) -> np.ndarray:
+    """All arguments as KM bytes. Raises LaunchError naming the parameter and what it takes.
+
+    Buffers are on the chip of `hbm` or, if it belongs to one, elsewhere in its `pod`.
+    """
     if len(arguments) != len(kernel.params):
         wanted = ", ".join(f"{p.type} {p.name}{f'[{p.count}]' if p.count > 1 else ''}" for p in kernel.params)
         raise LaunchError(
@@ -25,27 +31,27 @@ def pack(kernel: Kernel, arguments: Sequence[Any], hbm: Hbm) -> np.ndarray:
     last = kernel.params[-1] if kernel.params else None
     memory = np.zeros(last.offset + last.size if last else 0, np.uint8)
     for parameter, value in zip(kernel.params, arguments, strict=True):
-        memory[parameter.offset : parameter.offset + parameter.size] = _bytes(kernel, parameter, value, hbm)
+        memory[parameter.offset : parameter.offset + parameter.size] = _bytes(kernel, parameter, value, hbm, pod)
     return memory
 
 
-def _bytes(kernel: Kernel, parameter: Parameter, value: Any, hbm: Hbm) -> np.ndarray:
+def _bytes(kernel: Kernel, parameter: Parameter, value: Any, hbm: Hbm, pod: Pod | None) -> np.ndarray:
     where = f"kernel '{kernel.name}', argument '{parameter.name}'"
     if parameter.count > 1:
         return _array(where, parameter, value)
     if parameter.type == "ptr":
-        return np.array([_pointer(where, value, hbm)], np.uint64).view(np.uint8)
+        return np.array([_pointer(where, value, hbm, pod)], np.uint64).view(np.uint8)
     if isinstance(value, Buffer):
         raise LaunchError(f"{where} is of type {parameter.type} and takes a number, not a buffer")
     with np.errstate(over="ignore"):
         return np.array([_number(where, parameter.type, value)], SCALAR_TYPES[parameter.type]).view(np.uint8)
 
 
-def _pointer(where: str, value: Any, hbm: Hbm) -> int:
+def _pointer(where: str, value: Any, hbm: Hbm, pod: Pod | None) -> int:
     if isinstance(value, Buffer):
         if value.freed:
             raise LaunchError(f"{where}: {value.name} is freed already")
-        if value.hbm is not hbm:
+        if value.hbm is not hbm and not (pod and pod.owns(value)):
             raise LaunchError(f"{where}: buffer {value.name} lives on another Chip: use this chip's to_device or empty")
         return value.address
     if isinstance(value, int | np.integer) and not isinstance(value, bool):

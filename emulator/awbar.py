@@ -41,9 +41,9 @@ from ..isa.awbar import (
 )
 from ..isa.lanes import LANES
 from .barriers import BARRIER_PARAMETER
-from .core import AWBAR_REFUSED, LETS_OTHERS_RUN
+from .core import AWBAR_REFUSED, HELD, LETS_OTHERS_RUN
 from .observed import COPIES as COPY_QUEUE
-from .observed import complete_oldest, finish
+from .observed import complete, finish
 from .primitives import queue_at, read32, read64, record_at, warp_at, write32, write64, write_row
 from .resolve import ADDRESS, HOST, TSM_MISALIGNED, TSM_OUT_OF_RANGE
 from .state import EMSK_ROW, QUEUE_BYTES, ROW
@@ -57,15 +57,15 @@ YIELDS_BIT, INCREMENT_BIT, ARRIVES_BIT = (field.mask for field in (YIELDS, INCRE
 
 
 def act_observed(base: int, record_address: int) -> int:
-    """The observed build: what the instruction orders completes first."""
+    """Where operations may be outstanding: what the instruction orders completes first. Or HELD."""
     kind = record_at(record_address).value
     operation, queues = kind & OPERATIONS, warp_at(base).queues
     arrives = operation == ARRIVE or kind & ARRIVES_BIT != 0
-    if arrives and kind & RELAXED_BIT == 0:
-        finish(base, record_address)
-    if operation == COPIES and queues != 0:
-        while queue_at(queues + COPY_QUEUE * QUEUE_BYTES).count > 0:
-            complete_oldest(base, COPY_QUEUE)
+    if arrives and kind & RELAXED_BIT == 0 and finish(base, record_address) == HELD:
+        return HELD
+    count = queue_at(queues + COPY_QUEUE * QUEUE_BYTES).count if operation == COPIES and queues != 0 else 0
+    if complete(base, COPY_QUEUE, count) == HELD:
+        return HELD
     return act(base, record_address)
 
 

@@ -46,11 +46,20 @@ class Buffer:
 
     @classmethod
     def allocate(
-        cls, hbm: Hbm, shape: int | tuple[int, ...], dtype: npt.DTypeLike, *, name: str | None = None
+        cls,
+        hbm: Hbm,
+        shape: int | tuple[int, ...],
+        dtype: npt.DTypeLike,
+        *,
+        name: str | None = None,
+        at: int | None = None,
     ) -> Buffer:
-        """Allocate an array of `shape` and `dtype` in `hbm`; raises MemoryLimit if it does not fit."""
+        """Allocate an array of `shape` and `dtype` in `hbm`, at offset `at` if one is given.
+
+        Raises MemoryLimit if it does not fit and ValueError if bytes at `at` are taken.
+        """
         count = shape if isinstance(shape, int) else math.prod(shape)
-        return cls(hbm, hbm.allocate(count * np.dtype(dtype).itemsize, name=name), shape, dtype)
+        return cls(hbm, hbm.allocate(count * np.dtype(dtype).itemsize, name=name, at=at), shape, dtype)
 
     @property
     def nbytes(self) -> int:
@@ -81,9 +90,14 @@ class Buffer:
         return self._hbm.view(self.address, self.nbytes).view(self.dtype).reshape(self.shape)
 
     def copy_from_host(self, array: npt.ArrayLike) -> None:
-        """Copy `array`, of the same shape and dtype, into the buffer; any strides and byte order will do."""
+        """Copy `array`, of the same shape and dtype, into the buffer; any strides and byte order will do.
+
+        Where the chip belongs to another rank of the pod, that one does it.
+        """
         source = np.asarray(array)
         self._check_like(source, "from")
+        if self._hbm.away:
+            return
         view = self.view()
         for part in self._parts():
             view[part] = source[part]
@@ -97,7 +111,9 @@ class Buffer:
         return out
 
     def fill(self, value: object) -> None:
-        """Set every element to `value`, which the dtype must be able to hold."""
+        """Set every element to `value`, which the dtype must be able to hold; of another rank's chip, that one does."""
+        if self._hbm.away:
+            return
         view = self.view()
         for part in self._parts():
             view[part] = value

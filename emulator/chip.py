@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,14 +17,18 @@ from . import arguments
 from .buffers import Buffer
 from .decode import Program, decode
 from .engine import Engine, engine
-from .faults import LaunchError
+from .faults import Dim3, LaunchError
 from .hbm import Hbm, HostMemory
-from .launch import Limits, run
+from .launch import Launch, Limits
 from .observe import Observer
-from .plan import Mode, Plan, Schedule, memory_ranges
+from .plan import Mode, Plan, Schedule
 from .printing import Console
 from .profiles import Profile, profile
 from .shape import Shape, dim3, occupancy, tsm_bytes
+from .streams import Stream
+
+if TYPE_CHECKING:
+    from .pod import Pod
 
 Timing = Literal["eager", "late"]
 MOST_PLANS = 8
@@ -54,7 +57,10 @@ class Chip:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         host_memory: HostMemory | None = None,
         console: Console | None = None,
+        pod: Pod | None = None,
     ):
+        self.pod = pod
+        """The pod it belongs to, if it is not alone."""
         self.profile = profile(kind) if isinstance(kind, str) else kind
         if timing not in ("eager", "late"):
             raise ValueError(f"timing is 'eager' or 'late', not {timing!r}")
@@ -73,6 +79,9 @@ class Chip:
         """Called now and then with (blocks finished, blocks) while a launch runs."""
         self.launches = 0
         self.console = console or Console()
+        self.peers: frozenset[int] = frozenset()
+        """Chips of the pod whose memory it may access: `Pod.enable_peer_access`."""
+        self._stream: Stream | None = None
 
     def to_device(self, array: Any, *, name: str | None = None) -> Buffer:
         """Allocate a buffer of an array's shape and type and copy it in."""
@@ -90,14 +99,10 @@ class Chip:
 
         Raises ObjectError, AssemblyError, LaunchError.
         """
-        if isinstance(module, bytes):
-            module = read(module)
-        elif not isinstance(module, Module):
-            data = Path(module).read_bytes()
-            if Path(module).suffix == ".s":
-                return self.assemble(data.decode(), str(module))
-            module = read(data, str(module))
-        return LoadedModule(self, module)
+        found, sources = read_module(module)
+        loaded = LoadedModule(self, found)
+        loaded.sources |= sources
+        return loaded
 
     def assemble(self, source: str, name: str = "<source>") -> LoadedModule:
         """Assemble source text and load it; `name` stands for it in messages. Raises AssemblyError."""
@@ -105,14 +110,48 @@ class Chip:
         loaded.sources[name] = source.splitlines()
         return loaded
 
+    def stream(self, name: str = "") -> Stream:
+        """A new stream of a pod's chip. Raises LaunchError on a chip that is alone."""
+        return Stream(self, name)
+
+    @property
+    def default_stream(self) -> Stream:
+        """The stream of launches that name none."""
+        if self._stream is None:
+            self._stream = Stream(self, "default")
+        return self._stream
+
+    def memory_table(self) -> np.ndarray:
+        """The RANGEs of a launch: its HBM and, in a pod, what it can reach of other chips and what not."""
+        return self.hbm.table() if self.pod is None else self.pod.memory_table(self)
+
     def __repr__(self) -> str:
         return f"<Chip {self.index} {self.profile.name}>"
 
 
-class LoadedModule:
-    """A module on a chip: its kernels by name, and its data."""
+def read_module(module: str | os.PathLike[str] | bytes | Module) -> tuple[Module, dict[str, list[str]]]:
+    """The module of an object file (path or bytes), a source file (path ending in .s) or itself; lines of its source.
 
-    def __init__(self, chip: Chip, module: Module):
+    Raises ObjectError, AssemblyError, OSError.
+    """
+    if isinstance(module, Module):
+        return module, {}
+    if isinstance(module, bytes):
+        return read(module), {}
+    data = Path(module).read_bytes()
+    if Path(module).suffix != ".s":
+        return read(data, str(module)), {}
+    text = data.decode()
+    return assemble(text, str(module)), {str(module): text.splitlines()}
+
+
+class LoadedModule:
+    """A module on a chip: its kernels by name, and its data.
+
+    `like` is the same module on another chip of the pod: what can be shared is not made again.
+    """
+
+    def __init__(self, chip: Chip, module: Module, like: LoadedModule | None = None):
         if module.arch != chip.profile.arch:
             raise LaunchError(
                 f"the object is for {module.arch}, {chip.profile.name} is {chip.profile.arch}: "
@@ -121,10 +160,10 @@ class LoadedModule:
         lacks = missing_text(module)
         if lacks:
             raise LaunchError(f"the module {lacks}")
-        self.chip, self.module = chip, module
+        self.chip, self.module, self.like = chip, module, like
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
         self.text = module.text() if module.functions else np.zeros(0, np.uint64)
-        self.sources: dict[str, list[str]] = {}
+        self.sources: dict[str, list[str]] = like.sources if like else {}
         """Lines of source texts that are in no file, for messages."""
         self._kernels: dict[str, LoadedKernel] = {}
 
@@ -135,7 +174,7 @@ class LoadedModule:
                 raise LaunchError(
                     f"no kernel is called '{name}'; the module has {', '.join(self.module.kernels) or 'none'}"
                 )
-            self._kernels[name] = LoadedKernel(self, self.module.kernels[name])
+            self._kernels[name] = LoadedKernel(self, self.module.kernels[name], self.like and self.like[name])
         return self._kernels[name]
 
     def __iter__(self) -> Any:
@@ -148,14 +187,40 @@ class LoadedModule:
         return f"<LoadedModule {', '.join(self.module.kernels)} on chip {self.chip.index}>"
 
 
+class Configuration(NamedTuple):
+    """What stands in the brackets of a launch."""
+
+    grid: Dim3
+    block: Dim3
+    stream: Any = None
+    tsm: int = 0
+
+
+def configuration(parts: Any) -> Configuration:
+    """`[grid, block]`, `[grid, block, stream]` or `[grid, block, stream, tsm]`; LaunchError if it is none."""
+    given: list[Any] = list(parts) if isinstance(parts, tuple) else [parts]
+    if not 2 <= len(given) <= 4:
+        raise LaunchError("a launch is kernel[grid, block](...) or kernel[grid, block, stream, tsm](...)")
+    stream = given[2] if len(given) > 2 else None
+    return Configuration(
+        dim3(given[0], "grid"), dim3(given[1], "block"), stream, tsm_bytes(given[3]) if len(given) == 4 else 0
+    )
+
+
+def refuse_names(kernel: Kernel, named: dict[str, Any]) -> None:
+    """Refuse arguments by name."""
+    if named:
+        raise LaunchError(f"kernel '{kernel.name}' takes its arguments by position, not {', '.join(named)}=")
+
+
 class LoadedKernel:
     """A kernel on a chip. `kernel[grid, block](*arguments)` runs it to its end."""
 
-    def __init__(self, module: LoadedModule, kernel: Kernel):
-        self.module, self.kernel = module, kernel
+    def __init__(self, module: LoadedModule, kernel: Kernel, like: LoadedKernel | None = None):
+        self.module, self.kernel, self.like = module, kernel, like
+        self.running = False
         self._programs: dict[str, Program] = {}
         self._plans: dict[tuple[Shape, str], Plan] = {}
-        self._running = False
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{parameter.type} {parameter.name}" for parameter in self.kernel.params)
@@ -165,22 +230,13 @@ class LoadedKernel:
         """Refuse a launch without a shape."""
         raise LaunchError(f"a launch needs a grid and a block: kernel[grid, block]({', '.join('...' for _ in values)})")
 
-    def __getitem__(self, configuration: Any) -> Callable[..., int]:
+    def __getitem__(self, parts: Any) -> Callable[..., int]:
         """Configure a launch: `[grid, block]`, `[grid, block, stream]` or `[grid, block, stream, tsm]`."""
-        parts: list[Any] = list(configuration) if isinstance(configuration, tuple) else [configuration]
-        if not 2 <= len(parts) <= 4:
-            raise LaunchError("a launch is kernel[grid, block](...) or kernel[grid, block, stream, tsm](...)")
-        if len(parts) > 2 and parts[2] is not None:
-            raise LaunchError("streams come with pods: leave the stream None")
-        grid, block = dim3(parts[0], "grid"), dim3(parts[1], "block")
-        tsm = tsm_bytes(parts[3]) if len(parts) == 4 else 0
+        grid, block, stream, tsm = configuration(parts)
 
         def launch(*values: Any, **named: Any) -> int:
-            if named:
-                raise LaunchError(
-                    f"kernel '{self.kernel.name}' takes its arguments by position, not {', '.join(named)}="
-                )
-            return self.launch(grid, block, values, tsm=tsm)
+            refuse_names(self.kernel, named)
+            return self.launch(grid, block, values, tsm=tsm, stream=stream)
 
         return launch
 
@@ -193,30 +249,46 @@ class LoadedKernel:
         tsm: int = 0,
         cooperative: bool = False,
         limits: Limits | None = None,
+        stream: Stream | None = None,
     ) -> int:
         """Run the kernel; how many instructions its warps executed. Raises LaunchError, Fault, Timeout, Deadlock.
 
         A cooperative launch is refused unless all blocks can be resident at once. `limits` replaces the chip's.
+        On a stream it is only enqueued: the answer is 0, and errors are raised when the stream is synchronized.
         """
+        prepared = self.prepare(grid, block, values, tsm=tsm, cooperative=cooperative, limits=limits)
+        chip = self.module.chip
+        if chip.pod is None:
+            if stream is not None:
+                raise LaunchError("streams belong to the chips of a pod: leave the stream None")
+            return prepared.alone()
+        if stream is not None and (not isinstance(stream, Stream) or stream.chip is not chip):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise LaunchError(f"kernel '{self.kernel.name}' runs on chip {chip.index}, {stream!r} is no stream of it")
+        task = (stream or chip.default_stream).launch(prepared)
+        if stream is None:
+            chip.pod.meeting.run(lambda: task.ended is not None)
+        return task.executed
+
+    def prepare(
+        self,
+        grid: int | tuple[int, ...],
+        block: int | tuple[int, ...],
+        values: Any,
+        *,
+        tsm: int = 0,
+        cooperative: bool = False,
+        limits: Limits | None = None,
+    ) -> Launch:
+        """A launch with all that can be checked before checked. Raises LaunchError."""
         chip, kernel = self.module.chip, self.kernel
-        memory = arguments.pack(kernel, values, chip.hbm)
+        memory = arguments.pack(kernel, values, chip.hbm, chip.pod)
         plan = self.plan(Shape(dim3(grid, "grid"), dim3(block, "block"), tsm))
-        if self._running:  # its records remember where the arguments of that launch are
-            raise LaunchError(f"kernel '{kernel.name}' is running already")
         if cooperative and plan.slots < plan.shape.blocks:
             raise LaunchError(
                 f"kernel '{kernel.name}': a cooperative launch keeps all blocks resident, and {plan.slots} of "
                 f"{plan.shape.blocks} fit ({plan.per_cu} on each of {chip.profile.compute_units} compute units)"
             )
-        ranges = memory_ranges(chip.hbm.table(), memory, kernel.words, self.module.data, self.module.text)
-        plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
-        chip.launches += 1
-        plan.start(memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches))
-        self._running = True
-        try:
-            return run(plan, limits or chip.limits, chip.console, chip.progress)
-        finally:
-            self._running = False
+        return Launch(self, plan.shape, memory, limits or chip.limits)
 
     def plan(self, shape: Shape) -> Plan:
         """The state for one launch shape, kept for the next launch of the same shape."""
@@ -236,6 +308,12 @@ class LoadedKernel:
     def program(self) -> Program:
         """The decoded kernel, in the build the chip's mode needs."""
         build = self.module.chip.mode.build
+        if build not in self._programs:
+            self._programs[build] = self.like.decoded(build).copy() if self.like else self.decoded(build)
+        return self._programs[build]
+
+    def decoded(self, build: str) -> Program:
+        """The kernel decoded for a build, for this chip and others."""
         if build not in self._programs:
             module = self.module.module
             functions = tuple(module.functions.values())

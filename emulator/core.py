@@ -41,13 +41,14 @@ from .state import (
     ROW,
     SCALAR_ROWS,
     STOP,
+    WAITING,
     scalar_row,
 )
 
-DONE, QUOTA, DEADLOCK = 100, 101, 102
-"""Why `run` returns, beside the codes of Stop."""
-GO_ON, EXPIRED, BLOCKED, FINISHED = 200, 201, 202, 203
-"""What became of a warp or block."""
+DONE, QUOTA, DEADLOCK, IDLE = 100, 101, 102, 103
+"""Why `run` returns, beside the codes of Stop. IDLE: no warp can go on before another chip answers."""
+GO_ON, EXPIRED, BLOCKED, FINISHED, HELD = 200, 201, 202, 203, 204
+"""What became of a warp or block. HELD: the warp tries its instruction again later, as if it had not come to it yet."""
 
 RECORD_SIZE, BLOCK_SIZE = RECORD.itemsize, BLOCK.itemsize
 QUANTUM = 4096
@@ -58,7 +59,7 @@ STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
 ACCESS, STOP_EVENTS, YIELD = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS), STOP + int(Stop.YIELD)
-COPY, AWBAR = STOP + int(Stop.COPY), STOP + int(Stop.AWBAR)
+COPY, AWBAR, REMOTE = STOP + int(Stop.COPY), STOP + int(Stop.AWBAR), STOP + int(Stop.REMOTE)
 LETS_OTHERS_RUN, AWBAR_REFUSED = 1, 2
 """What an operation on an asynchronous barrier has come to, if it is not just done."""
 
@@ -77,7 +78,7 @@ def run(launch_address: int) -> int:
             push_back(launch_address, slot)
             launch.idle = launch.idle + 1 if outcome == BLOCKED else 0
             if launch.idle > launch.ring_count and not can_admit(launch_address):
-                return DEADLOCK
+                return IDLE if launch.waiting > 0 else DEADLOCK
         else:
             push_front(launch_address, slot)
             launch.stop_slot = slot
@@ -176,7 +177,7 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
     warp.private, warp.private_size = block.private + index * LANES * launch.private_size, launch.private_size
     warp.resolve, warp.resolve_tsm, warp.resolve_private = launch.resolve, launch.resolve_tsm, launch.resolve_private
-    warp.state, warp.paths, warp.spin, warp.rotated = READY, 0, 0, 0
+    warp.state, warp.paths, warp.spin, warp.rotated, warp.acquires = READY, 0, 0, 0, 0
     threads = least(launch.block_threads - LANES * index, LANES)
     lanes = (1 << threads) - 1
     warp.lanes = lanes
@@ -237,7 +238,7 @@ def run_block(launch_address: int, block_address: int) -> int:
             if block.warp_left <= 0:
                 block.cursor = (index + launch.warp_step) % launch.block_warps
                 block.warp_left = launch.warp_slice
-        elif outcome == FINISHED or outcome == BLOCKED:
+        elif outcome == FINISHED or outcome == BLOCKED or outcome == HELD:
             block.cursor = (index + launch.warp_step) % launch.block_warps
             block.warp_left = launch.warp_slice
             if outcome == FINISHED:
@@ -293,12 +294,12 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
             pc = reached
         if reached >= STOP:
             outcome = stopped(launch_address, block_address, base, pc, reached, clock, count)
-            if outcome == STOP_COMPILE or outcome == STOP_BREAK:
+            if outcome == STOP_COMPILE or outcome == STOP_BREAK or outcome == HELD:
                 count -= 1
         else:
             warp.pc = reached
             outcome = GO_ON
-        if launch.events != 0 and reached != STOP_COMPILE and reached != STOP_BREAK:
+        if launch.events != 0 and outcome != STOP_COMPILE and outcome != STOP_BREAK and outcome != HELD:
             launch.event_block, launch.event_cu = block.number, block.cu
             launch.event_stop = reached - STOP if reached >= STOP else 0
             call(launch.emit, base, first)
@@ -307,10 +308,10 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
         block.left -= count
         launch.quota -= count
         launch.executed += count
-        if outcome >= STOP:
+        if outcome >= STOP or outcome == HELD:
             warp.spin = warp.spin + count if contended else 0
             launch.stop_pc = warp.pc
-            return outcome - STOP
+            return outcome - STOP if outcome >= STOP else HELD
         if outcome != GO_ON:
             return outcome
         if warp.paths > 0:
@@ -332,18 +333,17 @@ def write_clock(clock: int, count: int) -> None:
 
 
 def stopped(launch_address: int, block_address: int, base: int, pc: int, code: int, clock: int, count: int) -> int:
-    """Act on a stop code of the instruction at pc: GO_ON, BLOCKED, FINISHED, or the code for Python."""
+    """Act on a stop code of the instruction at pc: GO_ON, BLOCKED, FINISHED, HELD, or the code for Python."""
     warp = warp_at(base)
     warp.pc = pc + RECORD_SIZE
     launch = launch_at(launch_address)
-    if code == EXIT_LANES:
-        if drop_lanes(base):
-            return finished(launch_address, base)
+    if code == EXIT_LANES or code == EXIT_WARP:
+        if ends(base, code) and launch.finish != 0 and call(launch.finish, base, 0) == HELD:
+            return hold(base, pc)
+        if code == EXIT_WARP or drop_lanes(base):
+            warp.live, warp.paths, warp.state = 0, 0, ENDED
+            return FINISHED
         return GO_ON if warp.lanes != 0 else arrived(launch_address, block_address, base)
-    if code == EXIT_WARP:
-        warp.live = 0
-        warp.paths = 0
-        return finished(launch_address, base)
     if code == BARRIER:
         outcome = reach_barrier(launch_address, block_address, base, pc)
         if outcome == ARRIVED:
@@ -356,15 +356,23 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
         split(base)
         return GO_ON
     if code == WAIT or code == ACCESS:
-        call(launch.wait if code == WAIT else launch.access, base, pc)
-        return GO_ON
+        return hold(base, pc) if call(launch.wait if code == WAIT else launch.access, base, pc) == HELD else GO_ON
+    if code == REMOTE:
+        found = call(launch.remote, base, pc)
+        if found == STOP_COMPILE:
+            warp.pc = pc
+            return STOP_COMPILE
+        return hold(base, pc) if found == HELD else GO_ON
     if code == COPY:
-        if call(launch.cube, base, pc) == 0:
+        found = call(launch.cube, base, pc)
+        if found == 0:
             return GO_ON
         warp.pc = pc
-        return STOP_FAULT
+        return hold(base, pc) if found == HELD else STOP_FAULT
     if code == AWBAR:
         found = call(launch.awbar, base, pc)
+        if found == HELD:
+            return hold(base, pc)
         if found == AWBAR_REFUSED:
             warp.pc = pc
             return STOP_FAULT
@@ -406,13 +414,18 @@ def arrived(launch_address: int, block_address: int, base: int) -> int:
     return GO_ON if warp_at(base).state == READY else BLOCKED
 
 
-def finished(launch_address: int, base: int) -> int:
-    """The warp has ended; what it has outstanding completes."""
-    launch = launch_at(launch_address)
-    if launch.finish != 0:
-        call(launch.finish, base, 0)
-    warp_at(base).state = ENDED
-    return FINISHED
+def ends(base: int, code: int) -> bool:
+    """Whether the warp ends with the exit that it has come to."""
+    warp, emsk = warp_at(base), read32(base + EMSK_ROW)
+    return code == EXIT_WARP or warp.live & ~(emsk if emsk != 0 else warp.lanes) == 0
+
+
+def hold(base: int, pc: int) -> int:
+    """The warp comes to the instruction at pc again when another chip has answered: HELD."""
+    warp = warp_at(base)
+    warp.pc, warp.state = pc, WAITING
+    launch_at(warp.launch).waiting += 1
+    return HELD
 
 
 def split(base: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,21 +14,19 @@ from ..isa.aiu import OUT
 from ..isa.effects import Jump, Stop
 from ..isa.lanes import LANES
 from ..isa.number_kinds import CodeTarget, DataAddress, Target
-from ..isa.operands import Address, NamedKind, Value
+from ..isa.operands import Address, NamedKind, RegisterKind, Value
 from ..isa.program import CODE_BASE, TEXT_BASE, Function, Kernel
 from ..isa.registers import CLOCKS, EMSK, IVREG, LAST_SREG, ONE, ZERO, Register
 from ..isa.spec import Decoded, Instruction
 from .engine import Engine
 from .pieces import Piece, Spot, lay_out, spot_of
-from .recipes import COMPLETE, FAST, ISSUE, Recipe, operand_slots
+from .recipes import COMPLETE, FAST, ISSUE, ORDERS, PEER, Recipe, handler_build, operand_slots
 from .state import (
-    ACQUIRE,
     COMMITS,
     FROM_TSM,
     HEADER,
     INFO,
     RECORD,
-    RELEASE,
     ROW,
     SCALAR_ROWS,
     SPACES,
@@ -41,7 +39,6 @@ from .state import (
 FALLS_OFF = 16
 """Published code: the program counter left the kernel's instructions."""
 CLOCK_STOP = STOP + int(Stop.CLOCK)
-_ORDERS = {"release": RELEASE, "acquire": ACQUIRE, "acq_rel": RELEASE | ACQUIRE}
 _CLOCK_NUMBERS = {number for number, _ in CLOCKS.values()}
 
 
@@ -66,6 +63,15 @@ class Program:
     sharing: dict[Recipe, list[int]] = field(default_factory=dict)
     """The records that share a handler."""
     clocks: set[int] = field(default_factory=set)
+    branches: set[int] = field(default_factory=set)
+    """Records whose value is the address of a record."""
+
+    def copy(self) -> Program:
+        """The same for another chip of the process, with records of its own: they remember where that chip's memory is."""
+        records = _aligned(len(self.records))
+        records[:] = self.records
+        records["value"][list(self.branches)] += records.ctypes.data - self.records.ctypes.data
+        return replace(self, records=records)
 
     @property
     def warp_bytes(self) -> int:
@@ -125,14 +131,19 @@ class Program:
         """Put a recipe's handler into all records that share it; whether it was there."""
         find = engine.handlers.get if compile else engine.handlers.cached
         address, complete = find(recipe), 0
-        if recipe.build == ISSUE and recipe.instruction.access:
-            complete = find(recipe._replace(build=COMPLETE))
-        if address is None or complete is None:
+        if recipe.instruction.access and (recipe.build == ISSUE or self.build == PEER):
+            if recipe.build != ISSUE and not self._is_filled(recipe, engine):
+                find = engine.handlers.cached  # compiled only if it ever meets another chip's memory
+            complete = find(recipe._replace(build=COMPLETE, dense=False))
+        if address is None or (complete is None and recipe.build == ISSUE):
             return False
         for index in self.sharing[recipe]:
             self._set(index, address, engine)
-            self.infos["complete"][index] = complete
+            self.infos["complete"][index] = complete or 0
         return True
+
+    def _is_filled(self, recipe: Recipe, engine: Engine) -> bool:
+        return int(self.records["handler"][self.sharing[recipe][0]]) != engine.not_compiled
 
     def _set(self, index: int, address: int, engine: Engine) -> None:
         if index in self.clocks:
@@ -153,13 +164,14 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functio
     infos = np.zeros(len(decoded) + 1, INFO)
     program = Program(kernel, pieces, records, np.empty(0), decoded, infos, build)
     constants: dict[int, int] = {}
+    copies = any(_copies(found) for found in decoded)
     for index, found in enumerate(decoded):
         code = found.code if isinstance(found, DecodeError) else _certain_fault(program, found)
         if code is not None:
             records["handler"][index], records["value"][index] = engine.fail, code
             continue
         assert isinstance(found, Decoded)
-        _fill_record(program, index, found, constants, build)
+        _fill_record(program, index, found, constants, handler_build(found, build, copies))
         records["handler"][index] = engine.not_compiled
     records["handler"][-1], records["value"][-1] = engine.fail, FALLS_OFF
     pool = sorted(constants, key=constants.__getitem__)
@@ -174,6 +186,12 @@ def _leaves(found: Decoded | DecodeError) -> bool:
         return False
     instruction = found.form.instruction
     return Jump in instruction.results or any(isinstance(kind, CodeTarget) for kind in instruction.kinds)
+
+
+def _copies(found: Decoded | DecodeError) -> bool:
+    """Whether it is an asynchronous copy by lanes."""
+    access = found.form.instruction.access if isinstance(found, Decoded) else None
+    return access is not None and access.to != ""
 
 
 def _aligned(count: int) -> np.ndarray:
@@ -244,11 +262,13 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
         elif isinstance(kind, Target):
             assert isinstance(value, int)
             record["value"] = _target(program, index, kind.distance(value))
+            program.branches.add(index)
         elif value == IVREG:
             record["value"] = program.kernel.vregs
         elif isinstance(kind, CodeTarget):
             assert isinstance(value, int)
             record["value"] = program.record_at(CODE_BASE + kind.distance(value)) or 0
+            program.branches.add(index)
         elif isinstance(value, Register) and value.bank == "s" and value.number in (ZERO, ONE):
             # As a pair too the constant is 0 or 1: the row behind its own is something else.
             wide = getattr(kind, "words", 1) > 1
@@ -275,7 +295,7 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
         record["lo"] = program.address_of(index) + 8
     recipe = program.recipes[index] = _recipe(found, build, dense)
     program.sharing.setdefault(recipe, []).append(index)
-    if instruction.access and build != FAST:
+    if instruction.access and program.build != FAST:
         program.infos[index] = _info(found, slots)
     if instruction.cube is not None:
         out = OUT.get(instruction.cube)
@@ -299,8 +319,23 @@ def _info(found: Decoded, slots: dict[str, int]) -> tuple[int, ...]:
     loaded = next((kind for kind in instruction.kinds if kind.role == "destination"), None)
     row, words = (slots[loaded.name], getattr(loaded, "words", 1)) if loaded else (0, 0)
     counter, space = list(COUNTERS).index(access.counter), SPACES[access.space]
-    scalar, order = instruction.lanes == 1, _ORDERS.get(found.order, 0)
-    return 0, counter, access.size, access.store, space, scalar, row, words, TO_TSM if access.to else 0, order
+    scalar, order = instruction.lanes == 1, ORDERS.get(found.order, 0)
+    known = 0, counter, access.size, access.store, space, scalar, row, words, TO_TSM if access.to else 0, order
+    if not access.atomic:
+        return *known, 0, -1, -1
+    first, *more = (slots[name] for name in atomic_operands(instruction))
+    return *known, atomic_word(instruction), first, more[0] if more else -1
+
+
+def atomic_operands(instruction: Instruction) -> list[str]:
+    """The names of the registers that an atomic combines with memory."""
+    kinds = (kind for kind in instruction.kinds if isinstance(kind, RegisterKind) and kind.role == "source")
+    return [kind.name for kind in kinds]
+
+
+def atomic_word(instruction: Instruction) -> int:
+    """How a packet names an atomic operation: 1 + the number of its instruction in the table."""
+    return 1 + ISA.instructions.index(instruction)
 
 
 def _fresh_pair(constants: dict[int, int], low: int, high: int, vregs: int) -> int:
@@ -347,7 +382,7 @@ def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
     roles = {kind.name: kind.role for kind in instruction.kinds}
     return Recipe(
         instruction,
-        build if instruction.access or instruction.results == (Stop,) else FAST,
+        build,
         tuple(name for name, value in named if value.negate),
         tuple(name for name, value in named if value.absolute),
         tuple(suffix.name for suffix, on in chosen if on and not suffix.hint),

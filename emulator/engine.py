@@ -8,7 +8,7 @@ from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-from . import aiu, awbar, core, jumps, observed, resolve
+from . import aiu, awbar, core, jumps, links, observed, remote, resolve, window
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
@@ -26,6 +26,16 @@ class Engine:
         """`core.run`, called without the interpreter lock."""
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(core.run))
 
+    @cached_property
+    def window(self) -> Callable[[int], int]:
+        """`window.run`, called without the interpreter lock."""
+        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(window.run))
+
+    @cached_property
+    def links(self) -> Callable[[int], int]:
+        """`links.run`, called without the interpreter lock."""
+        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(links.run))
+
     def address(self, function: Callable[..., Any]) -> int:
         """The address of a function of the core: `i64` arguments and result."""
         assert isinstance(function, FunctionType)
@@ -39,17 +49,22 @@ class Engine:
 
     @cached_property
     def observed(self) -> dict[str, int]:
-        """Addresses of the functions the core calls in the observed build."""
+        """Addresses of the functions the core calls where operations may be outstanding."""
         return {name: self.address(getattr(observed, name)) for name in ("access", "wait", "finish", "emit")}
 
     @cached_property
+    def remote(self) -> int:
+        """Address of accesses to other chips' memory."""
+        return self.address(remote.issue)
+
+    @cached_property
     def cubes(self) -> dict[str, int]:
-        """Addresses of AIU copies: in the fast build, in the observed one, and of those issued earlier."""
+        """Addresses of AIU copies: in the fast build, in the others, and of those issued earlier."""
         return {name: self.address(getattr(aiu, name)) for name in ("copy_cube", "issue_cube", "move_cube")}
 
     @cached_property
     def awbars(self) -> dict[str, int]:
-        """Addresses of asynchronous barriers, in the fast and in the observed build."""
+        """Addresses of asynchronous barriers, in the fast build and in the others."""
         return {name: self.address(getattr(awbar, name)) for name in ("act", "act_observed")}
 
     @cached_property

@@ -24,7 +24,8 @@ from .glue_frame import LANE_BITS, ROW_TYPE
 from .lowering import I8, I32, I64, LaneVector, Value, splat, spread
 from .lowering_memory import Place
 from .recipes import COMPLETE, FAST, ISSUE, Recipe, lanes_of
-from .state import EMSK_ROW, LAUNCH, RECORD, STOP, WARP, offset_of, scalar_row
+from .state import EMSK_ROW, LAUNCH, RECORD, STOP, WARP, scalar_row
+from .structs import offset_of
 
 INVALID_VREG = 5
 """Published exception code."""

@@ -18,7 +18,8 @@ from .lowering_memory import Place, place_type
 from .lowering_rows import repeated_rows, swizzled_rows
 from .recipes import COMPLETE
 from .resolve import COUNTED
-from .state import RECORD, STOP, WARP, offset_of
+from .state import RECORD, STOP, WARP
+from .structs import offset_of
 
 
 class Addresses(Frame):

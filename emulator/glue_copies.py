@@ -12,7 +12,8 @@ from ..isa.spec import Access
 from .glue_frame import LANE_BITS, ROW_TYPE, WIDE
 from .lowering import I32, I64, Value, splat
 from .recipes import COMPLETE
-from .state import WARP, offset_of
+from .state import WARP
+from .structs import offset_of
 
 
 def reading(glue: Any, access: Access) -> Value:

@@ -13,7 +13,8 @@ from ..isa.registers import INDEX_REGISTER
 from .compiler import Unit
 from .lowering import I1, I32, I64, Value
 from .recipes import RECORD_SIZE, Recipe, operand_slots
-from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, offset_of, scalar_row, vector_row
+from .state import EMSK_ROW, RECORD, ROW, STOP, WARP, scalar_row, vector_row
+from .structs import offset_of
 
 ROW_TYPE = ir.VectorType(I32, LANES)
 LANE_BITS = ir.VectorType(I1, LANES)

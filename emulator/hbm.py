@@ -11,6 +11,7 @@ import os
 import sys
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,6 +161,8 @@ class Hbm:
         self.version = 0
         """Grows with every change of the allocations."""
         self.memory = memory
+        self.away = ""
+        """Where its bytes are if not in this process: what is allocated is known here, too."""
         self._map: mmap.mmap | None = _reserve(size, chip)
         self._bytes: npt.NDArray[np.uint8] | None = np.frombuffer(self._map, dtype=np.uint8)
         self.host_address: int = self._bytes.ctypes.data
@@ -185,14 +188,14 @@ class Hbm:
         if align <= 0 or align & (align - 1) or align > 1 << WINDOW_BITS:
             raise ValueError(f"alignment {align} is not a power of two up to {1 << WINDOW_BITS}")
         self._open()
-        if self.poison:
+        if self.poison and not self.away:
             self.check_host(size)
         offset = self._take(size, align) if at is None else self._take_at(size, align, at)
         self._count += 1
         allocation = Allocation(self.base + offset, size, name or f"#{self._count}", writable)
         insort(self._live, allocation, key=_address_of)
         self.version += 1
-        if self.poison:
+        if self.poison and not self.away:
             _fill_poison(self.view(allocation.address, size))
         return allocation
 
@@ -237,6 +240,8 @@ class Hbm:
         The host may write through it even where the guest may not.
         """
         memory = self._open()
+        if self.away:
+            raise ValueError(f"the memory of chip {self.chip} is with {self.away}, where its own process can see it")
         index = self._index(address)
         if size < 0 or index < 0 or address + size > self._live[index].end:
             raise ValueError(f"no view of {size} bytes at {address:#x}: {self.describe(address, max(size, 1))}")
@@ -267,6 +272,10 @@ class Hbm:
         if not self.base <= address < self.base + self.size:
             return f"in no allocation; {self._elsewhere(address)}"
         return self._nearest(address)
+
+    def free_ranges(self) -> list[tuple[int, int]]:
+        """Free offsets, as sorted half-open ranges that include a guard behind the last byte."""
+        return list(self._free.ranges)
 
     @property
     def in_use(self) -> int:
@@ -342,6 +351,22 @@ class Hbm:
         regions = ((KM_BASE, "kernel-argument memory (KM)"), (DATA_BASE, "module data"), (CODE_BASE, "code"))
         region = next((name for base, name in regions if base <= address < window_base(0)), None)
         return f"in the addresses of {region}" if region else f"{address:#x} belongs to no window"
+
+
+def common_offset(hbms: Sequence[Hbm], size: int, align: int = 256) -> int:
+    """The lowest offset at which each of some HBMs has `size` bytes free; MemoryLimit if there is none."""
+    common = hbms[0].free_ranges()
+    for other in hbms[1:]:
+        theirs = other.free_ranges()
+        cuts = [(max(a, c), min(b, d)) for a, b in common for c, d in theirs if a < d and c < b]
+        common = cuts
+    found = FreeRanges(common).take(_room(size), align)
+    if found is None:
+        most = max((end - start for start, end in common), default=GUARD) - GUARD
+        hint = f"the largest range that is free on all of them has {max(most, 0)} bytes"
+        in_use = max(one.in_use for one in hbms)
+        raise MemoryLimit(space="HBM of every chip", limit=hbms[0].size, in_use=in_use, requested=size, hint=hint)
+    return found
 
 
 def _reserve(size: int, chip: int) -> mmap.mmap:

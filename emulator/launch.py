@@ -1,18 +1,24 @@
-"""The loop around the compiled core: run a plan to its end, its limits, or its fault."""
+"""A running launch: what Python does for it between two runs of the compiled core, for a chip alone and in a pod."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NoReturn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+import numpy as np
 
 from ..isa.effects import Stop
 from . import core, printing, report
-from .faults import Deadlock, Interrupted, Timeout
+from .faults import Deadlock, Interrupted, LaunchError, Timeout
 from .livelock import STEP, Watch
-from .plan import Plan
+from .plan import Plan, memory_ranges
+
+if TYPE_CHECKING:
+    from .chip import LoadedKernel
+    from .shape import Shape
 
 POLL_SECONDS = 0.02
 """How often, roughly, Python looks for Ctrl-C, limits and progress."""
@@ -37,82 +43,153 @@ def check_host() -> None:
         )
 
 
-def run(
-    plan: Plan, limits: Limits, console: printing.Console, progress: Callable[[int, int], None] | None = None
-) -> int:
-    """Run a started plan to its end: instructions executed. Raises Fault, Timeout, Deadlock, Interrupted."""
-    console.start()
-    try:
-        return _run(plan, limits, console, progress)
-    except KeyboardInterrupt:
-        raise Interrupted(report.places(plan)) from None
-    finally:
-        console.finish()
+class Run:
+    """One launch from its start to its end, fault or limit. The plan must have been started."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        limits: Limits,
+        console: printing.Console,
+        progress: Callable[[int, int], None] | None = None,
+    ):
+        check_host()
+        self.plan, self.limits, self.console, self.progress = plan, limits, console, progress
+        self.watch = Watch(plan)
+        self.started = time.monotonic()
+        console.start()
+
+    @property
+    def executed(self) -> int:
+        """Instructions its warps have executed."""
+        return int(self.plan.launch["executed"][0])
+
+    def stopped(self, reason: int) -> None:
+        """Do what the core has stopped for; raises Fault."""
+        plan, launch = self.plan, self.plan.launch
+        if reason == Stop.EVENTS:  # `deliver` has been called
+            return
+        pc = int(launch["stop_pc"][0])
+        if reason == Stop.COMPILE:
+            program = plan.program
+            program.fill(plan.engine, program.recipes[program.index_of(pc)], compile=True)
+            return
+        slot, index = int(launch["stop_slot"][0]), int(launch["stop_warp"][0])
+        if reason == Stop.PRINT:
+            printing.print_from(plan, slot, index, plan.program.index_of(pc), self.console)
+            plan.warp(slot, index)["pc"] += plan.program.records.itemsize
+            return
+        if reason in (Stop.FAULT, Stop.TRAP):
+            raise report.fault(plan, slot, index, trap=reason == Stop.TRAP)
+        raise AssertionError(f"the core stopped for {reason}")
+
+    def deliver(self) -> None:
+        """Hand the observers what has been gathered for them."""
+        if self.plan.observers:
+            report.deliver(self.plan)
+
+    def check_seconds(self) -> None:
+        """Raise Timeout if its time is over."""
+        seconds = self.limits.seconds
+        if seconds is not None and time.monotonic() - self.started > seconds:
+            self.give_up("seconds", seconds)
+
+    def check_instructions(self) -> None:
+        """Raise Timeout if it has executed more than it may."""
+        most = self.limits.instructions
+        if most is not None and self.executed > most:
+            self.give_up("instructions", most)
+
+    def check(self) -> None:
+        """Look at the host's memory, and show how far it is; now and then. Raises MemoryLimit."""
+        self.plan.hbm.check_host(0)
+        if self.progress:
+            self.progress(int(self.plan.launch["finished"][0]), self.plan.shape.blocks)
+
+    def give_up(self, limit: Literal["instructions", "seconds"], value: float) -> NoReturn:
+        """Raise the Timeout of a limit."""
+        raise Timeout(limit=limit, value=value, places=report.places(self.plan))
 
 
-def _run(plan: Plan, limits: Limits, console: printing.Console, progress: Callable[[int, int], None] | None) -> int:
-    check_host()
-    started = time.monotonic()
-    launch, step, watch = plan.launch, 1 << 20, Watch(plan)
-    address = launch.ctypes.data
-    left, before = 0, started
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """A kernel with its shape and arguments, checked and ready to start."""
+
+    kernel: LoadedKernel
+    shape: Shape
+    memory: np.ndarray
+    """The bytes of its arguments."""
+    limits: Limits
+
+    def start(self, port: int = 0) -> Run:
+        """Put the chip at the kernel's entry; `port` is the address of its CHIP, if it has one.
+
+        Raises LaunchError if the kernel is running already.
+        """
+        kernel, module = self.kernel, self.kernel.module
+        chip = module.chip
+        if kernel.running:  # its records remember where the arguments of that launch are
+            raise LaunchError(f"kernel '{kernel.kernel.name}' is running already")
+        plan = kernel.plan(self.shape)
+        ranges = memory_ranges(chip.memory_table(), self.memory, kernel.kernel.words, module.data, module.text)
+        plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
+        chip.launches += 1
+        plan.start(self.memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches, chip=port))
+        kernel.running = True
+        return Run(plan, self.limits, chip.console, chip.progress)
+
+    def end(self) -> None:
+        """Say that it runs no longer."""
+        if self.kernel.running:
+            self.kernel.running = False
+            self.kernel.module.chip.console.finish()
+
+    def alone(self) -> int:
+        """Run it to its end on a chip alone: instructions executed.
+
+        Raises LaunchError, Fault, Timeout, Deadlock, MemoryLimit, Interrupted.
+        """
+        running = self.start()
+        try:
+            _run(running)
+        except KeyboardInterrupt:
+            raise Interrupted(report.places(running.plan)) from None
+        finally:
+            self.end()
+        return running.executed
+
+
+def _run(running: Run) -> None:
+    plan, limits, watch = running.plan, running.limits, running.watch
+    launch, address = plan.launch, plan.launch.ctypes.data
+    step, left, before = 1 << 20, 0, running.started
     while True:
         if launch["quota"][0] <= 0:  # what a stop has left of it is used up first
             left = STEP if watch.active else step
             if limits.instructions is not None:
-                left = min(left, limits.instructions - int(launch["executed"][0]))
-            if left <= 0:
-                _give_up(plan, "instructions", limits.instructions or 0)
+                left = min(left, limits.instructions - running.executed)
+                if left <= 0:
+                    running.give_up("instructions", limits.instructions)
             launch["quota"], before = left, time.monotonic()
         reason = plan.engine.run(address)
-        now = time.monotonic()
-        if plan.observers:
-            report.deliver(plan)
+        running.deliver()
         if reason == core.DONE:
-            return int(launch["executed"][0])
+            return
         if reason == core.DEADLOCK:
             raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
         if reason != core.QUOTA:
-            _stopped(plan, reason, console)
-        if limits.seconds is not None and now - started > limits.seconds and reason != Stop.COMPILE:
-            _give_up(plan, "seconds", limits.seconds)
+            running.stopped(reason)
+        if reason != Stop.COMPILE:
+            running.check_seconds()
         if reason != core.QUOTA:
             continue
-        plan.hbm.check_host(0)
+        running.check()
         if not limits.endless and watch.stuck():
-            raise Deadlock(
-                places=report.places(plan, looping=True),
-                hint=report.hint_for_loop(plan),
-            )
-        if progress:
-            progress(int(launch["finished"][0]), plan.shape.blocks)
+            raise Deadlock(places=report.places(plan, looping=True), hint=report.hint_for_loop(plan))
         if watch.active:
             continue
+        now = time.monotonic()
         if now - before < POLL_SECONDS / 2 and left == step:
             step = min(step * 2, 1 << 30)
         elif now - before > POLL_SECONDS * 2:
             step = max(step // 2, 1 << 12)
-
-
-def _stopped(plan: Plan, reason: int, console: printing.Console) -> None:
-    """Do what the core needs Python for; raise what ends the launch."""
-    launch = plan.launch
-    pc = int(launch["stop_pc"][0])
-    if reason == Stop.EVENTS:
-        return
-    if reason == Stop.COMPILE:
-        program = plan.program
-        program.fill(plan.engine, program.recipes[program.index_of(pc)], compile=True)
-        return
-    slot, index = int(launch["stop_slot"][0]), int(launch["stop_warp"][0])
-    if reason == Stop.PRINT:
-        printing.print_from(plan, slot, index, plan.program.index_of(pc), console)
-        plan.warp(slot, index)["pc"] += plan.program.records.itemsize
-        return
-    if reason in (Stop.FAULT, Stop.TRAP):
-        raise report.fault(plan, slot, index, trap=reason == Stop.TRAP)
-    raise AssertionError(f"the core stopped for {reason}")
-
-
-def _give_up(plan: Plan, limit: Literal["instructions", "seconds"], value: float) -> NoReturn:
-    raise Timeout(limit=limit, value=value, places=report.places(plan))

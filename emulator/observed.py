@@ -1,15 +1,31 @@
-"""The observed build: outstanding operations (docs/machine.md section 4) and events, compiled apart from the core.
+"""Outstanding operations of a warp (docs/machine.md section 4) and events, compiled apart from the core.
 
 Under `late` timing an operation keeps its addresses and lanes from issue in a queue of its counter and moves
 its data when a wait, a fence, a conflicting access or the warp's end completes it; until then a load's
-destination holds poison. Under `eager` it completes at once. The core calls these functions by address.
+destination holds poison. Under `eager` it completes at once, unless it is one of another chip's memory (`remote`).
+The core calls these functions by address. HELD: the warp must try again when another chip has answered.
 """
 
 from __future__ import annotations
 
 from ..isa.addresses import COUNTERS
 from ..isa.lanes import LANES
-from .core import RECORD_SIZE, least
+from .core import HELD, RECORD_SIZE
+from .pending import (
+    KEPT_ADDRESS,
+    KEPT_HOST,
+    KEPT_TO,
+    PENDING_SIZE,
+    act,
+    done,
+    info_of,
+    keep,
+    move,
+    place_of_spare,
+    poison,
+    poison_target,
+    restore,
+)
 from .primitives import (
     call,
     event_at,
@@ -23,216 +39,148 @@ from .primitives import (
     warp_at,
     write32,
     write64,
-    write_row,
 )
-from .resolve import ADDRESS, HOST
+from .resolve import ADDRESS
+from .sending import point_at_answers, send
 from .state import (
     ACQUIRE,
     COMMITS,
     COUNTER_COUNT,
     EMSK_ROW,
     EVENT,
-    INFO,
     OUTSTANDING,
-    PENDING,
-    POISON,
     QUEUE,
     QUEUE_BYTES,
     RELEASE,
-    ROW,
     SPACES,
     TO_TSM,
-    WARP,
-    offset_of,
+    UNSENT,
 )
+from .structs import offset_of
 
 BITS = tuple(bit for bit, _ in COUNTERS.values())
 PLACES = tuple(place.low for _, place in COUNTERS.values())
 """Bit and count field of each counter in a wait's value; a warp's queues are in the same order."""
 STORES_FIRST = tuple(sorted(range(COUNTER_COUNT), key=lambda n: "ld" in list(COUNTERS)[n]))
 """The counters' numbers, those of loads last."""
-INFO_SIZE, PENDING_SIZE, QUEUE_SIZE, EVENT_SIZE = INFO.itemsize, PENDING.itemsize, QUEUE.itemsize, EVENT.itemsize
-KEPT_HOST, KEPT_ADDRESS = offset_of(PENDING, "host"), offset_of(PENDING, "address")
-KEPT_TO, KEPT_COUNTS = offset_of(PENDING, "to"), offset_of(PENDING, "counts")
-TO, COUNTS = offset_of(WARP, "to"), offset_of(WARP, "counts")
+QUEUE_SIZE, EVENT_SIZE = QUEUE.itemsize, EVENT.itemsize
 EVENT_ADDRESS = offset_of(EVENT, "address")
 PRIVATE, TSM = SPACES["private"], SPACES["tsm"]
 COPIES = list(COUNTERS).index("commit_group")
 """The counter of asynchronous copies, which counts groups of them."""
 
 
-def info_of(base: int, record_address: int) -> int:
-    """The INFO of a record."""
-    launch = launch_at(warp_at(base).launch)
-    return launch.infos + (record_address - launch.program) // RECORD_SIZE * INFO_SIZE
-
-
 def access(base: int, record_address: int) -> int:
-    """An access has been issued: its addresses and host pointers are in the warp."""
-    warp = warp_at(base)
-    launch = launch_at(warp.launch)
+    """An access of the chip's own memory has been issued: addresses and host pointers are in the warp. 0 or HELD."""
+    launch = launch_at(warp_at(base).launch)
     info = info_at(info_of(base, record_address))
+    if launch.late == 0 and launch.chip == 0:
+        call(info.complete, base, record_address)
+        return 0
+    place = make_room(base, record_address)
+    if place == 0:
+        return HELD
     if launch.late == 0:
         call(info.complete, base, record_address)
         return 0
-    queue_address = warp.queues + info.counter * QUEUE_BYTES
-    queue = queue_at(queue_address)
-    mask = 1 if info.scalar else read32(base + EMSK_ROW)  # now: what completes may be a load of emsk
-    keep(base, place_of_spare(base), record_address, mask)
-    if info.order & RELEASE:
-        finish(base, record_address)
-    elif queue.count == OUTSTANDING:
-        complete_oldest(base, info.counter)
-    restore(base, place_of_spare(base))
-    place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
-    keep(base, place, record_address, mask)
-    settle_conflicts(base, place)
-    restore(base, place)
+    entry = pending_at(place)
+    queue = queue_at(warp_at(base).queues + info.counter * QUEUE_BYTES)
     if info.words == 0 and info.order != 0:  # others may wait for it, so it is not left to a wait of this warp
-        move(base, record_address, mask)
+        move(base, record_address, entry.mask)
         done(place)
         queue.count += 1  # a wait counts it with the others
         return 0
     if info.words > 0 and (info.store != 0 or info.order & ACQUIRE):
         act(base, place, record_address)
-    queue.count += 1
-    if info.words > 0:
-        poison(base, record_address, mask)
-    if info.copies:
-        pending_at(place).group = queue.groups
-        poison_target(base, place, info.size)
+    issued(base, place)
     return 0
 
 
-def act(base: int, place: int, record_address: int) -> None:
-    """An acquire load, or an atomic that gives back what was there: now; the result is kept until it completes."""
-    entry, info = pending_at(place), info_at(info_of(base, record_address))
-    move(base, record_address, entry.mask)
-    row = base + record_at(record_address).operand[info.row]
-    for item in range(LANES * info.words):
-        write32(place + KEPT_HOST + 4 * item, read32(row + 4 * item))
-    done(place)
+def make_room(base: int, record_address: int) -> int:
+    """Complete what must come before the access that the warp is issuing, and keep that.
 
-
-def done(place: int) -> None:
-    """A PENDING touches memory no more; completing it only hands out what it has kept."""
-    entry = pending_at(place)
-    entry.returned = 1
-    entry.low, entry.high = 1 << 62, 0
-
-
-def place_of_spare(base: int) -> int:
-    """A PENDING beside the queues, for an access that waits while another completes."""
-    return warp_at(base).queues + COUNTER_COUNT * QUEUE_BYTES
-
-
-def move(base: int, record_address: int, mask: int) -> None:
-    """Move the data of an access, for the lanes that were active when it was issued."""
+    Where it is kept, behind its counter's queue, but not yet part of it; 0 if the warp is held.
+    """
+    warp = warp_at(base)
     info = info_at(info_of(base, record_address))
-    if info.scalar:
-        call(info.complete, base, record_address)
-        return
-    emsk = read32(base + EMSK_ROW)
-    write_row(base + EMSK_ROW, mask)
-    call(info.complete, base, record_address)
-    write_row(base + EMSK_ROW, emsk)
+    queue_address, spare = warp.queues + info.counter * QUEUE_BYTES, place_of_spare(base)
+    queue = queue_at(queue_address)
+    mask = 1 if info.scalar else read32(base + EMSK_ROW)  # now: what completes may be a load of emsk
+    keep(base, spare, record_address, mask)
+    if info.order & RELEASE:
+        if finish(base, record_address) == HELD:
+            return 0
+    elif queue.count == OUTSTANDING and complete_oldest(base, info.counter) == HELD:
+        return 0
+    if settle_conflicts(base, spare) == HELD:
+        return 0
+    restore(base, spare)
+    place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
+    keep(base, place, record_address, mask)
+    return place
 
 
-def keep(base: int, place: int, record_address: int, mask: int) -> None:
-    """Put the access the warp has just issued for the lanes of a mask into a PENDING."""
+def issued(base: int, place: int) -> None:
+    """An access kept behind its counter's queue is outstanding from now on."""
     entry = pending_at(place)
-    info = info_at(info_of(base, record_address))
-    entry.record, entry.returned, entry.cube = record_address, 0, 0
-    entry.mask = mask
-    low, high = 1 << 62, 0
-    for lane in range(LANES):
-        address = read64(base + ADDRESS + 8 * lane)
-        write64(place + KEPT_HOST + 8 * lane, read64(base + HOST + 8 * lane))
-        write64(place + KEPT_ADDRESS + 8 * lane, address)
-        if entry.mask >> lane & 1:
-            end = address + info.size
-            low, high = least(low, address), end if end > high else high
-    entry.low, entry.high = low, high
+    info = info_at(info_of(base, entry.record))
+    queue = queue_at(warp_at(base).queues + info.counter * QUEUE_BYTES)
+    queue.count += 1
+    if info.words > 0:
+        poison(base, entry.record, entry.mask)
     if info.copies:
-        keep_target(base, place, info.size)
+        entry.group = queue.groups
+        poison_target(base, place, info.size)
 
 
-def keep_target(base: int, place: int, size: int) -> None:
-    """Put where a copy goes, and how much its lanes read, into a PENDING."""
-    entry = pending_at(place)
-    low, high = 1 << 62, 0
-    for lane in range(LANES):
-        offset = read64(base + TO + 8 * lane)
-        write64(place + KEPT_TO + 8 * lane, offset)
-        write32(place + KEPT_COUNTS + 4 * lane, read32(base + COUNTS + 4 * lane))
-        if entry.mask >> lane & 1:
-            low, high = least(low, offset), offset + size if offset + size > high else high
-    entry.to_low, entry.to_high = low, high
-
-
-def restore(base: int, place: int) -> None:
-    """Put the addresses of a PENDING back into the warp."""
-    for lane in range(LANES):
-        write64(base + HOST + 8 * lane, read64(place + KEPT_HOST + 8 * lane))
-        write64(base + ADDRESS + 8 * lane, read64(place + KEPT_ADDRESS + 8 * lane))
-    if info_at(info_of(base, pending_at(place).record)).copies:
-        for lane in range(LANES):
-            write64(base + TO + 8 * lane, read64(place + KEPT_TO + 8 * lane))
-            write32(base + COUNTS + 4 * lane, read32(place + KEPT_COUNTS + 4 * lane))
-
-
-def poison(base: int, record_address: int, mask: int) -> None:
-    """Until a load completes, the lanes it will write hold poison."""
-    info = info_at(info_of(base, record_address))
-    for word in range(info.words):
-        row = base + record_at(record_address).operand[info.row] + ROW * word
-        if info.scalar:
-            write_row(row, POISON & warp_at(base).lanes if row == base + EMSK_ROW else POISON)
-        else:
-            for lane in range(LANES):
-                if mask >> lane & 1:
-                    write32(row + 4 * lane, POISON)
-
-
-def poison_target(base: int, place: int, size: int) -> None:
-    """Until a copy completes, the bytes it goes to hold poison."""
-    mask, start = pending_at(place).mask, warp_at(base).tsm
-    for lane in range(LANES):
-        if mask >> lane & 1:
-            offset = read64(place + KEPT_TO + 8 * lane)
-            word, shift = start + offset - offset % 4, 8 * (offset % 4)
-            if size < 4:
-                bits = (1 << 8 * size) - 1 << shift
-                write32(word, read32(word) & ~bits | POISON & bits)
-            else:
-                for byte in range(0, size, 4):
-                    write32(word + byte, POISON)
-
-
-def complete_oldest(base: int, counter: int) -> None:
-    """Move the data of a counter's oldest operation."""
+def complete_oldest(base: int, counter: int) -> int:
+    """Move the data of a counter's oldest operation: 0, or HELD if another chip has not answered it."""
     queue_address = warp_at(base).queues + counter * QUEUE_BYTES
     queue = queue_at(queue_address)
     place = queue_address + QUEUE_SIZE + queue.head * PENDING_SIZE
     entry = pending_at(place)
-    queue.head = (queue.head + 1) % OUTSTANDING
+    if (entry.remote == UNSENT and send(base, place) == HELD) or entry.parts > 0:
+        return HELD
     queue.count -= 1
+    queue.head = (queue.head + 1) % OUTSTANDING if queue.count > 0 else 0  # a short queue stays in few pages
     if entry.cube:
         call(launch_at(warp_at(base).launch).move_cube, base, place + KEPT_HOST)
-        return
+        return 0
     info = info_at(info_of(base, entry.record))
     if entry.returned:
         row = base + record_at(entry.record).operand[info.row]
         for item in range(LANES * info.words):
             if entry.mask >> item % LANES & 1:
                 write32(row + 4 * item, read32(place + KEPT_HOST + 4 * item))
-        return
+        return 0
     restore(base, place)
+    if entry.remote:
+        point_at_answers(base, place)
     move(base, entry.record, entry.mask)
+    return 0
 
 
-def settle_conflicts(base: int, place: int) -> None:
-    """Complete older operations that touch bytes of this one, where either of them stores."""
+def complete(base: int, counter: int, count: int) -> int:
+    """Complete so many of a counter's oldest operations: 0, or HELD."""
+    for _ in range(count):
+        if complete_oldest(base, counter) == HELD:
+            return HELD
+    return 0
+
+
+def send_oldest(base: int, counter: int, count: int) -> int:
+    """Let so many of a counter's oldest operations leave for other chips, if they have not: 0, or HELD."""
+    queue_address = warp_at(base).queues + counter * QUEUE_BYTES
+    queue = queue_at(queue_address)
+    for turn in range(count):
+        place = queue_address + QUEUE_SIZE + (queue.head + turn) % OUTSTANDING * PENDING_SIZE
+        if pending_at(place).remote == UNSENT and send(base, place) == HELD:
+            return HELD
+    return 0
+
+
+def settle_conflicts(base: int, place: int) -> int:
+    """Complete older operations that touch bytes of this one, where either of them stores: 0, or HELD."""
     for counter in range(COUNTER_COUNT):
         queue_address = warp_at(base).queues + counter * QUEUE_BYTES
         queue = queue_at(queue_address)
@@ -241,8 +189,9 @@ def settle_conflicts(base: int, place: int) -> None:
             old_place = queue_address + QUEUE_SIZE + (queue.head + turn) % OUTSTANDING * PENDING_SIZE
             if conflict(base, old_place, place):
                 last = turn
-        for _ in range(last + 1):
-            complete_oldest(base, counter)
+        if send_oldest(base, counter, last + 1) == HELD or complete(base, counter, last + 1) == HELD:
+            return HELD
+    return 0
 
 
 def conflict(base: int, old_place: int, new_place: int) -> bool:
@@ -288,48 +237,60 @@ def overlap(a_place: int, a_kept: int, a_size: int, b_place: int, b_kept: int, b
 
 
 def wait(base: int, record_address: int) -> int:
-    """Complete operations until each named counter has at most its number outstanding."""
+    """Complete operations until each named counter has at most its number outstanding: 0, or HELD."""
     if warp_at(base).queues == 0:
         return 0
     value = record_at(record_address).value
     if value == COMMITS:
         queue_at(warp_at(base).queues + COPIES * QUEUE_BYTES).groups += 1
         return 0
+    for counter in range(COUNTER_COUNT):  # all leave before the first answer is waited for
+        if value >> 46 & BITS[counter]:
+            most = value >> PLACES[counter] & 63
+            if send_oldest(base, counter, surplus(base, counter, most)) == HELD:
+                return HELD
     for counter in range(COUNTER_COUNT):
         if value >> 46 & BITS[counter]:
             most = value >> PLACES[counter] & 63
-            if counter == COPIES:
-                complete_groups(base, most)
-                continue
-            while queue_at(warp_at(base).queues + counter * QUEUE_BYTES).count > most:
-                complete_oldest(base, counter)
+            if complete(base, counter, surplus(base, counter, most)) == HELD:
+                return HELD
     return 0
 
 
-def complete_groups(base: int, most: int) -> None:
-    """Complete the copies of all groups that have been committed but the last `most`."""
-    queue_address = warp_at(base).queues + COPIES * QUEUE_BYTES
+def surplus(base: int, counter: int, most: int) -> int:
+    """How many of a counter's operations must complete until at most so many are outstanding.
+
+    Under eager timing the others that would count have completed before, so those that are left must complete, too.
+    Copies are counted by the groups that have been committed.
+    """
+    queue_address = warp_at(base).queues + counter * QUEUE_BYTES
     queue = queue_at(queue_address)
-    while queue.count > 0:
-        oldest = pending_at(queue_address + QUEUE_SIZE + queue.head * PENDING_SIZE)
-        if oldest.group >= queue.groups - most:
-            return
-        complete_oldest(base, COPIES)
+    if counter != COPIES:
+        most = most if launch_at(warp_at(base).launch).late else 0
+        return queue.count - most if queue.count > most else 0
+    for turn in range(queue.count):
+        place = queue_address + QUEUE_SIZE + (queue.head + turn) % OUTSTANDING * PENDING_SIZE
+        if pending_at(place).group >= queue.groups - most:
+            return turn
+    return queue.count
 
 
 def finish(base: int, record_address: int) -> int:
     """Complete all a warp has outstanding, stores first: one whose source is still being loaded stores poison.
 
-    Copies only at the warp's end, where no record is given: a release store does not wait for them.
+    0, or HELD. Copies only at the warp's end, where no record is given: a release store does not wait for them.
     """
     queues = warp_at(base).queues
     if queues == 0:
         return 0
     for counter in STORES_FIRST:
-        if counter == COPIES and record_address != 0:
-            continue
-        while queue_at(queues + counter * QUEUE_BYTES).count > 0:
-            complete_oldest(base, counter)
+        if counter != COPIES or record_address == 0:
+            if send_oldest(base, counter, queue_at(queues + counter * QUEUE_BYTES).count) == HELD:
+                return HELD
+    for counter in STORES_FIRST:
+        if counter != COPIES or record_address == 0:
+            if complete(base, counter, queue_at(queues + counter * QUEUE_BYTES).count) == HELD:
+                return HELD
     return 0
 
 

@@ -19,13 +19,27 @@ from .faults import Dim3, LaunchError
 from .hbm import Hbm
 from .observe import Observer
 from .profiles import Profile
-from .recipes import FAST, ISSUE
+from .recipes import FAST, ISSUE, PEER
 from .shape import Shape, check_shape
 from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, RECORD, ROW, WARP, WRITE, scalar_row
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
 
+_COUNTS = (
+    "next_block",
+    "finished",
+    "ring_head",
+    "ring_count",
+    "idle",
+    "executed",
+    "quota",
+    "event_count",
+    "waiting",
+    "held",
+    "matrix",
+)
+"""What a launch counts from 0."""
 SLICES, TURNS, STEPS = (1, 2, 3, 5, 8, 13, 21, 34, 50), (1, 3, 10, 100, 1000), (1, -1, 3, 5)
 """What seeds choose from: instructions of a warp's turn, turns of a block, steps to the next warp."""
 
@@ -81,11 +95,15 @@ class Mode:
     observers: tuple[Observer, ...] = ()
     grid: int = 0
     """The launch's number on its chip, %gridid."""
+    peers: bool = False
+    """Whether the chip can access other chips' memory."""
+    chip: int = 0
+    """The address of the CHIP that joins it to a pod; 0: it is alone."""
 
     @property
     def build(self) -> str:
         """The build of the handlers this needs."""
-        return ISSUE if self.late or self.observers else FAST
+        return ISSUE if self.late or self.observers else PEER if self.peers else FAST
 
 
 LONGEST_TEXT = 4096
@@ -267,12 +285,14 @@ class Plan:
             self.entry[:, self.entry_place[number]] = mode.grid >> 32 * place & 0xFFFFFFFF
         self.resident[:] = 0
         self.free[:] = np.arange(self.slots, dtype=np.int32)[::-1]
-        for name in ("next_block", "finished", "ring_head", "ring_count", "idle", "executed", "quota", "event_count"):
+        for name in _COUNTS:
             self.launch[name] = 0
         self.launch["free_count"] = self.slots
         self.launch["clocks"], self.launch["globaltime"] = clocks.ctypes.data, int(clocks.sum())
         self.launch["ranges"], self.launch["range_count"] = ranges.ctypes.data, len(ranges)
         self.launch["poison"], self.launch["late"] = mode.poison, mode.late
+        self.launch["chip"] = mode.chip if mode.peers else 0
+        self.launch["remote"] = self.engine.remote if mode.peers else 0
         self.observers = mode.observers
         if mode.observers:
             self.events = np.zeros(EVENTS, EVENT)

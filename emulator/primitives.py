@@ -48,6 +48,26 @@ def clear(target: int, count: int) -> None:
     raise TypeError("only compiled code writes raw memory")
 
 
+def icn_at(address: int) -> Any:
+    """The ICN struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def link_at(address: int) -> Any:
+    """The LINK struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def flight_at(address: int) -> Any:
+    """The FLIGHT struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def pair_at(address: int) -> Any:
+    """The PAIR struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
 def warp_at(address: int) -> Any:
     """The WARP struct at an address."""
     raise TypeError("only compiled code reads raw memory")
@@ -95,4 +115,19 @@ def event_at(address: int) -> Any:
 
 def tile_at(address: int) -> Any:
     """The TILE struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def packet_at(address: int) -> Any:
+    """The PACKET struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def chip_at(address: int) -> Any:
+    """The CHIP struct at an address."""
+    raise TypeError("only compiled code reads raw memory")
+
+
+def entry_at(address: int) -> Any:
+    """The ATOMIC_ENTRY struct at an address."""
     raise TypeError("only compiled code reads raw memory")

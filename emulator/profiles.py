@@ -104,6 +104,8 @@ class Profile:
 
     compute_units: Entry[int] = Entry("CU", "compute units of a chip", least=1)
     clock: Entry[float] = Entry("Hz", "clock of a compute unit", least=1)
+    issue_width: Entry[int] = Entry("instructions", "warp instructions a compute unit starts in a cycle", least=1)
+    launch_overhead: Entry[float] = Entry("s", "from the launch of a kernel on an idle chip to its first instruction")
     warp_size: Entry[int] = Entry("lanes", "lanes of a warp", fixed=True)
     max_threads: Entry[int] = Entry("threads", "threads of a block", least=1)
     max_block: Entry[tuple[int, int, int]] = Entry("threads", "extent of a block in x, y, z", least=1)
@@ -138,6 +140,12 @@ class Profile:
     icn_links: Entry[int] = Entry("links", "ICN links of a chip", least=1)
     icn_link_bandwidth: Entry[float] = Entry("B/s", "bandwidth of one ICN link, each way", least=1)
     icn_wiring: Entry[tuple[tuple[int, int, int], ...]] = Entry("links", "links between (chip, chip)")
+    icn_latency: Entry[float] = Entry("s", "from chip to chip over one link, or through one switch, one way")
+    icn_header_bytes: Entry[int] = Entry("B", "what every packet begins and ends with")
+    icn_address_bytes: Entry[int] = Entry("B", "more of that in a packet that asks for something: request, store, copy")
+    icn_packet_bytes: Entry[int] = Entry("B", "most data of a packet of a copy engine", least=1)
+    icn_line_bytes: Entry[int] = Entry("B", "most data of a packet of a load, store or atomic", least=1)
+    icn_flit_bytes: Entry[int] = Entry("B", "a packet on the link is a multiple of this", least=1)
     icn_retries: Entry[int] = Entry("retries", "transmit retries of a packet before error 4480")
     server_chips: Entry[int] = Entry("chips", "most chips in a server", least=1)
     domain_chips: Entry[int] = Entry("chips", "most chips in one ICN domain", least=1)
@@ -154,6 +162,9 @@ class Profile:
     all_reduce_bus_by_bytes: Entry[tuple[tuple[int, float], ...]] = Entry("B/s", "bus bandwidth on 8 chips, by bytes")
     all_reduce_bus_16: Entry[float | None] = Entry("B/s", "all-reduce bus bandwidth on 16 chips, size not stated")
 
+    copy_engines: Entry[int] = Entry("engines", "copy engines of a chip", least=1)
+    host_bandwidth: Entry[float] = Entry("B/s", "copies from and to host memory, each way", least=1)
+    host_latency: Entry[float] = Entry("s", "from the start of such a copy to its first byte")
     pcie: Entry[str | None] = Entry("", "PCIe generation of the board")
     board_power: Entry[float | None] = Entry("W", "power of the board")
 
@@ -280,6 +291,14 @@ _COMMON: dict[str, Fact[Any]] = {
     "matrix_rate_tf32": defined(0.5, "not published: half of FP16, twice its width"),
     "matrix_rate_f32": defined(0.25, "not published: half of TF32"),
     "matrix_rate_s8": defined(2.0, "not published: twice FP16, half its width"),
+    "issue_width": defined(4, "ACU: a scheduler holds at most 16 of 64 warps, so four; each starts one in a cycle"),
+    "launch_overhead": defined(4.3e-6, "docs/icn.md: with three ways over the ICN, the small all-reduce of 8 M890"),
+    "icn_header_bytes": defined(10, "docs/icn.md: copies from a peer reach 96.4 % of the links"),
+    "icn_address_bytes": defined(8, "docs/icn.md: copies to a peer reach 93.4 % of the links"),
+    "icn_packet_bytes": defined(256, "docs/icn.md: only its ratio to the headers matters"),
+    "icn_line_bytes": defined(128, "docs/icn.md: bus bandwidth of large all-reduces below that of copies"),
+    "icn_flit_bytes": defined(2, "SMI: an ICN link is 16 bits wide"),
+    "copy_engines": published(4, "SMI: a chip in one instance has 4 (ZW810); taken for both"),
     "icn_retries": published(8, "GDB: XID 4480, default 8"),
     "peer_atomics": published(True, "survey"),
 }
@@ -312,6 +331,7 @@ M890 = Profile(
     icn_links=defined(1, "not published: modelled as one port into the switch"),
     icn_link_bandwidth=published(400e9, "survey: 800 GB/s = 400 each way"),
     icn_wiring=published((), "survey: switch"),
+    icn_latency=defined(900e-9, "docs/icn.md: about 3 us a step of the measured ring all-reduce, three ways each"),
     server_chips=published(8, "survey: 8 per node"),
     domain_chips=published(64, "survey: 64 in one ICN domain"),
     rack_chips=published(128, "survey: 128 in a rack (AL128)"),
@@ -324,6 +344,8 @@ M890 = Profile(
     all_reduce_1mb=published(26.8e-6, "survey"),
     all_reduce_bus_by_bytes=published(((16 << 20, 217.8e9), (256 << 20, 325.8e9), (2 << 30, 333.7e9)), "survey"),
     all_reduce_bus_16=published(337.1e9, "survey"),
+    host_bandwidth=defined(50e9, "not published: as the 810E"),
+    host_latency=defined(2e-6, "not published: as the 810E"),
     pcie=UNKNOWN,
     board_power=UNKNOWN,
 )
@@ -359,6 +381,7 @@ Z810E = Profile(
         ),
         "survey: 8-card example",
     ),
+    icn_latency=defined(750e-9, "not published: as the M890's, less its switch"),
     server_chips=published(16, "survey: 8 or 16 per server"),
     domain_chips=defined(16, "without a switch the server is the domain"),
     rack_chips=UNKNOWN,
@@ -371,6 +394,8 @@ Z810E = Profile(
     all_reduce_1mb=UNKNOWN,
     all_reduce_bus_by_bytes=defined((), UNKNOWN.source),
     all_reduce_bus_16=UNKNOWN,
+    host_bandwidth=defined(50e9, "not published: what copies reach over PCIe 5.0 x16, 63 GB/s on the wire"),
+    host_latency=defined(2e-6, "not published: a round figure for PCIe"),
     pcie=published("5.0", "press"),
     board_power=published(400.0, "press; SMI shows 400 W"),
 )

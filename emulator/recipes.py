@@ -12,16 +12,22 @@ from typing import NamedTuple
 
 from ..isa import numerics
 from ..isa.addresses import AddressKind
+from ..isa.effects import Stop
 from ..isa.lanes import LANES
 from ..isa.number_kinds import CodeTarget, DataAddress, Number, Target
 from ..isa.operands import IndexedKind, Kind, RegisterKind
 from ..isa.source_kind import Source
-from ..isa.spec import Instruction
+from ..isa.spec import Decoded, Instruction
 from .fingerprint import fingerprint
-from .state import RECORD
+from .state import ACQUIRE, RECORD, RELEASE
 
 FAST, ISSUE, COMPLETE = "fast", "issue", "complete"
+PEER = "peer"
+"""The build of a whole program that can reach other chips: handlers as in FAST, but for what must see what is
+outstanding (`handler_build`)."""
 RECORD_SIZE = RECORD.itemsize
+ORDERS = {"release": RELEASE, "acquire": ACQUIRE, "acq_rel": RELEASE | ACQUIRE}
+"""Memory orders of accesses that order others, as an INFO has them."""
 
 
 class Recipe(NamedTuple):
@@ -36,6 +42,22 @@ class Recipe(NamedTuple):
     """Destinations that are emsk, where only lanes of the path can be set."""
     dense: bool = False
     """The index scale equals the bytes moved, so consecutive indices are consecutive bytes."""
+
+
+def handler_build(found: Decoded, build: str, copies: bool) -> str:
+    """The build of a word's handler in a program's build; `copies` if the program has asynchronous copies.
+
+    In PEER the schedule must see waits and ends, accesses with a memory order, copies, and stores to TSM that may come
+    behind a copy to the same bytes.
+    """
+    instruction = found.form.instruction
+    access = instruction.access
+    if access is None:
+        return ISSUE if build != FAST and instruction.results == (Stop,) else FAST
+    if build != PEER:
+        return build
+    behind = access.space == "tsm" and access.store and copies
+    return ISSUE if found.order in ORDERS or access.to or behind else FAST
 
 
 def operand_slots(instruction: Instruction) -> dict[str, int]:

@@ -9,25 +9,26 @@ from __future__ import annotations
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
 from .primitives import launch_at, range_at, read32, read64, record_at, warp_at, write64
-from .state import RANGE, READ, STOP, WARP, WRITE, offset_of
+from .state import PEER, RANGE, READ, STOP, UNREACHABLE, WARP, WRITE
+from .structs import offset_of
 
-STOP_FAULT = STOP + int(Stop.FAULT)
+STOP_FAULT, STOP_REMOTE = STOP + int(Stop.FAULT), STOP + int(Stop.REMOTE)
 RANGE_SIZE = RANGE.itemsize
 ADDRESS, HOST, SCRATCH = offset_of(WARP, "address"), offset_of(WARP, "host"), offset_of(WARP, "scratch")
 COUNTED = 0x200
-OUT_OF_RANGE, MISALIGNED, READ_DENIED, WRITE_DENIED = 11, 12, 20, 21
+OUT_OF_RANGE, MISALIGNED, NOT_REACHABLE, READ_DENIED, WRITE_DENIED = 11, 12, 17, 20, 21
 TSM_OUT_OF_RANGE, TSM_MISALIGNED = 9, 10
 """Published exception codes; private memory has those of global memory, where the chip keeps it."""
 
 
 def resolve(base: int, record_address: int, request: int, mask: int) -> int:
-    """Look up the active lanes' HBM addresses; 0 and host pointers in the warp, or STOP + FAULT.
+    """Look up the active lanes' HBM addresses; 0 and host pointers in the warp, STOP + REMOTE or STOP + FAULT.
 
     request is the bytes of an access, plus 0x100 for a store, plus COUNTED times 1 + the operand that says how many of
-    the bytes a lane reads. Lanes that are off get a scratch pointer.
+    the bytes a lane reads. Lanes that are off get a scratch pointer, and those that access another chip's memory 0.
     """
     size, store = request & 0xFF, request & 0x100
-    first = True
+    first, answer = True, 0
     for lane in range(LANES):
         if mask >> lane & 1 == 0:
             write64(base + HOST + 8 * lane, base + SCRATCH)
@@ -38,12 +39,16 @@ def resolve(base: int, record_address: int, request: int, mask: int) -> int:
         if code != 0:
             return fault(base, record_address, code, request, mask)
         place = range_at(found)
+        if place.flags & PEER:
+            write64(base + HOST + 8 * lane, 0)
+            answer = STOP_REMOTE
+            continue
         write64(base + HOST + 8 * lane, address + place.delta)
         if first:
             record = record_at(record_address)
             record.lo, record.count, record.delta = place.lo, place.hi - place.lo - size + 1, place.delta
             first = False
-    return 0
+    return answer
 
 
 def bytes_of(base: int, record_address: int, request: int, lane: int) -> int:
@@ -79,6 +84,8 @@ def check_access(found: int, address: int, size: int, store: int) -> int:
     if found == 0:
         return OUT_OF_RANGE
     flags = range_at(found).flags
+    if flags & UNREACHABLE:
+        return NOT_REACHABLE
     if store and flags & WRITE == 0:
         return WRITE_DENIED
     if not store and flags & READ == 0:

@@ -14,6 +14,9 @@ import numpy as np
 
 from ..isa.lanes import LANES
 from ..isa.registers import EMSK
+from .flights import FLIGHT, ICN, LINK, PAIR
+from .structs import struct
+from .wire import ATOMIC_ENTRY, CHIP, PACKET
 
 ROW = 4 * LANES
 """Bytes of one row: 32 lanes of 32 bits."""
@@ -22,21 +25,7 @@ HEADER = 2304
 """Bytes before row 0."""
 
 
-def _struct(size: int, *fields: tuple[Any, ...]) -> np.dtype[Any]:
-    """An aligned struct of exactly `size` bytes."""
-    dtype = np.dtype(list(fields), align=True)
-    assert dtype.itemsize <= size, dtype.itemsize
-    parts: Any = dtype.fields
-    layout: Any = {
-        "names": list(parts),
-        "formats": [part[0] for part in parts.values()],
-        "offsets": [part[1] for part in parts.values()],
-        "itemsize": size,
-    }
-    return np.dtype(layout)
-
-
-WARP = _struct(
+WARP = struct(
     HEADER,
     ("pc", "i8"),  # address of the record to run next
     ("limit", "i8"),  # leave the inner loop at this pc: where the next path waits
@@ -62,6 +51,7 @@ WARP = _struct(
     ("paths", "i8"),  # parked paths
     ("spin", "i8"),  # instructions since an exit or a rotation, while others are parked
     ("rotated", "i8"),
+    ("acquires", "i8"),  # the PENDING of an acquire from another chip's memory: the warp goes on once it is answered
     ("fault", "i8"),
     ("fault_lanes", "i8"),
     ("fault_pc", "i8"),
@@ -76,7 +66,7 @@ WARP = _struct(
     ("counts", "u4", LANES),  # and how many bytes it reads, if an operand says
 )
 
-RECORD = _struct(
+RECORD = struct(
     64,
     ("handler", "i8"),
     ("value", "i8"),  # branch target, address offset and scale, counters, or the handler behind a stop
@@ -88,13 +78,14 @@ RECORD = _struct(
 
 RANGE = np.dtype([("lo", "i8"), ("hi", "i8"), ("delta", "i8"), ("flags", "i8")])
 """Guest addresses [lo, hi) that may be accessed as `flags` say; host address = guest + delta."""
-READ, WRITE, EXECUTE = 1, 2, 4
-"""Flags of a RANGE."""
+READ, WRITE, EXECUTE, PEER, UNREACHABLE = 1, 2, 4, 8, 16
+"""Flags of a RANGE. PEER: an allocation of another chip, whose `delta` means nothing. UNREACHABLE: the window of a chip
+that has not been enabled."""
 
 BARRIERS = 17
 """Barriers of a block: 16 named ones, and the last one for s.blksyn."""
 
-BLOCK = _struct(
+BLOCK = struct(
     1024,
     ("number", "i8"),
     ("warps", "i8"),  # address of warp 0
@@ -118,8 +109,11 @@ BLOCK = _struct(
     ("private", "i8"),
 )
 
-LAUNCH = _struct(
-    576,
+MATRIX_RATES = 8
+"""Rates that matrix instructions can have, by the type of their elements."""
+
+LAUNCH = struct(
+    704,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -188,6 +182,12 @@ LAUNCH = _struct(
     ("event_cu", "i8"),
     ("event_stop", "i8"),
     ("event_capacity", "i8"),
+    ("chip", "i8"),  # CHIP, or 0: the chip is alone
+    ("remote", "i8"),  # the core's accesses to other chips
+    ("waiting", "i8"),  # warps that wait for other chips,
+    ("held", "i8"),  # and how often one found no room in the outbox
+    ("matrix", "i8", MATRIX_RATES),  # FLOP of matrix instructions in this quantum, by rate,
+    ("matrix_ps", "i8", MATRIX_RATES),  # and what 2 ** 20 of them take
 )
 
 INFO = np.dtype(
@@ -202,9 +202,12 @@ INFO = np.dtype(
         ("words", "i8"),
         ("copies", "i8"),  # it moves what it accesses to TSM (TO_TSM) or from there (FROM_TSM)
         ("order", "i8"),  # RELEASE: completes what is older first; ACQUIRE: reads when it is issued
+        ("word", "i8"),  # of an atomic: 1 + the number of its instruction in the table,
+        ("first", "i8"),  # and its operands beside the address; -1: none
+        ("second", "i8"),
     ]
 )
-"""What the observed build knows of a record that accesses memory; `complete` is the handler that moves the data."""
+"""What is known of a record that accesses memory, but in the fast build; `complete` is the handler that moves data."""
 
 SPACES = {"global": 0, "tsm": 1, "private": 2}
 """Memory spaces by number."""
@@ -218,7 +221,7 @@ OUTSTANDING = 63
 """Operations a counter can have outstanding, as many as its 6 bits count; one more completes the oldest."""
 COUNTER_COUNT = 6
 
-PENDING = _struct(
+PENDING = struct(
     1024,
     ("record", "i8"),
     ("returned", "i8"),  # it has acted: from `host` on stands its result, 32 words a register, up to the end
@@ -233,7 +236,13 @@ PENDING = _struct(
     ("to_high", "i8"),
     ("to", "i8", LANES),  # where that is,
     ("counts", "u4", LANES),  # and how many bytes it reads
+    ("remote", "i8"),  # it is one of another chip's memory, too: UNSENT or SENT
+    ("parts", "i8"),  # answers that are still missing
+    ("warp", "i8"),
 )
+"""An operation that is outstanding. Once it is SENT, what others give it stands from `host` on: the bytes of each lane
+of a load, the rows of an atomic's result."""
+UNSENT, SENT = 1, 2
 
 QUEUE = np.dtype([("head", "i8"), ("count", "i8"), ("groups", "i8")])
 QUEUE_BYTES = QUEUE.itemsize + OUTSTANDING * PENDING.itemsize
@@ -241,7 +250,7 @@ QUEUE_BYTES = QUEUE.itemsize + OUTSTANDING * PENDING.itemsize
 QUEUES_BYTES = COUNTER_COUNT * QUEUE_BYTES + PENDING.itemsize
 """A warp's queues and one spare PENDING."""
 
-TILE = _struct(
+TILE = struct(
     512,
     ("base", "i8"),
     ("stride", "i8", 4),  # bytes along w, h, d, n
@@ -271,7 +280,7 @@ TILE = _struct(
 )
 """An AIU copy: rows of a tensor in the order in which they lie in TSM."""
 
-EVENT = _struct(
+EVENT = struct(
     320,
     ("pc", "i8"),  # 8 times the number of its record
     ("block", "i8"),
@@ -285,6 +294,10 @@ EVENT = _struct(
 """What observers see of one executed instruction; what it reads and writes follows from the table."""
 
 STRUCTS = {
+    "icn_at": ICN,
+    "link_at": LINK,
+    "flight_at": FLIGHT,
+    "pair_at": PAIR,
     "warp_at": WARP,
     "record_at": RECORD,
     "range_at": RANGE,
@@ -295,18 +308,15 @@ STRUCTS = {
     "queue_at": QUEUE,
     "event_at": EVENT,
     "tile_at": TILE,
+    "packet_at": PACKET,
+    "chip_at": CHIP,
+    "entry_at": ATOMIC_ENTRY,
 }
 
 
 def struct_types(stubs: ModuleType) -> dict[Any, np.dtype[Any]]:
     """The accessor functions of `primitives`, each with the struct it gives access to."""
     return {getattr(stubs, name): dtype for name, dtype in STRUCTS.items()}
-
-
-def offset_of(dtype: np.dtype[Any], name: str) -> int:
-    """Byte offset of a field."""
-    fields: Any = dtype.fields
-    return int(fields[name][1])
 
 
 def scalar_row(number: int) -> int:
@@ -321,8 +331,8 @@ def vector_row(number: int) -> int:
 
 EMSK_ROW = scalar_row(EMSK)
 
-READY, AT_BARRIER, ENDED = 0, 1, 2
-"""States of a warp."""
+READY, AT_BARRIER, ENDED, WAITING = 0, 1, 2, 3
+"""States of a warp; WAITING is one that must try its instruction again when another chip has answered."""
 STOP = 1 << 62
 """A handler returns the next record's address, or STOP plus a code of isa.effects.Stop."""
 POISON = 0x7FFF7FFF

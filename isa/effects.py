@@ -57,6 +57,7 @@ class Stop(IntEnum):
     PRINT = 15
     COPY = 16
     AWBAR = 17
+    REMOTE = 18
 
 
 HAS_COUNT, ARRIVE, REDUCE_POPC, REDUCE_AND, REDUCE_OR, BARRIER_BLOCK = 1, 2, 4, 8, 16, 32

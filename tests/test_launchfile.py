@@ -28,7 +28,7 @@ from m890.tools.arrays import (
 from m890.tools.cli import cli
 from m890.tools.exits import InputError
 from m890.tools.launchfile import CheckSpec, Job, read
-from m890.tools.runner import compare
+from m890.tools.checks import compare
 
 COPY = """\
         .arch   ppu0015

@@ -12,7 +12,7 @@ import click
 from ..emulator.observe import Observer
 from .exits import InputError
 from .initial import FORMS, looks_like_init, number, parse
-from .launchfile import ArgumentValue, BufferSpec, Job, LaunchSpec, one_chip, read
+from .launchfile import ArgumentValue, BufferSpec, Job, LaunchSpec, read
 from .loading import find_profile, nearest_of, parse_define
 from .runner import Options
 
@@ -50,8 +50,6 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
             raise click.UsageError(f"{' and '.join(missing)} missing: {' '.join(asked[flag] for flag in missing)}")
         launch = LaunchSpec(Path(file), flags["kernel"], flags["grid"], flags["block"], 0, {}, "")
         job = Job(launches=[launch])
-    if flags["chips"] and flags["chips"] > 1:
-        raise click.UsageError(one_chip(flags["chips"]))
     if flags["chip"]:
         job.profile, job.folder = flags["chip"], Path()
         try:
@@ -60,7 +58,7 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
             raise
         except ValueError as error:
             raise click.UsageError(f"--chip: {error}") from None
-    for name in ("chips", "quantum", "timing", "seed"):
+    for name in ("chips", "quantum", "timing", "seed", "threads"):
         if flags[name] is not None:
             setattr(job, name, flags[name])
     for launch in job.launches:
@@ -105,7 +103,7 @@ def _put_buffer(job: Job, name: str, text: str) -> None:
         if known is None and not complete:
             raise click.UsageError(f"--arg {name}: '{text}' says no type and shape: write {FORMS[init.form]}")
         if known is None or complete:
-            job.buffers[buffer] = BufferSpec(buffer, init)
+            job.buffers[buffer] = BufferSpec(buffer, init, chip=known.chip if known else None if job.chips > 1 else 0)
         else:
             as_known = replace(init, type=known.init.type, shape=known.init.shape)
             job.buffers[buffer] = replace(known, init=as_known, where="")

@@ -6,7 +6,7 @@ TYPE and SHAPE (`1000`, `32x32`) are needed where nothing else says them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,31 @@ def content(init: Init, kind: Element | None, shape: Shape | None) -> tuple[Arra
         return _make(init, kind, shape), kind, shape
     except (OverflowError, ValueError) as error:
         raise InputError(f"'{init.text}': {error}") from None
+
+
+def content_by_chip(
+    init: Init, kind: Element | None, shape: Shape | None, chips: int
+) -> tuple[Array | None, Element, Shape]:
+    """What each of `chips` chips has, as one array with the chips first, its type, and the shape of each part.
+
+    The form makes all parts as one array. A file has the chips as its first axis, or is the same for all if it has
+    `shape`. None and raised errors are as those of `content`.
+    """
+    if init.path is None:
+        part = init.shape if shape is None else shape
+        if init.shape is not None and shape is not None and init.shape != shape:
+            raise InputError(f"'{init.text}' does not have the shape given beside it")
+        whole = None if part is None else (chips, *part)
+        array, kind, _ = content(replace(init, shape=None), kind, whole)
+        return array, kind, part or ()
+    array, kind, found = content(init, kind, None)
+    assert array is not None
+    if shape is not None and found == shape:
+        return np.broadcast_to(array, (chips, *shape)), kind, shape
+    if found[:1] != (chips,) or (shape is not None and found[1:] != shape):
+        wanted = f"{[chips, *shape]} or {list(shape)}" if shape is not None else f"[{chips}, ...]"
+        raise InputError(f"{init.path}: has shape {list(found)}, not {wanted}: a buffer on {chips} chips")
+    return array, kind, found[1:]
 
 
 def _read(init: Init, path: Path, kind: Element | None, shape: Shape | None) -> tuple[Array, Element, Shape]:

@@ -34,6 +34,8 @@ class BufferSpec:
     shape: Shape | None = None
     where: str = ""
     """The place of `init` in the launch file."""
+    chip: int | None = 0
+    """The chip it is on; None for all, each with a part of its own."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,8 @@ class LaunchSpec:
     where: str
     object_where: str = ""
     cooperative: bool = False
+    chips: tuple[int, ...] | None = None
+    """The chips that run it; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class CheckSpec:
     nan_equal: bool = True
     where: str = ""
     """The place of `expect` in the launch file."""
+    chip: int | None = None
+    """Of a buffer on all chips, the one to look at; None for all."""
 
 
 @dataclass(slots=True)
@@ -73,6 +79,9 @@ class Job:
     quantum: int = 4096
     timing: str = "eager"
     seed: int = 0
+    threads: int = 1
+    topology: dict[str, Any] | None = None
+    """`[topology]`; None for the profile's usual one."""
     folder: Path = Path()
     """Where a profile named by a relative path lies."""
     buffers: dict[str, BufferSpec] = field(default_factory=dict[str, BufferSpec])
@@ -94,15 +103,16 @@ FREE = "NAME"
 KEYS: dict[str, dict[str, Key]] = {
     "": {
         "profile": Key("text", '"M890"', "the chip: `M890`, `810E`, or a profile of your own, `FILE.toml`"),
-        "chips": Key("whole number", "1", "number of chips; this version runs 1"),
-        "quantum": Key("whole number", "4096", "instructions between two meetings of chips; no effect on one chip"),
+        "chips": Key("whole number", "1", "number of chips; several can access each other's memory"),
+        "quantum": Key("whole number", "4096", "instructions a chip runs at a time in a pod; no effect on one chip"),
+        "threads": Key("whole number", "1", "host threads that run the chips; changes no result"),
         "timing": Key(
             "`eager` or `late`", '"eager"', "when loads and stores complete: at once, or as late as they may"
         ),
         "seed": Key(
             "whole number",
             "0",
-            "order of the warps: 0 one after the other, others interleaved",
+            "order of the warps: 0 one after the other, others interleaved, and packets between chips delayed at random",
         ),
     },
     "[buffers.NAME]": {
@@ -111,7 +121,19 @@ KEYS: dict[str, dict[str, Key]] = {
         ),
         "shape": Key("whole numbers", "of `init`", "extents, `[32, 32]`; `1000` is `[1000]`"),
         "init": Key("init form", '"zeros"', "what the buffer holds at first, see below"),
-        "chip": Key("whole number", "0", "the chip whose HBM holds it; this version: 0"),
+        "chip": Key(
+            'whole number or `"all"`',
+            "0",
+            "the chip whose HBM holds it; on all, it is at the same offset on each, `shape` is what each has, and `init` "
+            "has one axis more, the chips, which comes first (a file may also hold what is the same for all)",
+        ),
+    },
+    "[topology]": {
+        "kind": Key("text", "of the profile", "`switch`, `wired`, `ring` or `full`"),
+        "links": Key("list", "of `kind`", "pairs of nodes and how many links join them, `[[0, 1, 2], [1, \"s0\"]]`"),
+        "switches": Key("whole number", "0", "switches, called s0, s1, ... in `links`"),
+        "bandwidth": Key("number", "of the profile", "of one of `links`, each way, in B/s"),
+        "latency": Key("number", "of the profile", "of one of `links`, in s"),
     },
     "[[launch]]": {
         "object": Key("path", "", "source or object file, relative to the launch file"),
@@ -121,7 +143,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "tsm": Key("whole number", "0", "bytes of TSM beyond the kernel's own `.tsm`"),
         "cooperative": Key("true or false", "false", "whether all blocks must be resident at once; else it is refused"),
         "args": Key("table", "{}", "a value for each parameter of the kernel, by name"),
-        "chips": Key('`"all"` or `[0]`', '"all"', "which chips run it; this version has one"),
+        "chips": Key('`"all"` or whole numbers', '"all"', "which chips run it, side by side"),
     },
     "[launch.args]": {
         FREE: Key("number, numbers or text", "", "a number, the numbers of an array parameter, or a buffer's name"),
@@ -129,6 +151,7 @@ KEYS: dict[str, dict[str, Key]] = {
     "[[check]]": {
         "buffer": Key("text", "", "the buffer to compare when all launches have ended"),
         "expect": Key("init form", "", "what it should hold, see below; type and shape are the buffer's"),
+        "chip": Key("whole number", "all of them", "of a buffer on all chips, the one to compare"),
         "rtol": Key("number", "0.0", "relative tolerance"),
         "atol": Key(
             "number", "0.0", "absolute tolerance: `abs(found - expected) <= atol + rtol * abs(expected)` passes"
@@ -165,17 +188,20 @@ def read(path: Path) -> Job:
     except ValueError as error:
         raise InputError(f"{path}: not a launch file in TOML: {error}") from None
     root = _Table(path, text, (), document)
-    root.only("", "buffers", "launch", "check", "save")
+    root.only("", "buffers", "launch", "check", "save", "topology")
     job = Job(
         profile=root.text("profile"),
         chips=root.whole("chips", least=1),
         quantum=root.whole("quantum", least=1),
         timing=root.one_of("timing", TIMINGS),
         seed=root.whole("seed"),
+        threads=root.whole("threads", least=1),
         folder=path.parent,
     )
-    if job.chips > 1:
-        root.fail("chips", one_chip(job.chips))
+    if root.has("topology"):
+        topology = root.table("topology")
+        topology.only("[topology]")
+        job.topology = topology.values
     for table in root.tables_by_name("buffers"):
         job.buffers[table.key] = _buffer(table, path.parent)
     job.launches = [_launch(table, path.parent, job.buffers) for table in root.tables("launch")]
@@ -189,11 +215,6 @@ def read(path: Path) -> Job:
     return job
 
 
-def one_chip(chips: int) -> str:
-    """Why `chips` cannot be had."""
-    return f"{chips} chips: this version runs one chip, pods come with the pod version"
-
-
 def _buffer(table: _Table, folder: Path) -> BufferSpec:
     table.only("[buffers.NAME]")
     kind = table.text("type", "")
@@ -201,22 +222,19 @@ def _buffer(table: _Table, folder: Path) -> BufferSpec:
         table.known(kind, ELEMENTS, "type", key="type", listed=True)
     shape = table.extents("shape", least=0, most=None) if table.has("shape") else None
     init = table.init("init", folder)
-    if table.whole("chip") != 0:
-        table.fail("chip", "this version runs one chip, chip 0; pods come with the pod version")
+    chip = None if table.take("chip") == "all" else table.whole("chip")
     if init.path is None:
         for key, given in (("type", kind or init.type), ("shape", shape if shape is not None else init.shape)):
             if not given and given != ():
                 table.fail(key, f"missing; '{init.text}' does not say it")
-    return BufferSpec(table.key, init, ELEMENTS[kind] if kind else None, shape, table.at("init"))
+    return BufferSpec(table.key, init, ELEMENTS[kind] if kind else None, shape, table.at("init"), chip)
 
 
 def _launch(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> LaunchSpec:
     table.only("[[launch]]")
     values = table.table("args")
     args = {name: values.argument(name, buffers) for name in values.values}
-    chips = table.take("chips")
-    if chips != "all" and chips != [0]:
-        table.fail("chips", f'"all" or [0] (this version runs one chip), not {chips!r}')
+    chips = None if table.take("chips") == "all" else table.extents("chips", least=0, most=None)
     return LaunchSpec(
         object=folder / table.text("object"),
         kernel=table.text("kernel", "") or None,
@@ -227,6 +245,7 @@ def _launch(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> Laun
         where=table.where,
         object_where=table.at("object"),
         cooperative=table.truth("cooperative"),
+        chips=chips,
     )
 
 
@@ -241,6 +260,7 @@ def _check(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> Check
         table.number("atol"),
         table.truth("nan_equal"),
         table.at("expect"),
+        table.whole("chip") if table.has("chip") else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,25 @@ import numpy as np
 
 from ..emulator.buffers import Buffer
 from ..emulator.chip import Chip, LoadedKernel, LoadedModule
+from ..emulator.exchange import Exchange
 from ..emulator.faults import LaunchError, Timeout
 from ..emulator.launch import Limits
 from ..emulator.observe import Observer
 from ..emulator.plan import Schedule
+from ..emulator.pod import PerChip, Pod, PodKernel, PodModule, SymmetricBuffer
 from ..emulator.printing import Console
+from ..emulator.profiles import Profile
 from ..emulator.shape import dim3
-from ..emulator.state import POISON
-from ..isa.program import Kernel, Parameter
+from ..emulator.topology import Topology
 from ..isa.spec import Decoded
 from .arrays import Array, Element, Shape, check_target, device_layout, from_device, save, to_device
+from .checks import Checked, compare
 from .exits import InputError, message_of
-from .initial import content
+from .initial import content, content_by_chip
+from .job_arguments import JobError, check_arguments
 from .launchfile import ArgumentValue, BufferSpec, CheckSpec, Job, LaunchSpec
-from .loading import check_architecture, find_profile, load_module, nearest_of, pick_kernel
+from .loading import check_architecture, find_profile, load_module, pick_kernel
 from .output import Progress
-
-
-class JobError(ValueError):
-    """A launch that does not fit its kernel: arguments, extents or the kernel's name. `where` is which launch."""
-
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"{where}: {problem}" if where else problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +47,16 @@ class Options:
     observers: tuple[Observer, ...] = ()
     show: Callable[[str], object] | None = None
     """Where what kernels print goes at once; it is kept in the outcome, too."""
+    exchange: Exchange | None = None
+    """How the ranks of this run talk, if it has several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """One launch that ended; `tsm` is the kernel's own and what the launch adds."""
+    """One launch that ended; `tsm` is the kernel's own and what the launch adds. `seconds` are the host's.
+
+    Of a pod, `chips` says how many ran it, `instructions` counts all of them, and `modelled` are seconds of the pod.
+    """
 
     kernel: str
     grid: tuple[int, int, int]
@@ -62,23 +64,8 @@ class Launched:
     tsm: int
     instructions: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A comparison: how many elements differ, the largest error, the first difference as (index, found, expected).
-
-    `poison` is how many of those that differ hold poison, where the chip poisons; `nan` how many are NaN.
-    """
-
-    buffer: str
-    passed: bool
-    elements: int
-    differing: int
-    max_abs_error: float
-    poison: int
-    nan: int
-    first: tuple[tuple[int, ...], Any, Any] | None = None
+    chips: int = 1
+    modelled: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +117,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A buffer of the job in device memory, with the type and shape that the host gave it."""
+    """A buffer of the job in device memory, with the type and shape that the host gave it: of what each chip has."""
 
-    buffer: Buffer
+    buffer: Buffer | SymmetricBuffer
     kind: Element
     shape: Shape
 
-    def array(self) -> Array:
-        """Its content on the host."""
-        return from_device(self.buffer.copy_to_host(), self.kind).reshape(self.shape)
+    def array(self, fetch: Callable[[Buffer], Array]) -> Array:
+        """Its content on the host; of one on all chips, these are the first axis."""
+        if isinstance(self.buffer, Buffer):
+            return self._of(fetch(self.buffer))
+        return np.stack([self._of(fetch(buffer)) for buffer in self.buffer])
+
+    def _of(self, stored: Array) -> Array:
+        return from_device(stored, self.kind).reshape(self.shape)
 
 
 @contextmanager
@@ -153,10 +145,13 @@ def _placed(where: str) -> Generator[None, None, None]:
 
 
 class Runner:
-    """One run of a job. `outcome` says how far it came, also after an error."""
+    """One run of a job. `outcome` says how far it came, also after an error.
+
+    Where several ranks run it, each runs all of it, and only the first checks, saves and has the outcome of checks.
+    """
 
     def __init__(self, job: Job, options: Options, outcome: Outcome | None = None) -> None:
-        """Make the chip and load every object. Raises JobError, InputError and what loading raises."""
+        """Make the chip or pod and load every object. Raises JobError, InputError and what loading raises."""
         self.job, self.options = job, options
         self.outcome = Outcome() if outcome is None else outcome
         for path in job.saves.values():
@@ -165,32 +160,55 @@ class Runner:
             profile = find_profile(job.profile, job.folder)
         except ValueError as error:
             raise error if isinstance(error, InputError) else JobError("profile", str(error)) from None
+        check_chips(job)
         timing: dict[str, Any] = {} if job.timing == "eager" else {"timing": job.timing}
-        console = Console(self._print)
-        self.chip = Chip(
-            profile,
-            poison=options.poison or None,
-            observers=options.observers,
-            schedule=Schedule.seeded(job.seed),
-            console=console,
+        settings: dict[str, Any] = {
+            "poison": options.poison or None,
+            "observers": options.observers,
+            "schedule": Schedule.seeded(job.seed),
+            "console": Console(self._print),
             **timing,
-        )
+        }
+        self.pod = self._make_pod(profile, settings) if needs_pod(job, options) else None
+        self.chip = self.pod.chips[0] if self.pod else Chip(profile, **settings)
         self.outcome.profile = profile.name
-        self.modules: dict[Path, LoadedModule] = {}
+        self.modules: dict[Path, LoadedModule | PodModule] = {}
         self.held: dict[str, Held] = {}
-        self.kernels: list[LoadedKernel] = []
+        self.kernels: list[LoadedKernel | PodKernel] = []
         self.progress = Progress("")
         for launch in job.launches:
             self.kernels.append(self._kernel(launch))
             check_arguments(self.kernels[-1].kernel, launch, job.buffers)
 
-    def _kernel(self, launch: LaunchSpec) -> LoadedKernel:
+    def _make_pod(self, profile: Profile, settings: dict[str, Any]) -> Pod:
+        job = self.job
+        try:
+            topology = None
+            if job.topology is not None:
+                topology = Topology.from_table(job.topology, profile, job.chips)
+            pod = Pod(
+                profile,
+                job.chips,
+                topology=topology,
+                quantum=job.quantum,
+                seed=job.seed,
+                threads=job.threads,
+                exchange=self.options.exchange,
+                **settings,
+            )
+        except ValueError as error:
+            raise JobError("", str(error)) from None
+        if job.chips > 1:
+            pod.enable_peer_access()
+        return pod
+
+    def _kernel(self, launch: LaunchSpec) -> LoadedKernel | PodKernel:
         path = launch.object
         if path not in self.modules:
             with _placed(launch.object_where):
                 module = load_module(path, self.options.include, self.options.defines)
                 check_architecture(module, path, self.chip.profile)
-            self.modules[path] = LoadedModule(self.chip, module)
+            self.modules[path] = PodModule(self.pod, module, {}) if self.pod else LoadedModule(self.chip, module)
         try:
             return self.modules[path][pick_kernel(self.modules[path].module, launch.kernel, path).name]
         except ValueError as error:
@@ -202,35 +220,57 @@ class Runner:
             self.held[spec.name] = self._place(spec)
         for kernel, launch in zip(self.kernels, self.job.launches, strict=True):
             self._launch(kernel, launch)
+        wanted = {check.buffer for check in self.job.checks} | set(self.job.saves)
+        arrays = {name: held.array(self._fetch) for name, held in self.held.items() if name in wanted}
+        if self.pod and self.pod.exchange.rank:
+            return self.outcome
         for check in self.job.checks:
-            self.outcome.checks.append(self._check(check))
-        save({name: (path, self.held[name].array(), self.held[name].kind) for name, path in self.job.saves.items()})
+            self.outcome.checks.append(self._check(check, arrays[check.buffer]))
+        save({name: (path, arrays[name], self.held[name].kind) for name, path in self.job.saves.items()})
         self.outcome.saved = dict(self.job.saves)
         return self.outcome
 
+    def _fetch(self, buffer: Buffer) -> Array:
+        """A buffer's content; on other ranks than the first, zeros."""
+        return buffer.copy_to_host() if self.pod is None else self.pod.fetch(buffer)
+
     def _place(self, spec: BufferSpec) -> Held:
         with _placed(spec.where):
-            array, kind, shape = content(spec.init, spec.type, spec.shape)
+            if spec.chip is None:
+                array, kind, shape = content_by_chip(spec.init, spec.type, spec.shape, self.job.chips)
+            else:
+                array, kind, shape = content(spec.init, spec.type, spec.shape)
             try:
                 stored, dtype = device_layout(kind, shape)
             except ValueError as error:
                 raise InputError(f"buffer '{spec.name}': {error}") from None
-        buffer = self.chip.empty(stored, dtype, name=spec.name)
-        if array is not None:
-            buffer.copy_from_host(to_device(array, kind))
-        elif self.chip.mode.poison:
-            buffer.view()[...] = np.zeros((), dtype)
+        if spec.chip is None and self.pod:
+            buffer = self.pod.symmetric(stored, dtype, name=spec.name)
+            self._fill(list(buffer), None if array is None else list(array), kind)
+        else:
+            chip = self.pod.chips[spec.chip or 0] if self.pod else self.chip
+            buffer = chip.empty(stored, dtype, name=spec.name)
+            array = array[0] if array is not None and spec.chip is None else array
+            self._fill([buffer], None if array is None else [array], kind)
         return Held(buffer, kind, shape)
 
-    def _launch(self, kernel: LoadedKernel, launch: LaunchSpec) -> None:
+    def _fill(self, buffers: list[Buffer], arrays: list[Array] | None, kind: Element) -> None:
+        for index, buffer in enumerate(buffers):
+            if arrays is not None:
+                buffer.copy_from_host(to_device(arrays[index], kind))
+            elif self.chip.mode.poison:
+                buffer.fill(np.zeros((), buffer.dtype))
+
+    def _launch(self, kernel: LoadedKernel | PodKernel, launch: LaunchSpec) -> None:
         progress = self.progress = Progress(kernel.kernel.name)
         self.chip.progress = progress if progress.active else None
-        started = time.perf_counter()
+        started, begun = time.perf_counter(), self.pod.time if self.pod else 0.0
         try:
             values = [self._value(launch.args[parameter.name]) for parameter in kernel.kernel.params]
             grid, block = dim3(launch.grid, "grid"), dim3(launch.block, "block")
+            some: dict[str, Any] = {"chips": launch.chips} if self.pod else {}
             count = kernel.launch(
-                grid, block, values, tsm=launch.tsm, cooperative=launch.cooperative, limits=self._limits()
+                grid, block, values, tsm=launch.tsm, cooperative=launch.cooperative, limits=self._limits(), **some
             )
         except LaunchError as error:
             raise JobError(launch.where, str(error)) from None
@@ -241,7 +281,12 @@ class Runner:
         finally:
             progress.clear()
         seconds, tsm = time.perf_counter() - started, kernel.kernel.tsm + launch.tsm
-        self.outcome.launches.append(Launched(kernel.kernel.name, grid, block, tsm, count, seconds))
+        total = sum(count) if isinstance(count, PerChip) else count
+        launched = Launched(kernel.kernel.name, grid, block, tsm, total, seconds)
+        if self.pod:
+            chips = self.job.chips if launch.chips is None else len(launch.chips)
+            launched = replace(launched, chips=chips, modelled=self.pod.time - begun)
+        self.outcome.launches.append(launched)
 
     def _print(self, text: str) -> None:
         """A kernel prints."""
@@ -262,117 +307,57 @@ class Runner:
     def _value(self, value: ArgumentValue) -> Any:
         return self.held[value].buffer if isinstance(value, str) else value
 
-    def _check(self, check: CheckSpec) -> Checked:
+    def _check(self, check: CheckSpec, found: Array) -> Checked:
         held = self.held[check.buffer]
         kind = None if check.expect.path is not None or check.expect.type is not None else held.kind
+        everywhere = self.job.buffers[check.buffer].chip is None
         with _placed(check.where):
-            expected, _, shape = content(check.expect, kind, held.shape)
-        return compare(
-            held.array(), np.zeros(shape) if expected is None else expected, check, poison=self.chip.mode.poison
-        )
+            if everywhere:
+                expected, _, shape = content_by_chip(check.expect, kind, held.shape, self.job.chips)
+                shape = (self.job.chips, *shape)
+            else:
+                expected, _, shape = content(check.expect, kind, held.shape)
+        expected = np.zeros(shape) if expected is None else expected
+        if everywhere and not isinstance(held.buffer, SymmetricBuffer):
+            expected = expected[0]
+        elif everywhere and check.chip is not None:
+            found, expected = found[check.chip], expected[check.chip]
+        return compare(found, expected, check, poison=self.chip.mode.poison)
 
     def fidelity(self) -> list[Relied]:
         """Every instruction of the launched kernels that is this project's definition."""
         return [relied for kernel in dict.fromkeys(self.kernels) for relied in _relied(kernel)]
 
 
-def _relied(kernel: LoadedKernel) -> Iterator[Relied]:
+def needs_pod(job: Job, options: Options) -> bool:
+    """Whether a job asks for more than a chip alone."""
+    return job.chips > 1 or job.topology is not None or options.exchange is not None
+
+
+def check_chips(job: Job) -> None:
+    """Refuse chips that are not there; JobError."""
+    there = f"there is chip 0 to {job.chips - 1}" if job.chips > 1 else "there is one chip, 0"
+    for buffer in job.buffers.values():
+        if buffer.chip is not None and buffer.chip >= job.chips:
+            raise JobError("", f"buffer '{buffer.name}': chip {buffer.chip}: {there}; raise chips, or --chips")
+    for launch in job.launches:
+        if launch.chips is not None and (not launch.chips or max(launch.chips) >= job.chips):
+            raise JobError(launch.where, f"chips {list(launch.chips)}: {there}; raise chips, or --chips")
+    for check in job.checks:
+        if check.chip is None:
+            continue
+        if job.buffers[check.buffer].chip is not None:
+            raise JobError(check.where, f"chip {check.chip}: buffer '{check.buffer}' is not on all chips")
+        if check.chip >= job.chips:
+            raise JobError(check.where, f"chip {check.chip}: {there}; raise chips, or --chips")
+
+
+def _relied(kernel: LoadedKernel | PodKernel) -> Iterator[Relied]:
     found: dict[tuple[str, str], int] = {}
-    for decoded in kernel.program.decoded:
+    for decoded in (kernel.on(0) if isinstance(kernel, PodKernel) else kernel).program.decoded:
         if isinstance(decoded, Decoded) and decoded.form.instruction.tag == "defined":
             instruction = decoded.form.instruction
             place = (instruction.mnemonic, instruction.source)
             found[place] = found.get(place, 0) + 1
     for (mnemonic, source), words in sorted(found.items()):
         yield Relied(kernel.kernel.name, mnemonic, words, source)
-
-
-# ---- arguments -------------------------------------------------------------------------------------------------------
-
-
-def check_arguments(kernel: Kernel, launch: LaunchSpec, buffers: Mapping[str, BufferSpec]) -> None:
-    """Refuse arguments that are unknown, missing or of the wrong kind; JobError."""
-    params = {parameter.name: parameter for parameter in kernel.params}
-    for name in launch.args:
-        if name not in params:
-            raise JobError(
-                launch.where, f"kernel '{kernel.name}' has no parameter '{name}': {nearest_of(name, params)}"
-            )
-    missing = [parameter for parameter in kernel.params if parameter.name not in launch.args]
-    if missing:
-        listed = ", ".join(f"{parameter.name} ({_takes(parameter)})" for parameter in missing)
-        raise JobError(
-            launch.where, f"kernel '{kernel.name}' lacks {len(missing)} of {len(params)} arguments: {listed}"
-        )
-    for name, value in launch.args.items():
-        problem = _problem(params[name], value, buffers)
-        if problem:
-            raise JobError(launch.where, f"kernel '{kernel.name}', argument '{name}': {problem}")
-
-
-def _takes(parameter: Parameter) -> str:
-    if parameter.count > 1:
-        return f"{parameter.count} numbers, {parameter.type}"
-    return "a buffer" if parameter.type == "ptr" else f"a number, {parameter.type}"
-
-
-def _problem(parameter: Parameter, value: ArgumentValue, buffers: Mapping[str, BufferSpec]) -> str:
-    """What is wrong with an argument, or nothing."""
-    if isinstance(value, str):
-        if value not in buffers:
-            return f"takes {_takes(parameter)}, not '{value}'"
-        return "" if parameter.type == "ptr" and parameter.count == 1 else f"takes {_takes(parameter)}, not a buffer"
-    if parameter.count > 1:
-        given = len(value) if isinstance(value, list) else 1
-        return "" if given == parameter.count else f"takes {_takes(parameter)}; {given} given"
-    return f"takes {_takes(parameter)}, not a list" if isinstance(value, list) else ""
-
-
-# ---- checks ----------------------------------------------------------------------------------------------------------
-
-
-def compare(found: Array, expected: Array, check: CheckSpec, *, poison: bool = False) -> Checked:
-    """Compare element by element: equal, or within atol + rtol * |expected|; NaN equals NaN if `nan_equal`."""
-    a, b = _comparable(found), _comparable(expected)
-    with np.errstate(all="ignore"):
-        wrong = a != b
-        if check.rtol or check.atol:
-            error = np.abs(a.astype(np.float64) - b)
-            wrong &= ~(error <= check.atol + check.rtol * np.abs(b.astype(np.float64)))
-        if check.nan_equal and a.dtype.kind == "f" and b.dtype.kind == "f":
-            wrong &= ~(np.isnan(a) & np.isnan(b))
-    differing = int(np.count_nonzero(wrong))
-    first = None
-    if differing:
-        index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-        first = (tuple(int(extent) for extent in index), a[index].item(), b[index].item())
-    poisoned = int(np.count_nonzero(wrong & _poisoned(found))) if poison and differing else 0
-    nan = int(np.count_nonzero(wrong & (a != a)))
-    return Checked(check.buffer, not differing, a.size, differing, _largest_error(a, b), poisoned, nan, first)
-
-
-def _poisoned(array: Array) -> Array:
-    """Which elements hold poison; of a byte that cannot be said."""
-    if array.dtype.itemsize == 1:
-        return np.zeros(array.shape, bool)
-    pattern = np.full(1, POISON, np.uint32).repeat(2).view(f"u{array.dtype.itemsize}")[0]
-    return np.ascontiguousarray(array).view(pattern.dtype) == pattern
-
-
-def _comparable(array: Array) -> Array:
-    """The array in a type numpy computes with; every narrow float is exact in binary32."""
-    return array if array.dtype.kind in "iuf" and array.dtype.isbuiltin == 1 else array.astype(np.float32)
-
-
-def _largest_error(a: Array, b: Array) -> float:
-    """The largest absolute error; NaN if one side alone is NaN somewhere."""
-    different = a != b
-    if not different.any():
-        return 0.0
-    a, b = a[different], b[different]
-    if a.dtype.kind in "iu" and b.dtype.kind in "iu":
-        return float(np.max(np.where(a > b, a - b, b - a)))
-    both = np.isnan(a) & np.isnan(b)
-    with np.errstate(all="ignore"):
-        error = np.abs(a.astype(np.float64) - b)[~both]
-    return float(np.max(error)) if error.size else 0.0

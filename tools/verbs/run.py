@@ -13,7 +13,8 @@ from ..help import Verb
 
 if TYPE_CHECKING:
     from ..launchfile import Job
-    from ..runner import Checked, Outcome, Relied
+    from ..checks import Checked
+    from ..runner import Outcome, Relied
 
 
 class Extents(click.ParamType):
@@ -107,7 +108,7 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
     "--out", "outs", type=Named("NAME=FILE"), multiple=True, help="Save a buffer as .npy or .safetensors after the run."
 )
 @click.option("--chip", metavar="NAME|FILE.toml", help="M890 (default), 810E, or a profile of your own.")
-@click.option("--chips", type=click.IntRange(1), help="Number of chips (this version: 1).")
+@click.option("--chips", type=click.IntRange(1), help="Number of chips: a pod, where all can access all memory.")
 @click.option(
     "--timing",
     type=click.Choice(["eager", "late"]),
@@ -121,14 +122,14 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 @click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time."
 )
-@click.option("--quantum", type=click.IntRange(1), help="Instructions between two meetings of chips; no effect on one.")
+@click.option("--quantum", type=click.IntRange(1), help="Instructions a chip of a pod runs at a time.")
 @click.option(
     "--seed",
     type=click.IntRange(0),
     metavar="N",
     help="Order of the warps: 0 (default) one after the other, 1, 2, 3, ... interleaved; finds missing barriers.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Host threads; no effect on one chip.")
+@click.option("--threads", type=click.IntRange(1), help="Host threads that run the chips of a pod.")
 @click.option("-I", "include", multiple=True, metavar="DIR", help="Look for .include files here, too.")
 @click.option("-D", "defines", multiple=True, metavar="NAME=VALUE", help="Define a symbol for the assembler.")
 @click.option(
@@ -205,7 +206,7 @@ def _check_trace(flags: dict[str, Any], as_json: bool) -> None:
 @contextmanager
 def _mistakes(in_file: bool) -> Generator[None, None, None]:
     """A launch that does not fit its kernel is a bad launch file, or bad usage if flags asked for it."""
-    from ..runner import JobError
+    from ..job_arguments import JobError
 
     try:
         yield
@@ -234,7 +235,8 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
             "x".join(str(extent) for extent in extents) for extents in (_short(launch.grid), _short(launch.block))
         )
         executed = counted(launch.instructions, "instruction")
-        say(f"{launch.kernel}  grid {grid}  block {block}  {executed}  {launch.seconds:.3f} s")
+        pod = "" if launch.modelled is None else f"  {counted(launch.chips, 'chip')}, modelled {launch.modelled:.3e} s"
+        say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}  {launch.seconds:.3f} s")
     for check in outcome.checks:
         verdict = style("PASS", fg="green", bold=True) if check.passed else style("FAIL", fg="red", bold=True)
         elements = counted(check.elements, "element")

@@ -1,0 +1,146 @@
+"""A slow twin of the ICN: every packet and every link an object, events in plain order of time."""
+
+import heapq
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from m890.emulator.links import draw
+from m890.emulator.wire import ACK, ATOMIC, COPY, DATA, LOAD, PACKET, STORE
+
+HEADER = np.dtype([(name, "i8") for name in PACKET.names if name not in ("address", "data")])
+"""A packet without its payload."""
+
+
+def packets_of(rows):
+    """Rows of dicts as packets, numbered by source in the order of time."""
+    made = np.zeros(len(rows), HEADER)
+    sent = {}
+    for packet, row in zip(made, sorted(rows, key=lambda row: row["time"]), strict=True):
+        packet["kind"] = STORE
+        for name, value in row.items():
+            packet[name] = value
+        packet["seq"] = sent[row["src"]] = sent.get(row["src"], -1) + 1
+    return made
+
+
+def user_bytes(packet):
+    kind, lanes = int(packet["kind"]), int(packet["mask"]) & 0xFFFFFFFF
+    if kind in (LOAD, ACK):
+        return 0
+    if packet["burst"]:
+        return int(packet["burst"])
+    size = 4 * packet["returns"] if kind == DATA and packet["returns"] else packet["size"]
+    return bin(lanes).count("1") * int(size)
+
+
+def on_the_wire(packet, profile):
+    """Bytes and packets of the link."""
+    kind, user = int(packet["kind"]), user_bytes(packet)
+    most = profile.icn_packet_bytes if packet["burst"] else profile.icn_line_bytes
+    count = max(1, -(-user // most))
+    head = profile.icn_header_bytes + (profile.icn_address_bytes if kind in (LOAD, STORE, ATOMIC, COPY) else 0)
+    flit = profile.icn_flit_bytes
+    return -(-(user + count * head) // flit) * flit, count
+
+
+def ways(topology, source, target):
+    """All ways with the fewest hops, as lists of nodes, by trying all that are longer and longer."""
+    ahead = {}
+    for link in topology.links:
+        ahead.setdefault(link.tail, []).append(link.head)
+    found = [[source]]
+    while not any(way[-1] == target for way in found):
+        found = [[*way, node] for way in found for node in ahead.get(way[-1], []) if node not in way]
+        if not found:
+            return []
+    return [way for way in found if way[-1] == target]
+
+
+def widest(topology, way):
+    speed = {(link.tail, link.head): link.bandwidth for link in topology.links}
+    return min((speed[pair] for pair in zip(way, way[1:], strict=False)), default=float("inf"))
+
+
+@cache
+def hops(topology):
+    """The next node from each node to each chip it can reach."""
+    return {
+        (node, chip): next_node(topology, node, chip)
+        for node, chip in product(range(topology.nodes), range(topology.chips))
+        if node != chip and ways(topology, node, chip)
+    }
+
+
+def next_node(topology, node, target):
+    """Where a node sends a packet: fewest hops, then the widest way, then the lowest number."""
+    candidates = ways(topology, node, target)
+    return min(candidates, key=lambda way: (-widest(topology, way), way[1]))[1]
+
+
+@dataclass
+class Port:
+    """One directed link."""
+
+    number: int
+    link: object
+    rate: int
+    free: int = 0
+    loss: float = 0.0
+    draws: int = 0
+    count: dict = field(default_factory=lambda: dict.fromkeys(("packets", "user", "overhead", "retries"), 0))
+
+    def pass_(self, head, tail, wire, user, packets, seed, retries):
+        """When the first and the last byte come out; None if a packet is lost too often."""
+        span = -(-wire * self.rate // 1000)
+        start = max(head, self.free, tail - span)
+        one = -(-wire // packets)
+        lost = 0
+        for _ in range(packets if self.loss else 0):
+            tries = 0
+            while True:
+                self.draws += 1
+                if draw(seed, self.number, self.draws) / 2**31 >= self.loss:
+                    break
+                tries += 1
+                if tries > retries:
+                    return None
+            lost += tries
+        delay = lost * (-(-one * self.rate // 1000) + 2 * self.link.latency)
+        self.free = start + span + delay
+        for name, value in (("packets", packets), ("user", user), ("overhead", wire - user + lost * one)):
+            self.count[name] += value
+        self.count["retries"] += lost
+        return start + delay + self.link.latency, self.free + self.link.latency
+
+
+def simulate(topology, profile, packets, seed=0, loss=0.0):
+    """Arrivals in the order of the packets, and the ports."""
+    ports = {
+        (link.tail, link.head): Port(number, link, round(1e15 / link.bandwidth), loss=loss)
+        for number, link in enumerate(topology.links)
+    }
+    events = [
+        (int(p["time"]), int(p["src"]), int(p["seq"]), int(p["time"]), int(p["src"]), index)
+        for index, p in enumerate(packets)
+    ]
+    heapq.heapify(events)
+    arrivals, last = [None] * len(packets), {}
+    while events:
+        head, source, sequence, tail, node, index = heapq.heappop(events)
+        packet = packets[index]
+        target = int(packet["dst"])
+        if node == target:
+            if source == target:
+                tail += topology.lookahead_ps
+            arrivals[index] = last[source, target] = max(tail, last.get((source, target), 0))
+            continue
+        port = ports[node, hops(topology)[node, target]]
+        wire, count = on_the_wire(packet, profile)
+        out = port.pass_(head, tail, wire, user_bytes(packet), count, seed, profile.icn_retries)
+        if out is None:
+            return None, ports
+        heapq.heappush(events, (out[0], source, sequence, out[1], port.link.head, index))
+    return arrivals, ports
