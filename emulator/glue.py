@@ -23,7 +23,7 @@ from .glue_copies import target_place
 from .glue_frame import LANE_BITS, ROW_TYPE
 from .lowering import I8, I32, I64, LaneVector, Value, splat, spread
 from .lowering_memory import Place
-from .recipes import COMPLETE, FAST, ISSUE, Recipe, lanes_of
+from .recipes import COMPLETE, FAST, ISSUE, Recipe, lanes_of, matrix_work
 from .state import EMSK_ROW, LAUNCH, RECORD, STOP, WARP, scalar_row
 from .structs import offset_of
 
@@ -166,6 +166,7 @@ class _Glue(Addresses):
                 lanes = self.builder.extract_element(part, ir.Constant(I32, 0))
                 wrong = self.builder.icmp_unsigned("!=", lanes, ir.Constant(I32, 0))
                 self.fault(lanes, self.instruction.fault, wrong)
+        self.count_work()
         destinations = iter(kind for kind in self.instruction.kinds if kind.role == "destination")
         mask = self.emsk()  # as it was: emsk may be the first of two destinations
         go_on: Value | None = None
@@ -181,6 +182,15 @@ class _Glue(Addresses):
             elif kind is Split:
                 go_on = self.split(self.builder.extract_element(part, ir.Constant(I32, 0)))
         self.builder.ret(self.following() if go_on is None else go_on)
+
+    def count_work(self) -> None:
+        """Add what a matrix instruction does to the launch's count."""
+        rate, work = matrix_work(self.instruction)
+        if work:
+            launch = self.builder.load(self.field(WARP, "launch", I64), align=8)
+            place = self.pointer(launch, offset_of(LAUNCH, "matrix") + 8 * rate, I64)
+            total = self.builder.add(self.builder.load(place, align=8), ir.Constant(I64, work))
+            self.builder.store(total, place, align=8)
 
     def split(self, wanted: Value) -> Value:
         """Where to go on after a divergent branch: straight on, to the target, or to the scheduler."""

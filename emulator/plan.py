@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..isa.lanes import LANES
+from ..isa.matrix import RATES
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
 from ..isa.registers import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from . import arguments
@@ -21,7 +22,21 @@ from .observe import Observer
 from .profiles import Profile
 from .recipes import FAST, ISSUE, PEER
 from .shape import Shape, check_shape
-from .state import BLOCK, EVENT, EXECUTE, LAUNCH, QUEUES_BYTES, RANGE, READ, RECORD, ROW, WARP, WRITE, scalar_row
+from .state import (
+    BLOCK,
+    EVENT,
+    EXECUTE,
+    LAUNCH,
+    QUEUES_BYTES,
+    RANGE,
+    READ,
+    RECORD,
+    ROW,
+    WARP,
+    WORK_BITS,
+    WRITE,
+    scalar_row,
+)
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
@@ -276,6 +291,8 @@ class Plan:
         self.launch[:] = 0
         for name, value in values.items():
             self.launch[name] = value
+        peaks = [self.profile.matrix_rate(rate) for rate in RATES]
+        self.launch["matrix_ps"] = [round(1e12 * (1 << WORK_BITS) / peak) if peak else 0 for peak in peaks]
 
     def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, mode: Mode) -> None:
         """Reset to the start of a launch with these arguments, memory ranges and clocks."""

@@ -184,10 +184,13 @@ class Profile:
     def matrix_peak(self, kind: str) -> float:
         """Peak FLOP/s (or OP/s) of matrices of element type `kind` ("f16", "e4m3", ...); ValueError if it has none."""
         _known(kind, self.matrix_types, f"matrix type of {self.name}")
-        if kind == "f16":
+        return self.matrix_rate({"e4m3": "f8", "e5m2": "f8", "e2m1": "f4", "u8": "s8"}.get(kind, kind))
+
+    def matrix_rate(self, rate: str) -> float:
+        """Peak FLOP/s (or OP/s) of matrices at one of isa.matrix.RATES; 0 if the chip has none such."""
+        if rate == "f16":
             return self.matrix_peak_f16
-        narrow = {"e4m3": "f8", "e5m2": "f8", "e2m1": "f4", "u8": "s8"}
-        return self.matrix_peak_f16 * float(self.fact(f"matrix_rate_{narrow.get(kind, kind)}").value)
+        return self.matrix_peak_f16 * float(self.fact(f"matrix_rate_{rate}").value)
 
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> Profile:

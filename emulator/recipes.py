@@ -14,6 +14,7 @@ from ..isa import numerics
 from ..isa.addresses import AddressKind
 from ..isa.effects import Stop
 from ..isa.lanes import LANES
+from ..isa.matrix import RATES, MatrixForm
 from ..isa.number_kinds import CodeTarget, DataAddress, Number, Target
 from ..isa.operands import IndexedKind, Kind, RegisterKind
 from ..isa.source_kind import Source
@@ -73,6 +74,14 @@ def operand_slots(instruction: Instruction) -> dict[str, int]:
     return slots
 
 
+def matrix_work(instruction: Instruction) -> tuple[int, int]:
+    """Of a matrix instruction, which of a launch's rates it counts at, and how much; (0, 0) of others."""
+    for binding in instruction.bindings:
+        if isinstance(binding.static, MatrixForm) and instruction.access is None:
+            return RATES.index(binding.static.rate), binding.static.work
+    return 0, 0
+
+
 def lanes_of(instruction: Instruction, kind: Kind) -> int:
     """How many lanes an operand is read with: 1 where all lanes of its row are the same by its nature."""
     if isinstance(kind, Source):
@@ -112,4 +121,5 @@ def key_of(recipe: Recipe) -> str:
         instruction.fault,
         recipe[1:],
         vocabulary,
+        matrix_work(instruction),
     )

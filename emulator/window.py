@@ -10,14 +10,12 @@ from .core import run as run_core
 from .primitives import block_at, chip_at, launch_at, packet_at, read32
 from .remote import SERVED, UNKNOWN, take, wake
 from .sending import PACKET_SIZE
-from .state import MATRIX_RATES
+from .state import MATRIX_RATES, WORK_BITS
 
 WINDOW, UNKNOWN_WORD = 110, 111
 """Why `run` returns, beside the codes of Stop and those of core: `until` is reached; a word of an ATOMIC is new."""
 AT_BORDER = -1
 """`left` of a chip that is not within a quantum."""
-FLOP_BITS = 20
-"""A launch's matrix_ps are for this many (log2) operations."""
 
 
 def run(chip_address: int) -> int:
@@ -72,7 +70,7 @@ def owe(chip_address: int) -> None:
     chip = chip_at(chip_address)
     launch, work = launch_at(chip.launch), 0
     for rate in range(MATRIX_RATES):
-        work += launch.matrix[rate] * launch.matrix_ps[rate] >> FLOP_BITS
+        work += launch.matrix[rate] * launch.matrix_ps[rate] >> WORK_BITS
         launch.matrix[rate] = 0
     chip.debt += work - chip.quantum_ps if work > chip.quantum_ps else 0
 

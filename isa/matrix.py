@@ -42,6 +42,10 @@ ELEMENTS = {
 }
 """Element types by their names in mnemonics."""
 
+RATES = ("f16", "bf16", "tf32", "f32", "f8", "s8", "f4")
+"""What the elements of A are called where a chip's rates are told apart."""
+_RATE = {"e4m3": "f8", "e5m2": "f8", "i8": "s8", "u8": "s8"}
+
 
 @dataclass(frozen=True, slots=True)
 class MatrixForm:
@@ -69,6 +73,16 @@ class MatrixForm:
     def sparse(self) -> bool:
         """Whether B has two of every four values along k, and a register says which."""
         return self.b.rows < self.k
+
+    @property
+    def rate(self) -> str:
+        """Which of RATES it is done at."""
+        return _RATE.get(self.left.name, self.left.name)
+
+    @property
+    def work(self) -> int:
+        """Multiplications and additions it does; a sparse form leaves half of them out."""
+        return 2 * self.m * self.n * self.k // (2 if self.sparse else 1)
 
     @property
     def lanes_per_column(self) -> int:

@@ -1,10 +1,10 @@
-// Attention without ever holding all scores: out = softmax(q * k' * scale) * v, for heads of 64 or 128 binary32 elements, on
-// the lanes. With `causal`, query i meets the keys up to i + keys - queries, so the last query meets all. Query heads
-// share the heads of k and v in groups. (flash_attention.s is the like for bfloat16, on the matrix unit.)
+// Attention without ever holding all scores: out = softmax(q * k' * scale) * v, for heads of 64 or 128 binary32
+// elements, on the lanes. With `causal`, query i meets the keys up to i + keys - queries, so the last query meets all.
+// Query heads share the heads of k and v in groups. (flash_attention.s is the like for bfloat16, on the matrix unit.)
 //
 // Who does what. A block of 4 warps does 4 queries of a head, one for each warp. Keys and values come in tiles of 32
-// through TSM, for all warps; while they work on a tile, the next one is on its way. The query lies in scalar registers,
-// lane j finds the score of the tile's key j, and has 2 or 4 neighbouring elements of the result.
+// through TSM, for all warps; while they work on a tile, the next one is on its way. The query lies in scalar
+// registers, lane j finds the score of the tile's key j, and has 2 or 4 neighbouring elements of the result.
 //
 // The softmax goes along. With the tile the largest score so far may grow from m to n; then what was summed under m
 // counts 2^(m - n) as much.

@@ -1,12 +1,12 @@
 // Attention on the matrix unit: out = softmax(q * k' * scale) * v for heads of 64, 128 or 256 bfloat16 elements, with
-// binary32 sums and softmax. With `causal`, query i meets the keys up to i + keys - queries, so the last query meets all.
+// binary32 sums and softmax. With `causal`, query i meets the keys up to i + keys - queries, so the last one meets all.
 //
-// Heads of q share those of k and v in groups. The queries of a group are rows of one matrix: row r is query r / group of
-// the group's head r % group. So a single new token still fills as many rows as a group has heads.
+// Heads of q share those of k and v in groups. The queries of a group are rows of one matrix: row r is query r / group
+// of the group's head r % group. So a single new token still fills as many rows as a group has heads.
 //
-// Who does what. A warp has 32 rows (16, if a head has 256 elements), a block of 4 warps the rows of one group. Keys and
-// values come in tiles of 64 through TSM. The AIU copies them, each warp those of 16 keys, in columns of 64 elements
-// and swizzled. There are two tiles: while the warps work on one, the next one is on its way.
+// Who does what. A warp has 32 rows (16, if a head has 256 elements), a block of 4 warps the rows of one group. Keys
+// and values come in tiles of 64 through TSM. The AIU copies them, each warp those of 16 keys, in columns of 64
+// elements and swizzled. There are two tiles: while the warps work on one, the next one is on its way.
 //
 // Keys and values lie as arrays, or, for many sequences, in pages anywhere in a pool: a table has the numbers of each
 // sequence's pages. A page is a plane of the AIU's tensor, which ends where the sequence does, so that what lies behind
@@ -20,10 +20,11 @@
 //      acc = acc + (sum of bf16(p[j]) * v[j])  16 keys at once
 //      out = acc / total                       behind the last key
 //
-// m need not be the largest score: as long as p stays below 2^8, nothing is gained by dividing what there is by more. So
-// most steps only look at the maxima of single lanes, which is all that the branch needs. It begins as the least number.
-// There are 4 totals, of the keys j with j % 8 / 2 = 0 to 3; in the end (0 + 1) + (2 + 3). The values of keys that a
-// query does not meet must be finite; 32 keys that none of a warp's rows meets have no part. The result is defined to the bit.
+// m need not be the largest score: as long as p stays below 2^8, nothing is gained by dividing what there is by more.
+// So most steps only look at the maxima of single lanes, which is all that the branch needs. It begins as the least
+// number. There are 4 totals, of the keys j with j % 8 / 2 = 0 to 3; in the end (0 + 1) + (2 + 3). The values of keys
+// that a query does not meet must be finite; 32 keys that none of a warp's rows meets have no part. The result is
+// defined to the bit.
 //
 // Launch: block 128. Arrays: grid (ceil(queries * group / rows), heads / group), rows of a block being 128, or 64 for
 // heads of 256; keys at least 1, with `causal` at least queries. Pages: the same with the sequences as the grid's z and
@@ -31,6 +32,7 @@
 
         .arch   ppu0015
         .include "index.inc"
+        .include "fragments.inc"
 
         .equ    TILE, 64                        // keys of a tile
         .equ    STEP, 32                        // keys of a step
@@ -38,8 +40,8 @@
         .equ    COLUMN, 64                      // elements of a row of a copy: 128 bytes
         .equ    COLUMN_BYTES, TILE * 128
 
-// What all kernels have in common. rows: times 16 rows for a warp; behind it `queries` and `keys` are those of the sequence,
-// and from `query` and `out` on begin its queries.
+// What all kernels have in common. rows: times 16 rows for a warp. Behind it `queries` and `keys` are those of the
+// sequence, and from `query` and `out` on begin its queries.
         .macro  begin_attention size, rows
         .maxntid 128
         .equ    SIZE, \size
@@ -52,7 +54,7 @@
         .tsm    2 * STAGE
 
         .reg    lane    = vreg0
-        .reg    k_row   = vreg[1:4]             // of the lane for tsm.ld.mat, for each 16 elements of a column
+        .reg    k_row   = vreg[1:4]             // the lane's parts of fragments, for each 16 elements of a column
         .reg    v_row   = vreg[5:8]
         .reg    pair    = vreg9                 // 2 * (lane % 4)
         .reg    most    = vreg[10:13]           // m, for each half
@@ -121,18 +123,9 @@
         meets           free
         s.mov.b32       lowest, -inf
 
-        // Rows for tsm.ld.mat: of keys 8 lanes have 8 rows, the next 8 the same rows 8 elements further; of values the
-        // next 8 have the next 8 rows, and 16 lanes 8 elements further. The swizzle turns pieces of 16 bytes.
-        v.and.b32       at, lane, 7
-        v.shrl.b32      b[0], lane, 4
-        v.shll.b32      b[0], b[0], 3
-        v.add.i32       b[0], b[0], at
-        v.shrl.b32      b[1], lane, 3
-        v.and.b32       b[1], b[1], 1
-        swizzled        k_row
-        v.and.b32       b[0], lane, 15
-        v.shrl.b32      b[1], lane, 4
-        swizzled        v_row
+        s.mov.b32       t, 0
+        fragment_places k_row, 16, 0, 0, t, lane, b // keys run along k, as rows of B, values across it
+        fragment_places v_row, 16, 1, 0, t, lane, b
         v.and.b32       pair, lane, 3
         v.shll.b32      pair, pair, 1
 
@@ -159,18 +152,6 @@
         .endr
         .rept   ROWS * SIZE / 2, R
         v.mov.b32       acc[\R], 0
-        .endr
-        .endm
-
-// For lanes with row b[0] and piece b[1]: their bytes in a column, for each pair of pieces.
-        .macro  swizzled to
-        v.and.b32       at, b[0], 7
-        v.xor.b32       at, at, b[1]
-        v.shll.b32      b[0], b[0], 7
-        .rept   4, C
-        v.xor.b32       \to[\C], at, 2 * \C
-        v.shll.b32      \to[\C], \to[\C], 4
-        v.add.i32       \to[\C], \to[\C], b[0]
         .endr
         .endm
 
@@ -262,7 +243,7 @@
         s.wait          sldcnt(0)
         .endm
 
-// Scores of 32 keys: T, 16 of them, by fragments of the rows, which lie in registers, and of keys, which lie as they are.
+// Scores of 32 keys: T, 16 of them, by fragments of the rows, which lie in registers, and of keys.
         .macro  score_step
         .rept   16 * ROWS, R
         v.mov.b32       s[\R], 0
@@ -351,7 +332,7 @@ steady\@:
         .endr
         .endm
 
-// The values of 32 keys, whose fragments run along the keys: they are turned on their way.
+// The values of 32 keys, whose fragments run along the keys: they are transposed on their way.
         .macro  add_values
         .rept   2, T
         .rept   DEPTHS / 2, D

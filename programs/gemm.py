@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from .binary32 import canonical, fma
 from .narrow import narrowed
 
 if TYPE_CHECKING:
+    from ..emulator.buffers import Buffer
     from ..emulator.chip import Chip, LoadedModule
 
 Array = npt.NDArray[Any]
@@ -28,6 +29,18 @@ LAYOUTS = ("nn", "nt", "tn", "tt")
 Layout = Literal["nn", "nt", "tn", "tt"]
 UNIT = 2.0**-24
 """What a binary32 operation is wrong by, at most, as a part of its result."""
+
+
+class Factors(NamedTuple):
+    """A and B in device memory, as a kernel of the macro `gemm` takes them."""
+
+    shape: tuple[int, int, int]
+    """M, N and K."""
+    matrices: tuple[Buffer, Buffer]
+    more: tuple[Buffer | int, ...] = ()
+    """Arguments behind those that all these kernels have."""
+    grid: tuple[int, int] | None = None
+    """Blocks along N and M, if not those that cover C."""
 
 
 @dataclass(frozen=True)
@@ -167,29 +180,47 @@ class Gemm:
         at, bt = self.natural(a, b, layout)
         (m, k), n = at.shape, bt.shape[1]
         epilogue = self.epilogue(activation, narrow)
-        if bias is not None and np.shape(bias) != (n,):
-            raise ValueError(f"the bias has N = {n} values, not the shape {np.shape(bias)}")
-        depth, ldc = self.depth(k, splits), n + n % 2
-        parts = -(-k // depth)
-        result = np.dtype(self.narrow if narrow else self.sum_type)
-        padded_a, padded_b = (padded(self.elements(each)) for each in (a, b))
+        self.check_bias(bias, N=n)
+        rows_a, rows_b = (padded(self.elements(each)) for each in (a, b))
+        with chip.to_device(rows_a) as device_a, chip.to_device(rows_b) as device_b:
+            factors = Factors((m, n, k), (device_a, device_b))
+            return self.run(chip, kernels, f"{self.program}_{layout}", factors, self.depth(k, splits), bias, epilogue)
+
+    def run(
+        self,
+        chip: Chip,
+        kernels: LoadedModule,
+        name: str,
+        factors: Factors,
+        depth: int,
+        bias: npt.ArrayLike | None,
+        epilogue: int,
+    ) -> Array:
+        """C of a kernel made of gemm.inc. If K is deeper than `depth`, the family's other kernel adds up the parts."""
+        m, n, k = factors.shape
+        parts, ldc = -(-k // depth), n + n % 2
+        result = np.dtype(self.narrow if epilogue & NARROW else self.sum_type)
         with (
-            chip.to_device(padded_a) as device_a,
-            chip.to_device(padded_b) as device_b,
             chip.to_device(np.asarray(0 if bias is None else bias, self.sum_type).reshape(-1)) as device_bias,
             chip.empty((m, ldc), result) as device_c,
             chip.empty((parts, m, ldc) if parts > 1 else 1, self.sum_type) as workspace,
         ):
             ends = (0 if bias is None else device_bias, epilogue)
-            strides, factors = (padded_a.shape[1], padded_b.shape[1], ldc), (device_a, device_b)
-            product = kernels[f"{self.program}_{layout}"][(*grid_of(m, n), parts), THREADS]
+            matrices = (*(each.shape[1] for each in factors.matrices), ldc, *factors.matrices)
+            product = kernels[name][(*(factors.grid or grid_of(m, n)), parts), THREADS]
             if parts == 1:
-                product(m, n, k, *strides, *factors, device_c, *ends, depth)
+                product(m, n, k, *matrices, device_c, *ends, depth, *factors.more)
             else:
-                product(m, n, k, *strides, *factors, workspace, 0, 0, depth)
+                product(m, n, k, *matrices, workspace, 0, 0, depth, *factors.more)
                 grid = -(-n // SUM_THREADS), min(m, SUM_ROWS)
                 kernels[f"{self.program}_sum"][grid, SUM_THREADS](m, n, ldc, parts, workspace, device_c, *ends)
             return np.ascontiguousarray(device_c.copy_to_host()[:, :n])
+
+    def check_bias(self, bias: npt.ArrayLike | None, **sizes: int) -> None:
+        """Raises ValueError unless the bias, if there is one, has these sizes."""
+        if bias is not None and np.shape(bias) != tuple(sizes.values()):
+            wanted = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+            raise ValueError(f"the bias has {wanted} values, not the shape {np.shape(bias)}")
 
     def epilogue(self, activation: str, narrow: bool) -> int:
         """The kernel's parameter of that name. Raises ValueError for what the family has not."""
@@ -210,9 +241,9 @@ def grid_of(m: int, n: int) -> tuple[int, int]:
     return -(-n // SIDE), -(-m // SIDE)
 
 
-def padded(matrix: Array) -> Array:
-    """The matrix with zeros behind each row, up to a multiple of 32 bytes."""
-    unit = ALIGNMENT // matrix.itemsize
+def padded(matrix: Array, alignment: int = ALIGNMENT) -> Array:
+    """The matrix with zeros behind each row, up to a multiple of so many bytes."""
+    unit = alignment // matrix.itemsize
     wide = np.zeros((matrix.shape[0], -(-matrix.shape[1] // unit) * unit), matrix.dtype)
     wide[:, : matrix.shape[1]] = matrix
     return wide

@@ -4,7 +4,7 @@ import numpy as np
 from program_samples import floats
 from program_trials import files, trial
 
-from m890.programs import attention, flash_attention, quantise, rms_norm, rotary, swiglu, topk_router
+from m890.programs import attention, conv2d, flash_attention, quantise, rms_norm, rotary, swiglu, topk_router
 from m890.programs.narrow import bf16
 
 # ---- waits -----------------------------------------------------------------------------------------------------------
@@ -29,6 +29,14 @@ def flash_attention_(chip, random):
     )
     plain, paged = flash_attention.reference, flash_attention.paged_reference
     return [*found], [plain(query, key, value), paged(query, *pools, sequences)]
+
+
+@trial
+def conv2d_(chip, random):
+    """Eighteen tiles, so that room is used again, of two blocks of pixels; with a bias."""
+    x, filters = floats(random, (2, 9, 8, 80), "normal"), floats(random, (66, 3, 3, 80), "normal")
+    window, bias = conv2d.Window(padding=1), floats(random, 66, "normal")
+    return [conv2d.launch(chip, x, filters, window, bias=bias)], [conv2d.reference(x, filters, window, bias=bias)]
 
 
 @trial
@@ -83,6 +91,13 @@ def flash_attention_file(args, buffers, launch):
     plain, of = (buffers[name] for name in "qkv"), (buffers[name] for name in ("q", "k_pages", "v_pages"))
     sequences = flash_attention.Sequences.of(*(buffers[name] for name in ("starts", "table", "lengths")))
     return {"y": flash_attention.reference(*plain), "paged_y": flash_attention.paged_reference(*of, sequences)}
+
+
+@files
+def conv2d_file(args, buffers, launch):
+    names = ("stride", "dilation", "pad")
+    window = conv2d.Window(*((args[f"{name}_h"], args[f"{name}_w"]) for name in names))
+    return {"y": conv2d.reference(buffers["x"], buffers["filter"], window, bias=buffers["bias"])}
 
 
 @files

@@ -4,7 +4,6 @@ Programs run under both timings; `aiu_model` has the model.
 """
 
 from itertools import product
-from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -15,34 +14,20 @@ from aiu_model import (
     TSM,
     Copy,
     Run,
+    buffers,
     check_load,
     check_store,
-    chip,
     column,
     fresh,
-    kernel,
     packed,
-    program,
     tile,
 )
 from hypothesis import given, settings
 
 from m890.emulator.faults import Fault
+from m890.emulator.state import POISON
 from m890.isa import ISA
 from m890.isa.aiu import TILE
-from m890.isa.swizzle import slice_offset, swizzle
-
-
-def test_the_swizzle_is_what_is_published() -> None:
-    """Modes 0 and 1 by their formulas, and slices element by element as the vendor's model says."""
-    for address in range(0, 4096, 16):
-        assert swizzle(address, 0) == address ^ ((address >> 7) & 7) << 4
-        assert swizzle(address, 1) == address ^ ((address >> 7) & 3) << 4
-    assert sorted(swizzle(np.arange(0, 4096), 0).tolist()) == list(range(4096))
-    assert sorted(slice_offset(row, byte, 24) for row in range(24) for byte in range(128)) == list(range(24 * 128))
-    assert [slice_offset(row, 0, 8) for row in range(8)] == [0, 32, 64, 96, 144, 176, 208, 240]
-    assert [slice_offset(0, byte, 8) for byte in (0, 16, 32, 64, 96)] == [0, 16, 256 + 64, 512 + 32, 768 + 96]
-
 
 MNEMONICS = [instruction.mnemonic for instruction in ISA if instruction.mnemonic.startswith("vmem.aiu.")]
 
@@ -159,43 +144,6 @@ def test_stores(
     check_store(tile(type_, linear, 0, mode, dim_n=2, tsm=128, **values), 64 * 4 * 20 * 2)
 
 
-FAULTS: dict[str, tuple[int, dict[str, Any], str]] = {
-    "reserved word": (15, {}, "word 12 of the descriptor is 0x5: it must be zero"),
-    "wide cube": (15, {"cube_c": 65}, "cube_c is 65"),
-    "no rows": (15, {"cube_w": 0}, "cube_w is 0"),
-    "many rows": (15, {"cube_n": (1 << 16) + 1}, "cube_n is 65537"),
-    "negative dim": (15, {"dim_w": -1}, "dim_w is -1"),
-    "odd stride": (12, {"stride_w": 144}, "stride 0x90 is not a multiple of 32"),
-    "TSM alignment": (10, {"tsm": 64}, "TSM offset 0x40 is not a multiple of 128"),
-    "TSM alignment, packed": (10, {"tsm": 2, "linear": 1}, "TSM offset 0x2 is not a multiple of 4"),
-    "TSM size": (14, {"tsm": TSM - 896}, f"1024 bytes at TSM offset 0x1c80; the block has {TSM} bytes"),
-    "too long a row": (11, {"dim_w": 1000, "cube_w": 8, "start_w": 18}, "a row of 64 bytes at"),
-}
-
-
-@pytest.mark.parametrize("timing", TIMINGS)
-@pytest.mark.parametrize("name", FAULTS)
-def test_faults(name: str, timing: str) -> None:
-    """Each has its published code and says what is wrong; nothing has been copied."""
-    code, values, text = FAULTS[name]
-    copy = tile(**values)
-    before = "s.mov.b32 sreg76, 0x5" if name == "reserved word" else ""
-    with pytest.raises(Fault) as found:
-        Run(copy, 128 * 20, timing, before=before)
-    assert found.value.code == code
-    assert text in str(found.value)
-
-
-@pytest.mark.parametrize("timing", TIMINGS)
-def test_a_row_at_the_end_of_all_addresses_is_outside(timing: str) -> None:
-    """Its end is beyond 2**63, behind a row that is inside."""
-    buffers_there = Run(tile(), 128 * 20, timing)
-    step = (1 << 63) - 64 - buffers_there.tensor.address
-    with pytest.raises(Fault, match="a row of 128 bytes at 0x7fffffffffffffc0") as found:
-        Run(tile(stride_w=step, stride_n=0, cube_c=64, cube_w=2), 128 * 20, timing)
-    assert found.value.code == 11
-
-
 @pytest.mark.parametrize("start_c", [-17, -16, -4, -1, 0, 44, 47, 48, 60, 63])
 @pytest.mark.parametrize("cube_c", [16, 17, 20, 32])
 def test_rows_half_outside(start_c: int, cube_c: int) -> None:
@@ -204,48 +152,56 @@ def test_rows_half_outside(start_c: int, cube_c: int) -> None:
         check_load(tile(type_, linear, start_c=start_c, cube_c=cube_c, cube_w=2), 70 * 4 * 21 * 4)
 
 
-def test_a_cube_at_the_very_end_of_tsm() -> None:
-    check_load(tile(tsm=TSM - 1024), 128 * 20)
+WAITS = {
+    "vmem.acp.commit.grp\ns.wait commit_group(0)": True,
+    "s.wait commit_group(0)": False,
+    "vmem.acp.commit.grp\ns.wait commit_group(1)": False,
+    "vmem.acp.commit.grp\ns.wait vldcnt(0), vstcnt(0), tsmcnt(0)": False,
+}
+"""What may follow a copy, and whether it has completed then."""
+ARRANGED = {
+    "linear": tile("b32", linear=1, cube_c=16),
+    "lines of 128": tile("b16"),
+    "lines of 64": tile("b8", mode=1, cube_c=61),
+    "column": column("b16", 0, 0, 0, (4, 3, 2, 2), (0, 0, 0), (0, 0, 0), (1, 1, 1, 1), (0, 0, 0), 30, 8, 0, 1),
+    "slices": packed("b16", 0, 0, (32, 5, 4), (9, 3, 3, 2), (0, 0, 0)),
+}
 
 
-@pytest.mark.parametrize("lanes", ["0x7fffffff", "0x0"])
-def test_all_lanes_must_be_on(lanes: str) -> None:
-    with pytest.raises(Fault) as found:
-        Run(tile(), 128 * 20, "eager", before=f"s.mov.b32 emsk, {lanes}")
-    assert found.value.code == 3
-
-
-def test_a_descriptor_that_is_not_there_yet_is_told() -> None:
-    """Under late timing the words are poison until the wait for their loads."""
-    text = program(tile()).replace("s.wait sldcnt(0)", "s.nop", 1)
-    buffer = chip("ppu0015", "late").to_device(np.zeros(256, np.uint8))
-    with pytest.raises(Fault, match="holds poison: nothing has written it yet"):
-        kernel("ppu0015", "late", text)[1, 32](buffer, buffer)
-
-
-def test_a_store_to_what_is_read_only_faults() -> None:
-    with pytest.raises(Fault) as found:
-        Run(tile(base=2 << 32, dim_w=1, cube_w=1, cube_c=4, dim_c=4), 64, "eager", way="st")
-    assert found.value.code == 21
-
-
-@pytest.mark.parametrize(
-    ("after", "there"),
-    [
-        ("vmem.acp.commit.grp\ns.wait commit_group(0)", True),
-        ("s.wait commit_group(0)", False),
-        ("vmem.acp.commit.grp\ns.wait commit_group(1)", False),
-        ("vmem.acp.commit.grp\ns.wait vldcnt(0), tsmcnt(0)", False),
-    ],
-)
-def test_late_copies_are_poison_until_their_group_is_waited_for(after: str, there: bool) -> None:
+@pytest.mark.parametrize("after", WAITS)
+@pytest.mark.parametrize("arranged", ARRANGED)
+def test_late_copies_are_poison_until_their_group_is_waited_for(after: str, arranged: str) -> None:
     """Registers and what the descriptor was read from may change in between."""
-    copy = tile("b32", linear=1, cube_c=16)
-    run = Run(copy, 256 * 20, "late", after=f"s.mov.b32 sreg64, 0x0\ns.mov.b32 sreg96, 0x0\n{after}")
+    copy = ARRANGED[arranged]
+    run = Run(copy, 20_000, "late", after=f"s.mov.b32 sreg64, 0x0\ns.mov.b32 sreg96, 0x0\n{after}")
     tsm = fresh()
-    if there:
+    if WAITS[after]:
         copy.load(run.data.tobytes(), tsm)
     assert run.out.view().tobytes() == bytes(tsm)
+
+
+@pytest.mark.parametrize("arranged", ARRANGED)
+def test_late_copies_poison_what_was_there(arranged: str) -> None:
+    """Words that a copy will write lose what they held when it is issued; those beside them keep it."""
+    fill = "\n".join(f"tsm.st.b32 vreg0, [bytes({n}) + vreg0 * 0x4]" for n in range(0, TSM, 128)) + "\ns.wait tsmcnt(0)"
+    copy = ARRANGED[arranged]
+    run = Run(copy, 20_000, "late", before=fill, after="s.nop")
+    marked = bytearray(b"\1" * TSM)
+    copy.load(bytes(20_000), marked)
+    poisoned = (np.frombuffer(bytes(marked), np.uint8).reshape(-1, 4) == 0).all(axis=1)
+    lanes = np.tile(np.arange(32, dtype=np.uint32), TSM // 128)
+    assert np.array_equal(run.out.view().view(np.uint32), np.where(poisoned, POISON, lanes))
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_late_stores_leave_the_tensor_alone_until_their_group_is_waited_for(wait: str) -> None:
+    """A trap ends the launch there: what has not completed is never done."""
+    fill = "v.mov.b32 vreg4, 0x11\ntsm.st.b32 vreg4, [vreg0 * 0x4]\ns.wait tsmcnt(0)"
+    copy, size = tile("b32", linear=1, cube_c=32, cube_w=1), 256 * 20
+    with pytest.raises(Fault, match="trap"):
+        Run(copy, size, "late", way="st", before=fill, after=f"{wait}\ns.trap", dump=False)
+    tensor = buffers("ppu0015", "late", size)[0].view()[:128].view(np.uint32)
+    assert (tensor == 0x11).all() == WAITS[wait]
 
 
 def test_own_accesses_keep_their_order() -> None:
@@ -268,32 +224,6 @@ def test_more_copies_than_can_be_outstanding() -> None:
     tsm = fresh()
     copy.load(run.data.tobytes(), tsm)
     assert run.out.view().tobytes() == bytes(tsm)
-
-
-def test_an_aiu_cube_is_what_the_swizzled_matrix_load_reads() -> None:
-    """A tile of 16 x 64 halves, loaded swizzled, comes back as fragments of the plain matrix."""
-    copy = tile(cube_c=64, cube_w=16)
-    load = """
-        vmem.acp.commit.grp
-        s.wait commit_group(0)
-        s.mov.b32 sreg50, 0x0
-        s.mov.b32 sreg51, 0x400001
-        tsm.ld.swzl.b32x4.s0.t1.trans0 vreg[8:11], [sreg50] @sreg51
-        s.wait tsmcnt(0)
-        vmem.st.b32x4 vreg[8:11], [0x0 + vreg0 * 0x10] @out
-        s.wait vstcnt(0)
-    """
-    run = Run(copy, 128 * 20, "late", after=load, dump=False)
-    matrix = run.data.view(np.uint32)[: 16 * 32].reshape(16, 32)  # pairs of halves
-    found = run.out.view()[:512].view(np.uint32).reshape(32, 4)
-    lane = np.arange(32)
-    blocks = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    columns = {(r, k): matrix[8 * r + lane // 4, 4 * k + lane % 4] for r, k in blocks}
-    assert any(all((found[:, n] == columns[order[n]]).all() for n in range(4)) for order in ORDERS)
-
-
-ORDERS = ([(0, 0), (0, 1), (1, 0), (1, 1)], [(0, 0), (1, 0), (0, 1), (1, 1)])
-"""Which sub-matrix each register holds, by the strides given."""
 
 
 def test_packing_refuses_what_does_not_fit() -> None:

@@ -11,10 +11,27 @@ from m890.tools.bench.measure import Result, medians, one_core
 from m890.tools.bench.table import duration, heading, line
 
 STABLE = {
-    "saxpy_2e20", "saxpy_2e20_plain", "saxpy_2e24", "saxpy_2e24_plain", "sum_2e20", "histogram_2e20",
-    "radix_sort_2e20", "matmul_f32_256", "attention_1024", "alu_loop", "compile_handler", "cold_run",
-    "warm_run", "launches", "observe_off", "late",
-}  # fmt: skip
+    "saxpy_2e20",
+    "saxpy_2e20_plain",
+    "saxpy_2e24",
+    "saxpy_2e24_plain",
+    "sum_2e20",
+    "histogram_2e20",
+    "radix_sort_2e20",
+    "matmul_f32_256",
+    "attention_1024",
+    "alu_loop",
+    "compile_handler",
+    "cold_run",
+    "warm_run",
+    "launches",
+    "observe_off",
+    "late",
+    "gemm_bf16_256",
+    "gemm_f16_256",
+    "gemm_e4m3_256",
+    "gemm_s8_256",
+}
 NUMBERS = {"seconds", "numpy_seconds", "ratio", "unit_ns", "gflops", "threads", "cost"}
 
 

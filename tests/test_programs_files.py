@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import program_trials_gemm  # noqa: F401 - enters what it has
 import program_trials_models  # noqa: F401
+import program_trials_mx  # noqa: F401
 import pytest
 from click.testing import CliRunner
 from program_trials import FILES
@@ -41,6 +42,7 @@ INPUTS = {
     "flash_attention_table": lambda: np.array([[4, 1, 3], [2, 5, 0]], np.uint32),
     "flash_attention_starts": lambda: np.array([0, 44, 45], np.uint32),
     "flash_attention_lengths": lambda: np.array([45, 20], np.uint32),
+    "grouped_gemm_offsets": lambda: np.array([0, 20, 20, 55, 60], np.uint32),
     "search_pattern": lambda: np.array([1, 0, 0, 0], np.uint8),
 }
 """What launch files read beside the results they expect."""

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import program_trials_gemm  # noqa: F401 - enters what it has
 import program_trials_models  # noqa: F401
+import program_trials_mx  # noqa: F401
 import pytest
 from program_trials import TRIALS
 
@@ -17,6 +18,8 @@ from m890.programs.binary32 import bits
 WAIT = re.compile(r"\bs\.wait\b[^/]*")
 BARRIER = re.compile(r"(?<!macro  )\b(?:s\.blksyn|block_sync)\b")
 INCLUDE = re.compile(r'^\s*\.include\s+"([\w.]+)"', re.MULTILINE)
+ALIKE = {"gemm_e4m3", "gemm_f16", "gemm_tf32"}
+"""Programs whose waits all stand in macros that gemm_bf16 and gemm_s8 use as well."""
 SCHEDULES = tuple(map(Schedule.seeded, range(10)))
 """Orders in which warps run: what a user is told to try."""
 SPINNING = (Schedule(1, 1, 5), Schedule(3, 1000, 5))
@@ -58,7 +61,10 @@ def places(what):
         for file, text in texts(name).items():
             lines = enumerate(text.splitlines())
             found += [(name, file, number) for number, line in lines if what.search(line.partition("//")[0])]
-    return [pytest.param(*place, id=f"{place[0]}-{place[1]}-{place[2] + 1}") for place in found]
+    return [
+        pytest.param(*place, id=f"{place[0]}-{place[1]}-{place[2] + 1}", marks=[pytest.mark.slow] * (place[0] in ALIKE))
+        for place in found
+    ]
 
 
 def goes_wrong(name, module, chip, seed, monkeypatch):

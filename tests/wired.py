@@ -24,7 +24,8 @@ class Idle(AssertionError):
 class Wired:
     """`count` chips, each of which can access all others unless `enabled` says which.
 
-    `delay` is the time from chip to chip in picoseconds, or a function of both; a quantum takes QUANTUM_PS.
+    `delay` is the time from chip to chip in picoseconds, or a function of both; a quantum takes QUANTUM_PS. The chips
+    meet after as many quanta as the shortest delay has, or after `windows`.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class Wired:
         seed: int = 0,
         observers: Any = (),
         enabled: Any = None,
+        kind: Any = "M890",
+        windows: int | None = None,
     ):
         self.delay = delay if callable(delay) else lambda a, b: delay
         self.chips = [
             m890.Chip(
-                "M890",
+                kind,
                 index=index,
                 chips=count,
                 timing=timing,
@@ -60,7 +63,7 @@ class Wired:
         for chip, port in zip(self.chips, self.ports, strict=True):
             chip.mode = replace(chip.mode, peers=True, chip=port.address)
         delays = [self.delay(a, b) for a in range(count) for b in range(count) if a != b]
-        self.window = max(1, min(delays, default=QUANTUM_PS) // QUANTUM_PS) * QUANTUM_PS
+        self.window = (windows or max(1, min(delays, default=QUANTUM_PS) // QUANTUM_PS)) * QUANTUM_PS
         self.enabled = set(range(count)) if enabled is None else set(enabled)
         self.time = 0
         self.sent = 0
