@@ -27,14 +27,14 @@ class Engine:
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(core.run))
 
     @cached_property
+    def links(self) -> dict[str, Callable[..., int]]:
+        """`begin`, `run` and `finish` of `links`, called without the interpreter lock."""
+        return {name: _callable(self.address(getattr(links, name)), count) for name, count in _LINKS.items()}
+
+    @cached_property
     def window(self) -> Callable[[int], int]:
         """`window.run`, called without the interpreter lock."""
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(window.run))
-
-    @cached_property
-    def links(self) -> Callable[[int], int]:
-        """`links.run`, called without the interpreter lock."""
-        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.address(links.run))
 
     def address(self, function: Callable[..., Any]) -> int:
         """The address of a function of the core: `i64` arguments and result."""
@@ -96,6 +96,14 @@ class Engine:
     def fail(self) -> int:
         """Address of the handler of words that cannot run."""
         return self.address(core.fail)
+
+
+_LINKS = {"begin": 3, "run": 1, "finish": 4}
+"""Functions of `links` that Python calls, and how many arguments they take."""
+
+
+def _callable(address: int, count: int) -> Callable[..., int]:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(address)
 
 
 _shared: list[Engine] = []

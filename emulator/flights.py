@@ -37,7 +37,7 @@ FLIGHT = struct(
     ("src", "i8"),
     ("dst", "i8"),
     ("rank", "i8"),  # decides between flights of one time: source and sequence number
-    ("order", "i8"),  # its number among those from src to dst
+    ("order", "i8"),  # its number among those from src to dst; -1: it has not begun
     ("wire", "i8"),  # bytes on the link,
     ("user", "i8"),  # and how many of them are data
     ("packets", "i8"),  # packets of the link, of which long data takes several
@@ -50,16 +50,17 @@ PAIR = np.dtype([("sent", "i8"), ("expected", "i8"), ("last", "i8"), ("held", "i
 """From one chip to another: flights begun, the one to arrive next, the last arrival, flights held back until then."""
 
 ICN = struct(
-    192,
+    256,
     ("chips", "i8"),
     ("links", "i8"),  # LINK structs
     ("routes", "i8"),  # int64 by node and destination: the link to take, or -1
     ("before", "i8"),  # int64 by node: nothing that a chip sends is there in less time
     ("pairs", "i8"),  # PAIR structs by source and destination
-    ("flights", "i8"),  # FLIGHT structs
-    ("fresh", "i8"),  # int64 numbers of the flights that begin, in order
-    ("fresh_count", "i8"),
-    ("fresh_next", "i8"),
+    ("flights", "i8"),  # FLIGHT structs,
+    ("packets", "i8"),  # the PACKETs they are,
+    ("packet_size", "i8"),  # bytes from one to the next,
+    ("free", "i8"),  # and a stack of int64: the numbers of those not in use
+    ("free_count", "i8"),
     ("heap", "i8"),  # time, rank and number of flights at a node, a binary heap
     ("heap_count", "i8"),
     ("arrived", "i8"),  # int64 numbers of flights that have ended
@@ -71,5 +72,10 @@ ICN = struct(
     ("jitter", "i8"),  # most time added to an arrival
     ("flight", "i8"),  # the one a stop is about, or -1,
     ("link", "i8"),  # and the link
+    ("header_bytes", "i8"),  # how packets look on a link: see docs/icn.md
+    ("address_bytes", "i8"),
+    ("packet_bytes", "i8"),
+    ("line_bytes", "i8"),
+    ("flit_bytes", "i8"),
 )
 """The links of a pod."""

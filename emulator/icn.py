@@ -16,12 +16,15 @@ from .faults import Fault
 from .flights import FLIGHT, ICN, LINK, PAIR
 from .icn_counters import IcnCounters, count
 from .icn_faults import LinkFault, LinkStates
-from .links import CHANGE, ENTRY, NEVER, NO_PATH
+from .links import CHANGE, NEVER, NO_PATH
 from .profiles import Profile
+from .structs import offset_of
 from .topology import Topology, picoseconds
-from .wire import ACK, ATOMIC, COPY, DATA, LOAD, PACKET, STORE
+from .wire import HEADER_BYTES, PACKET
 
-SEQUENCE_BITS = 44
+PACKET_SHAPE = ("header_bytes", "address_bytes", "packet_bytes", "line_bytes", "flit_bytes")
+"""Entries of a profile, without "icn_", that say what a packet is on a link."""
+HEADER = tuple(name for name in PACKET.names or () if offset_of(PACKET, name) < HEADER_BYTES)
 ICN_NO_PATH, ICN_RETRIES = 4224, 4480
 """Published errors (XID)."""
 
@@ -30,7 +33,7 @@ class Icn:
     """The links of one pod. `seed` decides which packets a lossy link loses and, unless it is 0, delays each packet.
 
     Every packet then arrives up to `jitter` times the profile's latency later, in order still. `dtype` is that of the
-    packets: PACKET, or any struct with the fields of its header, such as one whose data is elsewhere.
+    packets: PACKET, or a struct that begins with the same header, such as one whose data is elsewhere.
     """
 
     def __init__(
@@ -43,22 +46,29 @@ class Icn:
         faults: Iterable[LinkFault] = (),
         dtype: np.dtype[Any] = PACKET,
     ):
+        for name in HEADER:
+            if name not in (dtype.names or ()) or offset_of(dtype, name) != offset_of(PACKET, name):
+                raise ValueError(f"packets of an ICN begin with the header of PACKET; {name} does not stand there")
         self.topology, self.profile = topology, profile
         chips = topology.chips
         self._links = np.zeros(max(1, len(topology.links)), LINK)
         self._pairs = np.zeros(chips * chips, PAIR)
         self._before = np.array(topology.before, np.int64)
-        self._packets = np.zeros(0, dtype)
-        self._flights = np.zeros(0, FLIGHT)
-        self._free = np.zeros(0, np.int64)
         self._icn = np.zeros(1, ICN)
-        state = self._icn[0]
-        state["chips"], state["retries"], state["flight"] = chips, profile.icn_retries, -1
-        state["local"] = topology.lookahead_ps
-        state["seed"] = seed & (1 << 40) - 1
-        state["jitter"] = picoseconds(jitter * profile.icn_latency) if seed else 0
-        state["before"], state["pairs"] = self._before.ctypes.data, self._pairs.ctypes.data
-        state["links"] = self._links.ctypes.data
+        self._packets, self._flights = np.zeros(0, dtype), np.zeros(0, FLIGHT)
+        self._heap, self._free, self._arrived = np.zeros((0, 3), np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._fill(
+            chips=chips,
+            retries=profile.icn_retries,
+            local=topology.lookahead_ps,
+            seed=seed & (1 << 31) - 1,
+            jitter=picoseconds(jitter * profile.icn_latency) if seed else 0,
+            packet_size=dtype.itemsize,
+            **{name: getattr(profile, f"icn_{name}") for name in PACKET_SHAPE},
+            links=self._links.ctypes.data,
+            pairs=self._pairs.ctypes.data,
+            before=self._before.ctypes.data,
+        )
         self._states = LinkStates(topology, self._links, faults)
         self._route()
         self.clear()
@@ -71,18 +81,17 @@ class Icn:
     @property
     def in_flight(self) -> int:
         """Packets that have been injected and have not been given back."""
-        return len(self._flights) - len(self._free)
+        return len(self._flights) - int(self._icn["free_count"][0])
 
     @property
     def earliest(self) -> int | None:
         """No packet that is in flight arrives before this time; None if there is none."""
-        state = self._icn[0]
-        waiting = [int(self._flights["head"][self._fresh[state["fresh_next"]]])] if self._unbegun() else []
-        waiting += [int(self._heap[0, 0])] if state["heap_count"] else []
-        return min(waiting) + self.lookahead_ps if waiting else None
+        return int(self._heap[0, 0]) + self.lookahead_ps if self._icn["heap_count"][0] else None
 
     def inject(self, packets: NDArray[Any], until: int | None = None) -> NDArray[Any]:
         """Send packets, in any order; those are given back whose arrival is now certain, with `arrival` filled in.
+
+        Of each, `user` says how many bytes of data it has, of a copy `burst`; `overhead` is filled in, too.
 
         `until` promises that whatever is injected later was sent at that time or after (what claims to be older counts
         as sent then); without it, that nothing later competes with these packets. All that arrives before `until`
@@ -92,23 +101,24 @@ class Icn:
         Raises Fault: XID 4224 if a packet finds no way, 4480 if one is lost more often than it may be sent again;
         then call `clear`. ValueError for a chip that does not exist.
         """
-        self._accept(packets)
-        state = self._icn[0]
-        state["until"] = NEVER if until is None else until
-        while reason := engine().links(self._icn.ctypes.data):
+        if len(packets):
+            self._accept(np.ascontiguousarray(packets))
+        elif not self.in_flight:
+            self._icn["until"] = max(int(self._icn["until"][0]), until or 0)
+            return self._packets[:0]
+        before = int(self._icn["until"][0])
+        self._icn["until"] = NEVER if until is None else max(until, before)
+        while reason := engine().links["run"](self._icn.ctypes.data):
             self._stop(reason)
-        self._sent = self._sent if until is None else max(self._sent, until)
+        if until is None:
+            self._icn["until"] = before
         return self._arrivals()
 
     def clear(self) -> None:
         """Forget all that is in flight, as when a launch has failed; counters and the links' state remain."""
-        state = self._icn[0]
-        state["flight"], state["heap_count"], state["arrived_count"] = -1, 0, 0
-        state["fresh_count"], state["fresh_next"] = 0, 0
-        self._fresh = np.zeros(0, np.int64)
-        self._free = np.arange(len(self._flights), dtype=np.int64)
+        self._fill(flight=-1, heap_count=0, arrived_count=0, free_count=len(self._flights), until=0)
+        self._free[:] = np.arange(len(self._flights))
         self._pairs["sent"], self._pairs["expected"], self._pairs["held"] = 0, 0, -1
-        self._sent = 0
 
     def fail(self, *faults: LinkFault) -> None:
         """Add faults of links; those of the past act on the next packet."""
@@ -120,67 +130,41 @@ class Icn:
 
     # What is under way.
 
-    def _unbegun(self) -> bool:
-        return self._icn["fresh_next"][0] < self._icn["fresh_count"][0]
+    def _fill(self, **values: int) -> None:
+        for name, value in values.items():
+            self._icn[name] = value
 
     def _accept(self, packets: NDArray[Any]) -> None:
         """Make a flight of each packet."""
-        for field in ("src", "dst"):
-            if len(packets) and not 0 <= packets[field].min() <= packets[field].max() < self.topology.chips:
-                raise ValueError(f"a packet's {field} is none of the {self.topology.chips} chips")
-        self._reserve(len(packets))
-        slots, self._free = self._free[: len(packets)], self._free[len(packets) :]
-        _words(self._packets)[slots] = _words(packets)
-        user = user_bytes(packets)
-        wire, number = self.wire_bytes(packets, user)
-        self._packets["user"][slots], self._packets["overhead"][slots] = user, wire - user
-        flights = np.zeros(len(packets), FLIGHT)
-        flights["head"] = flights["tail"] = np.maximum(packets["time"], self._sent)
-        flights["src"], flights["dst"], flights["node"] = packets["src"], packets["dst"], packets["src"]
-        flights["rank"] = (packets["src"] << SEQUENCE_BITS) + packets["seq"]
-        flights["wire"], flights["user"], flights["packets"] = wire, user, number
-        flights["next"] = -1
-        _words(self._flights)[slots] = _words(flights)
-        begin = self._icn["fresh_next"][0]
-        waiting = np.concatenate([self._fresh[begin:], slots])
-        self._fresh = waiting[_order(self._flights["rank"][waiting], self._flights["head"][waiting])]
-        state = self._icn[0]
-        state["fresh"], state["fresh_next"], state["fresh_count"] = self._fresh.ctypes.data, 0, len(self._fresh)
+        if packets.dtype != self._packets.dtype:
+            raise ValueError("the packets are not of the type that this ICN was made for")
+        for end in ("src", "dst"):
+            if not 0 <= packets[end].min() <= packets[end].max() < self.topology.chips:
+                raise ValueError(f"a packet's {end} is none of the {self.topology.chips} chips")
+        if len(packets) > self._icn["free_count"][0]:
+            self._grow(max(1024, 2 * len(self._flights), self.in_flight + len(packets)))
+        engine().links["begin"](self._icn.ctypes.data, packets.ctypes.data, len(packets))
 
-    def _reserve(self, more: int) -> None:
-        """Make room for so many more flights."""
-        if more <= len(self._free) and len(self._flights):
-            return
-        size = max(1024, 2 * len(self._flights), self.in_flight + more)
-        self._free = np.concatenate([self._free, np.arange(len(self._flights), size)])
-        self._packets = _grown(self._packets, size)
-        self._flights = _grown(self._flights, size)
-        self._heap = _grown(getattr(self, "_heap", np.zeros((0, ENTRY // 8), np.int64)), size)
-        self._arrived = np.zeros(size, np.int64)
-        state = self._icn[0]
-        for name, array in (("flights", self._flights), ("heap", self._heap), ("arrived", self._arrived)):
-            state[name] = array.ctypes.data
+    def _grow(self, size: int) -> None:
+        """Make room for so many flights."""
+        old, free = len(self._flights), int(self._icn["free_count"][0])
+        for name in ("packets", "flights", "heap", "free", "arrived"):
+            array: NDArray[Any] = getattr(self, f"_{name}")
+            larger = np.zeros((size, *array.shape[1:]), array.dtype)
+            larger[:old] = array
+            setattr(self, f"_{name}", larger)
+            self._icn[name] = larger.ctypes.data
+        self._free[free : free + size - old] = np.arange(old, size)
+        self._icn["free_count"] = free + size - old
 
     def _arrivals(self) -> NDArray[Any]:
-        """The packets that have ended, and their flights free again."""
-        numbers = self._arrived[: self._icn["arrived_count"][0]].copy()
-        self._icn["arrived_count"] = 0
+        """The packets that have arrived."""
+        numbers = self._arrived[: self._icn["arrived_count"][0]]
         ranks, times, targets = (self._flights[name][numbers] for name in ("rank", "arrival", "dst"))
-        order = np.lexsort((ranks, times, targets))
-        found = np.empty(len(numbers), self._packets.dtype)
-        np.take(_words(self._packets), numbers[order], axis=0, out=_words(found))
-        found["arrival"] = times[order]
-        self._free = np.concatenate([self._free, numbers])
+        order = numbers[np.lexsort((ranks, times, targets))]
+        found = np.empty(len(order), self._packets.dtype)
+        engine().links["finish"](self._icn.ctypes.data, order.ctypes.data, found.ctypes.data, len(order))
         return found
-
-    def wire_bytes(self, packets: NDArray[Any], user: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Bytes that packets with so much data take on a link, and how many packets they are there."""
-        profile = self.profile
-        most = np.where(packets["burst"] > 0, profile.icn_packet_bytes, profile.icn_line_bytes)
-        number = np.maximum(1, -(-user // most))
-        asks = np.isin(packets["kind"], (LOAD, STORE, ATOMIC, COPY))
-        whole = user + number * (profile.icn_header_bytes + asks * profile.icn_address_bytes)
-        return -(-whole // profile.icn_flit_bytes) * profile.icn_flit_bytes, number
 
     # What the packet loop asks for.
 
@@ -222,31 +206,3 @@ class Icn:
 
     def _name(self, node: int) -> str:
         return self.topology.node_name(node)
-
-
-def user_bytes(packets: NDArray[Any]) -> NDArray[np.int64]:
-    """Bytes of data in each packet: of its active lanes, or of a copy's burst."""
-    kind = packets["kind"]
-    lanes = np.bitwise_count(packets["mask"] & 0xFFFFFFFF).astype(np.int64)
-    size = np.where((kind == DATA) & (packets["returns"] > 0), 4 * packets["returns"], packets["size"])
-    return np.where((kind == LOAD) | (kind == ACK), 0, np.where(packets["burst"] > 0, packets["burst"], lanes * size))
-
-
-def _words(array: NDArray[Any]) -> NDArray[np.int64]:
-    """Structs as rows of words, which numpy copies much faster."""
-    return np.ascontiguousarray(array).view(np.int64).reshape(len(array), array.itemsize // 8)
-
-
-def _order(minor: NDArray[np.int64], major: NDArray[np.int64]) -> NDArray[np.intp]:
-    """The order that sorts by `major`, then by `minor`; quick where that is the given one."""
-    later, same = np.diff(major), np.diff(minor)
-    if np.all((later > 0) | ((later == 0) & (same >= 0))):
-        return np.arange(len(major))
-    return np.lexsort((minor, major))
-
-
-def _grown(array: NDArray[Any], size: int) -> NDArray[Any]:
-    """A larger copy of an array, zero behind what it holds."""
-    larger = np.zeros((size, *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger

@@ -3,18 +3,20 @@
 A link takes what comes to it in the order in which it comes, one after the other. So packets are moved from node to
 node in the order of time, with a heap of those under way. What has yet to be sent can reach a node no sooner than
 `before[node]` after it is sent: events before `until + before[node]` are final, whatever is sent later. Hence the
-heap is ordered by time less `before`, and the result does not depend on how the injection is split.
+heap is ordered by time less `before`, and the result does not depend on when packets are injected.
 """
 
 from __future__ import annotations
 
 from .flights import FLIGHT, LINK, PAIR
-from .primitives import flight_at, icn_at, link_at, pair_at, read64, write64
+from .primitives import copy, flight_at, icn_at, link_at, packet_at, pair_at, read64, write64
+from .wire import ATOMIC, COPY, LOAD, STORE
 
 FLIGHT_SIZE, LINK_SIZE, PAIR_SIZE = FLIGHT.itemsize, LINK.itemsize, PAIR.itemsize
 ENTRY = 24
 """Bytes of an entry of the heap: time less `before`, rank, number of the flight."""
 NEVER = 1 << 62
+SEQUENCE_BITS = 44
 DRAW_BITS = 31
 MASK = (1 << DRAW_BITS) - 1
 
@@ -22,40 +24,65 @@ DONE, CHANGE, NO_PATH, RETRIES_EXHAUSTED = 0, 1, 2, 3
 """Why `run` returns: nothing left to do, a change of `icn.link` is due, `icn.flight` cannot go on."""
 
 
+def begin(address: int, packets: int, count: int) -> int:
+    """Make flights of PACKETs, for which there is room; one that is older than `until` counts as sent then."""
+    icn = icn_at(address)
+    for turn in range(count):
+        icn.free_count -= 1
+        number = read64(icn.free + 8 * icn.free_count)
+        place = icn.packets + number * icn.packet_size
+        copy(place, packets + turn * icn.packet_size, icn.packet_size)
+        packet, flight = packet_at(place), flight_at(icn.flights + number * FLIGHT_SIZE)
+        flight.head = flight.tail = most(packet.time, icn.until)
+        flight.node = flight.src = packet.src
+        flight.dst, flight.order, flight.next = packet.dst, -1, -1
+        flight.rank = (packet.src << SEQUENCE_BITS) + packet.seq
+        dress(address, number)
+        push(address, flight.head, flight.rank, number)
+    return 0
+
+
+def dress(address: int, number: int) -> None:
+    """What a flight is on a link: packets of the link, bytes of data and others."""
+    icn = icn_at(address)
+    packet, flight = packet_at(icn.packets + number * icn.packet_size), flight_at(icn.flights + number * FLIGHT_SIZE)
+    longest, head = icn.line_bytes, icn.header_bytes
+    if packet.burst > 0:
+        packet.user, longest = packet.burst, icn.packet_bytes
+    if packet.kind == LOAD or packet.kind == STORE or packet.kind == ATOMIC or packet.kind == COPY:
+        head += icn.address_bytes
+    flight.user = packet.user
+    flight.packets = most(1, (packet.user + longest - 1) // longest)
+    flight.wire = (packet.user + flight.packets * head + icn.flit_bytes - 1) // icn.flit_bytes * icn.flit_bytes
+    packet.overhead = flight.wire - packet.user
+
+
+def finish(address: int, order: int, target: int, count: int) -> int:
+    """Give back the packets of flights that have arrived, in an order of their numbers."""
+    icn = icn_at(address)
+    for turn in range(count):
+        number = read64(order + 8 * turn)
+        place = icn.packets + number * icn.packet_size
+        packet_at(place).arrival = flight_at(icn.flights + number * FLIGHT_SIZE).arrival
+        copy(target + turn * icn.packet_size, place, icn.packet_size)
+        write64(icn.free + 8 * icn.free_count, number)
+        icn.free_count += 1
+    icn.arrived_count = 0
+    return 0
+
+
 def run(address: int) -> int:
     """Move flights on until all events before `until` are done, or one needs Python."""
     icn = icn_at(address)
     while True:
         if icn.flight < 0:
-            icn.flight = take(address)
-            if icn.flight < 0:
+            if icn.heap_count == 0 or read64(icn.heap) >= icn.until:
                 return DONE
+            icn.flight = pop(address)
         reason = enter(address, icn.flight)
         if reason != DONE:
             return reason
         icn.flight = -1
-
-
-def take(address: int) -> int:
-    """The flight whose event comes first, taken from its queue; -1 if none comes before `until`."""
-    icn = icn_at(address)
-    due, rank = icn.until, NEVER
-    if icn.heap_count > 0:
-        due, rank = read64(icn.heap), read64(icn.heap + 8)
-    if icn.fresh_next < icn.fresh_count:
-        number = read64(icn.fresh + 8 * icn.fresh_next)
-        flight = flight_at(icn.flights + number * FLIGHT_SIZE)
-        if flight.head < due or (flight.head == due and flight.rank < rank):
-            if flight.head >= icn.until:
-                return -1
-            icn.fresh_next += 1
-            pair = pair_at(pair_of(address, number))
-            flight.order = pair.sent
-            pair.sent += 1
-            return number
-    if icn.heap_count == 0 or due >= icn.until:
-        return -1
-    return pop(address)
 
 
 def pair_of(address: int, number: int) -> int:
@@ -69,6 +96,10 @@ def enter(address: int, number: int) -> int:
     """Send a flight over the next link of its way: DONE, or why not."""
     icn = icn_at(address)
     flight = flight_at(icn.flights + number * FLIGHT_SIZE)
+    if flight.order < 0:
+        pair = pair_at(pair_of(address, number))
+        flight.order = pair.sent
+        pair.sent += 1
     if flight.src == flight.dst:
         arrive(address, number, flight.tail + icn.local)
         return DONE

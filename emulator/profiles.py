@@ -12,9 +12,10 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 from os import PathLike
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, cast, overload
+from typing import Any, Generic, Literal, TypeVar, cast, get_args, overload
 
 from ..isa.program import MAX_PARAMETER_BYTES
 
@@ -81,8 +82,11 @@ class Entry(Generic[T]):
 
     def __set__(self, profile: Profile, fact: Fact[T]) -> None:
         """Keep `fact`; ValueError if a number in it is below the least one."""
-        if any(number < self.least for number in _numbers(fact.value)):
-            raise ValueError(f"{self.name} = {fact.value} is below {self.least}")
+        for number in _numbers(fact.value):
+            if not isfinite(number):
+                raise ValueError(f"{self.name} = {number} is no finite number")
+            if number < self.least:
+                raise ValueError(f"{self.name} = {fact.value} is below {self.least}")
         profile.__dict__[self.name] = replace(fact, unit=self.unit, meaning=self.meaning)
 
 
@@ -196,26 +200,38 @@ class Profile:
     def from_toml(cls, path: str | PathLike[str]) -> Profile:
         """Read a user's profile: `base = "M890"`, an optional `name`, and entries to override, in their units.
 
+        An entry is a value, which becomes a `defined` fact with the file as its source, or a table
+        `{ value = 40, tag = "measured", source = "my card" }`.
+
         Raises ValueError, naming file and key, for text that is no TOML, a missing or unknown base, an unknown or
-        fixed key, and a value of the wrong type or below the least one.
+        fixed key, a value of the wrong type or below the least one, and a table without one of its three keys.
         """
         file = Path(path)
         try:
             table = tomllib.loads(file.read_text(encoding="utf-8"))
-            base = profile(str(table.pop("base", '(none: say base = "M890")')))
-            name = str(table.pop("name", file.stem))
-            return base.override(name, table, f"user profile {file}")
+            base, name = table.pop("base", None), table.pop("name", file.stem)
+            if not isinstance(base, str):
+                raise ValueError('no base: say base = "M890", or another profile that has all other numbers')
+            if not isinstance(name, str):
+                raise ValueError(f"name: {name!r} should be of type str")
+            return PROFILES[_known(base, PROFILES, "profile")].override(name, table, f"user profile {file}")
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from error
 
     def override(self, name: str, values: dict[str, Any], source: str) -> Profile:
-        """A profile called `name` like this one but for `values`, which become `defined` facts with `source`."""
+        """A profile called `name` like this one but for `values`; those without tag and source become `defined` facts.
+
+        Their source is then `source`. ValueError as for `from_toml`.
+        """
         facts = dict(self.facts())
         for key, value in values.items():
             _known(key, ENTRIES, "key")
             if ENTRIES[key].fixed:
                 raise ValueError(f"{key} belongs to the architecture and cannot be changed; choose another base")
-            facts[key] = defined(_converted(key, value, self._exemplar(key)), source)
+            tag, origin = "defined", source
+            if isinstance(value, dict):
+                value, tag, origin = _stated(key, cast("dict[str, object]", value))
+            facts[key] = Fact(_converted(key, value, self._exemplar(key)), "", tag, origin)
         return Profile(name=name, **cast("dict[str, Any]", facts))
 
     def _exemplar(self, key: str) -> object:
@@ -230,9 +246,14 @@ ENTRIES: dict[str, Entry[Any]] = {
 """Every entry of a profile by name, in the order they are printed."""
 
 
-def profile(name: str) -> Profile:
-    """The profile called `name`; ValueError with the nearest name if there is none."""
-    return PROFILES[_known(name, PROFILES, "profile")]
+def profile(name: str | PathLike[str]) -> Profile:
+    """The profile called `name`, or a user's in a file whose name ends in .toml.
+
+    Raises ValueError with the nearest name if there is none, or for what is wrong in the file; OSError.
+    """
+    if str(name).endswith(".toml"):
+        return Profile.from_toml(name)
+    return PROFILES[_known(str(name), PROFILES, "profile")]
 
 
 def _known(name: str, names: Iterable[str], kind: str) -> str:
@@ -253,6 +274,23 @@ def _numbers(value: object) -> Iterator[float]:
             yield from _numbers(part)
     elif isinstance(value, int | float):
         yield value
+
+
+def _stated(key: str, table: dict[str, object]) -> tuple[object, Tag, str]:
+    """Value, tag and source of an entry that is a table."""
+    wanted = ("value", "tag", "source")
+    for name in table:
+        if name not in wanted:
+            raise ValueError(f"{key}: unknown key {name!r}: there is value, tag and source")
+    for name in wanted:
+        if name not in table:
+            raise ValueError(f"{key}: no {name}: an entry is a value, or {{ value = ..., tag = ..., source = ... }}")
+    tag, source = table["tag"], table["source"]
+    if tag not in get_args(Tag):
+        raise ValueError(f"{key}: tag = {tag!r}: there is {', '.join(get_args(Tag))}")
+    if not isinstance(source, str) or not source.strip():
+        raise ValueError(f"{key}: source = {source!r} should say who knows it")
+    return table["value"], cast("Tag", tag), source
 
 
 def _converted(key: str, value: object, like: object) -> object:
@@ -301,7 +339,6 @@ _COMMON: dict[str, Fact[Any]] = {
     "icn_packet_bytes": defined(256, "docs/icn.md: only its ratio to the headers matters"),
     "icn_line_bytes": defined(128, "docs/icn.md: bus bandwidth of large all-reduces below that of copies"),
     "icn_flit_bytes": defined(2, "SMI: an ICN link is 16 bits wide"),
-    "copy_engines": published(4, "SMI: a chip in one instance has 4 (ZW810); taken for both"),
     "icn_retries": published(8, "GDB: XID 4480, default 8"),
     "peer_atomics": published(True, "survey"),
 }
@@ -347,6 +384,7 @@ M890 = Profile(
     all_reduce_1mb=published(26.8e-6, "survey"),
     all_reduce_bus_by_bytes=published(((16 << 20, 217.8e9), (256 << 20, 325.8e9), (2 << 30, 333.7e9)), "survey"),
     all_reduce_bus_16=published(337.1e9, "survey"),
+    copy_engines=defined(4, "not published: as the 810E"),
     host_bandwidth=defined(50e9, "not published: as the 810E"),
     host_latency=defined(2e-6, "not published: as the 810E"),
     pcie=UNKNOWN,
@@ -397,6 +435,7 @@ Z810E = Profile(
     all_reduce_1mb=UNKNOWN,
     all_reduce_bus_by_bytes=defined((), UNKNOWN.source),
     all_reduce_bus_16=UNKNOWN,
+    copy_engines=published(4, "SMI: an instance of 64 CUs has 4"),
     host_bandwidth=defined(50e9, "not published: what copies reach over PCIe 5.0 x16, 63 GB/s on the wire"),
     host_latency=defined(2e-6, "not published: a round figure for PCIe"),
     pcie=published("5.0", "press"),

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -151,12 +152,14 @@ class Topology:
         switch has.
         """
         latency, through = picoseconds(profile.icn_latency), picoseconds(profile.switch_latency or 0.0)
+        if through >= latency:
+            raise ValueError(f"{profile.name}: icn_latency includes that of the switch, so it is above switch_latency")
         domain = profile.domain_chips
         count = -(-chips // domain)
         links = list[Link]()
         for chip in range(chips):
             hub = chips + chip // domain
-            links.append(Link(chip, hub, profile.icn_links, profile.icn_bandwidth, max(1, latency - through)))
+            links.append(Link(chip, hub, profile.icn_links, profile.icn_bandwidth, latency - through))
             links.append(Link(hub, chip, profile.icn_links, profile.icn_bandwidth, max(1, through)))
         for a in range(count):
             for b in range(count):
@@ -173,6 +176,12 @@ class Topology:
             raise ValueError(
                 f"{profile.name}: its wiring joins {cards} chips, not {chips}; choose a ring, full, or a topology file"
             )
+        for chip in range(cards):
+            links = sum(count for a, b, count in profile.icn_wiring if chip in (a, b))
+            if links > profile.icn_links:
+                raise ValueError(
+                    f"{profile.name}: the wiring has {links} links at chip {chip}, which has {profile.icn_links}"
+                )
         rows = [row for row in profile.icn_wiring if row[0] < chips and row[1] < chips]
         return cls.joined("wired", profile, chips, rows)
 
@@ -244,7 +253,7 @@ class Topology:
         rows = [_row(row, chips, switches) for row in _rows(table["links"])]
         speed = _number(table, "bandwidth", profile.icn_link_bandwidth)
         latency = _number(table, "latency", profile.icn_latency)
-        if speed <= 0 or latency <= 0 or switches < 0:
+        if not (speed > 0 and latency > 0 and switches >= 0):
             raise ValueError("topology: bandwidth and latency are above 0, switches not below")
         return cls.joined("custom", profile, chips, rows, speed, latency, switches)
 
@@ -264,8 +273,8 @@ def picoseconds(seconds: float) -> int:
 
 def _number(table: Mapping[str, Any], key: str, default: float) -> float:
     value = table.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"topology: {key} = {value!r} should be a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"topology: {key} = {value!r} should be a finite number")
     return float(value)
 
 

@@ -3,12 +3,12 @@
 import heapq
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
 from m890.emulator.links import draw
-from m890.emulator.wire import ACK, ATOMIC, COPY, DATA, LOAD, PACKET, STORE
+from m890.emulator.wire import ATOMIC, COPY, LOAD, PACKET, STORE
 
 HEADER = np.dtype([(name, "i8") for name in PACKET.names if name not in ("address", "data")])
 """A packet without its payload."""
@@ -27,13 +27,8 @@ def packets_of(rows):
 
 
 def user_bytes(packet):
-    kind, lanes = int(packet["kind"]), int(packet["mask"]) & 0xFFFFFFFF
-    if kind in (LOAD, ACK):
-        return 0
-    if packet["burst"]:
-        return int(packet["burst"])
-    size = 4 * packet["returns"] if kind == DATA and packet["returns"] else packet["size"]
-    return bin(lanes).count("1") * int(size)
+    """Bytes of data: a copy's burst, or what the sender says."""
+    return int(packet["burst"] or packet["user"])
 
 
 def on_the_wire(packet, profile):
@@ -61,7 +56,7 @@ def ways(topology, source, target):
 
 def widest(topology, way):
     speed = {(link.tail, link.head): link.bandwidth for link in topology.links}
-    return min((speed[pair] for pair in zip(way, way[1:], strict=False)), default=float("inf"))
+    return min((speed[pair] for pair in pairwise(way)), default=float("inf"))
 
 
 @cache

@@ -345,6 +345,13 @@ def test_info_shows_profiles_with_tags_and_sources():
     assert "144 GiB" not in one
     fact = json.loads(m890("info", "M890", "--json").stdout)["M890"]["compute_units"]
     assert (fact["value"], fact["tag"]) == (39, "measured")
+    Path("mine.toml").write_text('base = "810E"\nclock = { value = 1.5e9, tag = "measured", source = "my card" }\n')
+    mine = m890("info", "M890", "mine.toml", "810E").stdout
+    assert mine.splitlines()[0].split() == ["M890", "mine", "810E"]
+    assert "measured: my card" in mine
+    assert json.loads(m890("info", "mine.toml", "--json").stdout)["mine"]["clock"]["value"] == 1.5e9
+    Path("mine.toml").write_text('base = "810E"\nclocks = 1.5e9\n')
+    assert "mine.toml: unknown key 'clocks': did you mean 'clock'?" in m890("info", "mine.toml", code=3).stderr
     assert "did you mean 'M890'?" in m890("info", "M980", code=2).stderr
     assert "none.toml" in m890("info", "none.toml", code=3).stderr
 

@@ -34,7 +34,9 @@ def test_the_writer_fills_a_page(tmp_path: Path) -> None:
     assert "arange[:TYPE:SHAPE]" in page.read_text()
 
 
-@pytest.mark.parametrize("program", blocks("python.md", "python") + blocks("programs.md", "python"))
+@pytest.mark.parametrize(
+    "program", blocks("python.md", "python") + blocks("programs.md", "python") + blocks("icn.md", "python")
+)
 def test_python_programs_run(program: str) -> None:
     exec(compile(program, "page.md", "exec"), {"__name__": "program"})
 

@@ -3,12 +3,14 @@
 import copy
 import pickle
 from collections import Counter
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
 
+from m890 import Chip, Fault, LaunchError, MemoryLimit
 from m890.emulator.profiles import ENTRIES, M890, PROFILES, Fact, Profile, profile
+from m890.isa.assembler import assemble
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,39 @@ def test_user_profile(toml):
     assert mine.fact("hbm_bytes") == M890.fact("hbm_bytes")
 
 
+def test_a_user_profile_may_say_who_knows_a_number(toml):
+    path = toml('base = "M890"\ncompute_units = { value = 40, tag = "measured", source = "my card" }\n')
+    fact = profile(path).fact("compute_units")
+    assert (fact.value, fact.unit, fact.tag, fact.source) == (40, "CU", "measured", "my card")
+
+
+def test_a_chip_takes_the_file_of_a_profile(toml):
+    path = toml('base = "810E"\ncompute_units = 3\nhbm_bytes = 1_048_576\nmax_threads = 64\n')
+    chip = Chip(str(path))
+    assert (chip.profile.name, chip.profile.arch, chip.profile.compute_units) == ("mine", "ppu001", 3)
+    with pytest.raises(MemoryLimit, match=r"HBM of chip 0: 2\.0 MiB more do not fit"):
+        chip.empty(1 << 19)
+    kernel = chip.assemble(".arch ppu001\n.kernel k\nsimt.exit\n")["k"]
+    kernel[1, 64]()
+    with pytest.raises(LaunchError, match="64"):
+        kernel[1, 96]()
+    with pytest.raises(OSError, match=r"none\.toml"):
+        profile("none.toml")
+
+
+def test_instructions_follow_the_profile():
+    """An instruction of the other chip is none here, whatever the object says."""
+    module = assemble(".arch ppu001\n.kernel k\nsimt.exit\n")
+    words = assemble(
+        ".arch ppu0015\n.kernel k\nv.mma.f32.f16.m16n8k16 vreg[0:3], vreg[4:7], vreg[8:9], vreg[0:3]\nsimt.exit\n"
+    )
+    kernel = replace(module.kernels["k"], words=words.kernels["k"].words)
+    with pytest.raises(Fault, match="exception 0, Invalid instruction"):
+        Chip("810E").load(replace(module, kernels={"k": kernel}))["k"][1, 32]()
+    with pytest.raises(LaunchError, match="the object is for ppu0015, 810E is ppu001"):
+        Chip("810E").load(words)
+
+
 def test_a_user_profile_may_have_a_name(toml):
     assert Profile.from_toml(toml('base = "810E"\nname = "half"\n')).name == "half"
 
@@ -177,6 +212,21 @@ def test_a_user_profile_may_have_a_name(toml):
     ("text", "message"),
     [
         ("compute_units = 4", 'say base = "M890"'),
+        ("base = 890", 'say base = "M890"'),
+        ('base = "other.toml"', "unknown profile 'other.toml'"),
+        ('base = "M890"\nname = 1', "name: 1 should be of type str"),
+        ('base = "M890"\nclock = { value = 1e9, source = "me" }', "clock: no tag: an entry is a value, or {"),
+        ('base = "M890"\nclock = { value = 1e9, tag = "measured" }', "clock: no source"),
+        ('base = "M890"\nclock = { tag = "measured", source = "me" }', "clock: no value"),
+        (
+            'base = "M890"\nclock = { value = 1, tag = "guessed", source = "me" }',
+            "tag = 'guessed': there is published, m",
+        ),
+        ('base = "M890"\nclock = { value = 1, tag = "measured", source = "" }', "source = '' should say who knows it"),
+        ('base = "M890"\nclock = { value = 1, tag = "measured", source = "me", unit = "Hz" }', "unknown key 'unit'"),
+        ('base = "M890"\nclock = { value = "1", tag = "measured", source = "me" }', "'1' should be of type float"),
+        ('base = "M890"\nclock = nan', "clock = nan is no finite number"),
+        ('base = "M890"\nicn_latency = inf', "icn_latency = inf is no finite number"),
         ('base = "M980"', "did you mean 'M890'"),
         ('base = "M890"\ncompute_unit = 4', "unknown key 'compute_unit': did you mean 'compute_units'"),
         ('base = "M890"\nzzzzz = 4', "unknown key 'zzzzz'"),
