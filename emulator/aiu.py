@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..isa.aiu import FORM as FORM_FIELD
 from ..isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT, SIZE, SWIZZLED, TILE, TILE_AT, Layout
-from ..isa.swizzle import PIECE, SLICE, slice_offset, swizzle
+from ..isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
 from ..isa.sync import INVALID_WARP_SYNC
 from .core import HELD, least
 from .observed import COPIES, QUEUE_SIZE, complete_oldest, settle_conflicts
@@ -446,6 +446,10 @@ def move_whole_row(base: int, tile_address: int, row: int, host: int) -> None:
         copy(place, host, tile.bytes)
         return
     turn, whole = swizzle(offset, tile.mode) ^ offset, tile.bytes // PIECE * PIECE
+    if whole == LINE:  # a number of pieces that the compiler knows
+        for byte in range(0, LINE, PIECE):
+            copy(place + (byte ^ turn), host + byte, PIECE)
+        return
     for byte in range(0, whole, PIECE):
         copy(place + (byte ^ turn), host + byte, PIECE)
     copy(place + (whole ^ turn), host + whole, tile.bytes - whole)

@@ -6,7 +6,7 @@ once. Where the elements lie comes from the fragments' lane maps alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -18,8 +18,9 @@ from ..isa import matrix
 from ..isa.fragments import places
 from ..isa.lanes import LANES
 from ..isa.matrix import MatrixForm
+from . import matrix_formats
 from .lowering import I32, Builder, LaneVector, Value, primitive, splat, vector_intrinsic
-from .matrix_formats import FACTORS, canonical_bits, narrow_half, scale_of, widen
+from .matrix_formats import canonical_bits, dot, factor_of, narrow_half, scale_of, widen
 
 FLOAT = ir.FloatType()
 FEATURES = llvm.get_host_cpu_features()
@@ -28,10 +29,10 @@ HALVES = 2
 """Vectors of half a warp are what the widest hosts have registers for."""
 TOGETHER = 16 if FEATURES.get("avx512f") else 4
 """Vectors of sums kept at once: as many as the host's registers hold."""
+MIDDLE = 0x80808080
+"""By how much signed and unsigned bytes differ."""
 Words = list[Value]
 """The registers of an operand, as <32 x i32>."""
-Rows = dict[tuple[int, int], tuple[Value, int]]
-"""A: for each [8 rows, k] a vector, and which of the four lanes of a row has that k."""
 
 
 def _result(form: Any) -> Any:
@@ -42,7 +43,9 @@ def _result(form: Any) -> Any:
 @primitive(matrix.multiply, lambda a, b, c, form: _result(form))
 def _multiply(builder: Builder, sig: Any, a: Value, b: Value, c: Value, form: Value) -> Value:
     a, b, c = (_words(builder, ty, value) for ty, value in zip(sig.args, (a, b, c), strict=False))
-    return _Product(builder, sig.args[-1].value).emit(a, b, c)
+    form = sig.args[-1].value
+    kind = _ByteProduct if form.result.name == "i32" and matrix_formats.HAS_DOT else _Product
+    return kind(builder, form).emit(a, b, c)
 
 
 @primitive(matrix.multiply_scaled, lambda a, b, c, scales, select, form: _result(form))
@@ -85,87 +88,107 @@ class _Product:
 
     Four neighbouring lanes hold one row of A, and the same row of D; in every such four stand the same columns of D.
     So a step takes one element of A's row in all of its four lanes, and four columns of B in all fours of the warp.
+    Elements are widened where they are first needed, or there would be more of them at a time than registers.
     """
+
+    step = 1
+    """Values of k that are added at once."""
 
     def __init__(self, builder: Builder, form: MatrixForm, scales: tuple[Value, Value] | None = None):
         self.builder, self.form, self.scales = builder, form, scales
         columns = places(form.d)[1][:, :4, :].transpose(0, 2, 1)
         self.order: list[int] = list(dict.fromkeys(columns.ravel().tolist()))
         """B's columns in the order in which D's slots have them."""
+        row, column = places(form.a)
+        self.places_of_a = {(r // 8, k): at for at, r, k in _elements(row, column) if r % 8 == 0}
+        """For each [8 rows, k] the register, which of the four lanes of a row, and the position in it."""
+        self.widened: dict[Any, Value] = {}
 
     def emit(self, a: Words, b: Words, c: Words) -> Value:
         """The registers of D."""
-        rows, columns = self._rows(a), self._columns(b)
+        self.a, self.b = a, self._words_of_columns(b)
         slots = list(np.ndindex(self.form.d.words, self.form.d.width))
         parts = [(slot, half) for slot in slots for half in range(HALVES)]
         sums: dict[Any, Value] = {}
         for first in range(0, len(parts), TOGETHER):
             some = parts[first : first + TOGETHER]
-            sums |= zip(some, self._sums(rows, columns, some), strict=True)
+            sums |= zip(some, self._sums(some), strict=True)
         whole = {slot: self._whole([sums[slot, half] for half in range(HALVES)]) for slot in slots}
         registers = [self._register(number, whole, c[number]) for number in range(self.form.d.words)]
         return registers[0] if len(registers) == 1 else cgutils.pack_array(self.builder, registers)
 
-    def _rows(self, words: Words) -> Rows:
-        """A as binary32 vectors: for each [8 rows, k] a vector with row p in lanes 4*p to 4*p + 3, k in one of them."""
-        builder, form = self.builder, self.form
-        row, column = places(form.a)
-        found: Rows = {}
-        for register, position in np.ndindex(len(words), form.a.width):
-            value = widen(builder, words[register], form.left, position)
-            if self.scales:
-                eight, block = int(row[register, 0, 0]) // 8, int(column[register, 0, 0]) // matrix.BLOCK
-                value = builder.fmul(value, self._scale(self.scales[0], eight, block))
-            for lane in range(4):
-                found[int(row[register, 0, 0]) // 8, int(column[register, lane, position])] = value, lane
-        return found
+    def _words_of_columns(self, words: Words) -> Words:
+        """B's registers rearranged: for each word along k all columns, in `order`."""
+        where = {(k, n): (at[0], at[1]) for at, k, n in _elements(*places(self.form.b))}
+        starts = range(0, self.form.b.rows, self.form.b.width)
+        return [gather(self.builder, words, [where[k, n] for n in self.order]) for k in starts]
 
-    def _columns(self, words: Words) -> list[Value]:
-        """B as binary32 vectors: for each k all columns, in `order`."""
-        builder, form = self.builder, self.form
-        row, column = places(form.b)
-        where = {(k, n): at[:2] for at, k, n in zip(np.ndindex(row.shape), row.ravel(), column.ravel(), strict=True)}
-        found: list[Value] = []
-        for k in range(0, form.b.rows, form.b.width):
-            word = gather(builder, words, [where[k, n] for n in self.order])
-            several = [widen(builder, word, form.right, position) for position in range(form.b.width)]
+    def _of_a(self, register: int, position: int) -> Value:
+        """Elements of A as binary32, row p of eight in lanes 4*p to 4*p + 3."""
+        if ("a", register, position) not in self.widened:
+            value = widen(self.builder, self.a[register], self.form.left, position)
             if self.scales:
-                eights = [self._scale(self.scales[1], eight, k // matrix.BLOCK) for eight in range(form.n // 8)]
-                scale = gather(builder, eights, [(n // 8, n % 8 * 4) for n in self.order])
-                several = [builder.fmul(value, scale) for value in several]
-            found += several
-        return found
+                row, column = (int(number[register, 0, 0]) for number in places(self.form.a))
+                value = self.builder.fmul(value, self._scale(self.scales[0], row // 8, column // matrix.BLOCK))
+            self.widened["a", register, position] = value
+        return self.widened["a", register, position]
+
+    def _of_b(self, k: int) -> Value:
+        """Row k of B as binary32, in `order`."""
+        if ("b", k) not in self.widened:
+            word, position = divmod(k, self.form.b.width)
+            value = widen(self.builder, self.b[word], self.form.right, position)
+            if self.scales:
+                value = self.builder.fmul(value, self._scales_of_columns(self.scales[1], k // matrix.BLOCK))
+            self.widened["b", k] = value
+        return self.widened["b", k]
+
+    def _scales_of_columns(self, word: Value, block: int) -> Value:
+        if ("scales", block) not in self.widened:
+            eights = [self._scale(word, eight, block) for eight in range(self.form.n // 8)]
+            found = gather(self.builder, eights, [(n // 8, n % 8 * 4) for n in self.order])
+            self.widened["scales", block] = found
+        return self.widened["scales", block]
 
     def _scale(self, word: Value, eight: int, block: int) -> Value:
         """The scales of one block and 8 rows or columns, each in the four lanes of its own."""
         return scale_of(self.builder, word, 2 * eight + block)
 
-    def _sums(self, rows: Rows, columns: list[Value], parts: list[Any]) -> list[Value]:
+    def _sums(self, parts: list[Any]) -> list[Value]:
         """Some slots of A * B, half a warp each."""
-        builder = self.builder
         down, across = places(self.form.d)
-        sums: list[Value] = [ir.Constant(ir.VectorType(FLOAT, HALF), [0.0] * HALF) for _ in parts]
-        for k in range(self.form.b.rows):
+        fours = [self.order.index(int(across[register, 0, position])) for (register, position), _ in parts]
+        first = self._start()
+        sums = [self._four(first, four) for four in fours]
+        for k in range(0, self.form.b.rows, self.step):
             known: dict[Any, Value] = {}
             for number, ((register, position), half) in enumerate(parts):
-                eight = int(down[register, 0, position]) // 8
-                four = self.order.index(int(across[register, 0, position]))
-                left = self._left(known, rows, k, eight, half, four)
+                four = fours[number]
+                left = self._left(known, k, int(down[register, 0, position]) // 8, half, four)
                 if four not in known:
-                    known[four] = self._four(columns[k], four)
-                sums[number] = vector_intrinsic(builder, "llvm.fma", left, known[four], sums[number])
+                    known[four] = self._four(self._of_b(k), four)
+                sums[number] = self._add(left, known[four], sums[number])
         return sums
 
-    def _left(self, known: dict[Any, Value], rows: Rows, k: int, eight: int, half: int, four: int) -> Value:
+    def _start(self) -> Value:
+        """What the sums begin with, for all columns."""
+        return ir.Constant(ir.VectorType(FLOAT, self.form.n), [0.0] * self.form.n)
+
+    def _add(self, left: Value, right: Value, total: Value) -> Value:
+        """total + left * right, for a step along k."""
+        return vector_intrinsic(self.builder, "llvm.fma", left, right, total)
+
+    def _left(self, known: dict[Any, Value], k: int, eight: int, half: int, four: int) -> Value:
         """Element k of the rows of A in half a warp; `known` are those of this k."""
         if (eight, half) not in known:
-            known[eight, half] = self._row(rows, k, eight, half)
+            known[eight, half] = self._row(k, eight, half)
         return known[eight, half]
 
-    def _row(self, rows: Rows, k: int, eight: int, half: int) -> Value:
+    def _row(self, k: int, eight: int, half: int) -> Value:
         """Element k of each row, in the four lanes of its own."""
-        vector, at = rows[eight, k]
-        return _picked(self.builder, vector, [HALF * half + lane // 4 * 4 + at for lane in range(HALF)])
+        register, at, position = self.places_of_a[eight, k]
+        lanes = [HALF * half + lane // 4 * 4 + at for lane in range(HALF)]
+        return _picked(self.builder, self._of_a(register, position), lanes)
 
     def _four(self, vector: Value, first: int) -> Value:
         """Four columns of a vector over all columns, in every four lanes."""
@@ -187,17 +210,51 @@ class _Product:
         """sum + C as the bits of an accumulator: 32, or 16 in the low half."""
         builder, row = self.builder, ir.VectorType(I32, LANES)
         if self.form.result.name == "i32":
-            number = builder.fptosi(total, row)
+            number = builder.fptosi(total, row) if total.type != row else total
             return (
                 vector_intrinsic(builder, "llvm.sadd.sat", number, c) if self.form.saturate else builder.add(number, c)
             )
-        factor = FACTORS.get(self.form.left.name, 1.0) * FACTORS.get(self.form.right.name, 1.0)
+        factor = factor_of(self.form.left) * factor_of(self.form.right)
         if factor != 1:
             total = builder.fmul(total, ir.Constant(total.type, [factor] * LANES))
         total = builder.fadd(total, widen(builder, c, self.form.result, position))
         if self.form.result.name == "f16":
             return narrow_half(builder, total)
         return canonical_bits(builder, total)
+
+
+class _ByteProduct(_Product):
+    """Integers of 8 bits where the host adds the four products of two words to a third: no element is taken out.
+
+    The host multiplies unsigned by signed bytes. If both are of one kind, A's move by 128 to the other one, and the
+    sums begin with what that adds: 128 times each column's sum, which is again such a product.
+    """
+
+    step = 4
+
+    @property
+    def _alike(self) -> bool:
+        return self.form.left.name == self.form.right.name
+
+    def _of_a(self, register: int, position: int) -> Value:
+        word = self.a[register]
+        return self.builder.xor(word, ir.Constant(word.type, [MIDDLE] * LANES)) if self._alike else word
+
+    def _of_b(self, k: int) -> Value:
+        return self.b[k // self.step]
+
+    def _start(self) -> Value:
+        row = ir.VectorType(I32, self.form.n)
+        total = ir.Constant(row, [0] * self.form.n)
+        if not self._alike:
+            return total
+        for column in self.b:
+            total = self._add(ir.Constant(row, [MIDDLE] * self.form.n), column, total)
+        return self.builder.neg(total)
+
+    def _add(self, left: Value, right: Value, total: Value) -> Value:
+        unsigned, signed = (right, left) if self.form.right.name == "u8" else (left, right)
+        return dot(self.builder, unsigned, signed, total)
 
 
 class _SparseProduct(_Product):
@@ -219,23 +276,28 @@ class _SparseProduct(_Product):
             found = builder.select(builder.icmp_unsigned("==", select, ir.Constant(I32, number)), other, found)
         return builder.lshr(found, ir.Constant(found.type, [n // 8 * 16 for n in self.order]))
 
-    def _left(self, known: dict[Any, Value], rows: Rows, k: int, eight: int, half: int, four: int) -> Value:
+    def _left(self, known: dict[Any, Value], k: int, eight: int, half: int, four: int) -> Value:
         builder = self.builder
-        found = self._choice(known, rows, k, eight, half, 0)
+        found = self._choice(known, k, eight, half, 0)
         if (four, "place") not in known:
             bits = builder.lshr(self.meta[k // 8], ir.Constant(self.meta[0].type, [2 * (k % 8)] * self.form.n))
             known[four, "place"] = self._four(builder.and_(bits, ir.Constant(bits.type, [3] * self.form.n)), four)
         place = known[four, "place"]
         for number in range(1, 4):
             here = builder.icmp_unsigned("==", place, ir.Constant(place.type, [number] * HALF))
-            found = builder.select(here, self._choice(known, rows, k, eight, half, number), found)
+            found = builder.select(here, self._choice(known, k, eight, half, number), found)
         return found
 
-    def _choice(self, known: dict[Any, Value], rows: Rows, k: int, eight: int, half: int, number: int) -> Value:
+    def _choice(self, known: dict[Any, Value], k: int, eight: int, half: int, number: int) -> Value:
         """One of the four values of A that B's value k may belong to."""
         if (eight, half, number) not in known:
-            known[eight, half, number] = self._row(rows, k // 2 * 4 + number, eight, half)
+            known[eight, half, number] = self._row(k // 2 * 4 + number, eight, half)
         return known[eight, half, number]
+
+
+def _elements(row: Any, column: Any) -> Iterator[tuple[tuple[int, ...], int, int]]:
+    """The place, row and column of every element of a fragment."""
+    return zip(np.ndindex(row.shape), row.ravel().tolist(), column.ravel().tolist(), strict=True)
 
 
 def _picked(builder: Builder, vector: Value, lanes: list[int]) -> Value:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
 from ..isa.formats import F32
 from ..isa.matrix import Element
-from .lowering import I16, I32, Builder, Value
+from ..isa.rounding import widen_from
+from .lowering import I8, I16, I32, Builder, Value
 
 FLOAT = ir.FloatType()
 HALF = ir.HalfType()
@@ -19,15 +21,22 @@ HAS_HALF = bool(llvm.get_host_cpu_features().get("f16c")) or not llvm.get_defaul
 """Whether the host converts binary16; LLVM would call a function that is not there."""
 HAS_AVX512 = bool(llvm.get_host_cpu_features().get("avx512f"))
 """Whether the host looks up 16 numbers at once, and replaces NaNs in one instruction."""
+HAS_TABLES = HAS_AVX512 and bool(llvm.get_host_cpu_features().get("avx512vbmi"))
+"""Whether the host looks up 64 bytes at once in a table of 128."""
+HAS_DOT = bool(llvm.get_host_cpu_features().get("avx512vnni") and llvm.get_host_cpu_features().get("avx512vl"))
+"""Whether the host multiplies unsigned by signed bytes and adds four such products to an integer."""
 
 
-FACTORS = {"e4m3": 256.0}
-"""What `widen` leaves numbers too small by: sums of products are multiplied once, far from overflow and underflow."""
+def factor_of(element: Element) -> float:
+    """What `widen` leaves numbers too small by: sums of products are multiplied once, far from over- and underflow."""
+    return 256.0 if element.name == "e4m3" and not HAS_TABLES else 1.0
 
 
 def widen(builder: Builder, words: Value, element: Element, position: int) -> Value:
     """The elements at one position of <n x i32> registers, as <n x float>, smaller by the format's factor."""
     match element.name:
+        case "e4m3" | "e5m2" if HAS_TABLES:
+            return _from_table(builder, words, element, position)
         case "f32":
             return _float(builder, words)
         case "tf32":
@@ -51,7 +60,7 @@ def widen(builder: Builder, words: Value, element: Element, position: int) -> Va
 
 
 def _e4m3(builder: Builder, words: Value, position: int) -> Value:
-    """As binary16, two at a time, whose exponent's bias is 8 too large (see FACTORS); 0x7f and 0xff are NaN."""
+    """As binary16, two at a time, whose exponent's bias is 8 too large (see factor_of); 0x7f and 0xff are NaN."""
     bytes_ = _lshr(builder, words, 8 * (position % 2))  # of which only the even ones count
     size = _and(builder, bytes_, 0x007F007F)
     halves = builder.or_(_shl(builder, _and(builder, bytes_, 0x00800080), 8), _shl(builder, size, 7))
@@ -60,6 +69,45 @@ def _e4m3(builder: Builder, words: Value, position: int) -> Value:
     nan = builder.icmp_unsigned("==", size, ir.Constant(pairs, [0x7F] * pairs.count))
     halves = builder.select(nan, ir.Constant(pairs, [0x7FFF] * pairs.count), halves)
     return half_to_float(builder, _lshr(builder, builder.bitcast(halves, words.type), 16 * (position // 2)))
+
+
+def _from_table(builder: Builder, words: Value, element: Element, position: int) -> Value:
+    """The upper halves of binary32 numbers, which hold all their bits, looked up bytewise; those of a word at once."""
+    sizes = cast(Any, widen_from)(np.arange(128, dtype=np.uint32), element.format).view(np.uint32)
+    low, high = (_bytes_looked_up(builder, words, (sizes >> shift & 0xFF).tolist()) for shift in (16, 24))
+    high = builder.or_(high, _and(builder, words, 0x80808080))
+    if position % 2:
+        low = _lshr(builder, low, 8)
+    else:
+        high = _shl(builder, high, 8)
+    pairs = builder.or_(_and(builder, low, 0x00FF00FF), _and(builder, high, 0xFF00FF00))
+    return _float(builder, _shl(builder, pairs, 16) if position < 2 else _and(builder, pairs, 0xFFFF0000))
+
+
+def _bytes_looked_up(builder: Builder, words: Value, table: list[int]) -> Value:
+    """For each byte of <n x i32> the entry of the table that its low 7 bits name."""
+    row = ir.VectorType(I8, 64)
+    kind = ir.FunctionType(row, [row] * 3)
+    permute = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.vpermi2var.qi.512")
+    halves = [ir.Constant(row, table[:64]), ir.Constant(row, table[64:])]
+
+    def find(part: Value) -> Value:
+        found = builder.call(permute, [halves[0], builder.bitcast(part, row), halves[1]])
+        return builder.bitcast(found, part.type)
+
+    return _by_sixteen(builder, words, find)
+
+
+def _by_sixteen(builder: Builder, words: Value, function: Callable[[Value], Value]) -> Value:
+    """A function of <16 x i32> on the words of <8, 16 or 32 x i32>."""
+    count = words.type.count
+    parts: list[Value] = []
+    for first in range(0, count, 16):
+        lanes = [first + lane if first + lane < count else 0 for lane in range(16)]
+        parts.append(function(_picked(builder, words, lanes)))
+    if len(parts) == 1:
+        return _picked(builder, parts[0], range(count))
+    return builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(I32, 32), list(range(32))))
 
 
 def _f4(builder: Builder, words: Value) -> Value:
@@ -77,19 +125,21 @@ def _looked_up(builder: Builder, words: Value) -> Value:
     permute = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.permvar.sf.512")
     sizes = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
     table = ir.Constant(row, [*sizes, *[-size for size in sizes]])
-    parts: list[Value] = []
-    for first in range(0, words.type.count, 16):
-        lanes = [first + lane if first + lane < words.type.count else 0 for lane in range(16)]
-        parts.append(builder.call(permute, [table, _picked(builder, words, lanes)]))
-    if len(parts) == 1:
-        return _picked(builder, parts[0], range(words.type.count))
-    return builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(I32, 32), list(range(32))))
+    return _by_sixteen(builder, words, lambda part: builder.call(permute, [table, part]))
 
 
 def _picked(builder: Builder, vector: Value, lanes: Iterable[int]) -> Value:
     numbers = list(lanes)
     mask = ir.Constant(ir.VectorType(I32, len(numbers)), numbers)
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def dot(builder: Builder, unsigned: Value, signed: Value, total: Value) -> Value:
+    """<8 or 16 x i32> total + the products of the four bytes of `unsigned` with those of `signed`, modulo 2**32."""
+    kind = ir.FunctionType(total.type, [total.type] * 3)
+    name = f"llvm.x86.avx512.vpdpbusd.{32 * total.type.count}"
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, [total, unsigned, signed])
 
 
 def half_to_float(builder: Builder, words: Value) -> Value:

@@ -20,14 +20,9 @@
 // filter at multiples of 32, ldc even, out at a multiple of 8.
 
         .arch   ppu0015
-        .include "fragments.inc"
-        .include "gemm_store.inc"
+        .include "gemm.inc"
 
-        .equ    GEMM_SIDE, 128                  // pixels and filters of a block
-        .equ    DEPTH, 64                       // channels of a tile: 128 bytes
-        .equ    TILE_BYTES, GEMM_SIDE * 2 * DEPTH
-        .equ    STAGE, 2 * TILE_BYTES           // pixels, then filters
-        .equ    STAGES, 3
+        .equ    DEPTH, GEMM_LINE / 2            // channels of a tile
 
         .kernel conv2d_bf16
         .param  u32 images
@@ -50,7 +45,7 @@
         .param  ptr c                           // images x P x Q x ldc
         .param  ptr bias                        // n of binary32, added to each pixel; 0: none
         .maxntid 128
-        .tsm    STAGES * STAGE
+        .tsm    GEMM_STAGES * GEMM_STAGE
 
         .reg    lane    = vreg0
         .reg    v       = vreg[2:7]
@@ -70,7 +65,7 @@
         .reg    stage   = sreg41                // TSM offset of the tiles that are multiplied
         .reg    next    = sreg42                // and of the next ones to be copied
         .reg    part    = sreg43                // which quarter of a tile the warp copies
-        .reg    left    = sreg44                // channels of the tap from the tile's first on
+        .reg    left    = sreg44                // channels from the tile's first on, to the end of the tap
         .reg    idle    = sreg45                // not 0: the warp has no pixels or no filters
         .reg    end_w   = sreg46                // behind the offsets of a row of taps
         .reg    p       = sreg47
@@ -78,6 +73,8 @@
         .reg    pq      = sreg49
         .reg    t       = sreg[50:51]
         .reg    to      = sreg[52:53]
+        .reg    row0    = sreg54                // the block's first pixel and filter
+        .reg    col0    = sreg55
         .reg    pixels  = sreg[64:95]           // descriptors and positions of copies
         .reg    pixel_at = sreg[96:111]
         .reg    filters = sreg[112:127]
@@ -116,7 +113,7 @@
         s.mov.b32       pixels[14], images
         s.sub.i32       pixels[15], 0, pad_w
         s.sub.i32       pixels[16], 0, pad_h
-        s.mov.b32       pixels[21], DEPTH
+        s.min.u32       pixels[21], channels, DEPTH // fewer leave the rest of a line as it is: nobody reads it
         s.mov.b32       pixels[22], GEMM_SIDE / 4
         s.mov.b32       pixels[23], stride_w
         s.mov.b32       pixels[24], stride_h
@@ -135,7 +132,7 @@
         s.mov.b32       filters[6], channels
         s.mov.b32       filters[7], n
         s.mov.b32       filters[8], t[0]
-        s.mov.b32       filters[9], DEPTH
+        s.mov.b32       filters[9], pixels[21]
         s.mov.b32       filters[10], GEMM_SIDE / 4
         s.mov.b32       filters[11], 1
         s.mov.b64       filters[12:13], 0
@@ -144,7 +141,7 @@
         s.shrl.b32      turns, turns, log2(DEPTH)
         s.mull.i32      turns, turns, t[0]
         s.mov.b32       copies, turns
-        s.mov.b32       left, channels
+        s.mov.b32       left, 0
 
         // The warp's quarter of a tile, and its first pixel's place.
         .rept   8, W
@@ -154,12 +151,12 @@
         s.mov.b32       filter_at[3], 0
         s.mov.b32       part, %warpid
         s.mull.i32      part, part, GEMM_SIDE / 4
-        s.mov.b32       s, %blkid.x
-        s.mull.i32      filter_at[2], s, GEMM_SIDE
-        s.add.i32       filter_at[2], filter_at[2], part
-        s.mov.b32       s, %blkid.y
-        s.mull.i32      s, s, GEMM_SIDE
-        s.add.i32       s, s, part
+        s.mov.b32       row0, %blkid.y
+        s.mull.i32      row0, row0, GEMM_SIDE
+        s.mov.b32       col0, %blkid.x
+        s.mull.i32      col0, col0, GEMM_SIDE
+        s.add.i32       filter_at[2], col0, part
+        s.add.i32       s, row0, part
         s.div.u32       pixel_at[5], s, pq
         s.mull.i32      t[0], pixel_at[5], pq
         s.sub.i32       s, s, t[0]
@@ -170,7 +167,7 @@
         s.sub.i32       pixel_at[2], pixel_at[2], pad_w
         s.mull.i32      pixel_at[3], t[0], stride_h
         s.sub.i32       pixel_at[3], pixel_at[3], pad_h
-        s.mull.i32      part, part, 2 * DEPTH
+        s.mull.i32      part, part, GEMM_LINE
 
         // Its pixels and filters.
         s.mov.b32       s, %warpid
@@ -178,26 +175,17 @@
         s.shll.b32      wrow, wrow, 6
         s.and.b32       wcol, s, 1
         s.shll.b32      wcol, wcol, 6
-        fragment_places a_places, 16, 0, 1, wrow, lane, v
-        fragment_places b_places, 16, 0, 0, wcol, lane, v
-        s.mov.b32       s, %blkid.y
-        s.mull.i32      s, s, GEMM_SIDE
-        s.add.i32       wrow, wrow, s
-        s.mov.b32       s, %blkid.x
-        s.mull.i32      s, s, GEMM_SIDE
-        s.add.i32       wcol, wcol, s
-        s.cmp.ge.u32    idle, wrow, m
-        s.cmp.ge.u32    scc, wcol, n
+        s.add.i32       s, row0, wrow
+        s.cmp.ge.u32    idle, s, m
+        s.add.i32       s, col0, wcol
+        s.cmp.ge.u32    scc, s, n
         s.or.b32        idle, idle, scc
-        .rept   128, R
-        v.mov.b32       acc[\R], 0
-        .endr
 
 // The warp's quarters of the next tiles leave memory, if there are any, and a group is closed.
-        .macro  fetch
+        .macro  conv_copy bits, across_a, across_b
         s.cbr.az        copies, .Lfetched\@
         s.add.i32       pixel_at[0], next, part
-        s.add.i32       filter_at[0], pixel_at[0], TILE_BYTES
+        s.add.i32       filter_at[0], pixel_at[0], GEMM_TILE
         vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.5d.im2col.b16 pixels, pixel_at
         vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16 filters, filter_at
         s.sub.i32       copies, copies, 1
@@ -217,42 +205,22 @@
         vmem.acp.commit.grp
         .endm
 
-        .rept   STAGES - 1, S
-        s.mov.b32       next, \S * STAGE
-        fetch
-        .endr
-        s.mov.b32       next, (STAGES - 1) * STAGE
-        s.mov.b32       stage, 0
-
-turn:   s.wait          commit_group(STAGES - 2)
-        s.blksyn
-        fetch
-        s.cbr.nz        idle, multiplied
-        .rept   4, S
-        .if     \S
-        s.cmp.le.i32    scc, left, 16 * \S
-        s.cbr.nz        scc, multiplied
-        .endif
-        fragments       as, a_places, 16, 0, 1, stage, 0, \S
-        fragments       bs, b_places, 16, 0, 0, stage, TILE_BYTES, \S
-        s.wait          tsmcnt(0)
-        .rept   4, I
-        .rept   4, J
-        v.mma.f32.bf16.m16n16k16 acc[32*\I+8*\J:32*\I+8*\J+7], as[4*\I:4*\I+3], bs[4*\J:4*\J+3], acc[32*\I+8*\J:32*\I+8*\J+7]
-        .endr
-        .endr
-        .endr
-multiplied:
+// A warp without pixels or filters has nothing to multiply.
+        .macro  conv_ready
         s.sub.i32       left, left, DEPTH
         s.cmp.gt.i32    scc, left, 0
         s.csel.b32      left, left, channels, scc
-        s.mov.b32       next, stage
-        s.add.i32       stage, stage, STAGE
-        s.cmp.eq.u32    scc, stage, STAGES * STAGE
-        s.csel.b32      stage, 0, stage, scc
-        s.sub.i32       turns, turns, 1
-        s.cbr.nz        turns, turn
+        s.cbr.nz        idle, turned
+        .endm
 
+// The products of 16 channels; behind the last of a tap the tile has nothing more.
+        .macro  conv_multiply mma, step
+        gemm_multiply   \mma, \step
+        s.cmp.le.i32    scc, left, 16 * \step + 16
+        s.cbr.nz        scc, turned
+        .endm
+
+        gemm_turns      16, f32.bf16.m16n16k16, 0, 0, conv_copy, conv_ready, conv_multiply
         gemm_bias       v.add.f32
         gemm_activation
         gemm_store_narrow bf16

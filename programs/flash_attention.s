@@ -78,7 +78,6 @@
         .reg    rows_in = sreg43                // rows of all
         .reg    share   = sreg44                // first of the keys that the warp brings, in the tile
         .reg    next    = sreg45
-        .reg    whole   = sreg46
         .reg    any     = sreg47
         .reg    over    = sreg48
         .reg    off     = sreg49

@@ -14,6 +14,17 @@
         .arch   ppu0015
         .include "gemm.inc"
 
+        // The products of one step, but for rows that the expert has not: an expert often has few.
+        .macro  grouped_multiply mma, step
+        .rept   4, I
+        s.cbr.az        have[\I], .Ldone\@
+        .rept   4, J
+        v.mma.\mma      acc[32*\I+8*\J:32*\I+8*\J+7], as[4*\I:4*\I+3], bs[4*\J:4*\J+3], acc[32*\I+8*\J:32*\I+8*\J+7]
+        .endr
+        .endr
+.Ldone\@:
+        .endm
+
         .macro  grouped name, across_b
         .kernel \name
         gemm_names
@@ -25,6 +36,7 @@
         .reg    tiles   = sreg106               // that it has
         .reg    first   = sreg107               // its first row
         .reg    at      = sreg[108:109]
+        .reg    have    = sreg[104:107]         // whether the warp has rows in each of its four tiles of 16
 
         gemm_coordinates 16
         s.mov.b32       tile, %blkid.y
@@ -63,7 +75,12 @@ found:
         s.shll.b64      t, t, 2
         s.add.i64       bias, bias, t
 multiply:
-        gemm_sums       16, f32.bf16.m16n16k16, 0, \across_b
+        s.add.i32       s, row0, wrow
+        .rept   4, I
+        s.cmp.lt.u32    have[\I], s, m
+        s.add.i32       s, s, 16
+        .endr
+        gemm_sums       16, f32.bf16.m16n16k16, 0, \across_b, multiply=grouped_multiply
         gemm_bias       v.add.f32
         gemm_activation
         gemm_store_narrow bf16

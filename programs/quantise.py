@@ -1,16 +1,18 @@
-"""quantise: tensors in FP8 with one scale, or in MX blocks of four-bit floats, and back."""
+"""quantise: tensors in FP8 with one scale, or in MX blocks of four-bit floats, and back.
+
+The reference of the latter is what users have on the host, `m890.mx_quantise` and `m890.mx_dequantise`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from ..isa.host_arrays import narrow
+from ..isa.host_arrays import Array, host_dtype, narrow
 from ..isa.matrix import BLOCK
-from ..isa.mx import mx_dequantise, mx_quantise
 from . import load
 from .binary32 import F32, canonical, f32
 
@@ -18,13 +20,12 @@ if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
 E4M3 = ml_dtypes.float8_e4m3fn
-U8 = npt.NDArray[np.uint8]
 
 
 # ---- FP8 -------------------------------------------------------------------------------------------------------------
 
 
-def reference(x: npt.ArrayLike) -> tuple[npt.NDArray[Any], np.float32]:
+def reference(x: npt.ArrayLike) -> tuple[Array, np.float32]:
     """The e4m3 numbers and their scale."""
     x = f32(x)
     with np.errstate(all="ignore"):
@@ -38,7 +39,7 @@ def dequantise_reference(values: npt.ArrayLike, scale: float) -> F32:
         return canonical(np.asarray(values, E4M3).astype(np.float32) * np.float32(scale))
 
 
-def launch(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[npt.NDArray[Any], np.float32]:
+def launch(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[Array, np.float32]:
     """The e4m3 numbers and their scale on the chip."""
     x = f32(x)
     check(block)
@@ -70,27 +71,17 @@ def dequantise(chip: Chip, values: npt.ArrayLike, scale: float, *, block: int = 
 # ---- MX --------------------------------------------------------------------------------------------------------------
 
 
-def mxf4_reference(x: npt.ArrayLike) -> tuple[U8, U8]:
-    """The e2m1 numbers, two to a byte, and the bytes of their blocks' scales."""
-    packed, scales = mx_quantise(f32(x).ravel())
-    return packed, scales.view(np.uint8)
-
-
-def mxf4_dequantise_reference(packed: npt.ArrayLike, scales: npt.ArrayLike) -> F32:
-    """The e2m1 numbers times their blocks' scales."""
-    return mx_dequantise(np.asarray(packed, np.uint8).ravel(), np.asarray(scales, np.uint8).ravel())
-
-
-def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[U8, U8]:
-    """The e2m1 numbers, two to a byte, and their scales on the chip; x has a multiple of 32 elements."""
+def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[Array, Array]:
+    """What `m890.mx_quantise(x)` gives, on the chip: elements two to a byte, and scales, along the last axis."""
     x = f32(x)
     check(block)
-    if x.size % BLOCK:
-        raise ValueError(f"MX takes whole blocks of 32 elements, not {x.size}")
+    *rows, length = x.shape
+    blocks = -(-length // BLOCK)
+    x = np.pad(x, [(0, 0)] * len(rows) + [(0, blocks * BLOCK - length)])
     with (
         chip.to_device(x) as source,
-        chip.empty(x.size // 2, np.uint8) as target,
-        chip.empty(x.size // BLOCK, np.uint8) as scales,
+        chip.empty((*rows, blocks * BLOCK // 2), np.uint8) as target,
+        chip.empty((*rows, blocks), host_dtype("e8m0")) as scales,
     ):
         load(chip, "quantise")["quantise_mxf4"][grid, block](x.size, source, target, scales)
         return target.copy_to_host(), scales.copy_to_host()
@@ -99,15 +90,15 @@ def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8
 def dequantise_mxf4(
     chip: Chip, packed: npt.ArrayLike, scales: npt.ArrayLike, *, block: int = 128, grid: int = 8
 ) -> F32:
-    """The e2m1 numbers times their blocks' scales on the chip."""
-    packed, scales = np.asarray(packed, np.uint8), np.asarray(scales, np.uint8)
+    """What `m890.mx_dequantise(packed, scales)` gives, on the chip. Raises ValueError if they do not fit together."""
+    packed, powers = np.asarray(packed, np.uint8), np.asarray(scales).view(np.uint8)
     check(block)
-    if packed.size * 2 != scales.size * BLOCK:
-        raise ValueError(f"16 bytes have a scale, not {packed.size} bytes {scales.size} scales")
+    if packed.shape != (*powers.shape[:-1], powers.shape[-1] * BLOCK // 2):
+        raise ValueError(f"16 bytes have a scale, not {packed.shape} bytes {powers.shape} scales")
     with (
         chip.to_device(packed) as source,
-        chip.to_device(scales) as device_scales,
-        chip.empty(packed.size * 2) as target,
+        chip.to_device(powers) as device_scales,
+        chip.empty((*packed.shape[:-1], packed.shape[-1] * 2)) as target,
     ):
         load(chip, "quantise")["dequantise_mxf4"][grid, block](packed.size * 2, source, device_scales, target)
         return target.copy_to_host()

@@ -1,92 +1,21 @@
-"""A plain model of AIU copies, programs that do them, and what they leave: the slow twin of `emulator/aiu.py`.
+"""AIU copies of every form, programs that do them, and what they leave, to be compared with `model.aiu`.
 
-The model lists the rows of a cube with itertools and places their bytes one by one. TSM starts as poison, so that what
-is not written shows.
+The rows of a cube are listed with itertools. TSM starts as poison, so that what is not written shows.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from itertools import islice, product
 from typing import Any
 
 import numpy as np
+from model.aiu import SIZES, Copy
 
 from m890.emulator.chip import Chip
 from m890.emulator.state import POISON
 from m890.isa.aiu import IM2COL, IM2COL_AT, PACKED, PACKED_AT, TILE, TILE_AT, Layout
 
 TSM = 8192
-SIZES = {"b8": 1, "b16": 2, "b32": 4}
 TIMINGS = ("eager", "late")
-
-
-@dataclass
-class Copy:
-    """One copy: the mnemonic's choices, the words by name, and the rows in order as (n, d, h, w) with their dims."""
-
-    type: str
-    linear: int
-    padding: int
-    mode: int
-    form: str
-    words: dict[str, int]
-    at: dict[str, int]
-    rows: list[tuple[int, int, int, int]]
-    dims: tuple[int, int, int, int]
-    strides: tuple[int, int, int, int]
-
-    @property
-    def name(self) -> str:
-        return f"l{self.linear}.t0.p{self.padding}.s{self.mode}.m0.{self.form}.{self.type}"
-
-    @property
-    def size(self) -> int:
-        return SIZES[self.type]
-
-    def offset(self, row: int, byte: int) -> int:
-        """Where in TSM a byte of a row goes."""
-        if self.linear:
-            return self.at["tsm"] + row * self.words["cube_c"] * self.size + byte
-        if self.form == "3d":  # four rows of a slice in a line, turned; halves exchanged in odd lines
-            padded = -(-len(self.rows) // 8) * 8
-            part, inside = divmod(byte, 32)
-            turn = {0: 0, 1: 2, 2: 1, 3: 3}[part % 4]
-            half = (inside // 16 + row // 4) % 2
-            place = part * padded * 32 + row // 4 * 128 + (turn + row) % 4 * 32 + half * 16
-            return self.at["tsm"] + place + inside % 16
-        pitch = 64 if self.mode else 128
-        plain = self.at["tsm"] + row * pitch + byte
-        line, piece, rest = plain // 128, plain % 128 // 16, plain % 16
-        piece ^= line % 4 if self.mode else line % 8
-        return 128 * line + 16 * piece + rest
-
-    def source(self, row: int, c: int) -> int | None:
-        """The offset of an element from the base, None outside the tensor."""
-        place = list(self.rows[row])
-        if self.padding:
-            place[1:] = [min(max(x, 0), dim - 1) for x, dim in zip(place[1:], self.dims[1:], strict=True)]
-        c += self.at.get("start_c", 0)
-        if any(not 0 <= x < dim for x, dim in zip(place, self.dims, strict=True)) or not 0 <= c < self.words["dim_c"]:
-            return None
-        return sum(x * stride for x, stride in zip(place, self.strides, strict=True)) + c * self.size
-
-    def load(self, tensor: bytes, tsm: bytearray) -> None:
-        """Put the cube into TSM."""
-        row_bytes = self.words["cube_c"] * self.size
-        for row in range(len(self.rows)):
-            padded = -(-row_bytes // 32) * 32 if self.form == "3d" and not self.linear else row_bytes
-            for byte in range(padded):
-                source = self.source(row, byte // self.size) if byte < row_bytes else None
-                tsm[self.offset(row, byte)] = 0 if source is None else tensor[source + byte % self.size]
-
-    def store(self, tensor: bytearray, tsm: bytes) -> None:
-        """Put TSM into the cube."""
-        for row in range(len(self.rows)):
-            for c in range(self.words["cube_c"]):
-                source = self.source(row, c)
-                for byte in range(self.size if source is not None else 0):
-                    assert source is not None
-                    tensor[source + byte] = tsm[self.offset(row, c * self.size + byte)]
 
 
 LAYOUTS: dict[str, tuple[Layout, Layout]] = {

@@ -22,7 +22,7 @@ from aiu_model import (
     packed,
     tile,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from m890.emulator.faults import Fault
 from m890.emulator.state import POISON
@@ -69,6 +69,16 @@ def test_every_form(mnemonic: str) -> None:
     start=st.tuples(st.integers(-9, 70), st.integers(-5, 22), st.integers(-1, 3)),
     place=st.integers(0, 4),
 )
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (0, 12, 1), 1)  # to the tensor's end, all of it inside
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (0, 13, 0), 1)  # a row too far, where memory goes on
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (1, 12, 0), 1)  # an element too far
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (0, -1, 1), 1)
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (-1, 0, 1), 1)
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 8, 1), (0, 0, 2), 1)
+@example("b32", (0, 0), 0, (64, 20, 2), (32, 8, 1), (16, 2, 1), 0)
+@example("b8", (0, 1), 0, (64, 20, 2), (64, 8, 1), (0, 2, 1), 0)
+@example("b8", (1, 0), 0, (64, 20, 2), (50, 8, 1), (3, 2, 1), 0)
+@example("b16", (0, 0), 0, (64, 20, 2), (64, 4, 2), (0, 2, 0), 0)  # of two planes
 @settings(max_examples=80, deadline=None)
 def test_tiles(
     type_: str, arrangement: tuple[int, int], padding: int, dims: tuple[int, int, int], cube: tuple[int, int, int],

@@ -11,6 +11,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from model.awbar import MOST, Awbar, Misuse
 
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Deadlock, Fault
@@ -18,58 +19,8 @@ from m890.emulator.launch import Limits
 from m890.emulator.shape import Shape
 from m890.isa import ISA
 
-LANES, ALL, MOST = 32, 0xFFFFFFFF, (1 << 20) - 1
+LANES, ALL = 32, 0xFFFFFFFF
 TIMINGS = ("eager", "late")
-
-
-class Misuse(Exception):
-    """What the machine calls fault 2."""
-
-
-@dataclass
-class Awbar:
-    """One asynchronous barrier."""
-
-    valid: bool = False
-    phase: int = 0
-    pending: int = 0
-    expected: int = 0
-    missing: int = 0
-
-    def need(self, condition: bool) -> None:
-        if not condition:
-            raise Misuse
-
-    def init(self, count: int) -> None:
-        self.need(1 <= count <= MOST)
-        self.valid, self.phase, self.pending, self.expected, self.missing = True, 0, count, count, 0
-
-    def finish(self) -> None:
-        if self.pending == 0 and self.missing == 0:
-            self.phase, self.pending = self.phase + 1, self.expected
-
-    def arrive(self, count: int, drop: bool = False, no_complete: bool = False) -> tuple[int, int]:
-        """Phase and pending before it."""
-        self.need(self.valid and 1 <= count <= MOST and count <= self.pending)
-        self.need(not drop or count < self.expected)
-        self.need(not no_complete or count < self.pending or self.missing != 0)
-        before = self.phase, self.pending
-        self.expected -= count if drop else 0
-        self.pending -= count
-        self.finish()
-        return before
-
-    def transfer(self, count: int, arrives: bool = False) -> tuple[int, int]:
-        self.need(self.valid and abs(self.missing + count) <= MOST and (not arrives or self.pending > 0))
-        before = self.phase, self.pending
-        self.missing += count
-        self.pending -= arrives
-        self.finish()
-        return before
-
-    def inval(self) -> None:
-        self.need(self.valid)
-        self.valid = False
 
 
 class Step(NamedTuple):
@@ -178,18 +129,16 @@ class Model:
             one.transfer(count if name == "expect_tx" else -count)
             return None
         if name in ("copies", "copies.noinc"):
-            one.need(one.valid and (one.pending < MOST if name == "copies" else one.pending > 0))
-            if name == "copies.noinc":
-                one.arrive(1)
-            return None
+            return one.copied(name == "copies.noinc")
         if name in TESTS:
             one.need(one.valid)
             return (one.phase - (count if "parity" in name else self.states[lane])) % 2 == 1
+        before = one.phase, one.pending
         if "expect_tx" in name:
-            answer = one.transfer(count, arrives=True)
+            one.transfer(count, arrives=True)
         else:
-            answer = one.arrive(count, drop="_drop" in name, no_complete=".nocomplete" in name)
-        return answer if step.result else None
+            one.arrive(count, drop="_drop" in name, no_complete=".nocomplete" in name)
+        return before if step.result else None
 
 
 @cache

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from program_samples import MODES, examples, floats, same_bits, seeds
 
-from m890 import Chip, programs
-from m890.programs import grouped_gemm
+from m890 import Chip, Fault, programs
+from m890.programs import grouped_gemm, swiglu, topk_router
 from m890.programs.narrow import bf16
 
 ACTIVATIONS = ("none", "gelu", "silu")
@@ -60,18 +60,58 @@ def test_every_token_meets_its_own_expert():
     same_bits(found, (a * 2.0 ** (expert - 20)[:, None]).astype(np.float32))
 
 
-def test_grouped_gemm_does_not_touch_what_is_not_its_own():
-    """Rows before the first offset and behind the last one stay, and so do those of nobody."""
+def on_chip(offsets, tokens=300, experts=2):
+    """A launch whose offsets nobody has checked."""
     chip, (n, k) = Chip(), (24, 40)
-    a, b = bf16(np.ones((300, 48))), bf16(np.ones((2, k, 32)))
-    c = chip.to_device(np.full((300, n), 7, np.float32))
-    offsets = chip.to_device(np.array([3, 140, 290], np.uint32))
+    factors = chip.to_device(bf16(np.ones((tokens, 48)))), chip.to_device(bf16(np.ones((experts, k, 32))))
+    c, bounds = chip.to_device(np.full((tokens, n), 7, np.float32)), chip.to_device(np.array(offsets, np.uint32))
     kernel = programs.load(chip, "grouped_gemm")["grouped_gemm_nn"]
-    factors = chip.to_device(a), chip.to_device(b)
-    kernel[(1, 9), 128](300, n, k, 48, 32, n, *factors, c, 0, 0, k, offsets, 2)
-    expected = np.full((300, n), 7, np.float32)
-    expected[3:290] = k
-    np.testing.assert_array_equal(c.copy_to_host(), expected)
+    kernel[(1, 9), 128](tokens, n, k, 48, 32, n, *factors, c, 0, 0, k, bounds, experts)
+    return c.copy_to_host()
+
+
+def test_grouped_gemm_does_not_touch_what_is_not_its_own():
+    """Rows before the first offset and behind the last one stay, and so does what lies behind C."""
+    expected = np.full((300, 24), 7, np.float32)
+    expected[3:290] = 40
+    np.testing.assert_array_equal(on_chip([3, 140, 290]), expected)
+
+
+def test_wrong_offsets_do_no_harm():
+    """Tokens that do not exist are a fault; offsets that descend leave an expert without rows."""
+    with pytest.raises(Fault, match="exception 11"):
+        on_chip([0, 140, 500])
+    with pytest.raises(Fault, match="exception 11"):
+        on_chip([0, 140])
+    found = on_chip([0, 200, 100])
+    assert (found[:200] == 40).all()
+    assert (found[200:] == 7).all()
+
+
+def test_a_mixture_of_experts():
+    """The feed-forward layer of such a model, each token by two of its six experts, and the same by the formula."""
+    chip, random, tokens, width, hidden, k = Chip(timing="late"), np.random.default_rng(0), 70, 48, 80, 2
+    x = bf16(floats(random, (tokens, width), "normal"))
+    router = floats(random, (width, 6), "normal")
+    gate, up = (bf16(floats(random, (6, width, hidden), "normal") / width**0.5) for _ in range(2))
+    down = bf16(floats(random, (6, hidden, width), "normal") / hidden**0.5)
+    wide = [each.astype(np.float64) for each in (x, gate, up, down)]
+
+    chosen, weights, loads = topk_router.launch(chip, x.astype(np.float32) @ router, k)
+    order, offsets = np.argsort(chosen.ravel(), kind="stable"), offsets_of(loads)
+    rows = x[order // k]
+    g, u = (grouped_gemm.launch(chip, rows, each, offsets) for each in (gate, up))
+    y = grouped_gemm.launch(chip, bf16(swiglu.launch(chip, g, u)), down, offsets)
+    found = np.zeros((tokens, width))
+    np.add.at(found, order // k, y * weights.ravel()[order, None])
+
+    exact = np.zeros((tokens, width))
+    for token, (experts, parts) in enumerate(zip(chosen, weights, strict=True)):
+        for expert, part in zip(experts, parts, strict=True):
+            g, u = (wide[0][token] @ each[expert] for each in wide[1:3])
+            exact[token] += part * ((g / (1 + np.exp(-g)) * u) @ wide[3][expert])
+    np.testing.assert_allclose(found, exact, atol=2e-2)  # the hidden values are rounded to bfloat16
+    assert np.abs(found).max() > 1
 
 
 def test_grouped_gemm_has_blocks_for_every_spread():

@@ -322,9 +322,21 @@ def test_hosts_without_avx512(mnemonic: str, monkeypatch: pytest.MonkeyPatch) ->
 
     instruction = by_name(mnemonic)
     machine, form, random = Machine(instruction), form_of(instruction), np.random.default_rng(6)
+    monkeypatch.setattr(matrix_formats, "HAS_TABLES", False)
     machine.one = rebuilt(instruction, monkeypatch, matrix_formats, "HAS_AVX512", False)
     for sort in ("near", "any"):
         a, b, c = operands(random, form, sort)
         scales = random_scales(random, 100, 256)
         lists = scale_lists(form, scales, 0) if form.scaled else None
         np.testing.assert_array_equal(machine.run(a, b, c, scales), model.product(form, a, b, c, lists))
+
+
+@pytest.mark.parametrize("mnemonic", ["v.mma.i32.i8.i8.m16n16k32", "v.mma.i32.u8.i8.m16n8k16.sat"])
+def test_hosts_without_sums_of_bytes(mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from m890.emulator import matrix_formats
+
+    instruction = by_name(mnemonic)
+    machine, form = Machine(instruction), form_of(instruction)
+    machine.one = rebuilt(instruction, monkeypatch, matrix_formats, "HAS_DOT", False)
+    a, b, c = operands(np.random.default_rng(7), form, "any")
+    np.testing.assert_array_equal(machine.run(a, b, c), model.product(form, a, b, c))

@@ -1,5 +1,6 @@
 """Matrix products on the matrix unit: against numpy to the bit, in both timings, and within the stated bound."""
 
+import re
 from fractions import Fraction
 
 import mpmath
@@ -11,8 +12,10 @@ from program_samples import SPECIAL, examples, floats, kinds, same_bits, seeds
 from program_trials_gemm import ACTIVATIONS, PRODUCTS, bias_of, matrix
 
 from m890 import Chip, programs
+from m890.isa.source import LIBRARY
+from m890.programs.activation import ACTIVATIONS as TABLE
 from m890.programs.activation import gelu, silu
-from m890.programs.gemm import LAYOUTS, grid_of
+from m890.programs.gemm import LAYOUTS, NARROW, grid_of
 
 FEW = 12
 MOST_WORK = 200_000
@@ -98,6 +101,26 @@ def test_what_lies_behind_the_edges(chip, loaded, name):
         found = device_c.copy_to_host()
     around[1:-1, :n] = product.reference(a[:m, :k], b[:k, :n])
     np.testing.assert_array_equal(found, around)
+
+
+def test_a_block_behind_the_end_of_k_stores_zeros(chip, loaded):
+    product, random, (m, n, k) = PRODUCTS["bf16"], np.random.default_rng(0), (5, 6, 100)
+    a, b = matrix(product, random, (m, 112)), matrix(product, random, (k, 16))
+    parts = np.full((4, m, n), 7, np.float32)
+    with chip.to_device(a) as device_a, chip.to_device(b) as device_b, chip.to_device(parts) as device_c:
+        kernel = loaded["bf16"]["gemm_bf16_nn"]
+        kernel[(1, 1, 4), 128](m, n, k, 112, 16, n, device_a, device_b, device_c, 0, 0, 64)
+        found = device_c.copy_to_host()
+    same_bits(found[0], product.sums(a[:, :64], b[:64, :n]))
+    same_bits(found[1], product.sums(a[:, 64:k], b[64:, :n]))
+    assert not found[2:].any()
+
+
+def test_numbers_of_epilogues():
+    """Both languages have the same."""
+    text = (LIBRARY / "gemm_store.inc").read_text()
+    numbers = {name: int(value) for name, value in re.findall(r"\.equ\s+GEMM_(\w+), (\d+)", text)}
+    assert numbers == {"GELU": TABLE["gelu"][0], "SILU": TABLE["silu"][0], "NARROW": NARROW}
 
 
 @pytest.mark.parametrize("name", PRODUCTS)

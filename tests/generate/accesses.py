@@ -4,20 +4,23 @@ from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
-from model import MEANINGS
+from model.meaning import ARCH
 
 from m890.isa import ISA
-from m890.isa.addresses import AddressKind, ElementAddress
+from m890.isa.addresses import AddressKind, ElementAddress, TsmTarget
+from m890.isa.matrix_operands import SwizzledAddress
 from m890.isa.operands import Address, RegisterKind
 from m890.isa.registers import ZERO, Register
 from m890.isa.spec import Form
 
 from . import samples
-from .pieces import Item, data, encode, s, v
-from .samples import ADDRESS, INDEX, OWN, OWN_TSM, SCALAR_INDEX, TABLE
+from .pieces import Item, all_lanes, data, encode, s, v
+from .samples import ADDRESS, COUNT, INDEX, LENT, OWN, OWN_TSM, SCALAR_INDEX, TABLE, TARGET
 
-SLICE = 512
+SLICE, MOST_WARPS = 1024, 3
 """Bytes that the table has, and each warp for itself, in HBM and in TSM."""
+AWBARS = (SLICE + 128) * MOST_WARPS
+"""Where in TSM the awbars are, behind the warps' own bytes and what they give each other."""
 PRIVATE = 64
 """Bytes of private memory of each lane."""
 
@@ -42,19 +45,24 @@ def _place(random: Random, form: Form, near: bool) -> Place:
 
 @cache
 def access_forms() -> tuple[Form, ...]:
-    """All loads, stores and atomics that the model knows."""
-    forms = (form for form in ISA.forms() if form.instruction.mnemonic in MEANINGS)
+    """All loads, stores, atomics and copies by lanes."""
+    forms = (form for form in ISA.forms() if ARCH in form.instruction.architectures)
     return tuple(form for form in forms if form.instruction.access is not None)
 
 
 @cache
 def _forms_in(space: str) -> list[Form]:
-    return [form for form in access_forms() if form.instruction.access and form.instruction.access.space == space]
+    """What a few lanes can do."""
+    every = ((form, form.instruction.access) for form in access_forms())
+    return [form for form, access in every if access and access.space == space and not access.rows]
 
 
 def access(random: Random, form: Form) -> Item:
-    """A load, a store or an atomic."""
-    return Item(_words(random, form, _place(random, form, False)))
+    """A load, a store, an atomic or a copy; if it is one of the whole warp, all lanes must have come, and be on."""
+    words = _words(random, form, _place(random, form, False))
+    if form.instruction.access and form.instruction.access.rows:
+        return Item([encode("s.blksyn"), all_lanes(), *words], barrier=True, full=True)
+    return Item(words)
 
 
 def burst(random: Random, space: str) -> Item:
@@ -76,15 +84,42 @@ def _words(random: Random, form: Form, place: Place) -> list[int]:
     suffixes = tuple(random.choice((0, 0, *suffix.values)) for suffix in instruction.suffixes)
     signed = any(on and suffix.name == "sign" for suffix, on in zip(instruction.suffixes, suffixes, strict=True))
     words, values = list[int](), list[Any]()
+    size = instruction.access.size
     for kind in instruction.kinds:
-        if isinstance(kind, AddressKind):
-            words, at = _address(random, kind, instruction.access.size, place, signed)
+        if isinstance(kind, SwizzledAddress):
+            words, at = _swizzled(random, form)
             values.append(at)
+        elif isinstance(kind, AddressKind):
+            more, at = _address(random, kind, size, place, signed)
+            words += more
+            values.append(at)
+        elif isinstance(kind, TsmTarget):
+            within = encode("v.and.b32", v(TARGET), data(random, "v"), place.reach - 1 & ~(size - 1), immediate=True)
+            words += [within, encode("v.add.i32", v(TARGET), v(TARGET), s(OWN_TSM))]
+            values.append(v(TARGET))
+        elif kind.name == instruction.access.counted:
+            words.append(encode("v.and.b32", v(COUNT), data(random, "v"), 0x1F, immediate=True))
+            values.append(v(COUNT))
         else:
             assert isinstance(kind, RegisterKind)
             allowed = samples.written if kind.role == "destination" else samples.data
             values.append(random.choice(allowed(kind.bank, kind.words)))
     return [*words, form.encode(tuple(values), suffixes)]
+
+
+def _swizzled(random: Random, form: Form) -> tuple[list[int], Address]:
+    """Tiles in rows of 128 or 64 bytes, from the warp's first byte on; strides are in units of 16 bytes. Or slices."""
+    if ARCH not in form.instruction.architectures:
+        point = encode("s.add.i32", s(SCALAR_INDEX), s(OWN_TSM), 256 * random.randrange(3), immediate=True)
+        which = encode("s.mov.b32", s(LENT), random.randrange(8), immediate=True)
+        return [point, which], Address(0, s(SCALAR_INDEX), 0, s(LENT))
+    most = 2 if ".s1." in form.instruction.mnemonic else 4
+    strides = random.randrange(most) | random.randrange(most) << 16
+    words = [
+        encode("s.shrl.b32", s(SCALAR_INDEX), s(OWN_TSM), 4, immediate=True),
+        encode("s.mov.b32", s(LENT), strides, immediate=True),
+    ]
+    return words, Address(0, s(SCALAR_INDEX), 0, s(LENT))
 
 
 def _address(random: Random, kind: AddressKind, size: int, place: Place, signed: bool) -> tuple[list[int], Address]:

@@ -20,18 +20,17 @@ from m890.isa.program import KM_BASE, Kernel, Module, lay_out
 from m890.isa.registers import INDEX_REGISTER, SCC, VCC
 from m890.isa.spec import Form
 
-from .accesses import PRIVATE, SLICE
+from .accesses import AWBARS, MOST_WARPS, PRIVATE, SLICE
 from .items import makers
 from .layout import words_of
 from .pieces import Item
-from .samples import COUNTERS, GIVEN, OWN, OWN_TSM, SREGS, TAKEN, VALUES, VREGS
+from .samples import AWBAR, COUNTERS, GIVEN, OWN, OWN_TSM, SREGS, TAKEN, VALUES, VREGS
 from .together import TEXTS, printed
 
 PARAMS = lay_out([("table", "ptr", 1)])
 BLOCKS = [(32, 1, 1), (32, 1, 1), (32, 1, 1), (20, 1, 1), (8, 4, 1), (64, 1, 1), (5, 3, 3), (16, 2, 3)]
-MOST_WARPS = 3
 HBM_BYTES = SLICE * (1 + MOST_WARPS)
-TSM_BYTES = SLICE * MOST_WARPS + 128 * MOST_WARPS
+TSM_BYTES = AWBARS + 256 * MOST_WARPS
 NEVER = Schedule(spin_limit=1 << 30)
 """Paths take turns only where they join or end, as in the model."""
 LIMIT = 20_000
@@ -204,6 +203,7 @@ def prepare(program: Program) -> State:
         own = address + SLICE * (1 + warp)
         row[OWN], row[OWN + 1], row[OWN_TSM] = own & 0xFFFFFFFF, own >> 32, SLICE * warp
         row[list(COUNTERS)] = warp
+        row[AWBAR] = AWBARS + 256 * warp
         row[GIVEN] = SLICE * MOST_WARPS + 128 * warp
         row[TAKEN] = SLICE * MOST_WARPS + 128 * ((warp + 1) % program.warps)
     return start

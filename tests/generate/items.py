@@ -12,12 +12,13 @@ from m890.isa.matrix_operands import MatrixKind
 from m890.isa.number_kinds import CodeTarget
 from m890.isa.operands import RegisterKind
 from m890.isa.program import CODE_BASE
-from m890.isa.registers import EMSK, VCC, Register
+from m890.isa.registers import VCC, Register
 from m890.isa.spec import Form
 
 from . import samples
 from .accesses import access, access_forms, burst, prefetch
-from .pieces import Item, Loop, data, encode, forms_of, mask, s, v
+from .copies import awbar, copy_cube
+from .pieces import Item, Loop, all_lanes, data, encode, forms_of, mask, s, v
 from .samples import ADDRESS, DATA, FAR, SAVED
 from .together import (
     assertion,
@@ -66,10 +67,6 @@ def lop(random: Random) -> Item:
     return Item([encode("s.lop.emsk", d, mask(random), random.choice([8, 14, 4, random.getrandbits(4)]))])
 
 
-def all_lanes() -> int:
-    return encode("s.mov.b32", s(EMSK), 0xFFFFFFFF, immediate=True)
-
-
 @cache
 def matrix_forms(arch: str) -> tuple[Form, ...]:
     """Matrix instructions of an architecture."""
@@ -88,6 +85,23 @@ def matrix(random: Random, form: Form) -> Item:
         negate = isinstance(kind, MatrixKind) and bool(kind.negate) and random.random() < 0.2
         values.append(register._replace(negate=negate))
     return Item([encode("s.blksyn"), all_lanes(), form.encode(tuple(values), ())], barrier=True, full=True)
+
+
+@cache
+def older_forms() -> tuple[Form, ...]:
+    """Accesses and copies that only the older chip has."""
+    forms = (form for form in ISA.forms() if ARCH not in form.instruction.architectures)
+    return tuple(form for form in forms if form.instruction.access or form.instruction.cube is not None)
+
+
+def older(random: Random, form: Form) -> Item:
+    """One of them; of its copies, some are waited for."""
+    if form.instruction.access:
+        return access(random, form)
+    item = copy_cube(random, form)
+    if random.random() < 0.5:
+        item.words += [encode("vmem.acp.commit.grp"), encode("s.wait", (("commit_group", 0),))]
+    return item
 
 
 def any_matrix(random: Random) -> Item:
@@ -191,8 +205,17 @@ def controls() -> list[tuple[int, Maker]]:
         *[(3, _with(indexed, form)) for form in indexed_forms()],
         *[(2, _with(prefetch, form)) for form in forms_with("vmem.prefetch")],
         *[(6, _with(burst, space)) for space in ("global", "tsm", "private")],
+        (6, _with(idle, "vmem.acp.commit.grp")),
+        *[(1, _with(copy_cube, form)) for form in here(forms_with("vmem.aiu."))],
+        *[(1, _with(awbar, form)) for form in here(forms_with("tsm.awbar.", "vmem.acp.awbar."))],
         (5, clock),
     ]
+
+
+def here(forms: tuple[Form, ...]) -> list[Form]:
+    """Those that only have to be made: of the architecture of random programs, and not among those that compute."""
+    plain = samples.plain_forms()
+    return [form for form in forms if ARCH in form.instruction.architectures and form not in plain]
 
 
 def nothing(random: Random) -> Item:

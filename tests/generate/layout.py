@@ -8,6 +8,7 @@ from typing import NamedTuple
 from model import decode
 
 from m890.isa.addresses import COUNTERS as WAIT_COUNTERS
+from m890.isa.aiu import OUT
 from m890.isa.operands import Address
 from m890.isa.registers import EMSK, Register
 
@@ -148,6 +149,9 @@ def _bits(register: Register, words: int) -> int:
 ALL_DATA = (1 << len(DATA["v"])) - 1
 """ivreg may be any of them."""
 EMSK_BIT = 1 << 256 + EMSK
+TSM_BIT = 1 << 512
+"""Stands for all of TSM, which copies write when they complete; other accesses of the warp keep their order there."""
+COPIES = "commit_group"
 
 
 @lru_cache(maxsize=1 << 16)
@@ -164,14 +168,20 @@ def uses_of(word: int) -> Uses:
         elif isinstance(value, Address):
             reads |= _bits(value.index, 1) if value.index else 0
             reads |= _bits(value.base, value.base.count) if value.base else 0
-    access = instruction.access
+    access, cube = instruction.access, instruction.cube
+    out = cube is not None and bool(OUT.get(cube))
+    counter = access.counter if access else COPIES if cube is not None else None
+    if out or (access and access.space == "tsm" and not access.store):
+        reads |= TSM_BIT
+    if counter == COPIES and not out:
+        writes |= TSM_BIT
     jumps = instruction.mnemonic.startswith(("s.cbr", "simt.", "s.call", "s.ret"))
     returns = any(kind.role == "destination" for kind in instruction.kinds)
     return Uses(
         reads,
         writes | (EMSK_BIT if instruction.mnemonic == "s.lop.emsk" else 0),
-        access.counter if access else None,
-        not returns,
+        counter,
+        not returns and counter != COPIES,
         jumps or instruction.mnemonic.startswith(("s.blksyn", "s.bar.", "v.print", "s.print")),
     )
 
@@ -215,7 +225,7 @@ def _needed(queues: dict[str, list[Pending]], uses: Uses) -> dict[str, int]:
         for place in range(len(queue) - 1, -1, -1):
             pending = queue[place]
             if pending.writes & (uses.reads | uses.writes) or pending.reads & uses.writes & ~EMSK_BIT:
-                needed[counter] = len(queue) - place - 1
+                needed[counter] = len(queue) - place - 1 if counter != COPIES else 0
                 break
     return needed
 
@@ -224,8 +234,10 @@ FENCES = {"vldcnt": "vmem.fence.blk", "sldcnt": "smem.fence.sys", "tsmcnt": "tsm
 
 
 def _wait(needed: dict[str, int], random: Random) -> list[Line]:
+    """All copies are in a group before it is waited for."""
+    closed = [Line(encode("vmem.acp.commit.grp"))] if COPIES in needed else []
     if len(needed) == 1 and random.random() < 0.2:
         counter, left = next(iter(needed.items()))
         if left == 0 and counter in FENCES:
             return [Line(encode(FENCES[counter]))]
-    return [Line(encode("s.wait", tuple(needed.items())))]
+    return [*closed, Line(encode("s.wait", tuple(needed.items())))]

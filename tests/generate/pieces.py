@@ -74,3 +74,8 @@ def data(random: Random, bank: str) -> Register:
 def mask(random: Random) -> Register:
     """A register whose bits may serve as a mask."""
     return random.choice([data(random, "s"), data(random, "s"), s(VCC), s(SCC), s(EMSK)])
+
+
+def all_lanes() -> int:
+    """All lanes of the path run again."""
+    return encode("s.mov.b32", s(EMSK), 0xFFFFFFFF, immediate=True)

@@ -18,18 +18,21 @@ from m890.isa.registers import CLOCKS, EMSK, ONE, SCC, UNIFORM_SPECIALS, VCC, ZE
 from m890.isa.source_kind import Source
 from m890.isa.spec import Form
 
-VREGS, SREGS = 24, 48
+VREGS, SREGS = 24, 96
 DATA = {"v": range(16), "s": range(10, 28)}
 """Registers that hold data: any instruction may read and write them."""
-INDEX, ADDRESS, LANE_COUNTERS = 16, 18, (20, 21)
-"""Vector registers of the generator: an index, a pair for an address, counters of loops by depth."""
+INDEX, ADDRESS, LANE_COUNTERS, TARGET, COUNT = 16, 18, (20, 21), 22, 23
+"""Vector registers of the generator: an index, a pair for an address, counters of loops by depth, where a copy goes and
+how much of it there is."""
 COUNTERS, SCALAR_INDEX, LENT, SAVED, LAST_EMSK = (28, 29), 32, 33, 34, 35
 """Scalar registers of the generator: counters of loops by depth, an index, two masks, emsk at the end."""
-TABLE, OWN, OWN_TSM, GIVEN, TAKEN = 6, 38, 40, 41, 42
+TABLE, OWN, OWN_TSM, GIVEN, TAKEN, AWBAR = 6, 38, 40, 41, 42, 43
 """Scalar registers that nothing writes: address pairs of the table and of the warp's own bytes; offsets in TSM of its
-own bytes, of what it gives others, and of what it takes from one."""
+own bytes, of what it gives others, of what it takes from one, and of its awbar."""
 FAR = 44
 """A pair of the generator for a code address."""
+CUBES = {4: 64, 16: 48, 32: 64}
+"""Where descriptors and positions of AIU copies stand, by their words: one of 16 or 32 and one of 4 or 16."""
 PACKED_ID = 36
 
 NAMED = (VCC, SCC)

@@ -3,7 +3,7 @@
 from m890.isa.registers import Register
 
 from .integer import signed
-from .machine import ALL, EMSK, OFF_THE_END, Fault, Wait, Warp, lanes_of
+from .machine import ALL, COPIES, EMSK, OFF_THE_END, Fault, Wait, Warp, lanes_of
 from .meaning import scalar_value, vector_values, warp
 
 DISTANCE = 1 << 20
@@ -143,6 +143,8 @@ def wait(warp: Warp, counters: tuple[tuple[str, int], ...]) -> None:
     for name, left in counters:
         if name in FUNCTIONS:
             complete(warp, FUNCTIONS[name])
+        elif name == COPIES:
+            warp.drain_groups(left)
         else:
             warp.drain(name, left)
 

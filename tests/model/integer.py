@@ -195,8 +195,3 @@ def sub_borrow_out(a: int, b: int) -> tuple[int, int]:
 @lanes("v.sub.ci.u32")
 def sub_borrow_in(a: int, b: int, ci: int) -> int:
     return a - b - ci
-
-
-@lanes("tsm.awbar.pending_count.b64")
-def pending_count(state: int) -> int:
-    return state & 0xFFFFF

@@ -10,6 +10,7 @@ ALL = 0xFFFFFFFF
 EMSK, VCC, SCC, ZERO, ONE, INDEX = 0xF0, 0xF1, 0xF2, 0xF8, 0xF9, 0xFE
 OFF_THE_END = 16
 COUNTERS = ("vldcnt", "vstcnt", "sldcnt", "sstcnt", "tsmcnt", "commit_group")
+COPIES = "commit_group"
 
 
 class Fault(Exception):
@@ -52,6 +53,11 @@ class Memory:
     def check(self, address: int, size: int) -> None:
         """Raise what an access there raises."""
         self._find(address, size)
+
+    def check_bytes(self, address: int, count: int) -> None:
+        """Raise what a copy of so many bytes from or to there raises, if they are not all in one area."""
+        if not any(first <= address and address + count <= first + len(held) for first, held in self.areas.items()):
+            raise Fault(11)
 
     def load(self, address: int, size: int) -> int:
         """The little-endian number at an address."""
@@ -164,6 +170,8 @@ class Warp:
         self.wait = Wait(None)
         self.queues: dict[str, list[Any]] = {counter: [] for counter in COUNTERS}
         """Outstanding operations by counter, oldest first."""
+        self.groups = 0
+        """How many groups of asynchronous copies have been closed."""
         self.special = self._lane_specials(first)
         self._scalars(x, y, z, first)
 
@@ -277,10 +285,17 @@ class Warp:
         while len(queue) > left:
             queue.pop(0).complete()
 
-    def drain_all(self) -> None:
-        """The warp has ended: all its operations complete, stores first."""
+    def drain_groups(self, left: int) -> None:
+        """Complete the copies of all closed groups but the last `left`."""
+        queue = self.queues[COPIES]
+        while queue and queue[0].group < self.groups - left:
+            queue.pop(0).complete()
+
+    def drain_all(self, copies: bool = True) -> None:
+        """The warp has ended: all its operations complete, stores first. Or what a release waits for, not copies."""
         for counter in sorted(COUNTERS, key=lambda name: "ld" in name):
-            self.drain(counter, 0)
+            if copies or counter != COPIES:
+                self.drain(counter, 0)
 
     def end_lanes(self) -> None:
         """The active lanes end; with none active, all lanes of the path."""

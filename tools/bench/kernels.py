@@ -11,9 +11,22 @@ from functools import partial
 import numpy as np
 
 from ...emulator.chip import Chip
-from ...programs import flash_attention, gemm_bf16, gemm_e4m3, gemm_f16, gemm_s8, load, matmul_f32, radix_sort
+from ...isa.matrix import BLOCK as MX_BLOCK
+from ...isa.mx import mx_dequantise, mx_quantise
+from ...programs import (
+    flash_attention,
+    gemm_bf16,
+    gemm_e4m3,
+    gemm_f16,
+    gemm_s8,
+    grouped_gemm,
+    load,
+    matmul_f32,
+    radix_sort,
+)
 from ...programs.attention import scale_of
-from ...programs.gemm import THREADS, Gemm, grid_of
+from ...programs.gemm import SIDE, THREADS, Gemm, grid_of
+from ...programs.gemm_f4 import PAIR
 from ...programs.narrow import bf16
 from ...programs.sum import USUAL_GRID
 from .measure import Result, medians
@@ -92,6 +105,47 @@ def gemm(program: str, size: int, name: str, repeat: int | None) -> Result:
     executed = emulated()
     _agree(name, np.allclose(device_c.copy_to_host(), wide_a @ wide_b, rtol=1e-4, atol=1e-2))
     return _result(name, medians(repeat, emulated, lambda: wide_a @ wide_b), executed, 2 * size**3)
+
+
+def mx(size: int, name: str, repeat: int | None) -> Result:
+    """A square product of MX blocks; numpy: float32 `a @ b` of that shape. Unit: warp instruction."""
+    chip, random = Chip(), np.random.default_rng(0)
+    factors = [mx_quantise(random.standard_normal((size, size), np.float32)) for _ in range(2)]
+    (a, a_scales), (b, b_scales) = (tuple(map(chip.to_device, factor)) for factor in factors)
+    c, configured = chip.empty((size, size)), load(chip, "gemm_f4")["gemm_f4"][grid_of(size, size), THREADS]
+    row, scales = size // PAIR, size // MX_BLOCK
+    wide_a, wide_b = (mx_dequantise(*factor) for factor in factors)
+    wide_b = np.ascontiguousarray(wide_b.T)
+
+    def emulated() -> int:
+        return configured(size, size, row, row, row, size, a, b, c, 0, 0, row, a_scales, b_scales, scales, scales)
+
+    executed = emulated()
+    _agree(name, np.allclose(c.copy_to_host(), wide_a @ wide_b, rtol=1e-4, atol=1e-2))
+    return _result(name, medians(repeat, emulated, lambda: wide_a @ wide_b), executed, 2 * size**3)
+
+
+def experts(name: str, repeat: int | None) -> Result:
+    """1,024 tokens over 8 experts, ragged, one idle, 1024 x 1024 each; numpy: float32 `@` for each expert in turn."""
+    size, counts = 1024, np.array([0, 300, 17, 128, 255, 1, 200, 123])
+    chip, random, offsets = Chip(), np.random.default_rng(0), np.concatenate([[0], np.cumsum(counts)])
+    a = gemm_bf16.PRODUCT.elements(random.standard_normal((size, size), np.float32))
+    b = gemm_bf16.PRODUCT.elements(random.standard_normal((len(counts), size, size), np.float32))
+    devices = [chip.to_device(each) for each in (a, b, offsets.astype(np.uint32))]
+    c, grid = chip.empty((size, size)), (size // SIDE, grouped_gemm.most_tiles(size, len(counts)))
+    configured = load(chip, "grouped_gemm")["grouped_gemm_nn"][grid, THREADS]
+    wide_a, wide_b = a.astype(np.float32), b.astype(np.float32)
+    parts = [slice(first, first + count) for first, count in zip(offsets, counts, strict=False)]
+
+    def emulated() -> int:
+        return configured(*[size] * 6, devices[0], devices[1], c, 0, 0, size, devices[2], len(counts))
+
+    def numpy() -> np.ndarray:
+        return np.concatenate([wide_a[part] @ of for part, of in zip(parts, wide_b, strict=True)])
+
+    executed = emulated()
+    _agree(name, np.allclose(c.copy_to_host(), numpy(), rtol=1e-4, atol=1e-2))
+    return _result(name, medians(repeat, emulated, numpy), executed, 2 * size**3)
 
 
 def attention(size: int, name: str, repeat: int | None) -> Result:
@@ -186,8 +240,10 @@ ENTRIES: dict[str, Callable[[str, int | None], Result]] = {
     "histogram_2e20": count,
     "radix_sort_2e20": sort,
     "matmul_f32_256": matmul,
+    **{f"gemm_f4_{size}": partial(mx, size) for size in (256, 512, 1024, 2048)},
+    "grouped_gemm_1024": experts,
     **{f"{program}_{size}": partial(gemm, program, size) for program in GEMMS for size in (256, 512, 1024, 2048)},
     "attention_1024": partial(attention, 128),
 }
-USES_BLAS = frozenset(name for name in ENTRIES if name.startswith(("matmul_", "gemm_", "attention_")))
+USES_BLAS = frozenset(name for name in ENTRIES if name.startswith(("matmul_", "gemm_", "grouped_", "attention_")))
 """Those that numpy does with BLAS, whose speed depends on the kernels it chooses."""
