@@ -66,9 +66,6 @@ class Node:
         self.error: Exception | None = None
         self.texts: list[str] = []
         """What its kernels have printed in this window."""
-        self.state = aligned_bytes(CHIP.itemsize).view(CHIP)
-        self.outbox = aligned_bytes(OUTBOX * PACKET.itemsize).view(PACKET)
-        self.inbox = np.zeros(0, PACKET)
         self.sent: list[tuple[np.ndarray, np.ndarray]] = []
         """Bursts of its copies that leave in this window, and their bytes."""
         self.bursts: list[tuple[int, np.ndarray]] = []
