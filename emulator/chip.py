@@ -99,14 +99,14 @@ class Chip:
 
         Raises ObjectError, AssemblyError, LaunchError.
         """
-        found, sources = read_module(module)
+        found, sources = read_module(module, self.profile.arch)
         loaded = LoadedModule(self, found)
         loaded.sources |= sources
         return loaded
 
     def assemble(self, source: str, name: str = "<source>") -> LoadedModule:
         """Assemble source text and load it; `name` stands for it in messages. Raises AssemblyError."""
-        loaded = self.load(assemble(source, name))
+        loaded = self.load(assemble(source, name, arch=self.profile.arch))
         loaded.sources[name] = source.splitlines()
         return loaded
 
@@ -129,10 +129,12 @@ class Chip:
         return f"<Chip {self.index} {self.profile.name}>"
 
 
-def read_module(module: str | os.PathLike[str] | bytes | Module) -> tuple[Module, dict[str, list[str]]]:
+def read_module(
+    module: str | os.PathLike[str] | bytes | Module, arch: str
+) -> tuple[Module, dict[str, list[str]]]:
     """The module of an object file (path or bytes), a source file (path ending in .s) or itself; lines of its source.
 
-    Raises ObjectError, AssemblyError, OSError.
+    A source text without `.arch` is for `arch`. Raises ObjectError, AssemblyError, OSError.
     """
     if isinstance(module, Module):
         return module, {}
@@ -142,7 +144,7 @@ def read_module(module: str | os.PathLike[str] | bytes | Module) -> tuple[Module
     if Path(module).suffix != ".s":
         return read(data, str(module)), {}
     text = data.decode()
-    return assemble(text, str(module)), {str(module): text.splitlines()}
+    return assemble(text, str(module), arch=arch), {str(module): text.splitlines()}
 
 
 class LoadedModule:
@@ -163,7 +165,7 @@ class LoadedModule:
         self.chip, self.module, self.like = chip, module, like
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
         self.text = module.text() if module.functions else np.zeros(0, np.uint64)
-        self.sources: dict[str, list[str]] = like.sources if like else {}
+        self.sources: dict[str, list[str]] = {} if like is None else like.sources
         """Lines of source texts that are in no file, for messages."""
         self._kernels: dict[str, LoadedKernel] = {}
 
@@ -174,7 +176,8 @@ class LoadedModule:
                 raise LaunchError(
                     f"no kernel is called '{name}'; the module has {', '.join(self.module.kernels) or 'none'}"
                 )
-            self._kernels[name] = LoadedKernel(self, self.module.kernels[name], self.like and self.like[name])
+            like = None if self.like is None else self.like[name]
+            self._kernels[name] = LoadedKernel(self, self.module.kernels[name], like)
         return self._kernels[name]
 
     def __iter__(self) -> Any:

@@ -67,7 +67,7 @@ class Program:
     """Records whose value is the address of a record."""
 
     def copy(self) -> Program:
-        """The same for another chip of the process, with records of its own: they remember where that chip's memory is."""
+        """The same for another chip: records remember where a chip's memory is, so each has its own."""
         records = _aligned(len(self.records))
         records[:] = self.records
         records["value"][list(self.branches)] += records.ctypes.data - self.records.ctypes.data

@@ -1,9 +1,9 @@
-"""Chips joined by ICN links: `Pod(chips=8)`, memory that is at the same place on all of them, launches on all of them."""
+"""Chips joined by ICN links: `Pod(chips=8)`, memory at the same place on all of them, launches on all of them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -18,13 +18,14 @@ from .exchange import Alone, Exchange
 from .faults import LaunchError
 from .hbm import HostMemory, common_offset
 from .icn import Icn
+from .icn_faults import LinkFault
 from .launch import Limits
 from .meeting import Meeting
 from .observe import Observer
 from .plan import Schedule
+from .port import pod_ranges
 from .printing import Console
 from .profiles import Profile, profile
-from .port import pod_ranges
 from .streams import SECOND, Stream
 from .topology import Topology
 
@@ -106,10 +107,10 @@ class SymmetricBuffer(PerChip[Buffer]):
 class Pod:
     """Chips of one kind, joined by links, with one address space and one modelled clock.
 
-    `topology` is a Topology, or None for the chip's usual one. Chips meet every `quantum` instructions, or several of
-    them where the links are slow enough; `threads` host threads run them; neither these nor the ranks of `exchange`
-    change any result. A `seed` other than 0 orders warps differently and delays packets at random. `timing`, `poison`,
-    `observers`, `limits` and `console` are as those of Chip. With observers, chips run on one thread.
+    `topology` is a Topology, or None for the chip's usual one. Packets take effect every `quantum` instructions of a
+    chip. `threads` host threads run the chips; neither these nor the ranks of `exchange` change any result. A `seed`
+    other than 0 orders warps differently and delays packets at random; `faults` slow, cut or spoil links. `timing`,
+    `poison`, `observers`, `limits` and `console` are as those of Chip. With observers, chips run on one thread.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class Pod:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         host_memory: HostMemory | None = None,
         console: Console | None = None,
+        faults: Iterable[LinkFault] = (),
         exchange: Exchange | None = None,
     ):
         self.profile = profile(kind) if isinstance(kind, str) else kind
@@ -154,7 +156,7 @@ class Pod:
             )
             for index in range(chips)
         ]
-        self.icn = Icn(topology or Topology.of(self.profile, chips), self.profile, seed=seed)
+        self.icn = Icn(topology or Topology.of(self.profile, chips), self.profile, seed=seed, faults=faults)
         write: Callable[[int, str], object] = lambda chip, text: self.console.write(text)  # noqa: E731
         self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, 1 if observers else threads, write)
         for chip, node in self.meeting.nodes.items():
@@ -206,26 +208,26 @@ class Pod:
         return pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
 
     def fetch(self, buffer: Buffer) -> npt.NDArray[Any]:
-        """A buffer's content on the first rank, wherever its chip is; zeros on the others. All ranks call it together."""
+        """A buffer's content on the first rank, wherever its chip is; zeros on others. All ranks call it together."""
         exchange, owner = self.exchange, self.meeting.owners[buffer.chip]
         if owner == 0:
             return buffer.copy_to_host() if exchange.rank == 0 else np.zeros(buffer.shape, buffer.dtype)
-        content = buffer.copy_to_host().view(np.uint8) if exchange.rank == owner else None
+        content = buffer.copy_to_host().tobytes() if exchange.rank == owner else None
         found = exchange.trade([content if rank == 0 else None for rank in range(exchange.ranks)])
         if exchange.rank == 0:
-            return found[owner].view(buffer.dtype).reshape(buffer.shape)
+            return np.frombuffer(found[owner], buffer.dtype).reshape(buffer.shape)
         return np.zeros(buffer.shape, buffer.dtype)
 
     # ---- work --------------------------------------------------------------------------------------------------------
 
     def load(self, module: str | os.PathLike[str] | bytes | Module) -> PodModule:
         """Load an object file (path or bytes), a source file or a Module on all chips, as `Chip.load` on one."""
-        found, sources = read_module(module)
+        found, sources = read_module(module, self.profile.arch)
         return PodModule(self, found, sources)
 
     def assemble(self, source: str, name: str = "<source>") -> PodModule:
         """Assemble source text and load it on all chips. Raises AssemblyError."""
-        return PodModule(self, assemble(source, name), {name: source.splitlines()})
+        return PodModule(self, assemble(source, name, arch=self.profile.arch), {name: source.splitlines()})
 
     def stream(self, name: str = "") -> PerChip[Stream]:
         """A new stream for each chip."""

@@ -10,6 +10,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -58,7 +59,7 @@ class Ranks:
         starts = np.concatenate([[0], np.cumsum(sizes)])
         byte = self._mpi.BYTE
         _wait(self._world.Iallgatherv([data, byte], [found, (sizes, starts[:-1]), byte]))
-        return [pickle.loads(found[a:b].tobytes()) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        return [pickle.loads(found[a:b].tobytes()) for a, b in pairwise(starts)]
 
     def share_news(self, news: News) -> list[News]:
         """Everybody's news, by rank; of packets of other ranks the headers."""
@@ -79,12 +80,8 @@ class Ranks:
         _wait(self._world.Ialltoall(sizes, coming))
         here, there = np.concatenate([[0], np.cumsum(coming)]), np.concatenate([[0], np.cumsum(sizes)])
         found = np.zeros(int(coming.sum()), np.uint8)
-        _wait(
-            self._world.Ialltoallv(
-                [b"".join(packed), (sizes, there[:-1]), byte], [found, (coming, here[:-1]), byte]
-            )
-        )
-        return [pickle.loads(found[a:b].tobytes()) for a, b in zip(here[:-1], here[1:], strict=True)]
+        _wait(self._world.Ialltoallv([b"".join(packed), (sizes, there[:-1]), byte], [found, (coming, here[:-1]), byte]))
+        return [pickle.loads(found[a:b].tobytes()) for a, b in pairwise(here)]
 
     def leave(self, *, failed: bool) -> bool:
         """Say that this rank has done its part, well or not; whether all others have, too.

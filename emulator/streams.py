@@ -16,7 +16,6 @@ from .faults import LaunchError
 if TYPE_CHECKING:
     from .chip import Chip
     from .launch import Launch
-    from .pod import Pod
 
 SECOND = 10**12
 """Picoseconds."""
@@ -83,16 +82,18 @@ class Event:
     @property
     def time(self) -> float:
         """Its moment in modelled seconds since the pod began. ValueError if it has not come yet."""
+        return self.picoseconds / SECOND
+
+    @property
+    def picoseconds(self) -> int:
+        """The same, exactly."""
         if self.mark is None or self.mark.ended is None:
             raise ValueError(f"{self!r} is not recorded yet: synchronize first")
-        return self.mark.ended / SECOND
+        return self.mark.ended
 
     def elapsed(self, later: Event) -> float:
         """Modelled seconds from this event to `later`."""
-        self.time, later.time  # noqa: B018 (both must be recorded)
-        assert self.mark is not None
-        assert later.mark is not None
-        return ((later.mark.ended or 0) - (self.mark.ended or 0)) / SECOND
+        return (later.picoseconds - self.picoseconds) / SECOND
 
     def synchronize(self) -> None:
         """Run the pod until the event is recorded; nothing if nobody records it. Raises what launches raise."""
@@ -146,9 +147,7 @@ class Stream:
         """
         self._move(whole(target), whole(source))
 
-    def copy_2d(
-        self, target: Any, target_pitch: int, source: Any, source_pitch: int, width: int, rows: int
-    ) -> None:
+    def copy_2d(self, target: Any, target_pitch: int, source: Any, source_pitch: int, width: int, rows: int) -> None:
         """Copy `rows` rows of `width` bytes that begin `pitch` bytes apart in each of two buffers or arrays."""
         self._move(Side(target, target_pitch, width, rows), Side(source, source_pitch, width, rows))
 
@@ -162,5 +161,3 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream {self.name or hex(id(self))} of chip {self.chip.index}, {len(self.tasks)} tasks>"
-
-
