@@ -7,11 +7,12 @@
         .include "pod.inc"
         .include "collective.inc"
 
-        .macro  copy_to_all
-        s.wait          vstcnt(0)
-        get_piece       source
-        s.wait          vldcnt(0)
-        put_everywhere  part
+        .macro  get_source place
+        get_piece       source, 4 * \place, at[\place]
+        .endm
+
+        .macro  put_to_all place
+        put_everywhere  part, 4 * \place, at[\place]
         .endm
 
         .macro  all_gather name
@@ -19,9 +20,10 @@
         .param  ptr source
         .param  ptr target
         .reg    part    = sreg[50:51]
+        collective_begin
         pod_barrier     flags, mark, v, s               // all targets may be written
         part_address    part, target, %chip
-        in_pieces       copy_to_all
+        in_rounds       get_source, put_to_all
         s.add.i32       mark, mark, 1
         pod_barrier     flags, mark, v, s               // all parts have come
         simt.exit

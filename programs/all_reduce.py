@@ -87,7 +87,7 @@ def run(
         raise ValueError(f"the algorithm is {', '.join(get_args(Algorithm))}, not {algorithm!r}")
     n, chips = source.shape[0], group.chips
     pieces = group.pieces(n, source.dtype)
-    work = max(pieces, n % (PIECE // source.dtype.itemsize))
+    work = group.work(n, source.dtype)
     if algorithm != "ring" or chips == 1:
         shot = "one_shot" if algorithm == "ring" else algorithm
         grid = grid or group.blocks(work if shot == "one_shot" else -(-work // chips), block=block)

@@ -1,67 +1,77 @@
 // target[c * n + i] on chip d = source[d * n + i] on chip c: every chip has n elements for every chip.
 //
-// all_to_all_ragged: chip c has `count[d]` elements for chip d, which begin at source[from[d]] and go to target[into[d]] there.
-// What a mixture of experts does with its tokens, with a token's width as the unit of all three tables.
+// all_to_all_ragged: of rows of n elements, chip c has count[d] for chip d, which begin at row from[d] of its source and go
+// to row into[d] of the target there. What a mixture of experts does with its tokens.
 //
-// target is symmetric. A launch meets two barriers, with mark and mark + 1.
+// A block works for one chip after the other, each block begins with another one. target is symmetric; count, from and
+// into are each chip's own. A launch meets two barriers, with mark and mark + 1.
 
         .include "index.inc"
         .include "loop.inc"
         .include "pod.inc"
         .include "collective.inc"
 
-// A piece for each chip, eight of them under way at a time.
-        .macro  exchange
-        s.mov.b32       s[0], 0
-.Lmore\@:
-        s.wait          vstcnt(0)
-        .rept   8, K
-        s.add.i32       s[1], s[0], \K
-        s.cmp.ge.u32    scc, s[1], %nchips
-        s.cbr.nz        scc, .Lcome\@
-        part_address    to, source, s[1]
-        get_piece       to, 4 * \K
-        .endr
-.Lcome\@:
-        s.wait          vldcnt(0)
-        .rept   8, K
-        s.add.i32       s[1], s[0], \K
-        s.cmp.ge.u32    scc, s[1], %nchips
-        s.cbr.nz        scc, .Lgone\@
-        peer_address    to, part, s[1]
-        put_piece       to, 4 * \K
-        .endr
-.Lgone\@:
-        s.add.i32       s[0], s[0], 8
-        s.cmp.lt.u32    scc, s[0], %nchips
-        s.cbr.nz        scc, .Lmore\@
+        .macro  get_here place
+        get_piece       here, 4 * \place, at[\place]
+        .endm
+
+        .macro  put_there place
+        put_piece       there, 4 * \place, at[\place]
+        .endm
+
+        .macro  exchange_names
+        .reg    here    = sreg[50:51]
+        .reg    there   = sreg[52:53]
+        .reg    peer    = sreg54
+        .reg    turn    = sreg55
+        .reg    turns   = sreg56
+        .reg    width   = sreg57
+        .reg    whole   = sreg58
+        .reg    place   = sreg59
+        .endm
+
+// The grid is `turns` groups of blocks, as many as there are chips or fewer: thread and threads are those of a group.
+        .macro  exchange_begin
+        s.mov.b32       turns, %nblkid.x
+        s.min.u32       turns, turns, %nchips
+        s.mov.b32       s[0], %blkid.x
+        s.rem.u32       turn, s[0], turns
+        s.div.u32       s[0], s[0], turns
+        s.mull.i32      s[0], s[0], %ntid.x
+        v.mov.b32       thread, %tid.x
+        v.add.i32       thread, thread, s[0]
+        s.mov.b32       s[0], %nblkid.x
+        s.sub.i32       s[0], s[0], turn                // blocks of this group: those from `turn` on, every `turns`
+        s.add.i32       s[0], s[0], turns
+        s.sub.i32       s[0], s[0], 1
+        s.div.u32       s[0], s[0], turns
+        s.mull.i32      threads, s[0], %ntid.x
+        .endm
+
+        .macro  next_peer
+each:   s.cmp.ge.u32    scc, turn, %nchips
+        s.cbr.nz        scc, done
+        s.add.i32       peer, turn, %chip
+        s.rem.u32       peer, peer, %nchips
+        s.add.i32       turn, turn, turns
         .endm
 
         .macro  all_to_all name
         collective      \name
         .param  ptr source
         .param  ptr target
-        .reg    part    = sreg[50:51]
+        exchange_names
+        exchange_begin
         pod_barrier     flags, mark, v, s               // all targets may be written
-        part_address    part, target, %chip
-        in_pieces       exchange
-        s.add.i32       mark, mark, 1
+        next_peer
+        part_address    here, source, peer
+        part_address    to, target, %chip
+        peer_address    there, to, peer
+        in_rounds       get_here, put_there
+        s.cbr           each
+done:   s.add.i32       mark, mark, 1
         pod_barrier     flags, mark, v, s               // all parts have come
         simt.exit
-        .endm
-
-        .macro  copy_to_peer
-        s.wait          vstcnt(0)
-        get_piece       here
-        s.wait          vldcnt(0)
-        put_piece       there
-        .endm
-
-// to = base + number * width * bytes of an element.
-        .macro  row_address to, base, number
-        s.mulw.u64.u32  s[0:1], \number, width
-        s.shll.b64      s[0:1], s[0:1], TYPE >= F16 ? 1 : 2
-        s.add.i64       \to, s[0:1], \base
         .endm
 
         .macro  all_to_all_ragged name
@@ -71,31 +81,24 @@
         .param  ptr count                               // u32, one for each chip
         .param  ptr from
         .param  ptr into
-        .reg    here    = sreg[50:51]
-        .reg    there   = sreg[52:53]
-        .reg    peer    = sreg54
-        .reg    rows    = sreg55
-        .reg    width   = sreg56
-        .reg    whole   = sreg57
-        .reg    place   = sreg58
+        exchange_names
+        exchange_begin
+        pod_barrier     flags, mark, v, s               // all targets may be written
         s.mov.b32       width, n
         s.mov.b32       whole, pieces
-        pod_barrier     flags, mark, v, s               // all targets may be written
-        s.mov.b32       peer, 0
-each:   s.cmp.ge.u32    scc, peer, %nchips
-        s.cbr.nz        scc, done
+        next_peer
+        s.mov.b32       n, width                        // part_address counts in rows
         s.shll.b32      place, peer, 2
-        smem.ld.b32     rows, [0x0 + place * 0x1] @count
-        smem.ld.b32     s[2], [0x0 + place * 0x1] @from
-        smem.ld.b32     s[3], [0x0 + place * 0x1] @into
+        smem.ld.b32     sreg60, [0x0 + place * 0x1] @count
+        smem.ld.b32     sreg61, [0x0 + place * 0x1] @from
+        smem.ld.b32     sreg62, [0x0 + place * 0x1] @into
         s.wait          sldcnt(0)
-        row_address     here, source, s[2]
-        row_address     to, target, s[3]
+        part_address    here, source, sreg61
+        part_address    to, target, sreg62
         peer_address    there, to, peer
-        s.mull.i32      n, rows, width
-        s.mull.i32      pieces, rows, whole
-        in_pieces       copy_to_peer
-        s.add.i32       peer, peer, 1
+        s.mull.i32      n, width, sreg60
+        s.mull.i32      pieces, whole, sreg60
+        in_rounds       get_here, put_there
         s.cbr           each
 done:   s.add.i32       mark, mark, 1
         pod_barrier     flags, mark, v, s               // all rows have come

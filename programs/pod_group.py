@@ -31,6 +31,14 @@ ROUND = 8
 """Pieces that a lane has under way at once."""
 
 
+def size_name(dtype: npt.DTypeLike) -> str:
+    """What elements are called where only their size matters. Raises ValueError."""
+    names = {4: "b32", 2: "b16"}
+    if np.dtype(dtype).itemsize not in names:
+        raise ValueError(f"elements have 4 or 2 bytes, not {np.dtype(dtype)}")
+    return names[np.dtype(dtype).itemsize]
+
+
 def type_name(dtype: npt.DTypeLike) -> str:
     """The name of an element type in kernels. Raises ValueError."""
     for name, kind in TYPES.items():
@@ -79,6 +87,27 @@ class Group:
         size = np.dtype(dtype).itemsize
         return 0 if parts and n * size % PIECE else n * size // PIECE
 
+    def work(self, n: int, dtype: npt.DTypeLike) -> int:
+        """Pieces of an array of n elements, or the elements behind the last whole one if these are more."""
+        return max(self.pieces(n, dtype), n % (PIECE // np.dtype(dtype).itemsize))
+
+    def chip(self, number: int) -> int:
+        """The number of a chip. Raises ValueError if there is none such."""
+        if not 0 <= number < self.chips:
+            raise ValueError(f"there is no chip {number}: this pod has {self.chips}, from 0")
+        return number
+
+    def per_chip(self, values: Sequence[int]) -> PerChip[int]:
+        """A number for each chip as an argument."""
+        from ..emulator.pod import PerChip
+
+        return PerChip(values)
+
+    def marks(self, count: int) -> int:
+        """The first of so many marks that no launch has had."""
+        self.mark += count
+        return self.mark - count
+
     def blocks(self, work: int, *, each: int = 1, unit: int = 1, block: int = BLOCK) -> int:
         """A grid for so many pieces or elements, `each` of them for a thread at a time; a multiple of `unit`."""
         wanted = -(-work // (block * each * unit))
@@ -95,21 +124,19 @@ class Group:
         block: int = BLOCK,
         marks: int = 2,
         stream: PerChip[Stream] | None = None,
-        chips: Sequence[int] | None = None,
     ) -> None:
-        """Run a collective, of which `marks` is how many marks it uses, on all chips or on some."""
-        values = (n, pieces, self.flags, self.mark, *arguments)
-        self.mark += marks
-        load(self.pod, program)[kernel].launch(grid, block, values, stream=stream, chips=chips)
+        """Run a collective on all chips; `marks` is how many marks it uses."""
+        values = (n, pieces, self.flags, self.marks(marks), *arguments)
+        load(self.pod, program)[kernel].launch(grid, block, values, stream=stream)
 
 
 def checked(arrays: npt.ArrayLike, chips: int, *, parts: bool = False) -> Array:
     """`arrays` without gaps: chips along the first axis, then n elements, or with `parts` as many for each chip.
 
-    Raises ValueError for any other shape or type.
+    Raises ValueError for any other shape, and elements that have not 4 or 2 bytes.
     """
     arrays = np.ascontiguousarray(arrays)
-    type_name(arrays.dtype)
+    size_name(arrays.dtype)
     wanted = (chips, chips) if parts else (chips,)
     if arrays.ndim != len(wanted) + 1 or arrays.shape[:-1] != wanted:
         raise ValueError(f"the arrays have the shape {(*wanted, 'n')} on {chips} chips, not {arrays.shape}")

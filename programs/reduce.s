@@ -1,8 +1,9 @@
 // target[i] = the sum of source[i] over all chips, on the chip `root` alone.
 //
-// The sum is in the order of the chips' numbers (include/collective.inc), defined to the last bit.
+// Every chip adds up its share of the elements, and stores the sums on the root. The sum is in the order of the chips'
+// numbers (include/collective.inc), defined to the last bit.
 //
-// source is symmetric; target counts on the root only. A launch meets two barriers, with mark and mark + 1.
+// source is symmetric; target is the root's, or its counterpart. A launch meets two barriers, with mark and mark + 1.
 
         .include "index.inc"
         .include "loop.inc"
@@ -13,7 +14,7 @@
         sum_of_chips    source
         s.wait          vstcnt(0)
         narrow_sums
-        put_piece       target
+        put_piece       there
         .endm
 
         .macro  reduce name
@@ -21,12 +22,13 @@
         .param  ptr source
         .param  ptr target
         .param  u32 root
+        .reg    there   = sreg[50:51]
+        collective_begin
+        peer_address    there, target, root
         pod_barrier     flags, mark, v, s               // all sources are there
-        s.cmp.ne.u32    scc, root, %chip
-        s.cbr.nz        scc, done
-        in_pieces       add_up
-done:   s.add.i32       mark, mark, 1
-        pod_barrier     flags, mark, v, s               // the root has read
+        in_pieces       add_up, share_of_chip
+        s.add.i32       mark, mark, 1
+        pod_barrier     flags, mark, v, s               // all have read, all sums have come
         simt.exit
         .endm
 

@@ -2,7 +2,7 @@
 //
 // The sum is in the order of the chips' numbers (include/collective.inc), defined to the last bit.
 //
-// source has n elements for each chip, target n; both are symmetric. A launch meets two barriers, with mark and mark + 1.
+// source has n elements for each chip, target n; source is symmetric. A launch meets two barriers, with mark and mark + 1.
 
         .include "index.inc"
         .include "loop.inc"
@@ -21,6 +21,7 @@
         .param  ptr source
         .param  ptr target
         .reg    part    = sreg[50:51]
+        collective_begin
         pod_barrier     flags, mark, v, s               // all sources are there
         part_address    part, source, %chip
         in_pieces       add_up
