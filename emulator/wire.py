@@ -35,7 +35,6 @@ PACKET = struct(
     ("unused", "i8", 2),  # no byte is without a field: numpy leaves such bytes out where it copies packets
     ("address", "i8", LANES),  # guest addresses; of a COPY, the first one
     ("data", "u1", 16 * LANES),  # `size` bytes a lane; of an ATOMIC, and its DATA, rows of 32 words as in registers
-    ("spare", "i8", 2),  # numpy forgets bytes behind the last field when it joins arrays
 )
 """One packet. What stands before `address` is its header; `address` and `data` are its payload."""
 HEADER_BYTES = offset_of(PACKET, "address")
