@@ -1,9 +1,9 @@
 """The loop of a pod: chips run alone for a window, then meet, exchange packets and take up new work.
 
 Nothing sent in a window can arrive before its end, for a window is no longer than the smallest latency of a link. So
-what a chip does in it depends on nothing that happens elsewhere, and all that needs an order between chips gets it here:
-results do not depend on which thread or rank runs a chip. Every rank keeps the streams of all chips and sees all headers
-of packets, and so computes the same links; only the machines of chips are with their owners.
+what a chip does in it depends on nothing that happens elsewhere, and all that needs an order between chips gets it
+here: results do not depend on which thread or rank runs a chip. Every rank keeps the streams of all chips and sees the
+headers of all packets, and so computes the same links; only the machines of chips are with their owners.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .faults import Deadlock, Interrupted, WarpPlace
 from .launch import POLL_SECONDS
 from .node import Node, Place, Status
 from .streams import SECOND, Kernel, Mark, Move, Stream, Task, Wait
-from .wire import COPY, HEADER_BYTES, PACKET
+from .wire import COPY, HEADER_BYTES, PACKET, raw_bytes
 
 if TYPE_CHECKING:
     from .chip import Chip
@@ -267,6 +267,7 @@ class Meeting:
             assert task is not None
             place.status = Status(status)
             if status == Status.FREE:
+                task.launch.end()
                 task.executed, place.task = executed, None
                 self._end(task, ended)
 
@@ -329,7 +330,7 @@ class Meeting:
         """Fill in what is in packets from other ranks to this one."""
         me, owners = self.exchange.rank, np.array(self.owners)
         ranks = np.repeat(np.arange(len(news)), [len(one.packets) for one in news])
-        to, raw = owners[packets["dst"]], packets.view(np.uint8).reshape(len(packets), -1)
+        to, raw = owners[packets["dst"]], raw_bytes(packets)
         parcels: list[Any] = []
         for rank in range(self.exchange.ranks):
             chosen = np.flatnonzero((ranks == me) & (to == rank) & (rank != me))
@@ -339,7 +340,7 @@ class Meeting:
         for rank, (data, bursts) in enumerate(self.exchange.trade(parcels)):
             self.payloads |= bursts
             chosen = np.flatnonzero((ranks == rank) & (to == me) & (rank != me))
-            raw[chosen, HEADER_BYTES:] = np.frombuffer(data, np.uint8).reshape(len(chosen), -1)
+            raw[chosen, HEADER_BYTES:] = np.frombuffer(data, np.uint8).reshape(len(chosen), raw.shape[1] - HEADER_BYTES)
 
     # ---- when it cannot go on ----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ picoseconds of the pod's modelled clock.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from ..isa.lanes import LANES
 from .structs import offset_of, struct
@@ -69,3 +70,8 @@ CHIP = struct(
 
 ATOMIC_ENTRY = struct(32, ("word", "i8"), ("handler", "i8"), ("record", "i8"))
 """How an ATOMIC of others is done here: the handler to call for it, and with which record."""
+
+
+def raw_bytes(packets: np.ndarray) -> npt.NDArray[np.uint8]:
+    """The bytes of PACKETs, a row for each."""
+    return packets.view(np.uint8).reshape(len(packets), PACKET.itemsize)

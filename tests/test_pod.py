@@ -1,9 +1,7 @@
 """Pods: memory, launches, streams and copies on several chips, and what happens when one of them fails."""
 
-import resource
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
