@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -137,6 +138,11 @@ def aligned_bytes(size: int, align: int = 64) -> np.ndarray:
     return raw[start : start + size]
 
 
+def sparse_bytes(size: int) -> np.ndarray:
+    """Zeroed bytes of which few are used: the host commits single pages, not large ones as numpy asks it to."""
+    return np.frombuffer(mmap.mmap(-1, size), np.uint8) if size else np.empty(0, np.uint8)
+
+
 class Plan:
     """The state of a kernel's warps for one shape: made once, run many times."""
 
@@ -174,7 +180,7 @@ class Plan:
         self.blocks["warps"] = self.warps.ctypes.data + np.arange(self.slots) * shape.warps * self.stride
         self.blocks["private"] = self.private_bytes.ctypes.data + np.arange(self.slots) * private_stride
         self.blocks["tsm"] = self.tsm_bytes.ctypes.data + np.arange(self.slots) * tsm_stride
-        self.queues = np.empty(self.slots * shape.warps * QUEUES_BYTES if program.build != FAST else 0, np.uint8)
+        self.queues = sparse_bytes(self.slots * shape.warps * QUEUES_BYTES if program.build != FAST else 0)
         self._template(program)
         self._entry(program.kernel)
         self._launch_struct(schedule)
