@@ -13,7 +13,8 @@ it along w, h and d repeat the nearest row.
 All 32 lanes must be on, else the warp faults with code 3. A cube or descriptor that cannot be is fault 15, a base or
 a stride that is no multiple of 32 bytes fault 12, a TSM offset that is no multiple of 128 bytes (packed: 4) fault 10,
 a cube that leaves the block's TSM fault 14; rows outside of global memory fault as a load or a store, and those in
-another chip's HBM are fault 17. Nothing has happened then. Groups, waits and timing are those of all asynchronous copies. Opcodes 0x32d to 0x333.
+another chip's HBM are fault 17. Nothing has happened then. Groups, waits and timing are those of all asynchronous
+copies. Opcodes 0x32d to 0x333.
 
 The slots t and m of the mnemonics are 0 in all that is published. The vendor's virtual instruction set also knows a
 `.stride` form on ppu001, whose meaning is not published; what its sources call a transposed copy is the same
@@ -102,35 +103,21 @@ _MEANINGS = {
     "start": "where the cube begins in the tensor, or the column's first row",
     "offset": "added to the position of every row: the filter's element",
 }
-TILE = Layout(
-    "TILE",
-    16,
-    (
-        *_items("base stride_w stride_n", 2, _MEANINGS),
-        *_items("dim_c dim_w dim_n cube_c cube_w cube_n", 1, _MEANINGS),
-    ),
-)
+TILE = Layout("TILE", 16, (
+    *_items("base stride_w stride_n", 2, _MEANINGS), *_items("dim_c dim_w dim_n cube_c cube_w cube_n", 1, _MEANINGS),
+))
 TILE_AT = Layout("TILE_AT", 4, _items("tsm start_c start_w start_n", 1, _MEANINGS))
-IM2COL = Layout(
-    "IM2COL",
-    32,
-    (
-        *_items("base stride_w stride_h stride_d stride_n", 2, _MEANINGS),
-        *_items("dim_c dim_w dim_h dim_d dim_n lower_w lower_h lower_d upper_w upper_h upper_d", 1, _MEANINGS),
-        *_items("cube_c pixels step_w step_h step_d step_n", 1, _MEANINGS),
-    ),
-)
+IM2COL = Layout("IM2COL", 32, (
+    *_items("base stride_w stride_h stride_d stride_n", 2, _MEANINGS),
+    *_items("dim_c dim_w dim_h dim_d dim_n lower_w lower_h lower_d upper_w upper_h upper_d", 1, _MEANINGS),
+    *_items("cube_c pixels step_w step_h step_d step_n", 1, _MEANINGS),
+))
 IM2COL_AT = Layout(
     "IM2COL_AT", 16, _items("tsm start_c start_w start_h start_d start_n offset_w offset_h offset_d", 1, _MEANINGS)
 )
-PACKED = Layout(
-    "PACKED",
-    16,
-    (
-        *_items("base", 2, _MEANINGS),
-        *_items("dim_c dim_w dim_h cube_c cube_w cube_h cube_n", 1, _MEANINGS),
-    ),
-)
+PACKED = Layout("PACKED", 16, (
+    *_items("base", 2, _MEANINGS), *_items("dim_c dim_w dim_h cube_c cube_w cube_h cube_n", 1, _MEANINGS),
+))
 PACKED_AT = Layout("PACKED_AT", 4, _items("tsm start_c start_w start_h", 1, _MEANINGS))
 
 LAYOUTS = (TILE, TILE_AT, IM2COL, IM2COL_AT, PACKED, PACKED_AT)
@@ -138,12 +125,7 @@ LAYOUTS = (TILE, TILE_AT, IM2COL, IM2COL_AT, PACKED, PACKED_AT)
 
 SIZES = {"b8": 1, "b16": 2, "b32": 4}
 SIZE, SWIZZLED, NEIGHBOUR, MODE, OUT, FORM = (
-    Field(2, 0),
-    Field(3, 3),
-    Field(4, 4),
-    Field(5, 5),
-    Field(6, 6),
-    Field(9, 8),
+    Field(2, 0), Field(3, 3), Field(4, 4), Field(5, 5), Field(6, 6), Field(9, 8)
 )
 """What the static `cube` of an instruction says: bytes of an element, l0, p1, s1, to global memory; and its form."""
 
@@ -162,25 +144,11 @@ class Form(NamedTuple):
 
 FORMS = (
     Form("2d", 0, 0x32D, "ppu0015", TILE, TILE_AT, "the cube of cube_n times cube_w rows at `p`"),
-    Form(
-        "5d.im2col",
-        1,
-        0x32E,
-        "ppu0015",
-        IM2COL,
-        IM2COL_AT,
-        "a column of `pixels` rows from `p` on, w fastest by step_w, each axis from lower up to dim + upper, then the "
-        "next axis by its step",
-    ),
-    Form(
-        "3d",
-        2,
-        0x330,
-        "ppu001",
-        PACKED,
-        PACKED_AT,
-        "the cube of cube_n times cube_h times cube_w rows at `p` of a tensor without gaps",
-    ),
+    Form("5d.im2col", 1, 0x32E, "ppu0015", IM2COL, IM2COL_AT,
+         "a column of `pixels` rows from `p` on, w fastest by step_w, each axis from lower up to dim + upper, then the "
+         "next axis by its step"),
+    Form("3d", 2, 0x330, "ppu001", PACKED, PACKED_AT,
+         "the cube of cube_n times cube_h times cube_w rows at `p` of a tensor without gaps"),
 )
 STORE = 0x32F
 _TYPE, _LINEAR, _PADDING, _MODE = Field(2, 1), Field(6, 6), Field(7, 7), Field(8, 8)
@@ -189,11 +157,7 @@ PUBLISHED = {f"vmem.aiu.ld.tsm.l{n}.t0.p0.s0.m0.2d.{name}" for n in (0, 1) for n
 
 def _cube(form: Form, type_: str, linear: int, padding: int, mode: int, out: bool) -> int:
     return (
-        SIZE.put(SIZES[type_])
-        | SWIZZLED.put(1 - linear)
-        | NEIGHBOUR.put(padding)
-        | MODE.put(mode)
-        | OUT.put(int(out))
+        SIZE.put(SIZES[type_]) | SWIZZLED.put(1 - linear) | NEIGHBOUR.put(padding) | MODE.put(mode) | OUT.put(int(out))
         | FORM.put(form.number)
     )
 
@@ -204,16 +168,11 @@ def _register(form: Form, type_: str, linear: int, padding: int, mode: int, out:
     listed = name in PUBLISHED
     known = published("listings; operands defined, semantics TIX") if listed else defined("semantics TIX, ACT")
     common: dict[str, Any] = {
-        "opcode": STORE if out else form.opcode,
-        **known,
-        "ex": "d=0 p=0 | stop=COPY",
+        "opcode": STORE if out else form.opcode, **known, "ex": "d=0 p=0 | stop=COPY",
         "fixed": {_TYPE: list(SIZES).index(type_), _LINEAR: linear, _PADDING: padding, _MODE: mode},
-        "architectures": (form.arch,),
-        "cube": _cube(form, type_, linear, padding, mode, out),
+        "architectures": (form.arch,), "cube": _cube(form, type_, linear, padding, mode, out),
         "operand_types": {"D": register_range(form.descriptor.words), "P": register_range(form.position.words)},
-        "what": form.text,
-        "layout": form.descriptor,
-        "position": form.position,
+        "what": form.text, "layout": form.descriptor, "position": form.position,
     }
 
     if out:

@@ -45,17 +45,8 @@ class Unit(NamedTuple):
 VMEM, TSM = ("vldcnt", "vstcnt"), ("tsmcnt", "tsmcnt")
 ORDERED = "{load_order}", "{store_order}"
 UNITS = (
-    Unit(
-        "vmem",
-        "v",
-        "global",
-        VMEM,
-        (0x324, 0x334),
-        "vmem",
-        "{sign}{kp1}{load_order}",
-        "{sign}{kp1}{store_order}",
-        ("b8 b16 b32 b32x2 b32x4", "b16 b32 b32x2 b32x4"),
-    ),
+    Unit("vmem", "v", "global", VMEM, (0x324, 0x334), "vmem", "{sign}{kp1}{load_order}", "{sign}{kp1}{store_order}",
+         ("b8 b16 b32 b32x2 b32x4", "b16 b32 b32x2 b32x4")),
     Unit("vmem", "v", "global", VMEM, (0x325, 0x335), "vmem64", "{kp1}{load_order}", "{kp1}{store_order}"),
     Unit("vmem.ga.p", "v", "private", VMEM, (0x326, 0x336), "tsm", "", ""),
     Unit("tsm", "v", "tsm", TSM, (0x344, 0x354), "tsm", *ORDERED, ("b16 b32 b32x2 b32x4", "b16 b32 b32x4")),
@@ -72,14 +63,9 @@ def _known(width: Width, listed: str) -> Known:
 def _register(unit: Unit, width: Width) -> None:
     common: dict[str, Any] = {"fixed": {_TYPE: width.code}, "width": width, "Item": width.kind}
 
-    @insn(
-        f"{unit.name}.ld.{width.name}{unit.load_suffixes} {{d:{unit.bank}reg}}, {{at:{unit.at}}}",
-        opcode=unit.opcodes[0],
-        ex=f"memory={width.example_bytes} | d={width.example}",
-        access=Access(unit.space, unit.counters[0], width.size, False),
-        **common,
-        **_known(width, unit.published[0]),
-    )
+    @insn(f"{unit.name}.ld.{width.name}{unit.load_suffixes} {{d:{unit.bank}reg}}, {{at:{unit.at}}}",
+          opcode=unit.opcodes[0], ex=f"memory={width.example_bytes} | d={width.example}",
+          access=Access(unit.space, unit.counters[0], width.size, False), **common, **_known(width, unit.published[0]))
     def ld(at: Any, width: Any) -> Item:
         """d = what the address holds; b8 and b16 are zero-extended, s8 and s16 sign-extended."""
         return load(at, width)
@@ -87,14 +73,9 @@ def _register(unit: Unit, width: Width) -> None:
     if width.signed:
         return
 
-    @insn(
-        f"{unit.name}.st.{width.name}{unit.store_suffixes} {{a:{unit.bank}reg}}, {{at:{unit.at}}}",
-        opcode=unit.opcodes[1],
-        ex=f"a={width.example} | memory={width.example_bytes}",
-        access=Access(unit.space, unit.counters[1], width.size, True),
-        **common,
-        **_known(width, unit.published[1]),
-    )
+    @insn(f"{unit.name}.st.{width.name}{unit.store_suffixes} {{a:{unit.bank}reg}}, {{at:{unit.at}}}",
+          opcode=unit.opcodes[1], ex=f"a={width.example} | memory={width.example_bytes}",
+          access=Access(unit.space, unit.counters[1], width.size, True), **common, **_known(width, unit.published[1]))
     def st(at: Any, a: Item, width: Any) -> None:
         """Memory at the address = a; b8 and b16 store the low bits. The highest lane at an address wins.
 
@@ -103,7 +84,8 @@ def _register(unit: Unit, width: Width) -> None:
         store(at, a, width)
 
 
-@insn("vmem.prefetch{sign}{kp1} {at:vmem_hint}", opcode=0x327, **published("listings; meaning defined"), ex="| ")
+@insn("vmem.prefetch{sign}{kp1} {at:vmem_hint}", opcode=0x327, **published("listings; meaning defined"),
+      ex="| ")
 def vmem_prefetch() -> None:
     """Nothing happens, whatever the address: a hint that it will be read."""
 
