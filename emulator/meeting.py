@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .icn import Icn
 
 
+NOTHING = np.zeros(0, PACKET)
+
+
 class Meeting:
     """Where the chips of a pod meet. `now` is the border they all stand at, in picoseconds."""
 
@@ -94,7 +97,7 @@ class Meeting:
             return False
         if following >= self.now + self.window_ps:
             self.now = following // self.window_ps * self.window_ps
-            self._deliver(np.zeros(0, PACKET), self.now)
+            self._deliver(NOTHING, self.now)
         else:
             self._window(self.now + self.window_ps)
         return True
@@ -273,19 +276,22 @@ class Meeting:
     def _news(self) -> News:
         """What happened on the chips of this rank."""
         sent: list[np.ndarray] = []
-        news = News(np.zeros(0))
+        news = News(NOTHING)
         for chip, node in self.nodes.items():
-            packets, payloads = node.take_outbox()
-            sent.append(packets)
-            news.payloads |= {(chip, seq): payload for seq, payload in payloads.items()}
-            news.texts += [(chip, text) for text in node.texts]
-            node.texts.clear()
+            if node.has_sent:
+                packets, payloads = node.take_outbox()
+                sent.append(packets)
+                news.payloads |= {(chip, seq): payload for seq, payload in payloads.items()}
+            if node.texts:
+                news.texts += [(chip, text) for text in node.texts]
+                node.texts.clear()
             task = self.places[chip].task
             if node.error is not None:
                 news.errors.append((chip, node.error))
             elif task is not None:
                 news.states.append(self._state_of(chip, node))
-        news.packets = np.concatenate(sent)
+        if sent:
+            news.packets = np.concatenate(sent)
         return news
 
     def _state_of(self, chip: int, node: Node) -> tuple[int, int, int, int]:
@@ -303,16 +309,21 @@ class Meeting:
     def _gather(self, news: list[News]) -> np.ndarray:
         """The packets of all ranks, with all that is in them if they go to chips of this one."""
         self.payloads |= news[self.exchange.rank].payloads
+        if self.exchange.ranks == 1:
+            return news[0].packets
         packets = np.concatenate([one.packets for one in news])
-        if self.exchange.ranks > 1 and len(packets):
+        if len(packets):
             self._trade(news, packets)
         return packets
 
     def _deliver(self, packets: np.ndarray, until: int) -> None:
         """Put packets on the links, and what arrives before the end of the next window into the inboxes."""
+        if not len(packets) and not self.icn.in_flight:
+            return
         arrived = self.icn.inject(packets, until)
-        if len(arrived):
-            self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
+        if not len(arrived):
+            return
+        self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
         for chip, node in self.nodes.items():
             mine = arrived[arrived["dst"] == chip]
             bursts: list[tuple[int, np.ndarray]] = []

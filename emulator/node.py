@@ -143,6 +143,11 @@ class Node:
         self.state["seq"] += 1
         self.sent.append((packet, payload))
 
+    @property
+    def has_sent(self) -> bool:
+        """Whether anything was sent in this window."""
+        return bool(self.sent) or int(self.state["outbox_count"][0]) > 0
+
     def take_outbox(self) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """What was sent in this window, bursts included, and the bytes of these by sequence number."""
         sent = [self.port.outbox.copy(), *(packet for packet, _ in self.sent)]
