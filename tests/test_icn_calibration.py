@@ -176,7 +176,7 @@ def test_a_topology_of_ones_own(toml):
         ("links = [[0]]", r"links has \[0\], which should be"),
         ("links = [[0, 1, 0]]", "0 is no number of parallel links"),
         ("links = [[0, 1, true]]", "True is no number of parallel links"),
-        ("links = [[0, 4]]", r"links has \[0, 4\]: 4 is no node; there are chips 0 to 3 and 0 switches"),
+        ("links = [[0, 4]]", r"links has \[0, 4\]: 4 is no node; there are chips 0 to 3"),
         ('links = [[0, "s0"]]', "'s0' is no node"),
         ("links = [[0, 0]]", r"no link can be \(0, 0, 1\)"),
         ("links = [[0, 1], [1, 0], [1, 2], [2, 3]]", "two entries for one pair"),

@@ -138,6 +138,7 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
     is_flag=True,
     help="List the instructions whose meaning this project defines, for want of a publication.",
 )
+@click.option("--icn", is_flag=True, help="Of a pod, list what has passed each link between chips.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     """Run a kernel, or everything a launch file asks for.
@@ -188,6 +189,8 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
         if not trace.written:
             note("the trace is empty: no such block or warp ran; they count from 0")
     _print(outcome, runner.fidelity() if fidelity else None, as_json, job)
+    if flags["icn"] and not as_json:
+        _print_links(outcome)
     for name, path in outcome.saved.items():
         note(f"saved {name} to {path}")
     if not outcome.passed:
@@ -262,6 +265,13 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
         )
         for one in relied:
             say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'no source'}")
+
+
+def _print_links(outcome: Outcome) -> None:
+    from ..icn_table import lines
+    from ..output import say
+
+    say("\n".join(lines(outcome.counters)) if outcome.counters else "one chip has no links")
 
 
 def _hints(check: Checked, job: Job) -> list[str]:
