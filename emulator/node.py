@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..isa.effects import Stop
 from . import core, report, window
 from .copies import HostEngine, PeerEngine
 from .faults import Deadlock
@@ -65,6 +66,8 @@ class Node:
         self.ended: tuple[int, int] | None = None
         """When the launch ended, if it did in this window, and how many instructions it executed."""
         self.error: Exception | None = None
+        self.stored = False
+        """Whether the search for a livelock has met a store in this window."""
         self.texts: list[str] = []
         """What its kernels have printed in this window."""
         self.sent: list[tuple[np.ndarray, np.ndarray]] = []
@@ -117,6 +120,7 @@ class Node:
                 hint = "every live lane of a block must reach its barrier"
                 raise Deadlock(places=report.places(run.plan), hint=hint)
             else:
+                self.stored = self.stored or reason == Stop.BREAK
                 run.stopped(reason)
         return False
 
@@ -165,6 +169,8 @@ class Node:
 
     def _end(self) -> None:
         """The launch runs no longer."""
+        if self.run is not None:
+            self.run.watch.disarm()
         self.run = None
         self.port.begin(0)
         if self.launch is not None:
