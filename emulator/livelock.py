@@ -20,6 +20,7 @@ from ..isa.awbar import OPERATION, TEST, TEST_PARITY
 from ..isa.effects import Stop
 from ..isa.spec import Decoded
 from . import core
+from .decode import Program
 from .plan import Plan
 from .state import COUNTER_COUNT, QUEUE, QUEUE_BYTES, QUEUES_BYTES
 
@@ -131,9 +132,20 @@ class Watch:
             self._stores = [
                 index for index, found in enumerate(program.decoded) if isinstance(found, Decoded) and _shows(found)
             ]
+        program.records["count"][loads_of(program)] = 0  # what they remember afterwards is what the loop reads
         self._kept = program.records["handler"][self._stores].copy()
         program.records["handler"][self._stores] = self.plan.engine.address(core.break_here)
         self.forget()
+
+
+def loads_of(program: Program) -> list[int]:
+    """The records of loads from global memory."""
+    accesses = [
+        (index, found.form.instruction.access)
+        for index, found in enumerate(program.decoded)
+        if isinstance(found, Decoded)
+    ]
+    return [index for index, access in accesses if access and access.space == "global" and not access.store]
 
 
 def _shows(found: Decoded) -> bool:

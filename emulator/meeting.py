@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -223,12 +224,12 @@ class Meeting:
 
     def _advance(self, end: int) -> None:
         """Run the chips of this rank to the window's end, on all threads."""
-        left = [node for node in self.nodes.values() if node.busy]
+        left = deque(node for node in self.nodes.values() if node.busy)
 
         def work() -> None:
             while left:
                 try:
-                    node = left.pop()
+                    node = left.popleft()
                 except IndexError:  # another thread was quicker
                     return
                 node.advance(self.now, end)
