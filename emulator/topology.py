@@ -26,6 +26,8 @@ from .profiles import Profile
 PICOSECONDS = 10**12
 MOST_CHIPS = 128
 """Chips of a pod at most: a rack of M890 (source: survey)."""
+SLOWEST, FASTEST = 1e6, 1e15
+"""B/s of a link: what whole femtoseconds a byte can express."""
 FAR = 1 << 30
 KEYS = ("kind", "links", "bandwidth", "latency", "switches")
 """Keys of a topology in TOML."""
@@ -52,9 +54,16 @@ class Topology:
     links: tuple[Link, ...]
 
     def __post_init__(self) -> None:
-        """Check that there are chips, that no link is there twice, and that each chip reaches each."""
+        """Check that chips, links and ways are there, and no link twice."""
         if not 1 <= self.chips <= MOST_CHIPS:
             raise ValueError(f"a pod has 1 to {MOST_CHIPS} chips, not {self.chips}")
+        for link in self.links:
+            if not (SLOWEST <= link.bandwidth <= FASTEST and 0 < link.latency <= PICOSECONDS):
+                raise ValueError(
+                    f"topology {self.name}: from {self.node_name(link.tail)} to {self.node_name(link.head)} "
+                    f"{link.bandwidth:g} B/s and {link.latency / PICOSECONDS:g} s: a link has {SLOWEST:g} to "
+                    f"{FASTEST:g} B/s, and takes up to a second"
+                )
         if len({(link.tail, link.head) for link in self.links}) != len(self.links):
             raise ValueError(f"topology {self.name}: two entries for one pair; give the number of parallel links")
         alone = np.argwhere(self.routes()[: self.chips] < 0)

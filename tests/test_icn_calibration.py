@@ -156,8 +156,8 @@ def test_a_topology_of_ones_own(toml):
         Link(a, b, n, n * 50e9, 750_000) for a, b, n in ((0, 1, 2), (1, 0, 2), (1, 2, 1), (2, 1, 1))
     )
     assert [link.head for link in topology.path(0, 3)] == [1, 2, 4, 3]
-    fast = Topology.from_toml(toml("links = [[0, 1, 3]]\nbandwidth = 10\nlatency = 1e-9"), M890, 2)
-    assert fast.links == (Link(0, 1, 3, 30.0, 1000), Link(1, 0, 3, 30.0, 1000))
+    fast = Topology.from_toml(toml("links = [[0, 1, 3]]\nbandwidth = 1e9\nlatency = 1e-9"), M890, 2)
+    assert fast.links == (Link(0, 1, 3, 3e9, 1000), Link(1, 0, 3, 3e9, 1000))
     for kind in ("switch", "wired", "ring", "full"):
         made = Topology.from_toml(toml(f'kind = "{kind}"'), Z810E, 6)
         assert made == getattr(Topology, kind)(Z810E, 6)
@@ -185,6 +185,8 @@ def test_a_topology_of_ones_own(toml):
         ("links = [[0, 1]]\nbandwidth = nan", "bandwidth = nan should be a finite number"),
         ("links = [[0, 1]]\nlatency = inf", "latency = inf should be a finite number"),
         ('links = [[0, 1]]\nlatency = "1"', "latency = '1' should be a finite number"),
+        ("links = [[0, 1]]\nbandwidth = 10", "from chip 0 to chip 1 10 B/s and 7.5e-07 s: a link has 1e.06 to"),
+        ("links = [[0, 1]]\nlatency = 2", "from chip 0 to chip 1 5e.10 B/s and 2 s: a link has"),
         ("links = ", "Invalid value"),
     ],
 )
