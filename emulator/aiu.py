@@ -16,6 +16,7 @@ from .pending import KEPT_HOST, PENDING_SIZE, place_of_spare
 from .primitives import (
     clear,
     copy,
+    copy_lines,
     launch_at,
     pending_at,
     queue_at,
@@ -439,7 +440,14 @@ def move_whole_rows(base: int, tile_address: int, row: int, count: int, host: in
     tile = tile_at(tile_address)
     size, pitch, layout, mode = tile.bytes, tile.pitch, tile.layout, tile.mode
     tsm, offset, whole = warp_at(base).tsm, tile.tsm + row * tile.pitch, tile.bytes // PIECE * PIECE
-    for _ in range(count):
+    lines = 0
+    if layout == LINES and mode == 0 and size == LINE and offset % (8 * LINE) == 0:
+        lines = count // 8
+        for _ in range(lines):
+            copy_lines(tsm + offset, host, stride)
+            offset += 8 * LINE
+            host += 8 * stride
+    for _ in range(count - 8 * lines):
         if layout == PACKED_ROWS:
             copy(tsm + offset, host, size)
         else:

@@ -267,6 +267,7 @@ class Meeting:
             assert task is not None
             place.status = Status(status)
             if status == Status.FREE:
+                task.launch.end()
                 task.executed, place.task = executed, None
                 self._end(task, ended)
 

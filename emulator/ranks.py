@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -45,6 +46,7 @@ class Ranks:
         self._world: Any = MPI.COMM_WORLD.Dup()
         self._farewell: Any = MPI.COMM_WORLD.Dup()
         self.rank, self.ranks = int(self._world.rank), int(self._world.size)
+        sys.excepthook = self._failed
 
     def owner(self, chip: int, chips: int) -> int:
         """The rank that has a chip: neighbours are together."""
@@ -89,6 +91,13 @@ class Ranks:
         """
         request = self._farewell.Ibarrier()
         return _wait(request, PATIENCE if failed else None)
+
+    def _failed(self, *error: Any) -> None:
+        """Show an error that nobody has caught, and end the others if they have not come to it."""
+        sys.__excepthook__(*error)
+        sys.stderr.flush()
+        if not self.leave(failed=True):
+            self.abort(1)
 
     def abort(self, code: int) -> None:
         """End all ranks with an exit code."""

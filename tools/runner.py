@@ -217,7 +217,7 @@ class Runner:
         path = launch.object
         if path not in self.modules:
             with _placed(launch.object_where):
-                module = load_module(path, self.options.include, self.options.defines)
+                module = load_module(path, self.options.include, self.options.defines, arch=self.chip.profile.arch)
                 check_architecture(module, path, self.chip.profile)
             self.modules[path] = PodModule(self.pod, module, {}) if self.pod else LoadedModule(self.chip, module)
         try:
