@@ -60,14 +60,14 @@ def exchange(icn: Icn, time: int, sources, targets, flags) -> tuple[int, int]:
     return int(there["arrival"].max()), int(back["arrival"].max())
 
 
-@pytest.mark.parametrize("chips", [8, 16])
-def test_a_small_exchange_takes_about_as_long_as_the_small_all_reduces(chips: int):
-    icn = Icn(Topology.of(M890, chips), M890, dtype=HEADER)
-    flags = [(a, b) for a in range(chips) for b in range(chips) if a != b]
+def test_a_small_exchange_leaves_some_of_the_small_all_reduce_to_the_program():
+    icn = Icn(Topology.of(M890, 8), M890, dtype=HEADER)
+    flags = [(a, b) for a in range(8) for b in range(8) if a != b]
     _, end = exchange(icn, 0, *np.array(flags).T, flags)
     seconds = M890.launch_overhead + end / 1e12
-    assert seconds == pytest.approx(dict(M890.all_reduce_small_by_chips)[chips], rel=0.25)
-    assert f"{seconds * 1e6:.1f} us" in TEXT
+    measured = dict(M890.all_reduce_small_by_chips)[8]
+    assert 0.8 * measured < seconds < measured
+    assert f"| {seconds * 1e6:.1f} us |" in TEXT
 
 
 def test_a_ring_of_eight():
