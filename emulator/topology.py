@@ -66,7 +66,7 @@ class Topology:
                 )
         if len({(link.tail, link.head) for link in self.links}) != len(self.links):
             raise ValueError(f"topology {self.name}: two entries for one pair; give the number of parallel links")
-        alone = np.argwhere(self.routes()[: self.chips] < 0)
+        alone = np.argwhere(self._ways[: self.chips] < 0)
         if len(alone):
             a, b = (int(number) for number in alone[0])
             raise ValueError(f"topology {self.name}: no way from chip {a} to chip {b}; add a link")
@@ -127,13 +127,21 @@ class Topology:
 
     def path(self, source: int, target: int, dead: frozenset[int] = frozenset()) -> tuple[Link, ...]:
         """The links from one chip to another; ValueError if there is no way."""
-        routes, found, node = self.routes(dead), list[Link](), source
+        routes, found, node = self.routes(dead) if dead else self._ways, list[Link](), source
         while node != target:
             if routes[node, target] < 0:
                 raise ValueError(f"no way from {self.node_name(source)} to {self.node_name(target)}")
             found.append(self.links[routes[node, target]])
             node = found[-1].head
         return tuple(found)
+
+    @cached_property
+    def _ways(self) -> NDArray[np.int64]:
+        return self.routes()
+
+    def latency_ps(self, source: int, target: int) -> int:
+        """Picoseconds from one chip to another, without what the bytes take."""
+        return sum(link.latency for link in self.path(source, target))
 
     @cached_property
     def before(self) -> tuple[int, ...]:

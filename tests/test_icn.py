@@ -52,6 +52,7 @@ def traffic(draw, chips):
     burst = st.fixed_dictionaries(
         {
             "kind": st.sampled_from([COPY, DATA]),
+            "returns": st.integers(0, 1),
             "src": st.integers(0, chips - 1),
             "dst": st.integers(0, chips - 1),
             "time": st.integers(0, 3_000_000),

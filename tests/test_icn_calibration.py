@@ -9,7 +9,7 @@ from icn_model import HEADER
 from m890.emulator.icn import Icn
 from m890.emulator.profiles import M890, PROFILES, Profile
 from m890.emulator.topology import Link, Topology
-from m890.emulator.wire import ACK, COPY, DATA, STORE
+from m890.emulator.wire import ACK, COPY, STORE
 
 Z810E = PROFILES["810E"]
 PAIRS = {1: (0, 3), 2: (0, 1)}
@@ -25,29 +25,29 @@ def packets(kind, src, dst, time, **more):
     return made
 
 
-def copied(profile: Profile, kind: int, source: int, target: int, size: int = 1 << 28) -> float:
-    """B/s of a copy in bursts of 64 KiB that leave at once."""
+def copied(profile: Profile, reads: bool, source: int, target: int, size: int = 1 << 28) -> float:
+    """B/s of a copy in bursts of 64 KiB that leave at once; it `reads` if the target has asked for it."""
     count = size >> 16
     icn = Icn(Topology.of(profile, 8), profile, dtype=HEADER)
-    arrived = icn.inject(packets(kind, [source] * count, target, 0, burst=1 << 16))
+    arrived = icn.inject(packets(COPY, [source] * count, target, 0, burst=1 << 16, returns=reads))
     return size / (int(arrived["arrival"].max()) / 1e12)
 
 
-@pytest.mark.parametrize(("kind", "name"), [(DATA, "icn_read_by_links"), (COPY, "icn_write_by_links")])
+@pytest.mark.parametrize(("reads", "name"), [(True, "icn_read_by_links"), (False, "icn_write_by_links")])
 @pytest.mark.parametrize("links", [1, 2])
-def test_copies_between_810e(kind: int, name: str, links: int):
-    speed = copied(Z810E, kind, *PAIRS[links])
+def test_copies_between_810e(reads: bool, name: str, links: int):
+    speed = copied(Z810E, reads, *PAIRS[links])
     assert speed == pytest.approx(dict(getattr(Z810E, name))[links], rel=0.01)
     assert f"{speed / 1e9:.1f}" in TEXT
 
 
 def test_copies_between_every_pair_of_m890():
-    read, write = copied(M890, DATA, 0, 1), copied(M890, COPY, 0, 1)
+    read, write = copied(M890, True, 0, 1), copied(M890, False, 0, 1)
     assert read == pytest.approx(dict(M890.icn_read_by_links)[1], rel=0.01)
     assert write == pytest.approx(dict(M890.icn_write_by_links)[1], rel=0.03)
     assert f"{read / 1e9:.1f}, {write / 1e9:.1f} GB/s" in TEXT
     for target in range(1, 8):
-        assert copied(M890, DATA, 0, target, 1 << 22) == copied(M890, DATA, 0, 1, 1 << 22)
+        assert copied(M890, True, 0, target, 1 << 22) == copied(M890, True, 0, 1, 1 << 22)
 
 
 def exchange(icn: Icn, time: int, sources, targets, flags) -> tuple[int, int]:
