@@ -192,7 +192,8 @@ class Meeting:
         if task.copy.peers:
             self.moves[self.numbers] = task
             task.number = self.numbers
-            place.peer.add(task, ready)
+            asks = self.icn.topology.latency_ps(place.chip.index, task.copy.source.chip or 0) if task.pulls else 0
+            place.peer.add(task, ready + asks)
         else:
             engine = place.into if task.copy.source.chip is None else place.out
             heapq.heappush(self.ends, (engine.begin(task, ready, place.chip.profile), self.numbers, task))

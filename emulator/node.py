@@ -138,6 +138,7 @@ class Node:
             "seq": int(self.state["seq"][0]),
             "tag": -1 - move.number,
             "mask": index,
+            "returns": move.pulls,
             "word": payload.ctypes.data,
             "burst": payload.nbytes,
         }

@@ -111,6 +111,11 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 @click.option("--chip", metavar="NAME|FILE.toml", help="M890 (default), 810E, or a profile of your own.")
 @click.option("--chips", type=click.IntRange(1), help="Number of chips: a pod, where all can access all memory.")
 @click.option(
+    "--topology",
+    metavar="KIND|FILE.toml",
+    help="How chips are joined: switch, wired, ring, full, or a file with links.",
+)
+@click.option(
     "--timing",
     type=click.Choice(["eager", "late"]),
     help="When outstanding loads and stores complete: at once, or as late as they may.",
