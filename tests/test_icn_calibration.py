@@ -9,7 +9,7 @@ from icn_model import HEADER
 from m890.emulator.icn import Icn
 from m890.emulator.profiles import M890, PROFILES, Profile
 from m890.emulator.topology import Link, Topology
-from m890.emulator.wire import ACK, COPY, DATA, STORE
+from m890.emulator.wire import ACK, COPY, STORE
 
 Z810E = PROFILES["810E"]
 PAIRS = {1: (0, 3), 2: (0, 1)}
@@ -25,29 +25,29 @@ def packets(kind, src, dst, time, **more):
     return made
 
 
-def copied(profile: Profile, kind: int, source: int, target: int, size: int = 1 << 28) -> float:
-    """B/s of a copy in bursts of 64 KiB that leave at once."""
+def copied(profile: Profile, reads: bool, source: int, target: int, size: int = 1 << 28) -> float:
+    """B/s of a copy in bursts of 64 KiB that leave at once; it `reads` if the target has asked for it."""
     count = size >> 16
     icn = Icn(Topology.of(profile, 8), profile, dtype=HEADER)
-    arrived = icn.inject(packets(kind, [source] * count, target, 0, burst=1 << 16))
+    arrived = icn.inject(packets(COPY, [source] * count, target, 0, burst=1 << 16, returns=reads))
     return size / (int(arrived["arrival"].max()) / 1e12)
 
 
-@pytest.mark.parametrize(("kind", "name"), [(DATA, "icn_read_by_links"), (COPY, "icn_write_by_links")])
+@pytest.mark.parametrize(("reads", "name"), [(True, "icn_read_by_links"), (False, "icn_write_by_links")])
 @pytest.mark.parametrize("links", [1, 2])
-def test_copies_between_810e(kind: int, name: str, links: int):
-    speed = copied(Z810E, kind, *PAIRS[links])
+def test_copies_between_810e(reads: bool, name: str, links: int):
+    speed = copied(Z810E, reads, *PAIRS[links])
     assert speed == pytest.approx(dict(getattr(Z810E, name))[links], rel=0.01)
     assert f"{speed / 1e9:.1f}" in TEXT
 
 
 def test_copies_between_every_pair_of_m890():
-    read, write = copied(M890, DATA, 0, 1), copied(M890, COPY, 0, 1)
+    read, write = copied(M890, True, 0, 1), copied(M890, False, 0, 1)
     assert read == pytest.approx(dict(M890.icn_read_by_links)[1], rel=0.01)
     assert write == pytest.approx(dict(M890.icn_write_by_links)[1], rel=0.03)
     assert f"{read / 1e9:.1f}, {write / 1e9:.1f} GB/s" in TEXT
     for target in range(1, 8):
-        assert copied(M890, DATA, 0, target, 1 << 22) == copied(M890, DATA, 0, 1, 1 << 22)
+        assert copied(M890, True, 0, target, 1 << 22) == copied(M890, True, 0, 1, 1 << 22)
 
 
 def exchange(icn: Icn, time: int, sources, targets, flags) -> tuple[int, int]:
@@ -60,14 +60,14 @@ def exchange(icn: Icn, time: int, sources, targets, flags) -> tuple[int, int]:
     return int(there["arrival"].max()), int(back["arrival"].max())
 
 
-@pytest.mark.parametrize("chips", [8, 16])
-def test_a_small_exchange_takes_about_as_long_as_the_small_all_reduces(chips: int):
-    icn = Icn(Topology.of(M890, chips), M890, dtype=HEADER)
-    flags = [(a, b) for a in range(chips) for b in range(chips) if a != b]
+def test_a_small_exchange_leaves_some_of_the_small_all_reduce_to_the_program():
+    icn = Icn(Topology.of(M890, 8), M890, dtype=HEADER)
+    flags = [(a, b) for a in range(8) for b in range(8) if a != b]
     _, end = exchange(icn, 0, *np.array(flags).T, flags)
     seconds = M890.launch_overhead + end / 1e12
-    assert seconds == pytest.approx(dict(M890.all_reduce_small_by_chips)[chips], rel=0.25)
-    assert f"{seconds * 1e6:.1f} us" in TEXT
+    measured = dict(M890.all_reduce_small_by_chips)[8]
+    assert 0.8 * measured < seconds < measured
+    assert f"| {seconds * 1e6:.1f} us |" in TEXT
 
 
 def test_a_ring_of_eight():
@@ -156,8 +156,8 @@ def test_a_topology_of_ones_own(toml):
         Link(a, b, n, n * 50e9, 750_000) for a, b, n in ((0, 1, 2), (1, 0, 2), (1, 2, 1), (2, 1, 1))
     )
     assert [link.head for link in topology.path(0, 3)] == [1, 2, 4, 3]
-    fast = Topology.from_toml(toml("links = [[0, 1, 3]]\nbandwidth = 10\nlatency = 1e-9"), M890, 2)
-    assert fast.links == (Link(0, 1, 3, 30.0, 1000), Link(1, 0, 3, 30.0, 1000))
+    fast = Topology.from_toml(toml("links = [[0, 1, 3]]\nbandwidth = 1e9\nlatency = 1e-9"), M890, 2)
+    assert fast.links == (Link(0, 1, 3, 3e9, 1000), Link(1, 0, 3, 3e9, 1000))
     for kind in ("switch", "wired", "ring", "full"):
         made = Topology.from_toml(toml(f'kind = "{kind}"'), Z810E, 6)
         assert made == getattr(Topology, kind)(Z810E, 6)
@@ -185,6 +185,8 @@ def test_a_topology_of_ones_own(toml):
         ("links = [[0, 1]]\nbandwidth = nan", "bandwidth = nan should be a finite number"),
         ("links = [[0, 1]]\nlatency = inf", "latency = inf should be a finite number"),
         ('links = [[0, 1]]\nlatency = "1"', "latency = '1' should be a finite number"),
+        ("links = [[0, 1]]\nbandwidth = 10", "from chip 0 to chip 1 10 B/s and 7.5e-07 s: a link has 1e.06 to"),
+        ("links = [[0, 1]]\nlatency = 2", "from chip 0 to chip 1 5e.10 B/s and 2 s: a link has"),
         ("links = ", "Invalid value"),
     ],
 )
