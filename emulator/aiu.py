@@ -16,6 +16,7 @@ from .pending import KEPT_HOST, PENDING_SIZE, place_of_spare
 from .primitives import (
     clear,
     copy,
+    copy_lines,
     launch_at,
     pending_at,
     queue_at,
@@ -343,16 +344,13 @@ def whole_rows(base: int, tile_address: int, row: int, count: int, address: int,
         return 0
     length = (count - 1) * stride + size
     found = range_of(base, tile_address, first, length)
-    if found == 0 or range_at(found).flags & READ == 0:
+    if found == 0 or range_at(found).flags & (READ | PEER | UNREACHABLE) != READ:
         return 0
     if what == CHECK:
         tile.low = least(tile.low, first)
         tile.high = first + length if first + length > tile.high else tile.high
         return 1
-    host = first + range_at(found).delta
-    for number in range(row, row + count):
-        move_whole_row(base, tile_address, number, host)
-        host += stride
+    move_whole_rows(base, tile_address, row, count, first + range_at(found).delta, stride)
     return 1
 
 
@@ -420,7 +418,7 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
     """Copy bytes [first, last) of a row, which are at `host`; the others of the row become zero in TSM."""
     tile = tile_at(tile_address)
     if tile.out == 0 and first == 0 and last == tile.bytes and tile.layout != SLICES:
-        move_whole_row(base, tile_address, row, host)
+        move_whole_rows(base, tile_address, row, 1, host, 0)
         return
     piece = tile.bytes if tile.layout == PACKED_ROWS else PIECE
     for start in range(0, tile.bytes, piece):
@@ -437,22 +435,33 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
             clear(place + high - start, end - high)
 
 
-def move_whole_row(base: int, tile_address: int, row: int, host: int) -> None:
-    """The common case: a row that is all in the tensor, packed or swizzled as on ppu0015."""
+def move_whole_rows(base: int, tile_address: int, row: int, count: int, host: int, stride: int) -> None:
+    """The common case: rows that are all in the tensor, packed or swizzled as on ppu0015."""
     tile = tile_at(tile_address)
-    offset = tile.tsm + row * tile.pitch
-    place = warp_at(base).tsm + offset
-    if tile.layout == PACKED_ROWS:
-        copy(place, host, tile.bytes)
-        return
-    turn, whole = swizzle(offset, tile.mode) ^ offset, tile.bytes // PIECE * PIECE
-    if whole == LINE:  # a number of pieces that the compiler knows
-        for byte in range(0, LINE, PIECE):
-            copy(place + (byte ^ turn), host + byte, PIECE)
-        return
-    for byte in range(0, whole, PIECE):
-        copy(place + (byte ^ turn), host + byte, PIECE)
-    copy(place + (whole ^ turn), host + whole, tile.bytes - whole)
+    size, pitch, layout, mode = tile.bytes, tile.pitch, tile.layout, tile.mode
+    tsm, offset, whole = warp_at(base).tsm, tile.tsm + row * tile.pitch, tile.bytes // PIECE * PIECE
+    lines = 0
+    if layout == LINES and mode == 0 and size == LINE and offset % (8 * LINE) == 0:
+        lines = count // 8
+        for _ in range(lines):
+            copy_lines(tsm + offset, host, stride)
+            offset += 8 * LINE
+            host += 8 * stride
+    for _ in range(count - 8 * lines):
+        if layout == PACKED_ROWS:
+            copy(tsm + offset, host, size)
+        else:
+            turn = swizzle(offset, mode) ^ offset
+            if whole == LINE:  # a number of pieces that the compiler knows
+                for byte in range(0, LINE, PIECE):
+                    copy(tsm + offset + (byte ^ turn), host + byte, PIECE)
+            else:
+                for byte in range(0, whole, PIECE):
+                    copy(tsm + offset + (byte ^ turn), host + byte, PIECE)
+            if whole != size:
+                copy(tsm + offset + (whole ^ turn), host + whole, size - whole)
+        offset += pitch
+        host += stride
 
 
 def poison_row(base: int, tile_address: int, row: int) -> None:

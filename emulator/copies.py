@@ -108,7 +108,13 @@ class Copy:
     def bursts(self) -> int:
         """How many bursts it takes."""
         width, rows = self.target.width, self.target.rows
-        return rows * -(-width // BURST) if width > BURST else -(-rows // max(1, BURST // max(1, width)))
+        return rows * -(-width // BURST) if width > BURST else -(-rows // self._rows)
+
+    @property
+    def _rows(self) -> int:
+        """Rows of one burst: the bytes of a burst lie together at its target."""
+        width = self.target.width
+        return max(1, BURST // max(1, width)) if self.target.pitch == width else 1
 
     def part(self, index: int) -> tuple[slice, slice]:
         """Rows and columns of one burst."""
@@ -116,7 +122,7 @@ class Copy:
         if width > BURST:
             row, place = divmod(index, -(-width // BURST))
             return slice(row, row + 1), slice(place * BURST, min(width, (place + 1) * BURST))
-        rows = BURST // max(1, width)
+        rows = self._rows
         return slice(index * rows, min(self.target.rows, (index + 1) * rows)), slice(0, width)
 
     def size(self, index: int) -> int:

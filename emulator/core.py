@@ -293,7 +293,9 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
                 break
             pc = reached
         if reached >= STOP:
+            launch.quota -= count - 1  # what is sent now bears the time
             outcome = stopped(launch_address, block_address, base, pc, reached, clock, count)
+            launch.quota += count - 1
             if outcome == STOP_COMPILE or outcome == STOP_BREAK or outcome == HELD:
                 count -= 1
         else:

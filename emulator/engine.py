@@ -6,12 +6,15 @@ import ctypes
 from collections.abc import Callable
 from functools import cached_property
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import aiu, awbar, core, jumps, links, observed, remote, resolve, window
 from .cache import ObjectCache
 from .fingerprint import fingerprint
 from .handlers import Handlers
+
+if TYPE_CHECKING:
+    from .sampler import Sampler
 
 
 class Engine:
@@ -20,6 +23,8 @@ class Engine:
     def __init__(self, cache: ObjectCache | None = None):
         self.cache = cache or ObjectCache()
         self.handlers = Handlers(self.cache)
+        self.sampler: Sampler | None = None
+        """Watches every launch, if there is one."""
 
     @cached_property
     def run(self) -> Callable[[int], int]:

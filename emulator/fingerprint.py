@@ -26,7 +26,7 @@ LOWERING = (
     "lowering_memory.py", "lowering_raw.py", "lowering_rows.py",
     "compiler.py", "glue.py", "glue_addresses.py", "glue_copies.py", "glue_frame.py",
     "recipes.py", "primitives.py", "state.py", "structs.py", "wire.py", "flights.py",
-    "../isa/lanes.py", "../isa/formats.py", "../isa/effects.py",
+    "../isa/lanes.py", "../isa/formats.py", "../isa/effects.py", "../isa/swizzle.py",
 )  # fmt: skip
 """Files that every compiled object depends on: what turns bodies into code, and the kinds and codes it builds in."""
 

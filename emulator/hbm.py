@@ -37,6 +37,11 @@ def window_base(chip: int) -> int:
     return (chip + 1) << WINDOW_BITS
 
 
+def chip_at(address: int) -> int:
+    """The chip in whose window a guest address lies; -1 below all of them."""
+    return (address >> WINDOW_BITS) - 1
+
+
 class HostMemory:
     """The limit on what this process may take of the host's memory, checked long before the host runs out.
 
@@ -339,7 +344,7 @@ class Hbm:
 
     def _elsewhere(self, address: int) -> str:
         """Say what lies at an address outside this HBM."""
-        window = (address >> WINDOW_BITS) - 1
+        window = chip_at(address)
         if POISON in (address >> 32, address & 0xFFFFFFFF):
             return f"{address:#x} looks like poison ({POISON:#x}): a value used before it was written or waited for"
         if 0 <= address < mmap.PAGESIZE:

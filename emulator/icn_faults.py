@@ -73,8 +73,9 @@ class LinkStates:
         for fault in faults:
             for ends in [(fault.tail, fault.head), (fault.head, fault.tail)][: 2 if fault.both else 1]:
                 number = self.topology.number(*ends)
-                if fault.dead > self.topology.links[number].count:
-                    raise ValueError(f"dead = {fault.dead}: there are {self.topology.links[number].count} links")
+                if fault.dead > (count := self.topology.links[number].count):
+                    tail, head = (self.topology.node_name(node) for node in ends)
+                    raise ValueError(f"dead = {fault.dead}: from {tail} to {head} parallel links number {count}")
                 self._coming.setdefault(number, []).append(fault)
                 self._next(number)
 
@@ -99,7 +100,7 @@ class LinkStates:
 
     def _next(self, number: int) -> None:
         """Tell the packet loop when it has to ask again."""
-        coming = [] if number in self.dead else self._coming[number]
+        coming = self._coming[number]
         times = [picoseconds(fault.at) for fault in coming if not fault.after]
         self.links[number]["fault_time"] = min(times, default=NEVER)
         self.links[number]["fault_packets"] = min((fault.after for fault in coming if fault.after), default=NEVER)

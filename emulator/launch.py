@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
@@ -150,8 +151,10 @@ class Launch:
         Raises LaunchError, Fault, Timeout, Deadlock, MemoryLimit, Interrupted.
         """
         running = self.start()
+        sampler = running.plan.engine.sampler
         try:
-            _run(running)
+            with sampler.watch(running.plan) if sampler else nullcontext():
+                _run(running)
         except KeyboardInterrupt:
             raise Interrupted(report.places(running.plan)) from None
         finally:

@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, plan: Plan):
         self.plan = plan
         self.finished = self.since = 0
-        self.saved = b""
+        self.saved, self.at = b"", 0
         self.age, self.power = 0, 1
         self.pause = PATIENCE
 
@@ -53,12 +53,12 @@ class Watch:
         now = self.digest()
         self.age += 1
         if now == self.saved:
-            if self.age <= MOST_STEPS and self._changes_nothing(self.age):
+            if self.age <= MOST_STEPS and self._changes_nothing(executed - self.at):
                 return True
             self.since = executed + self.pause
             self.pause *= 4
         if now == self.saved or self.age >= self.power:
-            self.saved, self.age, self.power = now, 0, 2 * self.power
+            self.saved, self.at, self.age, self.power = now, executed, 0, 2 * self.power
         return False
 
     def digest(self) -> bytes:
@@ -75,7 +75,7 @@ class Watch:
             found.update(plan.tsm_of(slot).data)
         return found.digest()
 
-    def _changes_nothing(self, steps: int) -> bool:
+    def _changes_nothing(self, instructions: int) -> bool:
         """Run one turn of the cycle with stores stopped; whether none was reached and the state came back."""
         plan = self.plan
         handlers = plan.program.records["handler"]
@@ -85,13 +85,10 @@ class Watch:
         kept = handlers[stores].copy()
         handlers[stores] = plan.engine.address(core.break_here)
         try:
-            for _ in range(steps):
-                plan.launch["quota"] = STEP
-                while (reason := plan.engine.run(plan.launch.ctypes.data)) == Stop.EVENTS:
-                    report.deliver(plan)
-                if reason != core.QUOTA:
-                    return False
-            return self.digest() == self.saved
+            plan.launch["quota"] = instructions
+            while (reason := plan.engine.run(plan.launch.ctypes.data)) == Stop.EVENTS:
+                report.deliver(plan)
+            return reason == core.QUOTA and self.digest() == self.saved
         finally:
             plan.launch["quota"] = 0
             handlers[stores] = kept

@@ -20,7 +20,7 @@ from ..isa.lanes import LANES
 from ..isa.matrix import MatrixForm
 from . import matrix_formats
 from .lowering import I32, Builder, LaneVector, Value, primitive, splat, vector_intrinsic
-from .matrix_formats import canonical_bits, dot, factor_of, narrow_half, scale_of, widen
+from .matrix_formats import dot, factor_of, result_bits, scale_of, widen
 
 FLOAT = ir.FloatType()
 FEATURES = llvm.get_host_cpu_features()
@@ -114,7 +114,8 @@ class _Product:
             some = parts[first : first + TOGETHER]
             sums |= zip(some, self._sums(some), strict=True)
         whole = {slot: self._whole([sums[slot, half] for half in range(HALVES)]) for slot in slots}
-        registers = [self._register(number, whole, c[number]) for number in range(self.form.d.words)]
+        totals = [self._total(whole[number, position], c[number], position) for number, position in slots]
+        registers = self._registers(totals)
         return registers[0] if len(registers) == 1 else cgutils.pack_array(self.builder, registers)
 
     def _words_of_columns(self, words: Words) -> Words:
@@ -197,17 +198,8 @@ class _Product:
     def _whole(self, halves: list[Value]) -> Value:
         return self.builder.shuffle_vector(*halves, _mask(range(LANES)))
 
-    def _register(self, number: int, sums: dict[Any, Value], c: Value) -> Value:
-        """A register of D from its slots and C."""
-        builder, parts = self.builder, range(self.form.d.width)
-        totals = [self._total(sums[number, position], c, position) for position in parts]
-        if len(totals) == 1:
-            return totals[0]
-        low, high = totals
-        return builder.or_(low, builder.shl(high, ir.Constant(high.type, [16] * LANES)))
-
     def _total(self, total: Value, c: Value, position: int) -> Value:
-        """sum + C as the bits of an accumulator: 32, or 16 in the low half."""
+        """sum + C, as integers or as binary32."""
         builder, row = self.builder, ir.VectorType(I32, LANES)
         if self.form.result.name == "i32":
             number = builder.fptosi(total, row) if total.type != row else total
@@ -217,10 +209,18 @@ class _Product:
         factor = factor_of(self.form.left) * factor_of(self.form.right)
         if factor != 1:
             total = builder.fmul(total, ir.Constant(total.type, [factor] * LANES))
-        total = builder.fadd(total, widen(builder, c, self.form.result, position))
-        if self.form.result.name == "f16":
-            return narrow_half(builder, total)
-        return canonical_bits(builder, total)
+        return builder.fadd(total, widen(builder, c, self.form.result, position))
+
+    def _registers(self, totals: list[Value]) -> list[Value]:
+        """D from the totals of its slots."""
+        if self.form.result.name == "i32":
+            return totals
+        halves = result_bits(self.builder, totals, self.form.result)
+        if self.form.d.width == 1:
+            return halves
+        upper = ir.Constant(halves[0].type, [16] * LANES)
+        pairs = zip(halves[::2], halves[1::2], strict=True)
+        return [self.builder.or_(low, self.builder.shl(high, upper)) for low, high in pairs]
 
 
 class _ByteProduct(_Product):

@@ -10,9 +10,13 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from ..isa.lanes import LANES
+from ..isa.swizzle import LINE, swizzle
 from . import primitives
 from .lowering import I8, I32, I64, pointer, primitive, splat
 from .state import struct_types
+
+LINES_TOGETHER = 8
+"""Lines of `copy_lines`: after as many, the swizzle repeats."""
 
 
 @primitive(primitives.call, lambda handler, warp, record: types.int64)
@@ -55,6 +59,20 @@ def _write64(builder: Any, sig: Any, address: Any, value: Any) -> Any:
 @primitive(primitives.copy, lambda target, source, count: types.none)
 def _copy(builder: Any, sig: Any, target: Any, source: Any, count: Any) -> Any:
     cgutils.raw_memcpy(builder, pointer(builder, target, I8), pointer(builder, source, I8), count, 1)
+    return ir.Constant(I8.as_pointer(), None)
+
+
+@primitive(primitives.copy_lines, lambda target, source, stride: types.none)
+def _copy_lines(builder: Any, sig: Any, target: Any, source: Any, stride: Any) -> Any:
+    line = ir.VectorType(I32, LINE // 4)
+    undefined = ir.Constant(line, ir.Undefined)
+    for number in range(LINES_TOGETHER):
+        start = builder.add(source, builder.mul(stride, ir.Constant(I64, number)))
+        pieces = builder.load(pointer(builder, start, line), align=1)
+        turned = [swizzle(LINE * number + 4 * word, 0) % LINE // 4 for word in range(line.count)]
+        pieces = builder.shuffle_vector(pieces, undefined, ir.Constant(ir.VectorType(I32, line.count), turned))
+        place = builder.add(target, ir.Constant(I64, LINE * number))
+        builder.store(pieces, pointer(builder, place, line), align=16)
     return ir.Constant(I8.as_pointer(), None)
 
 

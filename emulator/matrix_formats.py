@@ -10,17 +10,18 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
-from ..isa.formats import F32
+from ..isa.formats import F32, FORMATS
 from ..isa.matrix import Element
 from ..isa.rounding import widen_from
 from .lowering import I8, I16, I32, Builder, Value
 
 FLOAT = ir.FloatType()
 HALF = ir.HalfType()
+HALF_NAN = FORMATS["f16"].nan
 HAS_HALF = bool(llvm.get_host_cpu_features().get("f16c")) or not llvm.get_default_triple().startswith(("x86", "i"))
 """Whether the host converts binary16; LLVM would call a function that is not there."""
 HAS_AVX512 = bool(llvm.get_host_cpu_features().get("avx512f"))
-"""Whether the host looks up 16 numbers at once, and replaces NaNs in one instruction."""
+"""Whether the host looks up 16 numbers at once."""
 HAS_TABLES = HAS_AVX512 and bool(llvm.get_host_cpu_features().get("avx512vbmi"))
 """Whether the host looks up 64 bytes at once in a table of 128."""
 HAS_DOT = bool(llvm.get_host_cpu_features().get("avx512vnni") and llvm.get_host_cpu_features().get("avx512vl"))
@@ -155,34 +156,46 @@ def half_to_float(builder: Builder, words: Value) -> Value:
     return _float(builder, builder.or_(size, _shl(builder, _and(builder, words, 0x8000), 16)))
 
 
-def canonical_bits(builder: Builder, numbers: Value) -> Value:
-    """<32 x float> as bits with every NaN canonical."""
-    row = ir.VectorType(I32, numbers.type.count)
-    if not HAS_AVX512:
-        nan = builder.fcmp_unordered("uno", numbers, numbers)
-        return builder.select(nan, ir.Constant(row, [F32.nan] * row.count), builder.bitcast(numbers, row))
-    part, words = ir.VectorType(FLOAT, 16), ir.VectorType(I32, 16)
-    kind = ir.FunctionType(part, [part, part, words, I32, I16, I32])
-    fix = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.mask.fixupimm.ps.512")
-    nan = builder.bitcast(ir.Constant(words, [F32.nan] * 16), part)
-    # One digit for each class of numbers, NaNs the lowest two: 0 takes the NaN, 1 the number as it is.
-    classes = ir.Constant(words, [0x11111100] * 16)
-    rest = [classes, ir.Constant(I32, 0), ir.Constant(I16, 0xFFFF), ir.Constant(I32, 4)]
-    halves = [_picked(builder, numbers, range(first, first + 16)) for first in (0, 16)]
-    fixed = [builder.call(fix, [nan, half, *rest]) for half in halves]
-    return builder.bitcast(builder.shuffle_vector(*fixed, ir.Constant(row, list(range(32)))), row)
+def result_bits(builder: Builder, totals: list[Value], element: Element) -> list[Value]:
+    """<32 x float> vectors as bits of binary32, or rounded to binary16 in the low halves; NaNs canonical.
+
+    NaNs are rare, and the sum of all vectors has one wherever a vector has (and where infinities cancel): only then
+    are they replaced, one vector after the other.
+    """
+    sums = totals
+    while len(sums) > 1:
+        sums = [builder.fadd(*pair) for pair in zip(sums[::2], sums[1::2], strict=True)]
+    lanes = builder.fcmp_unordered("uno", sums[0], sums[0])
+    some = builder.icmp_unsigned("!=", builder.bitcast(lanes, I32), ir.Constant(I32, 0))
+    narrow, nan = (_half_bits, HALF_NAN) if element.name == "f16" else (_float_bits, F32.nan)
+    bits = [narrow(builder, total) for total in totals]
+    before = builder.block
+    with builder.if_then(some, likely=False):
+        replaced = [
+            builder.select(builder.fcmp_unordered("uno", total, total), _every(plain, nan), plain)
+            for total, plain in zip(totals, bits, strict=True)
+        ]
+        within = builder.block
+    found: list[Value] = []
+    for plain, other in zip(bits, replaced, strict=True):
+        phi = builder.phi(plain.type)
+        phi.add_incoming(plain, before)
+        phi.add_incoming(other, within)
+        found.append(phi)
+    return found
 
 
-def narrow_half(builder: Builder, numbers: Value) -> Value:
-    """binary32 rounded to binary16, to nearest even, in the low halves of <n x i32>; NaN is canonical."""
+def _float_bits(builder: Builder, numbers: Value) -> Value:
+    return builder.bitcast(numbers, ir.VectorType(I32, numbers.type.count))
+
+
+def _half_bits(builder: Builder, numbers: Value) -> Value:
+    """binary32 rounded to binary16, to nearest even, in the low halves of <n x i32>; NaN is anything."""
     row = ir.VectorType(I32, numbers.type.count)
-    nan = builder.fcmp_unordered("uno", numbers, numbers)
-    if HAS_HALF:
-        half = builder.fptrunc(numbers, ir.VectorType(HALF, row.count))
-        found = builder.zext(builder.bitcast(half, ir.VectorType(I16, row.count)), row)
-    else:
-        found = _rounded_half(builder, builder.bitcast(numbers, row))
-    return builder.select(nan, _every(found, 0x7FFF), found)
+    if not HAS_HALF:
+        return _rounded_half(builder, builder.bitcast(numbers, row))
+    half = builder.fptrunc(numbers, ir.VectorType(HALF, row.count))
+    return builder.zext(builder.bitcast(half, ir.VectorType(I16, row.count)), row)
 
 
 def _rounded_half(builder: Builder, bits: Value) -> Value:

@@ -1,9 +1,9 @@
 """The loop of a pod: chips run alone for a window, then meet, exchange packets and take up new work.
 
 Nothing sent in a window can arrive before its end, for a window is no longer than the smallest latency of a link. So
-what a chip does in it depends on nothing that happens elsewhere, and all that has an order between chips is put into one
-here: results do not depend on which thread or rank runs a chip. Every rank keeps the streams of all chips and sees all
-headers of packets, and so computes the same links; only the machines of chips are with their owners.
+what a chip does in it depends on nothing that happens elsewhere, and all that needs an order between chips gets it
+here: results do not depend on which thread or rank runs a chip. Every rank keeps the streams of all chips and sees the
+headers of all packets, and so computes the same links; only the machines of chips are with their owners.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from .faults import Deadlock, Interrupted, WarpPlace
 from .launch import POLL_SECONDS
 from .node import Node, Place, Status
 from .streams import SECOND, Kernel, Mark, Move, Stream, Task, Wait
-from .wire import COPY, HEADER_BYTES, PACKET
+from .wire import COPY, HEADER_BYTES, PACKET, raw_bytes
 
 if TYPE_CHECKING:
     from .chip import Chip
     from .icn import Icn
+
+
+NOTHING = np.zeros(0, PACKET)
 
 
 class Meeting:
@@ -72,7 +75,7 @@ class Meeting:
     # ---- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, done: Callable[[], bool]) -> None:
-        """Go on until `done`, or until there is nothing left to do. Raises what launches raise; all work is gone then."""
+        """Go on until `done`, or until nothing is left to do. Raises what launches raise; all work is dropped then."""
         try:
             self._begin()
             while not done() and self._step():
@@ -94,7 +97,7 @@ class Meeting:
             return False
         if following >= self.now + self.window_ps:
             self.now = following // self.window_ps * self.window_ps
-            self._deliver(np.zeros(0, PACKET), self.now)
+            self._deliver(NOTHING, self.now)
         else:
             self._window(self.now + self.window_ps)
         return True
@@ -217,6 +220,7 @@ class Meeting:
     def _advance(self, end: int) -> None:
         """Run the chips of this rank to the window's end, on all threads."""
         left = [node for node in self.nodes.values() if node.busy]
+
         def work() -> None:
             while left:
                 try:
@@ -273,19 +277,22 @@ class Meeting:
     def _news(self) -> News:
         """What happened on the chips of this rank."""
         sent: list[np.ndarray] = []
-        news = News(np.zeros(0))
+        news = News(NOTHING)
         for chip, node in self.nodes.items():
-            packets, payloads = node.take_outbox()
-            sent.append(packets)
-            news.payloads |= {(chip, seq): payload for seq, payload in payloads.items()}
-            news.texts += [(chip, text) for text in node.texts]
-            node.texts.clear()
+            if node.has_sent:
+                packets, payloads = node.take_outbox()
+                sent.append(packets)
+                news.payloads |= {(chip, seq): payload for seq, payload in payloads.items()}
+            if node.texts:
+                news.texts += [(chip, text) for text in node.texts]
+                node.texts.clear()
             task = self.places[chip].task
             if node.error is not None:
                 news.errors.append((chip, node.error))
             elif task is not None:
                 news.states.append(self._state_of(chip, node))
-        news.packets = np.concatenate(sent)
+        if sent:
+            news.packets = np.concatenate(sent)
         return news
 
     def _state_of(self, chip: int, node: Node) -> tuple[int, int, int, int]:
@@ -303,16 +310,21 @@ class Meeting:
     def _gather(self, news: list[News]) -> np.ndarray:
         """The packets of all ranks, with all that is in them if they go to chips of this one."""
         self.payloads |= news[self.exchange.rank].payloads
+        if self.exchange.ranks == 1:
+            return news[0].packets
         packets = np.concatenate([one.packets for one in news])
-        if self.exchange.ranks > 1 and len(packets):
+        if len(packets):
             self._trade(news, packets)
         return packets
 
     def _deliver(self, packets: np.ndarray, until: int) -> None:
         """Put packets on the links, and what arrives before the end of the next window into the inboxes."""
+        if not len(packets) and not self.icn.in_flight:
+            return
         arrived = self.icn.inject(packets, until)
-        if len(arrived):
-            self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
+        if not len(arrived):
+            return
+        self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
         for chip, node in self.nodes.items():
             mine = arrived[arrived["dst"] == chip]
             bursts: list[tuple[int, np.ndarray]] = []
@@ -329,7 +341,7 @@ class Meeting:
         """Fill in what is in packets from other ranks to this one."""
         me, owners = self.exchange.rank, np.array(self.owners)
         ranks = np.repeat(np.arange(len(news)), [len(one.packets) for one in news])
-        to, raw = owners[packets["dst"]], packets.view(np.uint8).reshape(len(packets), -1)
+        to, raw = owners[packets["dst"]], raw_bytes(packets)
         parcels: list[Any] = []
         for rank in range(self.exchange.ranks):
             chosen = np.flatnonzero((ranks == me) & (to == rank) & (rank != me))
@@ -339,7 +351,7 @@ class Meeting:
         for rank, (data, bursts) in enumerate(self.exchange.trade(parcels)):
             self.payloads |= bursts
             chosen = np.flatnonzero((ranks == rank) & (to == me) & (rank != me))
-            raw[chosen, HEADER_BYTES:] = np.frombuffer(data, np.uint8).reshape(len(chosen), -1)
+            raw[chosen, HEADER_BYTES:] = np.frombuffer(data, np.uint8).reshape(len(chosen), raw.shape[1] - HEADER_BYTES)
 
     # ---- when it cannot go on ----------------------------------------------------------------------------------------
 
@@ -361,8 +373,6 @@ class Meeting:
     def clear(self) -> None:
         """Forget all work: streams are empty, nothing is under way. Memory, clocks and counters stay."""
         for place in self.places:
-            if place.task is not None:
-                place.task.launch.end()
             place.clear()
         for node in self.nodes.values():
             node.clear()

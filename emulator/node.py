@@ -13,7 +13,7 @@ import numpy as np
 from . import core, report, window
 from .copies import HostEngine, PeerEngine
 from .faults import Deadlock
-from .launch import Run
+from .launch import Launch, Run
 from .port import OUTBOX, Port
 from .streams import Kernel, Move
 from .wire import COPY, PACKET
@@ -61,6 +61,7 @@ class Node:
     def __init__(self, chip: Chip, quantum: int, quantum_ps: int):
         self.chip = chip
         self.run: Run | None = None
+        self.launch: Launch | None = None
         self.ended: tuple[int, int] | None = None
         """When the launch ended, if it did in this window, and how many instructions it executed."""
         self.error: Exception | None = None
@@ -85,7 +86,7 @@ class Node:
 
     def start(self, task: Kernel, now: int) -> None:
         """Begin a launch at a border."""
-        self.run = task.launch.start(self.port.address)
+        self.launch, self.run = task.launch, task.launch.start(self.port.address)
         self.state["time"] = now
         self.port.begin(self.run.plan.launch.ctypes.data)
 
@@ -109,8 +110,8 @@ class Node:
                 return True
             assert run is not None
             if reason == core.DONE:
-                self.ended, self.run = (self.time, run.executed), None
-                self.port.begin(0)
+                self.ended = self.time, run.executed
+                self._end()
                 run.check_instructions()
             elif reason == core.DEADLOCK:
                 hint = "every live lane of a block must reach its barrier"
@@ -142,6 +143,11 @@ class Node:
         self.state["seq"] += 1
         self.sent.append((packet, payload))
 
+    @property
+    def has_sent(self) -> bool:
+        """Whether anything was sent in this window."""
+        return bool(self.sent) or int(self.state["outbox_count"][0]) > 0
+
     def take_outbox(self) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """What was sent in this window, bursts included, and the bytes of these by sequence number."""
         sent = [self.port.outbox.copy(), *(packet for packet, _ in self.sent)]
@@ -157,10 +163,17 @@ class Node:
         since = self.time - 2 * int(self.state["quantum_ps"][0])
         self.bursts = [entry for entry in self.bursts if entry[0] > since] + bursts
 
+    def _end(self) -> None:
+        """The launch runs no longer."""
+        self.run = None
+        self.port.begin(0)
+        if self.launch is not None:
+            self.launch.end()
+
     def clear(self) -> None:
         """Forget the launch and all packets; the chip stands at a border again."""
-        self.run, self.ended, self.error = None, None, None
+        self._end()
+        self.ended, self.error = None, None
         self.sent, self.bursts = [], []
         self.port.clear()
-        self.port.begin(0)
         self.state["inbox_count"] = self.state["inbox_next"] = self.state["debt"] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from . import arguments
 from .decode import Program
 from .engine import Engine
 from .faults import Dim3, LaunchError
-from .hbm import Hbm
+from .hbm import Hbm, chip_at
 from .observe import Observer
 from .profiles import Profile
 from .recipes import FAST, ISSUE, PEER
@@ -32,11 +33,13 @@ from .state import (
     READ,
     RECORD,
     ROW,
+    UNREACHABLE,
     WARP,
     WORK_BITS,
     WRITE,
     scalar_row,
 )
+from .state import PEER as PEER_MEMORY
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
@@ -150,6 +153,8 @@ class Plan:
         self.program, self.shape, self.engine, self.profile = program, shape, engine, profile
         self.chip, self.chips = place
         self.hbm = hbm
+        self.memories: Mapping[int, Hbm] = {}
+        """The HBM of other chips it can access, by their numbers, for messages."""
         self.sources: dict[str, list[str]] = {}
         self.per_cu = check_shape(program.kernel, shape, profile)
         self.tsm = program.kernel.tsm + shape.tsm
@@ -321,6 +326,10 @@ class Plan:
             self.unfilled = 0
         self.ranges, self.clocks, self.memory = ranges, clocks, memory
 
+    def memory_at(self, address: int) -> Hbm:
+        """The memory that can say what is at a guest address."""
+        return self.memories.get(chip_at(address), self.hbm)
+
     def warp(self, slot: int, index: int) -> np.void:
         """The WARP header of a resident warp."""
         start = (slot * self.shape.warps + index) * self.stride
@@ -328,7 +337,8 @@ class Plan:
 
     def text(self, address: int) -> str:
         """The NUL-terminated text at a guest address, as far as it can be read."""
-        for place in self.ranges:
+        own = self.ranges[self.ranges["flags"] & (PEER_MEMORY | UNREACHABLE) == 0]
+        for place in own:
             if int(place["lo"]) <= address < int(place["hi"]):
                 most = min(int(place["hi"]) - address, LONGEST_TEXT)
                 data = ctypes.string_at(address + int(place["delta"]), most)

@@ -43,6 +43,11 @@ def copy(target: int, source: int, count: int) -> None:
     raise TypeError("only compiled code copies raw memory")
 
 
+def copy_lines(target: int, source: int, stride: int) -> None:
+    """Copy eight lines of LINE bytes, `stride` apart, to where swizzling (mode 0 of `swizzle`) begins anew."""
+    raise TypeError("only compiled code copies raw memory")
+
+
 def clear(target: int, count: int) -> None:
     """Set `count` bytes to zero."""
     raise TypeError("only compiled code writes raw memory")

@@ -333,7 +333,9 @@ _COMMON: dict[str, Fact[Any]] = {
     "matrix_rate_f32": defined(0.25, "not published: half of TF32"),
     "matrix_rate_s8": defined(2.0, "not published: twice FP16, half its width"),
     "issue_width": defined(4, "ACU: a scheduler holds at most 16 of 64 warps, so four; each starts one in a cycle"),
-    "launch_overhead": defined(4.3e-6, "docs/icn.md: with three ways over the ICN, the small all-reduce of 8 M890"),
+    "launch_overhead": defined(
+        4.3e-6, "docs/icn.md: with four ways over the ICN, between the small all-reduces of 8 and 16 M890"
+    ),
     "icn_header_bytes": defined(10, "docs/icn.md: copies from a peer reach 96.4 % of the links"),
     "icn_address_bytes": defined(8, "docs/icn.md: copies to a peer reach 93.4 % of the links"),
     "icn_packet_bytes": defined(256, "docs/icn.md: only its ratio to the headers matters"),

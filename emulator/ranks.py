@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,7 +18,7 @@ import numpy as np
 
 from .exchange import News
 from .faults import LaunchError
-from .wire import HEADER_BYTES, PACKET
+from .wire import HEADER_BYTES, PACKET, raw_bytes
 
 T = TypeVar("T")
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
@@ -45,6 +46,7 @@ class Ranks:
         self._world: Any = MPI.COMM_WORLD.Dup()
         self._farewell: Any = MPI.COMM_WORLD.Dup()
         self.rank, self.ranks = int(self._world.rank), int(self._world.size)
+        sys.excepthook = self._failed
 
     def owner(self, chip: int, chips: int) -> int:
         """The rank that has a chip: neighbours are together."""
@@ -63,8 +65,7 @@ class Ranks:
 
     def share_news(self, news: News) -> list[News]:
         """Everybody's news, by rank; of packets of other ranks the headers."""
-        raw = news.packets.view(np.uint8).reshape(len(news.packets), -1)
-        headers = np.ascontiguousarray(raw[:, :HEADER_BYTES])
+        headers = np.ascontiguousarray(raw_bytes(news.packets)[:, :HEADER_BYTES])
         found = [
             News(_with_headers(data), states=states, texts=texts, errors=errors)
             for data, states, texts, errors in self.share((headers, news.states, news.texts, news.errors))
@@ -91,6 +92,13 @@ class Ranks:
         request = self._farewell.Ibarrier()
         return _wait(request, PATIENCE if failed else None)
 
+    def _failed(self, *error: Any) -> None:
+        """Show an error that nobody has caught, and end the others if they have not come to it."""
+        sys.__excepthook__(*error)
+        sys.stderr.flush()
+        if not self.leave(failed=True):
+            self.abort(1)
+
     def abort(self, code: int) -> None:
         """End all ranks with an exit code."""
         self._mpi.COMM_WORLD.Abort(code)
@@ -112,5 +120,5 @@ def _wait(request: Any, seconds: float | None = None) -> bool:
 def _with_headers(headers: np.ndarray) -> np.ndarray:
     """Packets that have their headers only."""
     packets = np.zeros(len(headers), PACKET)
-    packets.view(np.uint8).reshape(len(headers), -1)[:, :HEADER_BYTES] = headers
+    raw_bytes(packets)[:, :HEADER_BYTES] = headers
     return packets

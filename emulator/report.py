@@ -19,11 +19,14 @@ from . import aiu, barriers, jumps, resolve
 from .barriers import BLOCK_BARRIER
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
+from .hbm import chip_at
 from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
-from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS
+from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS, WAITING
 
+ICN_UNREACHABLE = 1157
+"""Published XID of an access to a chip that cannot be reached."""
 NEAR_NULL = 1 << 20
 """Below this address nothing is, and a program that asks for it has no address."""
 _HINTS = {
@@ -34,7 +37,7 @@ _HINTS = {
     11: "compare the index with the array's length before the access (v.cmp, s.lop.emsk)",
     12: "a lane's address must be a multiple of the bytes it moves",
     16: "a kernel ends with simt.exit or s.exit on every path",
-    17: "peer access is not enabled between these chips",
+    17: "enable it before the launch: pod.enable_peer_access(a, b)",
     21: "this memory is read-only for the kernel",
     5: "raise .vregs or let the assembler count; it does not know what x0 selects",
     6: "raise .sregs or let the assembler count",
@@ -198,7 +201,10 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
         return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {plan.tsm} bytes"
     if code == resolve.MISALIGNED:
         return f"lane {lane}: {address:#x} is not a multiple of {size}"
-    return f"lane {lane}: {size} bytes at {address:#x}: {plan.hbm.describe(address, size)}"
+    where = plan.memory_at(address).describe(address, size)
+    if code == resolve.NOT_REACHABLE:
+        where = f"HBM of chip {chip_at(address)}, to which chip {plan.chip} has no peer access (XID {ICN_UNREACHABLE})"
+    return f"lane {lane}: {size} bytes at {address:#x}: {where}"
 
 
 def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addresses: dict[int, int]) -> str:
@@ -239,7 +245,9 @@ def _cube_detail(plan: Plan, instruction: Instruction, code: int, warp: np.void)
         return f"base or stride {what:#x} is not a multiple of {aiu.BASE_ALIGNMENT}"
     if code == INVALID_WARP_SYNC:
         return ""
-    return f"a row of {number} bytes at {what:#x}: {plan.hbm.describe(what, number)}"
+    if code == resolve.NOT_REACHABLE:
+        return f"a row of {number} bytes at {what:#x}, HBM of chip {chip_at(what)}: the AIU copies from and to its own"
+    return f"a row of {number} bytes at {what:#x}: {plan.memory_at(what).describe(what, number)}"
 
 
 def _awbar_detail(plan: Plan, code: int, warp: np.void) -> str:
@@ -326,6 +334,7 @@ def _paths(
 ) -> list[WarpPlace]:
     found: list[WarpPlace] = []
     if int(warp["state"]) != AT_BARRIER:
+        runs = "another chip's answer" if int(warp["state"]) == WAITING else runs
         found.append(_place(plan, where, index, int(warp["lanes"]), int(warp["pc"]), runs))
     for place in range(int(warp["paths"])):
         waits = int(warp["path_waits"][place])

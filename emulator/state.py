@@ -115,7 +115,7 @@ WORK_BITS = 30
 """A launch's matrix_ps are for 2 ** WORK_BITS multiplications and additions."""
 
 LAUNCH = struct(
-    704,
+    712,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -184,6 +184,7 @@ LAUNCH = struct(
     ("event_cu", "i8"),
     ("event_stop", "i8"),
     ("event_capacity", "i8"),
+    ("notes", "i8"),  # while the launch is watched: the record that runs, and a NOTE per record (`sampler`)
     ("chip", "i8"),  # CHIP, or 0: the chip is alone
     ("remote", "i8"),  # the core's accesses to other chips
     ("waiting", "i8"),  # warps that wait for other chips,

@@ -71,6 +71,10 @@ class Topology:
         """`chip 3` or `switch 0`."""
         return f"chip {node}" if node < self.chips else f"switch {node - self.chips}"
 
+    def node(self, name: object) -> int:
+        """The number of a node: chips are numbers, switches "s0", "s1", ...; ValueError if there is none."""
+        return node_number(name, self.chips, self.switches)
+
     def number(self, tail: int, head: int) -> int:
         """The number of the link from one node to another; ValueError if there is none."""
         try:
@@ -126,9 +130,12 @@ class Topology:
     def before(self) -> tuple[int, ...]:
         """For each node, picoseconds within which nothing that a chip sends can be there: 0 for chips."""
         times = [0 if node < self.chips else FAR * PICOSECONDS for node in range(self.nodes)]
-        for _ in range(self.nodes):
+        sooner = True
+        while sooner:
+            sooner = False
             for link in self.links:
-                times[link.head] = min(times[link.head], times[link.tail] + link.latency)
+                if times[link.tail] + link.latency < times[link.head]:
+                    times[link.head], sooner = times[link.tail] + link.latency, True
         return tuple(times)
 
     @cached_property
@@ -292,15 +299,18 @@ def _row(row: object, chips: int, switches: int) -> tuple[int, int, int]:
     count = parts[2] if len(parts) == 3 else 1
     if type(count) is not int or count < 1:
         raise ValueError(f"topology: links has {row!r}: {count!r} is no number of parallel links")
-    a, b = (_node(part, row, chips, switches) for part in parts[:2])
+    try:
+        a, b = (node_number(part, chips, switches) for part in parts[:2])
+    except ValueError as error:
+        raise ValueError(f"topology: links has {row!r}: {error}") from None
     return a, b, count
 
 
-def _node(part: object, row: object, chips: int, switches: int) -> int:
-    if type(part) is int and 0 <= part < chips:
-        return part
-    if isinstance(part, str) and part[:1] == "s" and part[1:].isdecimal() and int(part[1:]) < switches:
-        return chips + int(part[1:])
-    raise ValueError(
-        f"topology: links has {row!r}: {part!r} is no node; there are chips 0 to {chips - 1} and {switches} switches"
-    )
+def node_number(name: object, chips: int, switches: int) -> int:
+    """The number of a node among so many: a chip's own, or that of switch "s0", "s1", ...; ValueError."""
+    if type(name) is int and 0 <= name < chips:
+        return name
+    if isinstance(name, str) and name[:1] == "s" and name[1:].isdecimal() and int(name[1:]) < switches:
+        return chips + int(name[1:])
+    known = f"chips 0 to {chips - 1}" + (f' and switches "s0" to "s{switches - 1}"' if switches else "")
+    raise ValueError(f"{name!r} is no node; there are {known}")

@@ -62,6 +62,9 @@ def run_quantum(chip_address: int) -> int:
         chip.time += chip.quantum_ps
         chip.idle = 1 if reason == IDLE else 0
         owe(chip_address)
+    if reason == DONE and chip.debt > 0:  # it ends when that is done
+        chip.debt = chip.debt - chip.quantum_ps if chip.debt > chip.quantum_ps else 0
+        return QUOTA
     return reason
 
 
@@ -81,7 +84,7 @@ def take_in(chip_address: int) -> int:
     while chip.inbox_next < chip.inbox_count:
         packet_address = chip.inbox + chip.inbox_next * PACKET_SIZE
         if packet_at(packet_address).arrival > chip.time:
-            break
+            return SERVED
         found = take(chip_address, packet_address)
         if found != SERVED:
             return found

@@ -7,6 +7,9 @@ picoseconds of the pod's modelled clock.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from ..isa.lanes import LANES
 from .structs import offset_of, struct
 
@@ -29,12 +32,13 @@ PACKET = struct(
     ("user", "i8"),  # bytes of data on the wire,
     ("overhead", "i8"),  # and others: filled by the links
     ("burst", "i8"),  # bytes of a COPY
+    ("unused", "i8", 2),  # no byte is without a field: numpy leaves such bytes out where it copies packets
     ("address", "i8", LANES),  # guest addresses; of a COPY, the first one
     ("data", "u1", 16 * LANES),  # `size` bytes a lane; of an ATOMIC, and its DATA, rows of 32 words as in registers
-    ("spare", "i8", 2),  # numpy forgets bytes behind the last field when it joins arrays
 )
 """One packet. What stands before `address` is its header; `address` and `data` are its payload."""
 HEADER_BYTES = offset_of(PACKET, "address")
+assert np.result_type(PACKET, PACKET).itemsize == PACKET.itemsize
 
 CHIP = struct(
     256,
@@ -66,3 +70,8 @@ CHIP = struct(
 
 ATOMIC_ENTRY = struct(32, ("word", "i8"), ("handler", "i8"), ("record", "i8"))
 """How an ATOMIC of others is done here: the handler to call for it, and with which record."""
+
+
+def raw_bytes(packets: np.ndarray) -> npt.NDArray[np.uint8]:
+    """The bytes of PACKETs, a row for each."""
+    return packets.view(np.uint8).reshape(len(packets), PACKET.itemsize)

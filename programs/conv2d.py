@@ -78,14 +78,24 @@ def operands(x: npt.ArrayLike, filters: npt.ArrayLike) -> tuple[Array, Array]:
     return padded(x), padded(filters)
 
 
-def reference(x: npt.ArrayLike, filters: npt.ArrayLike, window: Window = PLAIN, **options: Any) -> Array:
-    """What `launch` gives, to the bit: the product of what pixels see with the filters, in blocks of 16 channels."""
+def factors(x: npt.ArrayLike, filters: npt.ArrayLike, window: Window) -> tuple[Array, Array, tuple[int, ...]]:
+    """What pixels see and the filters, both as rows of a matrix, and the shape of the result."""
     x, filters = operands(x, filters)
     seen = window.patches(x, filters.shape[1:3])
-    flat = PRODUCT.reference(
-        seen.reshape(-1, filters[0].size), filters.reshape(len(filters), -1), layout="nt", **options
-    )
-    return flat.reshape(*seen.shape[:3], len(filters))
+    count = len(filters)
+    return seen.reshape(-1, filters[0].size), filters.reshape(count, -1), (*seen.shape[:3], count)
+
+
+def reference(x: npt.ArrayLike, filters: npt.ArrayLike, window: Window = PLAIN, **options: Any) -> Array:
+    """What `launch` gives, to the bit: the product of what pixels see with the filters, in blocks of 16 channels."""
+    rows, columns, shape = factors(x, filters, window)
+    return PRODUCT.reference(rows, columns, layout="nt", **options).reshape(shape)
+
+
+def bound(x: npt.ArrayLike, filters: npt.ArrayLike, window: Window = PLAIN) -> Array:
+    """How far an element, without bias and activation, can be from the exact one: `Gemm.bound` of that product."""
+    rows, columns, shape = factors(x, filters, window)
+    return PRODUCT.bound(rows, columns, layout="nt").reshape(shape)
 
 
 def launch(

@@ -29,6 +29,8 @@ PAGE_UNIT = 16
 OUTGROWN = np.float32(8)
 """Powers of two that a score may be above `most` before `most` follows."""
 LEAST = np.finfo(np.float32).min
+UNIT, BF16_UNIT = 2.0**-24, 2.0**-8
+"""What a rounding to binary32 and to bfloat16 is wrong by, at most, as a part of its result."""
 
 
 class Sequences(NamedTuple):
@@ -125,6 +127,45 @@ def paged_reference(
             own = (pool[pages].reshape(-1, *pool.shape[2:])[:length] for pool in (key, value))
             out[first:end] = reference(query[first:end], *own, causal=causal)
     return out
+
+
+# ---- error bound -----------------------------------------------------------------------------------------------------
+
+
+def bound(query: npt.ArrayLike, key: npt.ArrayLike, value: npt.ArrayLike, *, causal: bool = True) -> npt.NDArray[Any]:
+    """How far an element can be from exact attention, as binary64, if nothing overflows. It follows from the order.
+
+    A score is off by its sums' roundings, its power's exponent by that, the roundings of `scale` and of fma, and by
+    those of the changes of m; the power itself by its own and those of the factors. So all weights are off by a factor
+    up to `weight`, the same above and below the line. Above it each is rounded to bfloat16 and the products are added
+    up, below it the weights: `above` and `below`. The quotient is rounded twice.
+    """
+    query, key, value = (bf16(each).astype(np.float64) for each in (query, key, value))
+    (queries, heads, size), keys = query.shape, len(key)
+    key, value = (np.repeat(each, heads // key.shape[1], axis=1) for each in (key, value))
+    latest = np.arange(queries) + keys - queries if causal else np.full(queries, keys - 1)
+    met: Bools = (np.arange(keys) <= latest[:, None])[:, None]
+    log2_e = np.log2(np.e) / size**0.5
+    exponent = np.where(met, np.einsum("ihd,jhd->ihj", query, key) * log2_e, np.nan)
+    sizes = np.einsum("ihd,jhd->ihj", np.abs(query), np.abs(key)) * log2_e
+    reach = np.nanmax(exponent, 2, keepdims=True) - np.nanmin(exponent, 2, keepdims=True)
+    steps = -(-keys // STEP)
+    moves = np.minimum(reach // OUTGROWN + 1, steps)
+    off = sizes * _grown(DEPTH - 1 + size // DEPTH - 1) + 2 * UNIT * np.abs(exponent) + UNIT * (reach + OUTGROWN + 1)
+    weight = np.exp2(np.nanmax(np.where(met, off, np.nan), 2, keepdims=True) + UNIT * reach) * (1 + UNIT) ** (moves + 1)
+    above = weight * (1 + BF16_UNIT) * (1 + UNIT) ** (DEPTH - 1 + 2 * steps + moves) - 1
+    below = weight * (1 + UNIT) ** (8 * steps + 2 + moves)
+    powers = np.where(met, np.exp2(exponent - np.nanmax(exponent, 2, keepdims=True)), 0)
+    powers /= powers.sum(2, keepdims=True)
+    exact, sizes = (np.abs(np.einsum("ihj,jhd->ihd", powers, each)) for each in (value, np.abs(value)))
+    subnormal = keys * 2.0**-130 * np.abs(value).max()
+    quotient = below * (above * sizes + exact * (below - 1)) + subnormal
+    return quotient + (exact + quotient) * ((1 + UNIT) * (1 + BF16_UNIT) - 1) + 2.0**-134
+
+
+def _grown(roundings: int) -> float:
+    """How far so many roundings to binary32 can go, as a part of what is rounded."""
+    return (1 + UNIT) ** roundings - 1
 
 
 # ---- launch ----------------------------------------------------------------------------------------------------------

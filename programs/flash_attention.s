@@ -149,8 +149,8 @@
         v.mov.b32       most[\H], -0x1.fffffep127
         v.mov.b32       sum[\H], 0
         .endr
-        .rept   ROWS * SIZE / 2, R
-        v.mov.b32       acc[\R], 0
+        .rept   ROWS * SIZE / 4, R
+        v.mov.b64       acc[2*\R:2*\R+1], 0
         .endr
         .endm
 
@@ -244,8 +244,8 @@
 
 // Scores of 32 keys: T, 16 of them, by fragments of the rows, which lie in registers, and of keys.
         .macro  score_step
-        .rept   16 * ROWS, R
-        v.mov.b32       s[\R], 0
+        .rept   8 * ROWS, R
+        v.mov.b64       s[2*\R:2*\R+1], 0
         .endr
         .rept   2, T
         .rept   DEPTHS / 2, D

@@ -8,20 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
+from .activation import silu
 from .binary32 import F32, canonical, f32
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
-LOG2_E = np.float32(1.4426950)
-
 
 def reference(gate: npt.ArrayLike, up: npt.ArrayLike) -> F32:
-    """silu(gate) * up, each operation rounded to binary32; powers of two by way of binary64."""
-    gate, up = f32(gate), f32(up)
+    """silu(gate) * up, each operation rounded to binary32."""
     with np.errstate(all="ignore"):
-        power = np.exp2((gate * -LOG2_E).astype(np.float64)).astype(np.float32)
-        return canonical(gate * (1 / (1 + power)) * up)
+        return canonical(silu(f32(gate)) * f32(up))
 
 
 def launch(chip: Chip, gate: npt.ArrayLike, up: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> F32:

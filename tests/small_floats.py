@@ -38,6 +38,14 @@ STANDARDS = {
 }
 
 
+RANGES = {
+    f"{sign}{bits}": (-(1 << bits - 1) if sign == "i" else 0, (1 << bits - (sign == "i")) - 1)
+    for bits in (8, 16, 32, 64)
+    for sign in "iu"
+}
+"""The ends of the integer types."""
+
+
 @cache
 def numbers(name: str) -> np.ndarray:
     """The magnitudes of a format in the order of their codes, from 0 to the largest."""
@@ -145,3 +153,29 @@ def value_of(bits: Any) -> np.ndarray:
     """binary32 bits as numbers in binary64."""
     with np.errstate(invalid="ignore"):  # signalling NaNs
         return np.asarray(bits, np.uint32).view(np.float32).astype(np.float64)
+
+
+def flushed(bits: np.ndarray) -> np.ndarray:
+    return np.where(bits & 0x7F800000, bits, bits & 0x80000000)
+
+
+def whole(values: np.ndarray, rounding: str) -> np.ndarray:
+    """Numbers rounded to integers; a zero keeps the sign."""
+    match rounding:
+        case "rtz":
+            return np.trunc(values)
+        case "rtn":
+            return np.floor(values)
+        case "rtp":
+            return np.ceil(values)
+        case "rtte":
+            return np.rint(values)
+    size = np.abs(values)
+    return np.copysign(np.where(size < 2.0**52, np.floor(size + 0.5), size), values)
+
+
+def clamped(values: np.ndarray, low: int, high: int, nan: int) -> np.ndarray:
+    """Integral numbers, exact as Python's integers, at the nearest end; then two's complement."""
+    width = 64 if high >= 1 << 32 else 32
+    exact = [nan if v != v else low if v < low else high if v > high else int(v) for v in values.tolist()]
+    return np.array([value & (1 << width) - 1 for value in exact], np.uint64)

@@ -11,32 +11,25 @@ bracket could tell (tanh near 1), an inequality says where its value lies.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import io
 import json
-import tokenize
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FunctionType
 from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
+from sweeping import CHUNK, SLICE, Line, kernel, proved
 
 from m890.emulator.chip import Chip
-from m890.emulator.compiler import is_primitive
 from m890.isa import ISA, elementary
 from m890.isa.elementary import quotient_odd
-from m890.isa.lanes import F32, F64, U64, Table
+from m890.isa.lanes import F32, F64, U64
 from m890.isa.numerics import constant, reinterpret
 from m890.isa.spec import insn
 
 CANONICAL = 0x7FFFFFFF
-CHUNK, SLICE = 1 << 22, 1 << 15
-"""Inputs of a launch, and of one step of numpy: what its arrays hold stays in the processor's cache."""
 ROUNDINGS = ("", ".rtz", ".rtn", ".rtp", ".rtta")
 Array = Any
 
@@ -143,32 +136,6 @@ def odd_instruction(function: Function) -> Iterator[None]:
         yield
     finally:
         ISA.instructions, ISA.by_opcode, ISA.by_mnemonic = kept
-
-
-def kernel(lines: list[str], odd: str) -> str:
-    """A kernel that stores the results of `lines`, of vreg1, and of `odd` for start + index * stride."""
-    stores = "\n".join(
-        f"{line.format(d=f'vreg{4 + n}')}\nvmem.st.b32 vreg{4 + n}, [0x0 + vreg0 * 0x4] @out{n}"
-        for n, line in enumerate(lines)
-    )
-    parameters = "\n".join(f".param ptr out{n}" for n in range(len(lines)))
-    return f"""
-        .arch ppu0015
-        .kernel sweep
-        .param u32 start
-        .param u32 stride
-        {parameters}
-        .param ptr odd
-sweep:  v.mov.b32 vreg0, %tid.x
-        s.mull.i32 sreg60, %blkid.x, %ntid.x
-        v.add.i32 vreg0, vreg0, sreg60
-        v.mull.i32 vreg1, vreg0, stride
-        v.add.i32 vreg1, vreg1, start
-        {stores}
-        {odd} vreg[2:3], vreg1
-        vmem.st.b32x2 vreg[2:3], [0x0 + vreg0 * 0x8] @odd
-        simt.exit
-"""
 
 
 # The reference.
@@ -304,13 +271,13 @@ class Record:
 def sweep(name: str, start: int = 0, stride: int = 1) -> Record:
     """Run a function on the inputs start, start + stride, ... below 2**32."""
     function = FUNCTIONS[name]
-    lines = [f"v.{name}.f32{suffix} {{d}}, vreg1" for suffix in function.suffixes]
+    lines = [Line(f"v.{name}.f32{suffix}") for suffix in function.suffixes]
     record = Record(name)
     chip = Chip()
     results = [chip.empty(CHUNK, np.uint32) for _ in lines]
     odd = chip.empty(CHUNK, np.float64)
     with odd_instruction(function):
-        compiled = chip.assemble(kernel(lines, odd_name(function)))["sweep"]
+        compiled = chip.assemble(kernel([*lines, Line(odd_name(function), 2)]))["sweep"]
         for first in range(start, 1 << 31, CHUNK * stride):
             references: list[Array | None] = [None] * (CHUNK // SLICE)
             for half in (first, first + (1 << 31)):
@@ -328,33 +295,9 @@ def sweep(name: str, start: int = 0, stride: int = 1) -> Record:
 
 
 def meaning(name: str) -> str:
-    """A hash of a function's source and of all it names in the package, comments and docstrings left out.
-
-    Of a primitive only the name counts: what it is in machine code stands elsewhere, and other tests compare that
-    with its Python. So does `narrow`, which other tests prove.
-    """
-    found: dict[str, str] = {}
+    """A hash of a function's source and of all it names in the package."""
     odd = FUNCTIONS[name].odd
-    _collect(quotient_odd if odd is reciprocal_odd else odd, found)
-    return hashlib.sha256("\n".join(f"{key} {found[key]}" for key in sorted(found)).encode()).hexdigest()[:16]
-
-
-def _collect(function: Any, found: dict[str, str]) -> None:
-    name = f"{function.__module__}.{function.__qualname__}"
-    if name in found:
-        return
-    found[name] = "" if is_primitive(function) else _tokens(function)
-    for used in function.__code__.co_names if found[name] else ():
-        value = function.__globals__.get(used)
-        if isinstance(value, FunctionType) and value.__module__.startswith("m890."):
-            _collect(value, found)
-        elif isinstance(value, int | float | Table):
-            found[f"{function.__module__}.{used}"] = repr(value)
-
-
-def _tokens(function: FunctionType) -> str:
-    tokens = tokenize.generate_tokens(io.StringIO(inspect.getsource(function)).readline)
-    return " ".join(t.string for t in tokens if t.type in (tokenize.NAME, tokenize.NUMBER, tokenize.OP))
+    return proved([quotient_odd if odd is reciprocal_odd else odd])  # type: ignore[list-item]
 
 
 MEANINGS = {name: meaning(name) for name in FUNCTIONS}

@@ -154,6 +154,23 @@ def test_stores(
     check_store(tile(type_, linear, 0, mode, dim_n=2, tsm=128, **values), 64 * 4 * 20 * 2)
 
 
+@pytest.mark.parametrize("type_", SIZES)
+@pytest.mark.parametrize("mode", [0, 1])
+@pytest.mark.parametrize(("place", "rows"), [(0, 7), (0, 8), (1024, 19), (1152, 19), (2048, 32)])
+def test_whole_lines(type_: str, mode: int, place: int, rows: int) -> None:
+    """Rows as long as a line, which are moved several at once where the swizzle begins anew."""
+    values = {
+        "dim_c": 256 // SIZES[type_],
+        "dim_w": 40,
+        "start_c": 16 // SIZES[type_],
+        "start_w": 3,
+        "dim_n": 1,
+        "cube_n": 1,
+    }
+    copy = tile(type_, 0, 0, mode, tsm=place, cube_c=(128 >> mode) // SIZES[type_], cube_w=rows, **values)
+    check_load(copy, 64 * 4 * 41)
+
+
 @pytest.mark.parametrize("start_c", [-17, -16, -4, -1, 0, 44, 47, 48, 60, 63])
 @pytest.mark.parametrize("cube_c", [16, 17, 20, 32])
 def test_rows_half_outside(start_c: int, cube_c: int) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 
 import click
 import pytest
 
 from m890.tools import bench
+from m890.tools.bench.core import ALU
 from m890.tools.bench.measure import Result, medians, one_core
 from m890.tools.bench.table import duration, heading, line
 
@@ -25,6 +27,7 @@ STABLE = {
     "cold_run",
     "warm_run",
     "launches",
+    "pod8_scaling",
     "observe_off",
     "late",
     "gemm_bf16_256",
@@ -50,6 +53,15 @@ def test_names_are_stable():
 
 def test_alone(capsys: pytest.CaptureFixture[str]):
     assert set(run(capsys, "alu_loop")) == {"seconds", "unit_ns", "threads"}
+
+
+def test_shares(capsys: pytest.CaptureFixture[str]):
+    bench.main(["alu_loop"], "-", repeat=20, shares=True)
+    out, err = capsys.readouterr()
+    (result,) = json.loads(out)
+    assert set(result["shares"]) <= set(re.findall(r"[vs]\.[a-z0-9.]+|simt.exit", ALU))
+    assert abs(sum(result["shares"].values()) - 1) < 1e-9
+    assert max(result["shares"], key=result["shares"].__getitem__) in err
 
 
 def test_beside_numpy(capsys: pytest.CaptureFixture[str]):

@@ -148,7 +148,7 @@ def test_a_limit_is_exit_code_5():
         (["--grid", "0"], "'0' is no extent"),
         (["--grid", "1,2,3,4"], "is no extent"),
         (["--block", "2048"], "block x is 2048"),
-        (["--chips", "2"], "pods come with the pod version"),
+        (["--chips", "129"], "a pod has 1 to 128 chips, not 129"),
         (["--chip", "M891"], "did you mean 'M890'?"),
         (["--kernel", "saxpi"], "did you mean 'saxpy'?"),
         (["--out", "z=z.npy"], "no buffer is called 'z'"),

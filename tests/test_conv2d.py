@@ -54,20 +54,19 @@ def test_epilogues(chip, options):
 
 @pytest.mark.parametrize("window", [Window(), Window((2, 3), (3, 1), (1, 4)), Window(padding=2)])
 def test_it_is_the_formula(window):
-    """Tap by tap in binary64, with loops instead of an index."""
+    """Tap by tap in binary64, with loops instead of an index; to within the bound, of which something is reached."""
     random = np.random.default_rng(0)
     x, filters = bf16(floats(random, (2, 10, 9, 24), "normal")), bf16(floats(random, (7, 3, 2, 24), "normal"))
     found = conv2d.launch(Chip(), x, filters, window)
     wide_x, wide_filters = x.astype(np.float64), filters.astype(np.float64)
-    exact, sizes = np.zeros(found.shape), np.zeros(found.shape)
+    exact = np.zeros(found.shape)
     numbers = window.numbers()
     for image, p, q, r, s in np.ndindex(*found.shape[:3], 3, 2):
         row, column = p * numbers[0] + r * numbers[2] - numbers[4], q * numbers[1] + s * numbers[3] - numbers[5]
         if 0 <= row < 10 and 0 <= column < 9:
             exact[image, p, q] += wide_filters[:, r, s] @ wide_x[image, row, column]
-            sizes[image, p, q] += np.abs(wide_filters[:, r, s]) @ np.abs(wide_x[image, row, column])
-    roundings = 15 + 3 * 2 * 2 - 1  # within a block of 16, and for each block behind it
-    assert (np.abs(found - exact) <= ((1 + 2**-24) ** roundings - 1) * sizes).all()
+    share = np.abs(found - exact) / np.maximum(conv2d.bound(x, filters, window), 2.0**-140)  # 0 where zeros are seen
+    assert 0.02 < share.max() < 1
 
 
 GOOD = {"x": np.zeros((1, 4, 4, 16)), "filters": np.zeros((2, 3, 3, 16))}

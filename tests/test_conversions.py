@@ -1,8 +1,8 @@
 """Conversions against tables of all numbers of a format, in every rounding; Python's integers for integers.
 
 Every input of 16 bits or fewer is tried. Of binary32 inputs: all numbers of the narrower format, the midpoints between
-them, what lies next to both, and random ones; `sweep` tries all of them. `test_ml_dtypes` compares with other people's
-arithmetic.
+them, what lies next to both, and random ones; `test_conversion_sweep` has all of them. `test_ml_dtypes` compares with
+other people's arithmetic.
 """
 
 import numpy as np
@@ -11,51 +11,27 @@ from columns import same
 from one import check
 from small_floats import (
     EVERY_HALF,
+    RANGES,
     ROUNDINGS,
+    STANDARDS,
+    clamped,
     decode,
     encode,
     f32_bits,
     f32_points,
+    flushed,
     pack,
     rectified,
     value_of,
+    whole,
 )
+
+from m890.isa import ISA
 
 HALVES = ("f16", "bf16")
 SMALL = ("e4m3", "e5m2", "e2m1")
-RANGES = {
-    f"{sign}{bits}": (-(1 << bits - 1) if sign == "i" else 0, (1 << bits - (sign == "i")) - 1)
-    for bits in (8, 16, 32, 64)
-    for sign in "iu"
-}
 JUNK = np.uint32(0xA5A50000)
 """What narrow sources have above them; it must not matter."""
-
-
-def flushed(bits: np.ndarray) -> np.ndarray:
-    return np.where(bits & 0x7F800000, bits, bits & 0x80000000)
-
-
-def whole(values: np.ndarray, rounding: str) -> np.ndarray:
-    """Numbers rounded to integers; a zero keeps the sign."""
-    match rounding:
-        case "rtz":
-            return np.trunc(values)
-        case "rtn":
-            return np.floor(values)
-        case "rtp":
-            return np.ceil(values)
-        case "rtte":
-            return np.rint(values)
-    size = np.abs(values)
-    return np.copysign(np.where(size < 2.0**52, np.floor(size + 0.5), size), values)
-
-
-def clamped(values: np.ndarray, low: int, high: int, nan: int) -> np.ndarray:
-    """Integral numbers, exact as Python's integers, at the nearest end; then two's complement."""
-    width = 64 if high >= 1 << 32 else 32
-    exact = [nan if v != v else low if v < low else high if v > high else int(v) for v in values.tolist()]
-    return np.array([value & (1 << width) - 1 for value in exact], np.uint64)
 
 
 # From binary32.
@@ -98,9 +74,6 @@ def test_f32_to_scale() -> None:
         place = np.searchsorted(powers, values, side) - (rounding == "rtz")
         wanted = np.where(np.isnan(values) | (values < 0), 255, np.clip(place, 0, 254))
         same(f"v.cnvt.e8m0.f32.{rounding} vreg4, vreg0", [bits], wanted)
-    every = np.arange(256, dtype=np.uint32)
-    wanted = np.where(every == 255, 0x7FFFFFFF, f32_bits(2.0 ** np.minimum(every - 127.0, 127)))
-    same("v.cnvt.f32.e8m0 vreg4, vreg0", [every | JUNK], wanted)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
@@ -120,37 +93,58 @@ def test_f32_to_integers(rounding: str) -> None:
     same(f"v.rnd.f32.{rounding}.ftz vreg4, vreg0", [bits], f32_bits(whole(value_of(flushed(bits)), rounding)))
 
 
-# From halves and smaller: every input.
+# From 16 bits and fewer, and from tf32: every input.
+
+WIDTHS = {
+    **{name: 16 for name in ("f16", "bf16", "i16", "u16")},
+    **{name: 8 for name in ("e4m3", "e5m2", "e8m0", "i8", "u8")},
+    "e2m1": 4,
+    "tf32": 19,
+}
+"""Bits of the narrow sources; those of tf32 stand at the upper end of a register."""
 
 
-def test_widening_is_exact() -> None:
-    for name in (*HALVES, *SMALL):
-        width = 16 if name in HALVES else 8 if name != "e2m1" else 4
-        bits = np.arange(1 << width, dtype=np.uint32)
-        junk = np.uint32(0x5A5A5A5A >> width << width)
-        same(f"v.cnvt.f32.{name} vreg4, vreg0", [bits | junk], f32_bits(decode(name, bits)))
-    bits = EVERY_HALF << 16 | EVERY_HALF[::-1]
-    same("v.cnvt.f32.tf32 vreg4, vreg0", [bits], f32_bits(decode("tf32", bits)))
-    subnormal = np.arange(128, dtype=np.uint32)
-    same("v.cnvt.f32.bf16.ftz vreg4, vreg0", [subnormal | 0x8000], np.full(128, 0x80000000))
+def source_of(mnemonic: str) -> str:
+    """The type of its source, "" if it is wide."""
+    unit, operation, *types = mnemonic.split(".")
+    if unit != "v" or operation not in ("cnvt", "rnd"):
+        return ""
+    name = types[operation == "cnvt"]
+    return name if name in WIDTHS else ""
 
 
-@pytest.mark.parametrize("rounding", ROUNDINGS)
-def test_every_half_to_the_other(rounding: str) -> None:
-    for name, source in (("bf16", "f16"), ("f16", "bf16")):
-        wanted = encode(name, decode(source, EVERY_HALF), rounding)
-        same(f"v.cnvt.{name}.{source}.{rounding} vreg4, vreg0", [EVERY_HALF | JUNK], wanted)
+def narrow_values(name: str, bits: np.ndarray) -> np.ndarray:
+    """What narrow sources stand for, in binary64."""
+    if name == "e8m0":
+        return np.where(bits == 255, np.nan, np.exp2(bits.astype(float) - 127))
+    return decode(name, bits) if name in STANDARDS else np.array(signed(name, bits), float)
 
 
-@pytest.mark.parametrize("rounding", ROUNDINGS)
-@pytest.mark.parametrize("source", HALVES)
-def test_every_half_to_integers(source: str, rounding: str) -> None:
-    values = whole(decode(source, EVERY_HALF), rounding)
-    for name in ("i32", "u32", "i64", "u64"):
-        register = "vreg[4:5]" if name.endswith("64") else "vreg4"
-        wanted = clamped(values, *RANGES[name], 1 << 63 if name.endswith("64") else 0)
-        same(f"v.cnvt.{name}.{source}.{rounding} {register}, vreg0", [EVERY_HALF | JUNK], wanted)
-    same(f"v.rnd.{source}.{rounding} vreg4, vreg0", [EVERY_HALF | JUNK], encode(source, values))
+def wanted_of(result: str, values: np.ndarray, rounding: str) -> np.ndarray:
+    """Numbers as the bits of a type."""
+    if result in ("f16", "bf16"):
+        return encode(result, values, rounding)
+    if result == "f32":
+        return f32_bits(values)
+    return clamped(whole(values, rounding), *RANGES[result], 1 << 63 if result.endswith("64") else 0)
+
+
+@pytest.mark.parametrize("mnemonic", [i.mnemonic for i in ISA if source_of(i.mnemonic)])
+def test_every_narrow_source(mnemonic: str) -> None:
+    """All conversions of the table that have one, with .ftz and without, whatever else is in the register."""
+    source, parts = source_of(mnemonic), mnemonic.split(".")
+    rounding, result = parts[-1] if parts[-1] in ROUNDINGS else "rtte", parts[2]
+    bits = np.arange(1 << WIDTHS[source], dtype=np.uint32)
+    junk = np.uint32(0x5A5A5A5A >> WIDTHS[source] << WIDTHS[source])
+    given = bits << np.uint32(13) | junk & np.uint32(0x1FFF) if source == "tf32" else bits | junk
+    values = narrow_values(source, bits << np.uint32(13) if source == "tf32" else bits)
+    register = "vreg[4:5]" if result.endswith("64") else "vreg4"
+    instruction = ISA.by_mnemonic[mnemonic][0][0].instruction
+    for suffix in ("", *(f".{suffix.name}" for suffix in instruction.suffixes)):
+        assert suffix in ("", ".ftz")
+        values = value_of(flushed(f32_bits(values))) if suffix else values
+        rounded = whole(values, rounding) if parts[1] == "rnd" else values
+        same(f"{mnemonic}{suffix} {register}, vreg0", [given], wanted_of(result, rounded, rounding))
 
 
 # From integers.
@@ -212,16 +206,8 @@ def f32_of(value: int, rounding: str) -> int:
     return int(np.float32(rounded if value >= 0 else -rounded).view(np.uint32))
 
 
-def test_small_integers() -> None:
-    """Exact to floats and to 32 bits, all values; from 32 and 64 bits they saturate."""
-    for name in ("i8", "u8", "i16", "u16"):
-        width = int(name[1:])
-        bits = np.arange(1 << width, dtype=np.uint32)
-        junk, values = bits | np.uint32(0x5A5A5A5A >> width << width), np.array(signed(name, bits))
-        same(f"v.cnvt.f32.{name} vreg4, vreg0", [junk], f32_bits(values))
-        same(f"v.cnvt.{name[0]}32.{name} vreg4, vreg0", [junk], values & 0xFFFFFFFF)
-        for half in HALVES if width == 8 else ():
-            same(f"v.cnvt.{half}.{name} vreg4, vreg0", [junk], encode(half, values))
+def test_integers_to_narrower_ones() -> None:
+    """From 32 and 64 bits they saturate."""
     for name in ("i8", "u8", "i16", "u16", "i32", "u32"):
         low, high = RANGES[name]
         for source in ("i32", "u32", "i64", "u64"):
@@ -302,18 +288,3 @@ def test_immediates(rounding: str) -> None:
         check(f"v.cnvt.f32.{name}.{rounding} vreg4, {value & 0xFFFFFFFF:#x}", vreg4=wanted)
         wanted = int(whole(np.array([-2.5]), rounding)[0]) if name == "i32" else 0
         check(f"v.cnvt.{name}.f32.{rounding} vreg4, 0xc0200000", vreg4=wanted)
-
-
-# All inputs.
-
-
-@pytest.mark.sweep
-@pytest.mark.parametrize("rounding", ROUNDINGS)
-@pytest.mark.parametrize("name", ["f16", "bf16", "tf32", *SMALL])
-def test_every_f32(name: str, rounding: str) -> None:
-    if name in SMALL and rounding != "rtte":
-        return
-    for start in range(0, 1 << 32, 1 << 22):
-        bits = np.arange(start, start + (1 << 22), dtype=np.int64).astype(np.uint32)
-        wanted = encode(name, value_of(bits), rounding, finite=name in SMALL)
-        same(f"v.cnvt.{name}.f32.{rounding} vreg4, vreg0", [bits], wanted)

@@ -56,13 +56,14 @@ def test_fewer_keys_than_queries(chip):
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("size", SIZES)
 def test_it_is_the_formula(size, causal):
-    """Of scores far apart, too, so that `most` has to follow. Weights and results are rounded to bfloat16."""
+    """To within the bound, of which something is reached; of scores far apart, too, so that `most` has to follow."""
     for factor in (1, 8):
         query, key, value = heads(np.random.default_rng(0), 50, 170, 2, 2, size)
         arrays = bf16(query * np.float32(factor)), bf16(key), bf16(value)
         found = flash_attention.launch(Chip(), *arrays, causal=causal).astype(np.float64)
-        bound = 2**-7 * np.abs(value).max()
-        np.testing.assert_allclose(found, attention_in_binary64(*arrays, causal=causal), rtol=0, atol=bound)
+        error = np.abs(found - attention_in_binary64(*arrays, causal=causal))
+        share = error / flash_attention.bound(*arrays, causal=causal)
+        assert 0.2 < share.max() < 1
 
 
 def test_most_follows_scores_that_grow_and_no_others(chip):

@@ -68,15 +68,18 @@ def key(packets):
 def send(topology, profile, packets, cuts=(), **options):
     """All packets through an Icn, split at times; what comes back, in one array."""
     icn = Icn(topology, profile, dtype=HEADER, **options)
-    rest, back = packets, []
-    for cut in sorted(cuts):
-        now = rest["time"] < cut
+    rest, back, settled = packets, [], 0
+    for cut in [*sorted(cuts), None]:
+        now = rest["time"] < cut if cut is not None else np.full(len(rest), True)
         arrived = icn.inject(rest[now], cut)
         rest = rest[~now]
         back.append(arrived)
-        assert icn.in_flight == sum(map(len, [packets])) - len(rest) - sum(map(len, back))
-        assert icn.earliest is None or icn.earliest >= cut + icn.lookahead_ps
-    back.append(icn.inject(rest))
+        assert icn.in_flight == len(packets) - len(rest) - sum(map(len, back))
+        assert np.all(arrived["arrival"] >= settled)  # what comes earlier was given back before
+        places = [arrived[name].tolist() for name in ("dst", "arrival", "src", "seq")]
+        assert sorted(zip(*places, strict=True)) == list(zip(*places, strict=True))
+        settled = 0 if cut is None else cut + icn.lookahead_ps
+        assert icn.earliest is None or icn.earliest >= settled
     assert icn.in_flight == 0
     assert icn.earliest is None
     return np.concatenate(back), icn
@@ -142,16 +145,36 @@ def test_nothing_arrives_before_the_lookahead(profile: Profile, topology: Topolo
 # Arrivals.
 
 
+@st.composite
+def link_faults(draw, topology):
+    """Faults of some links; dead ones only where there is no switch, behind which the first to fail may be another."""
+    fault = st.builds(
+        lambda link, **values: LinkFault(tail=link.tail, head=link.head, **values),
+        st.sampled_from(topology.links),
+        slow=st.sampled_from([1.0, 3.0]),
+        dead=st.sampled_from([0] if topology.switches else [0, 0, 1, -1]),
+        loss=st.sampled_from([0.0, 0.0, 0.02]),
+        drops=st.sampled_from([0, 0, 2]),
+        at=st.floats(0, 3e-6),
+        after=st.sampled_from([0, 1, 5, 40]),
+        both=st.booleans(),
+    )
+    return draw(st.lists(fault, max_size=4)) if topology.links else []
+
+
 @EACH
 @MANY
 @given(data=st.data())
 def test_arrivals_and_counters_are_those_of_the_twin(data, profile: Profile, topology: Topology):
     packets = data.draw(traffic(topology.chips))
-    loss = data.draw(st.sampled_from([0.0, 0.0, 0.01]))
-    seed = 0
-    faults = [LinkFault(tail=x.tail, head=x.head, loss=loss, both=False) for x in topology.links if loss]
-    expected, ports = simulate(topology, profile, packets, seed, loss)
-    back, icn = send(topology, profile, packets, faults=faults)
+    options = {"seed": data.draw(st.integers(0, 2)), "faults": data.draw(link_faults(topology))}
+    expected, ports = simulate(topology, profile, packets, **options)
+    if isinstance(expected, tuple):
+        with pytest.raises(Fault) as caught:
+            send(topology, profile, packets, **options)
+        assert (caught.value.code, caught.value.chip) == expected
+        return
+    back, icn = send(topology, profile, packets, data.draw(st.lists(st.integers(0, 3_100_000), max_size=4)), **options)
     assert key(back) == sorted(zip(packets["src"].tolist(), packets["seq"].tolist(), expected, strict=True))
     for link, row in zip(topology.links, icn.counters().links, strict=True):
         port = ports[link.tail, link.head]
@@ -248,9 +271,18 @@ def test_a_late_packet_of_another_chip_does_not_wait_for_all_that_was_sent_befor
 
 def test_what_comes_late_counts_as_sent_when_time_had_come_so_far():
     icn = Icn(Topology.switch(M890, 2), M890, dtype=HEADER)
-    icn.inject(packets_of([]), 5_000_000)
-    (late,) = icn.inject(packets_of([row(0, 1, time=1)]))
-    assert late["arrival"] > 5_000_000 + icn.lookahead_ps
+    assert len(icn.inject(packets_of([row(0, 1)]), 5_000_000)) == 1
+    assert len(icn.inject(packets_of([row(0, 1)]), 4_000_000)) == 0
+    late = icn.inject(packets_of([row(0, 1, time=1)]))
+    assert len(late) == 2
+    assert np.all(late["arrival"] > 5_000_000 + icn.lookahead_ps)
+
+
+def test_packets_of_one_time_are_given_back_in_the_order_of_their_sources():
+    rows = [row(7, 4, time=0, kind=ACK, user=0), row(5, 4, time=100, kind=ACK, user=0)]  # over one link, over two
+    back, _ = send(Topology.wired(Z810E, 8), Z810E, packets_of(rows))
+    assert back["arrival"].tolist() == [750_200, 750_200]
+    assert back["src"].tolist() == [5, 7]
 
 
 def test_a_packet_keeps_its_payload():
@@ -429,7 +461,7 @@ def test_drawn_faults_are_those_of_their_seed():
         ({"loss": 1.5}, "loss = 1.5"),
         ({"dead": -2}, "dead is a number of links"),
         ({"at": -1.0}, "not below 0"),
-        ({"dead": 4}, "dead = 4: there are 3 links"),
+        ({"dead": 4}, "dead = 4: from chip 0 to chip 1 parallel links number 3"),
         ({"head": 3}, "topology custom has no link from chip 0 to chip 3"),
     ],
 )

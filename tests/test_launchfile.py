@@ -25,10 +25,10 @@ from m890.tools.arrays import (
     save,
     to_device,
 )
+from m890.tools.checks import compare
 from m890.tools.cli import cli
 from m890.tools.exits import InputError
 from m890.tools.launchfile import CheckSpec, Job, read
-from m890.tools.checks import compare
 
 COPY = """\
         .arch   ppu0015
@@ -271,7 +271,10 @@ MISTAKES = [
     ("[save]", "[saves]", r":\d+: saves: unknown key: did you mean 'save'\?"),
     ("[buffers.", "[buffer.", r":\d+: buffer: unknown key: did you mean 'buffers'\?"),
     ('profile = "M890"', 'profile = "M8900"', "did you mean 'M890'"),
-    ("chips = 1", "chips = 2", ":2: chips: 2 chips: this version runs one chip, pods come with the pod version"),
+    ("chips = 1", "chips = 129", "a pod has 1 to 128 chips, not 129"),
+    ("chips = 1", 'chips = 2\ntopology.kind = "star"', "topology: kind = 'star': there is switch, wired, ring, full"),
+    ("chips = 1", "chips = 1\ntopology.knd = 1", r":3: topology.knd: unknown key: did you mean 'kind'\?"),
+    ("chips = 1", "threads = 0", ":2: threads: a whole number from 1 belongs here, not 0"),
     ("chips = 1", "chips = 0", ":2: chips: a whole number from 1 belongs here, not 0"),
     ("quantum = 4096", "quantum = 1.5", ":3: quantum: a whole number from 1 belongs here, not 1.5"),
     ('timing = "eager"', 'timing = "slow"', ":4: timing: 'eager' or 'late', not 'slow'"),
@@ -284,7 +287,8 @@ MISTAKES = [
     ('init = "rand:7"', 'init = "npy:none.npy"', "job.toml:10: buffers.x.init: job/none.npy: No such file"),
     ('init = "rand:7"', "int = 7", r":10: buffers.x.int: unknown key: did you mean 'init'\?"),
     ('expect = "rand:7"', 'expect = "rand:7:f32:3"', r"job.toml:28: check\[0\].expect: .*does not have the shape"),
-    ("chip = 0", "chip = 1", ":11: buffers.x.chip: this version runs one chip"),
+    ("chip = 0", "chip = 1", ":11: buffers.x.chip: chip 1: there is one chip, 0; raise chips"),
+    ("chip = 0", 'chip = "one"', ":11: buffers.x.chip: a whole number from 0 belongs here, not 'one'"),
     ('object = "copy.s"', 'objekt = "copy.s"', r":18: launch\[0\].objekt: unknown key: did you mean 'object'\?"),
     ('object = "copy.s"', 'file = "copy.s"', r":18: launch\[0\].file: unknown key: did you mean 'object'\?"),
     ('object = "copy.s"\n', "", r":17: launch\[0\].object: missing: source or object file"),
@@ -298,7 +302,8 @@ MISTAKES = [
     ("grid = [1]", "grid = [1, 1, 1, 1]", r"launch\[0\].grid: 1 to 3 whole numbers"),
     ("block = [256]", "block = [2048]", r":17: launch\[0\]: .*block x is 2048, M890 takes 1 to 1024"),
     ("tsm = 0", "tsm = 300000", r":17: launch\[0\]: .*300000 bytes of TSM"),
-    ('chips = "all"', "chips = [1]", r'launch\[0\].chips: "all" or \[0\]'),
+    ('chips = "all"', "chips = [1]", r":17: launch\[0\]: chips \[1\]: there is one chip, 0"),
+    ("rtol = 0", "chip = 0", r":28: check\[0\].expect: chip 0: buffer 'y' is not on all chips"),
     ("n = 256", "m = 256", r":17: launch\[0\]: kernel 'copy' has no parameter 'm': there is n, x, y"),
     ("n = 256, ", "", r"lacks 1 of 3 arguments: n \(a number, u32\)"),
     ("n = 256", "n = true", r":24: launch\[0\].args.n: a number, a list of numbers or the name of a buffer"),
@@ -519,3 +524,111 @@ def test_checks_and_nan():
     bf16 = np.array([np.nan, 1, 2]).astype(ml_dtypes.bfloat16)
     assert checked(bf16, bf16).passed
     assert checked(bf16, [np.nan, 1.0, 3.0]).first == ((2,), 2.0, 3.0)
+
+
+# ---- pods ------------------------------------------------------------------------------------------------------------
+
+RIGHT = """\
+        .kernel right                   // to[i] = from[i] of the chip to the right, whose window follows
+        .param  ptr from
+        .param  ptr to
+        v.mov.b32       vreg0, %tid.x
+        s.mov.b32       sreg20, %chip
+        s.add.i32       sreg20, sreg20, 1
+        s.cmp.eq.u32    scc, sreg20, %nchips
+        s.cbr.az        scc, near
+        s.mov.b32       sreg22, 0
+        s.mull.i32      sreg23, %nchips, 64     // back to the first window: (nchips << 38) below
+        s.sub.i64       sreg[6:7], sreg[6:7], sreg[22:23]
+near:   s.mov.b32       sreg22, 0
+        s.mov.b32       sreg23, 64              // one window is 1 << 38
+        s.add.i64       sreg[6:7], sreg[6:7], sreg[22:23]
+        vmem.ld.b32     vreg1, [0x0 + vreg0 * 0x4] @sreg[6:7]
+        s.wait          vldcnt(0)
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @to
+        simt.exit
+"""
+POD = """\
+chips = 4
+threads = 2
+[topology]
+kind = "ring"
+[buffers.x]
+chip = "all"
+init = "arange:f32:32"
+[buffers.y]
+chip = "all"
+type = "f32"
+shape = [32]
+[[launch]]
+object = "right.s"
+grid = 1
+block = 32
+args = { from = "x", to = "y" }
+[[check]]
+buffer = "y"
+expect = "right.npy"
+[save]
+y = "y.npy"
+"""
+
+
+@pytest.fixture
+def right(folder: Path) -> np.ndarray:
+    """What POD should give."""
+    (folder / "job" / "right.s").write_text(RIGHT)
+    expected = np.roll(np.arange(128, dtype=np.float32).reshape(4, 32), -1, axis=0)
+    np.save("job/right.npy", expected)
+    return expected
+
+
+def test_a_launch_file_runs_a_pod(right: np.ndarray):
+    assert "check y  PASS  128 elements" in run(POD).stdout
+    np.testing.assert_array_equal(np.load("y.npy"), right)
+    result = json.loads(run(POD, "--json").stdout)
+    (launch,) = result["launches"]
+    assert (launch["chips"], launch["instructions"]) == (4, 3 * 12 + 15)
+    assert launch["modelled"] > 0
+    assert [chip["received_user_bytes"] for chip in result["icn"]["chips"]] == [128] * 4
+
+
+def test_buffers_of_flags_are_on_all_chips(right: np.ndarray):
+    flags = ["--chips", "4", "--grid", "1", "--block", "32", "--arg", "from=arange:f32:32", "--arg", "to=zeros:f32:32"]
+    result = CliRunner().invoke(cli, ["run", "job/right.s", *flags, "--out", "to=y.npy"])
+    assert result.exit_code == 0, result.output
+    assert "4 chips, modelled" in result.stdout
+    np.testing.assert_array_equal(np.load("y.npy"), right)
+
+
+def test_a_file_holds_the_parts_of_all_chips_or_what_is_the_same_for_all(right: np.ndarray):
+    parts = np.arange(128, dtype=np.float32).reshape(4, 32)
+    np.save("job/parts.npy", parts)
+    np.save("job/same.npy", parts[0])
+    shaped = POD.replace('init = "arange:f32:32"', 'shape = [32]\ninit = "same.npy"')
+    run(POD.replace("arange:f32:32", "parts.npy"))
+    assert "FAIL" in run(shaped, code=1).stdout
+    run(shaped.replace("right.npy", "same.npy"))  # which is broadcast, too
+    assert "has shape [32], not [4, ...]" in run(POD.replace("arange:f32:32", "same.npy"), code=3).stderr
+
+
+def test_a_check_may_look_at_one_chip(right: np.ndarray):
+    np.save("job/one.npy", right)
+    one = POD.replace('expect = "right.npy"', 'expect = "one.npy"\nchip = 2')
+    assert "check y  PASS  32 elements" in run(one).stdout
+    right[1] = 0
+    np.save("job/one.npy", right)
+    run(one)
+    right[2] = 0
+    np.save("job/one.npy", right)
+    assert "FAIL" in run(one, code=1).stdout
+    assert "chip 4: there is chip 0 to 3" in run(one.replace("chip = 2", "chip = 4"), code=3).stderr
+
+
+def test_a_buffer_may_be_on_one_chip_and_a_launch_on_some(right: np.ndarray):
+    """The chips that run it read and write where the buffers are: chip 1 has both."""
+    text = SHORT.replace("init", "chip = 1\ninit").replace('type = "u8"', 'chip = 3\ntype = "u8"')
+    text = "chips = 4\n" + text.replace("grid = 1", "grid = 1\nchips = [2]")
+    text += '[[check]]\nbuffer = "y"\nexpect = "arange:u8:100"\n'
+    result = json.loads(run(text, "--json").stdout)
+    assert [chip["received_user_bytes"] for chip in result["icn"]["chips"]] == [0, 0, 100, 100]
+    assert result["launches"][0]["chips"] == 1

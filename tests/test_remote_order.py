@@ -24,10 +24,10 @@ SEND = """
         .param  u32 value
         v.mov.b32       vreg0, %tid.x
         v.mov.b32       vreg1, value
-        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @data
+        {store}
         {fence}
         s.mov.b32       emsk, 1
-        {flag} vreg1, [0x0] @flag
+        {flag}
         s.exit
 """
 RECEIVE = """
@@ -47,21 +47,27 @@ again:  vmem.ld.b32     vreg1, [0x0] @flag
         simt.exit
 """
 PLAIN = "vmem.st.b32"
+STORE = "vmem.st.b32 vreg1, [0x0 + vreg0 * 0x4] @data"
+EVERY_WORD = "\n".join(f"smem.st.b32 value, [bytes({4 * word})] @data" for word in range(32))
 ORDERED = [
-    ("vmem.fence.sys", PLAIN),
-    ("s.wait vstcnt(0)", PLAIN),
-    ("", "vmem.st.b32.release.sys"),
+    (STORE, "vmem.fence.sys", PLAIN),
+    (STORE, "s.wait vstcnt(0)", PLAIN),
+    (STORE, "", "vmem.st.b32.release.sys"),
+    (STORE, "", "vmem.red.add.i32.release.sys"),
+    (EVERY_WORD, "smem.fence.sys", PLAIN),
+    (EVERY_WORD, "", "vmem.st.b32.release.sys"),
 ]
 
 
-def pass_message(fence: str, flag: str, far: int, timing: Any, seed: int = 0) -> bool:
+def pass_message(store: str, fence: str, flag: str, far: int, timing: Any) -> bool:
     """Chip 0 puts data on chip 2 and a flag on chip 1, which then reads the data: whether it gets what was sent."""
     delays = {(0, 2): far}
-    chips = Wired(3, timing=timing, seed=seed, delay=lambda a, b: delays.get((a, b), 3 * QUANTUM_PS))
+    chips = Wired(3, timing=timing, delay=lambda a, b: delays.get((a, b), 3 * QUANTUM_PS))
     data = chips.chips[2].to_device(np.zeros(32, np.uint32))
     word = chips.chips[1].to_device(np.zeros(32, np.uint32))
     out = chips.chips[1].to_device(np.zeros(32, np.uint32))
-    send = kernel_on(chips, 0, SEND.format(fence=fence, flag=flag), "send")
+    put = f"{flag} vreg1, [0x0] @flag" if ".red." not in flag else f"{flag} [0x0] @flag, vreg1"
+    send = kernel_on(chips, 0, SEND.format(store=store, fence=fence, flag=put), "send")
     receive = kernel_on(chips, 1, RECEIVE, "receive")
     chips.run({0: (send, 1, 32, (data, word, 7)), 1: (receive, 1, 32, (data, word, out, 7))})
     found = out.copy_to_host()
@@ -70,17 +76,22 @@ def pass_message(fence: str, flag: str, far: int, timing: Any, seed: int = 0) ->
 
 
 @TIMINGS
-@pytest.mark.parametrize(("fence", "flag"), ORDERED)
-@pytest.mark.parametrize("far", [3, 30, 300])
-def test_a_fence_a_wait_or_a_release_orders_data_and_flag(fence: str, flag: str, far: int, timing: str) -> None:
+@pytest.mark.parametrize(("store", "fence", "flag"), ORDERED)
+@pytest.mark.parametrize("far", [3, 300])
+def test_a_fence_a_wait_or_a_release_orders_data_and_flag(
+    store: str, fence: str, flag: str, far: int, timing: str
+) -> None:
     """However long the data are under way."""
-    assert pass_message(fence, flag, far * QUANTUM_PS, timing)
+    assert pass_message(store, fence, flag, far * QUANTUM_PS, timing)
 
 
 @TIMINGS
-def test_a_missing_fence_is_caught(timing: str) -> None:
-    """Once the flag is faster than the data."""
-    assert not pass_message("", PLAIN, 300 * QUANTUM_PS, timing)
+@pytest.mark.parametrize(
+    ("store", "fence"), [(STORE, ""), (STORE, "smem.fence.sys"), (EVERY_WORD, ""), (EVERY_WORD, "vmem.fence.sys")]
+)
+def test_a_missing_fence_is_caught(store: str, fence: str, timing: str) -> None:
+    """Or a wrong one, once the flag is faster than the data."""
+    assert not pass_message(store, fence, PLAIN, 300 * QUANTUM_PS, timing)
 
 
 TICKETS = """
@@ -176,6 +187,17 @@ def test_a_load_that_is_not_waited_for_gives_poison(timing: str) -> None:
 
 
 @TIMINGS
+def test_a_wait_that_counts_operations_at_home_waits_for_the_one_far_away(timing: str) -> None:
+    """The load from far is the oldest of three, and two may stay outstanding."""
+    chips = Wired(2, timing=timing)
+    x, out = chips.chips[1].to_device(np.arange(32, dtype=np.uint32)), chips.chips[0].empty(32, np.uint32)
+    near = "vmem.ld.b32 vreg5, [0x0 + vreg0 * 0x4] @out\n" * 2
+    load = f"vmem.ld.b32 vreg1, [0x0 + vreg0 * 0x4] @x\n{near}\ns.wait vldcnt(2)"
+    chips.run({0: (kernel_on(chips, 0, EARLY.format(instruction=load, late=""), "early"), 1, 32, (x, out))})
+    assert np.array_equal(out.copy_to_host(), np.arange(32))
+
+
+@TIMINGS
 def test_a_store_reads_its_source_when_it_leaves(timing: str) -> None:
     """At once, or under late timing at the wait: a source that changes before is caught there."""
     chips = Wired(2, timing=timing)
@@ -216,7 +238,9 @@ def test_nothing_overtakes_an_acquire_from_another_chip(load: str) -> None:
         flag = chips.chips[1].to_device(np.zeros(32, np.uint32))
         data = chips.chips[2].to_device(np.zeros(32, np.uint32))
         out = chips.chips[0].to_device(np.zeros(2, np.uint32))
-        send = kernel_on(chips, 1, SEND.format(fence="vmem.fence.sys", flag=PLAIN), "send")
+        send = kernel_on(
+            chips, 1, SEND.format(store=STORE, fence="vmem.fence.sys", flag=f"{PLAIN} vreg1, [0x0] @flag"), "send"
+        )
         poll = kernel_on(chips, 0, POLL.format(load=load), "poll")
         chips.run({1: (send, 1, 32, (data, flag, 7)), 0: (poll, 1, 32, (flag, data, out))})
         seen, value = out.copy_to_host().tolist()

@@ -8,7 +8,7 @@ import numpy as np
 
 import m890
 from m890.emulator import arguments, core, report
-from m890.emulator.launch import _stopped
+from m890.emulator.launch import Limits, Run
 from m890.emulator.plan import Schedule, memory_ranges
 from m890.emulator.port import Port, pod_ranges
 from m890.emulator.shape import Shape, dim3
@@ -65,8 +65,11 @@ class Wired:
         delays = [self.delay(a, b) for a in range(count) for b in range(count) if a != b]
         self.window = (windows or max(1, min(delays, default=QUANTUM_PS) // QUANTUM_PS)) * QUANTUM_PS
         self.enabled = set(range(count)) if enabled is None else set(enabled)
-        self.time = 0
-        self.sent = 0
+        self.time = self.sent = 0
+        self.ended: dict[int, int] = {}
+        """When each chip's last launch ended,"""
+        self.executed: dict[int, int] = {}
+        """and how many instructions it has executed."""
         self.packets: list[np.ndarray] = []
         """Every window's packets, if `keep`."""
         self.keep = False
@@ -94,6 +97,7 @@ class Wired:
         addresses = [value.address if isinstance(value, m890.Buffer) else value for value in values]
         memory = arguments.pack(kernel.kernel, addresses, chip.hbm)
         plan = kernel.plan(Shape(dim3(grid, "grid"), dim3(block, "block"), 0))
+        plan.memories = {other.index: other.hbm for other in self.chips}
         own = pod_ranges(index, [other.hbm for other in self.chips], self.enabled)
         ranges = memory_ranges(own, memory, kernel.kernel.words, kernel.module.data, kernel.module.text)
         plan.program.records["count"] = 0
@@ -108,12 +112,13 @@ class Wired:
                 if plan.observers:
                     report.deliver(plan)
                 if reason == core.DONE:
-                    del plans[index]
+                    self.ended[index] = int(port.chip["time"][0])
+                    self.executed[index] = int(plans.pop(index).launch["executed"][0])
                     port.begin(0)
                 elif reason == core.DEADLOCK:
                     raise m890.Deadlock(places=report.places(plan), hint="")
                 else:
-                    _stopped(plan, reason, self.chips[index].console)
+                    Run(plan, Limits(), self.chips[index].console).stopped(reason)
             assert int(port.chip["time"][0]) == self.time
 
     def _exchange(self) -> int:

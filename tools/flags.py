@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..emulator.exchange import Exchange
 from ..emulator.observe import Observer
 from .exits import InputError
 from .initial import FORMS, looks_like_init, number, parse
@@ -26,13 +27,16 @@ def options_of(
     flags: Mapping[str, Any],
     observers: tuple[Observer, ...] = (),
     show: Callable[[str], object] | None = None,
+    exchange: Exchange | None = None,
 ) -> Options:
     """What a run is told beside its job; a click.UsageError if a -D is none."""
     try:
         defines = dict(parse_define(text) for text in flags["defines"])
     except ValueError as error:
         raise click.UsageError(f"-D {error}") from None
-    return Options(flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines, observers, show)
+    return Options(
+        flags["limit"], flags["time_limit"], flags["poison"], flags["include"], defines, observers, show, exchange
+    )
 
 
 def job_of(file: str, flags: Mapping[str, Any]) -> Job:

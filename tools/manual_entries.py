@@ -99,7 +99,7 @@ def _parts(kind: Kind) -> list[tuple[Field, str]]:
         tables = ((fields.OTHER_KIND, "bank"), (fields.NEGATE, "!"), (fields.ABSOLUTE, "abs"))
         return own + [(table[at], f"{label} {kind.name}") for table, label in tables]
     if isinstance(kind, SwizzledAddress):
-        return [(addresses.INDEX, "point"), (addresses.BASE, "strides")]
+        return [(addresses.INDEX, "first register"), (addresses.BASE, "second register")]
     if isinstance(kind, addresses.AddressKind):
         named = ("OFFSET", "SCALE", "INDEX", "HAS_INDEX", "BASE", "HAS_BASE")
         labels = ("offset", "scale", "index", "indexed", "base", "based")

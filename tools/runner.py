@@ -15,6 +15,8 @@ from ..emulator.buffers import Buffer
 from ..emulator.chip import Chip, LoadedKernel, LoadedModule
 from ..emulator.exchange import Exchange
 from ..emulator.faults import LaunchError, Timeout
+from ..emulator.icn_counters import IcnCounters
+from ..emulator.icn_faults import LinkFault
 from ..emulator.launch import Limits
 from ..emulator.observe import Observer
 from ..emulator.plan import Schedule
@@ -29,7 +31,7 @@ from .checks import Checked, compare
 from .exits import InputError, message_of
 from .initial import content, content_by_chip
 from .job_arguments import JobError, check_arguments
-from .launchfile import ArgumentValue, BufferSpec, CheckSpec, Job, LaunchSpec
+from .launchfile import ArgumentValue, BufferSpec, CheckSpec, FaultSpec, Job, LaunchSpec
 from .loading import check_architecture, find_profile, load_module, pick_kernel
 from .output import Progress
 
@@ -87,6 +89,8 @@ class Outcome:
     checks: list[Checked] = field(default_factory=list[Checked])
     saved: dict[str, str] = field(default_factory=dict[str, str])
     texts: list[str] = field(default_factory=list[str])
+    counters: IcnCounters | None = None
+    """What has passed the links of a pod."""
 
     @property
     def printed(self) -> str:
@@ -105,6 +109,9 @@ class Outcome:
             first = check.pop("first")
             check["first"] = first and dict(zip(("index", "found", "expected"), first, strict=True))
         launches = [asdict(launch) for launch in self.launches]
+        for launch in launches:
+            if launch["modelled"] is None:
+                del launch["modelled"], launch["chips"]
         return {
             "profile": self.profile,
             "passed": self.passed,
@@ -112,6 +119,7 @@ class Outcome:
             "checks": checks,
             "saved": self.saved,
             "printed": self.printed,
+            **({} if self.counters is None else {"icn": asdict(self.counters)}),
         }
 
 
@@ -183,13 +191,16 @@ class Runner:
     def _make_pod(self, profile: Profile, settings: dict[str, Any]) -> Pod:
         job = self.job
         try:
-            topology = None
-            if job.topology is not None:
-                topology = Topology.from_table(job.topology, profile, job.chips)
+            topology = (
+                Topology.of(profile, job.chips)
+                if job.topology is None
+                else Topology.from_table(job.topology, profile, job.chips)
+            )
             pod = Pod(
                 profile,
                 job.chips,
                 topology=topology,
+                faults=[_fault(spec, topology) for spec in job.faults],
                 quantum=job.quantum,
                 seed=job.seed,
                 threads=job.threads,
@@ -220,6 +231,8 @@ class Runner:
             self.held[spec.name] = self._place(spec)
         for kernel, launch in zip(self.kernels, self.job.launches, strict=True):
             self._launch(kernel, launch)
+        if self.pod:
+            self.outcome.counters = self.pod.icn.counters()
         wanted = {check.buffer for check in self.job.checks} | set(self.job.saves)
         arrays = {name: held.array(self._fetch) for name, held in self.held.items() if name in wanted}
         if self.pod and self.pod.exchange.rank:
@@ -329,9 +342,19 @@ class Runner:
         return [relied for kernel in dict.fromkeys(self.kernels) for relied in _relied(kernel)]
 
 
+def _fault(spec: FaultSpec, topology: Topology) -> LinkFault:
+    """A fault of one of the topology's links; JobError."""
+    try:
+        tail, head = (topology.node(name) for name in spec.link)
+        topology.number(tail, head)
+        return LinkFault(tail=tail, head=head, **spec.state)
+    except ValueError as error:
+        raise JobError(spec.where, str(error)) from None
+
+
 def needs_pod(job: Job, options: Options) -> bool:
     """Whether a job asks for more than a chip alone."""
-    return job.chips > 1 or job.topology is not None or options.exchange is not None
+    return job.chips > 1 or job.topology is not None or bool(job.faults) or options.exchange is not None
 
 
 def check_chips(job: Job) -> None:
@@ -339,7 +362,8 @@ def check_chips(job: Job) -> None:
     there = f"there is chip 0 to {job.chips - 1}" if job.chips > 1 else "there is one chip, 0"
     for buffer in job.buffers.values():
         if buffer.chip is not None and buffer.chip >= job.chips:
-            raise JobError("", f"buffer '{buffer.name}': chip {buffer.chip}: {there}; raise chips, or --chips")
+            where = buffer.chip_where or f"buffer '{buffer.name}'"
+            raise JobError(where, f"chip {buffer.chip}: {there}; raise chips, or --chips")
     for launch in job.launches:
         if launch.chips is not None and (not launch.chips or max(launch.chips) >= job.chips):
             raise JobError(launch.where, f"chips {list(launch.chips)}: {there}; raise chips, or --chips")

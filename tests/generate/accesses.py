@@ -71,6 +71,26 @@ def burst(random: Random, space: str) -> Item:
     return Item([word for form in forms for word in _words(random, form, _place(random, form, True))])
 
 
+@cache
+def _copies_and_neighbours() -> list[list[Form]]:
+    """Copies by lanes, and what else touches the bytes they go to."""
+    copies = [form for form in _forms_in("global") if form.instruction.access and form.instruction.access.to]
+    return [copies, copies, _forms_in("tsm")]
+
+
+def copies(random: Random) -> Item:
+    """Several copies to and around the same few bytes of TSM, of which some are closed in groups and waited for."""
+    words: list[int] = []
+    for _ in range(random.randint(3, 7)):
+        form = random.choice(random.choice(_copies_and_neighbours()))
+        words += _words(random, form, _place(random, form, True))
+        if random.random() < 0.4:
+            words.append(encode("vmem.acp.commit.grp"))
+        if random.random() < 0.3:
+            words.append(encode("s.wait", (("commit_group", random.randrange(3)),)))
+    return Item(words)
+
+
 def prefetch(random: Random, form: Form) -> Item:
     """Any address will do."""
     at = Address(random.getrandbits(12), data(random, "v"), random.randrange(16), s(TABLE, 2))

@@ -16,7 +16,7 @@ from m890.isa.registers import VCC, Register
 from m890.isa.spec import Form
 
 from . import samples
-from .accesses import access, access_forms, burst, prefetch
+from .accesses import access, access_forms, burst, copies, prefetch
 from .copies import awbar, copy_cube
 from .pieces import Item, Loop, all_lanes, data, encode, forms_of, mask, s, v
 from .samples import ADDRESS, DATA, FAR, SAVED
@@ -205,7 +205,8 @@ def controls() -> list[tuple[int, Maker]]:
         *[(3, _with(indexed, form)) for form in indexed_forms()],
         *[(2, _with(prefetch, form)) for form in forms_with("vmem.prefetch")],
         *[(6, _with(burst, space)) for space in ("global", "tsm", "private")],
-        (6, _with(idle, "vmem.acp.commit.grp")),
+        (16, copies),
+        (4, _with(idle, "vmem.acp.commit.grp")),
         *[(1, _with(copy_cube, form)) for form in here(forms_with("vmem.aiu."))],
         *[(1, _with(awbar, form)) for form in here(forms_with("tsm.awbar.", "vmem.acp.awbar."))],
         (5, clock),

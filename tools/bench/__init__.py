@@ -16,23 +16,30 @@ from difflib import get_close_matches
 
 import click
 
+from ...emulator.engine import engine
+from ...emulator.sampler import Sampler
 from ..output import atomic, complain
-from . import core, kernels, matrix, observed, start, table
+from . import core, kernels, matrix, moves, observed, pods, start, table
 from .measure import Result, one_core
 
-ENTRIES = kernels.ENTRIES | core.ENTRIES | matrix.ENTRIES | start.ENTRIES | observed.ENTRIES
+ENTRIES = (
+    kernels.ENTRIES | core.ENTRIES | matrix.ENTRIES | moves.ENTRIES | start.ENTRIES | observed.ENTRIES | pods.ENTRIES
+)
 """Every benchmark by name, in the order they are run and printed."""
 CORE_TYPE = "OPENBLAS_CORETYPE"
 HARD = "SkylakeX"
 """OpenBLAS's kernels for AVX-512, which it does not choose by itself on every host that has it."""
 
 
-def main(only: Sequence[str] = (), json_path: str | None = None, *, repeat: int | None = None) -> None:
+def main(
+    only: Sequence[str] = (), json_path: str | None = None, *, repeat: int | None = None, shares: bool = False
+) -> None:
     """Run the benchmarks named in `only`, all if none is, and print a table as they finish.
 
     `json_path` is a file for the results as JSON, or "-" for stdout; the table then goes to stderr. `repeat` is the
-    number of measured runs of each, by default seven or more. A benchmark that fails is reported and the others go
-    on. Raises click.UsageError for an unknown name, SystemExit(1) if one failed.
+    number of measured runs of each, by default seven or more. With `shares` each is run once more and watched: which
+    instructions its time goes to. A benchmark that fails is reported and the others go on. Raises click.UsageError
+    for an unknown name, SystemExit(1) if one failed.
     """
     names = [name for name in ENTRIES if name in only or not only]
     for name in only:
@@ -45,8 +52,10 @@ def main(only: Sequence[str] = (), json_path: str | None = None, *, repeat: int 
         try:
             with one_core():
                 result = ENTRIES[name](name, repeat)
-            results.append(result)
             click.echo(table.line(result, width), err=to_stderr)
+            if shares:
+                result = _watched(result, repeat, to_stderr)
+            results.append(result)
             if name in kernels.USES_BLAS and (harder := _with_avx512(name, repeat)):
                 click.echo(table.line(replace(harder, name=f"  {HARD}"), width), err=to_stderr)
         except Exception as error:
@@ -57,6 +66,25 @@ def main(only: Sequence[str] = (), json_path: str | None = None, *, repeat: int 
             file.write(json.dumps([result.as_json() for result in results], indent=2).encode() + b"\n")
     if failed:
         raise SystemExit(1)
+
+
+def _shares(name: str, repeat: int | None) -> Sampler:
+    """Where the time of a benchmark's launches goes: nowhere if it makes none in this process."""
+    sampler = engine().sampler = Sampler()
+    try:
+        ENTRIES[name](name, repeat)  # on all cores: who looks must not wait for who is looked at
+    finally:
+        engine().sampler = None
+    return sampler
+
+
+def _watched(result: Result, repeat: int | None, to_stderr: bool) -> Result:
+    """The result with shares, which are printed."""
+    sampler = _shares(result.name, repeat)
+    found = sampler.shares()
+    for text in table.shares(found, sampler.looks):
+        click.echo(text, err=to_stderr)
+    return replace(result, shares={each.mnemonic: each.share for each in found})
 
 
 def _unknown(name: str) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 LEAST_ROUNDS = 7
 LEAST_SECONDS = 1.0
@@ -30,8 +31,10 @@ class Result:
     """Host threads the emulator used."""
     cost: float | None = None
     """Seconds with an observer or check / without."""
+    shares: dict[str, float] | None = None
+    """Of the emulator's time, by mnemonic, the largest first; see `emulator/sampler.py`."""
 
-    def as_json(self) -> dict[str, str | float | int]:
+    def as_json(self) -> dict[str, Any]:
         """The fields that are present."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
@@ -74,3 +77,16 @@ def one_core() -> Iterator[None]:
     finally:
         if allowed:
             os.sched_setaffinity(0, allowed)
+
+
+@contextmanager
+def every_core() -> Iterator[None]:
+    """Let this process use all cores that it may, within `one_core`."""
+    held = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    if held:
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        if held:
+            os.sched_setaffinity(0, held)

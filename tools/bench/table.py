@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...emulator.sampler import Share
 from .measure import Result
 
 COLUMNS: tuple[tuple[str, int, Callable[[Result], str]], ...] = (
@@ -18,6 +19,9 @@ COLUMNS: tuple[tuple[str, int, Callable[[Result], str]], ...] = (
 )
 """Title, width and text of every column behind the name."""
 
+LEAST_SHARE = 0.01
+"""Of the time, for a line of its own."""
+
 
 def heading(width: int) -> str:
     """The table's first line; `width` is that of the longest name."""
@@ -27,6 +31,17 @@ def heading(width: int) -> str:
 def line(result: Result, width: int) -> str:
     """One result."""
     return (result.name.ljust(width) + "".join(text(result).rjust(size) for _, size, text in COLUMNS)).rstrip()
+
+
+def shares(found: list[Share], looks: int) -> Iterator[str]:
+    """What the instructions of each mnemonic took, largest first, by so many looks; small ones in one line."""
+    yield f"   share      executed       each  ({looks:,} looks)"
+    large = [each for each in found if each.share >= LEAST_SHARE]
+    for each in large:
+        yield f"  {each.share:6.1%}  {each.executed:>12,}  {duration(each.nanoseconds / 1e9):>9}  {each.mnemonic}"
+    if rest := found[len(large) :]:
+        share, executed = sum(each.share for each in rest), sum(each.executed for each in rest)
+        yield f"  {share:6.1%}  {executed:>12,}             others"
 
 
 def duration(seconds: float | None) -> str:

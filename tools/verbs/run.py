@@ -12,8 +12,9 @@ from ..exits import Code, InputError, Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
-    from ..launchfile import Job
+    from ...emulator.ranks import Ranks
     from ..checks import Checked
+    from ..launchfile import Job
     from ..runner import Outcome, Relied
 
 
@@ -137,6 +138,7 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
     is_flag=True,
     help="List the instructions whose meaning this project defines, for want of a publication.",
 )
+@click.option("--icn", is_flag=True, help="Of a pod, list what has passed each link between chips.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     """Run a kernel, or everything a launch file asks for.
@@ -154,6 +156,13 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     In a launch file, flags override keys of the same name, and --arg an argument or its buffer's content. Paths
     in a launch file are relative to it; where [save] and --out write is relative to the current folder.
     """
+    from ..ranks import together
+
+    with together() as ranks:
+        _run(file, as_json, fidelity, ranks, flags)
+
+
+def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: dict[str, Any]) -> None:
     from ..flags import is_launch_file, job_of, options_of
     from ..output import note, show
     from ..runner import Outcome, Runner
@@ -165,7 +174,7 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
         with _mistakes(is_launch_file(file)):
             job = job_of(file, flags)
             with traced(flags["trace"], flags["trace_block"], flags["trace_warp"]) as observers:
-                runner = Runner(job, options_of(flags, observers, None if as_json else show), outcome)
+                runner = Runner(job, options_of(flags, observers, None if as_json else show, ranks), outcome)
                 try:
                     runner.run()
                 finally:
@@ -180,6 +189,8 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
         if not trace.written:
             note("the trace is empty: no such block or warp ran; they count from 0")
     _print(outcome, runner.fidelity() if fidelity else None, as_json, job)
+    if flags["icn"] and not as_json:
+        _print_links(outcome)
     for name, path in outcome.saved.items():
         note(f"saved {name} to {path}")
     if not outcome.passed:
@@ -254,6 +265,13 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
         )
         for one in relied:
             say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'no source'}")
+
+
+def _print_links(outcome: Outcome) -> None:
+    from ..icn_table import lines
+    from ..output import say
+
+    say("\n".join(lines(outcome.counters)) if outcome.counters else "one chip has no links")
 
 
 def _hints(check: Checked, job: Job) -> list[str]:

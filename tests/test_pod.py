@@ -1,0 +1,354 @@
+"""Pods: memory, launches, streams and copies on several chips, and what happens when one of them fails."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import m890
+from m890 import Deadlock, Event, Fault, LaunchError, Limits, PerChip, Pod, Timeout
+from m890.emulator.hbm import WINDOW_BITS
+
+STORE = """
+        .kernel store
+        .param  ptr to
+        .param  u32 more
+        v.mov.b32       vreg0, %tid.x
+        s.mov.b32       sreg20, %chip
+        s.shll.b32      sreg20, sreg20, 8
+        s.add.i32       sreg20, sreg20, more
+        v.add.i32       vreg1, vreg0, sreg20
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @to
+        simt.exit
+"""
+LOAD = """
+        .kernel load
+        .param  ptr from
+        .param  ptr to
+        v.mov.b32       vreg0, %tid.x
+        vmem.ld.b32     vreg1, [0x0 + vreg0 * 0x4] @from
+        s.wait          vldcnt(0)
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @to
+        simt.exit
+"""
+SIGNAL = """
+        .kernel signal                  // chip 0 waits for the flag that chip 1 sets
+        .param  ptr flag
+        s.mov.b32       sreg20, %chip
+        s.cmp.eq.u32    scc, sreg20, 0
+        s.cbr.nz        scc, again
+        s.mov.b32       sreg21, 1
+        smem.st.b32     sreg21, [0x0] @flag
+        simt.exit
+again:  smem.ld.b32     sreg22, [0x0] @flag
+        s.wait          sldcnt(0)
+        s.cbr.az        sreg22, again
+        simt.exit
+"""
+LOOP = ".kernel loop\nagain: s.add.i32 sreg20, sreg20, 1\ns.cbr again\n"
+
+
+def expected(chips, more=0, threads=64):
+    return np.arange(threads) + 256 * np.arange(chips)[:, None] + more
+
+
+def test_a_launch_on_all_chips_gives_each_its_own():
+    pod = Pod(chips=3)
+    x = pod.symmetric(64, np.uint32, name="x")
+    executed = pod.assemble(STORE)["store"][1, 64](x, PerChip([0, 7, 9]))
+    np.testing.assert_array_equal(x.copy_to_host(), expected(3, np.array([[0], [7], [9]])))
+    assert list(executed) == [14, 14, 14]
+    assert pod.time > 0
+
+
+def test_symmetric_buffers_are_at_one_offset():
+    pod = Pod(chips=4)
+    pod.chips[2].empty(1000, np.uint8)  # the heaps are no longer alike
+    x = pod.symmetric((3, 5), np.float32)
+    assert {buffer.address - x[0].address - (chip << WINDOW_BITS) for chip, buffer in enumerate(x)} == {0}
+    x.copy_from_host(np.arange(60).reshape(4, 3, 5).astype(np.float32))
+    np.testing.assert_array_equal(x[3].copy_to_host(), np.arange(45, 60).reshape(3, 5))
+    x.free()
+    assert all(buffer.freed for buffer in x)
+    with pytest.raises(m890.MemoryLimit, match="every chip"):
+        pod.symmetric(1 << 40, np.uint8)
+
+
+@pytest.mark.parametrize("timing", ["eager", "late"])
+def test_chips_store_to_and_load_from_their_neighbours(timing):
+    pod = Pod(chips=4, timing=timing)
+    pod.enable_peer_access()
+    x, y = pod.symmetric(64, np.uint32, name="x"), pod.symmetric(64, np.uint32, name="y")
+    right = PerChip([x[(chip + 1) % 4] for chip in range(4)])
+    pod.assemble(STORE)["store"][1, 64](right, 5)
+    np.testing.assert_array_equal(x.copy_to_host(), np.roll(expected(4, 5), 1, axis=0))
+    pod.assemble(LOAD)["load"][1, 64](right, y)
+    np.testing.assert_array_equal(y.copy_to_host(), expected(4, 5))
+    user = [chip.transmitted_user_bytes for chip in pod.icn.counters().chips]
+    assert user == [2 * 256] * 4  # stored to the right, given to the left
+
+
+def test_without_peer_access_an_access_is_a_fault_that_names_both_chips():
+    pod = Pod(chips=3)
+    x = pod.symmetric(64, np.uint32, name="x")
+    load = pod.assemble(LOAD)["load"]
+    pod.enable_peer_access(0, 1)
+    load.on(0)[1, 64](x[1], x[0])
+    for chip, other in ((1, 0), (0, 2)):
+        with pytest.raises(Fault, match=f"chip {other}") as caught:
+            load.on(chip)[1, 64](x[other], x[chip])
+        assert (caught.value.code, caught.value.chip) == (17, chip)
+    pod.disable_peer_access()
+    with pytest.raises(Fault):
+        load.on(0)[1, 64](x[1], x[0])
+    with pytest.raises(ValueError, match="no chip 3"):
+        pod.enable_peer_access(3, 0)
+
+
+def test_a_flag_stored_by_another_chip_is_seen():
+    pod = Pod(chips=2)
+    pod.enable_peer_access()
+    flag = pod.symmetric(1, np.uint32)
+    pod.assemble(SIGNAL)["signal"][1, 32](flag[0])
+    assert flag[0].copy_to_host() == 1
+
+
+def test_a_pod_of_128_chips_costs_next_to_nothing():
+    """And each chip reaches the last gigabyte of its memory."""
+    source = """
+import resource, time
+import numpy as np
+from m890 import Buffer, PerChip, Pod
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+Pod(chips=2).assemble(".kernel k\\nsimt.exit\\n")["k"][1, 32]()  # what is loaded once
+start = time.perf_counter()
+pod = Pod(chips=128)
+seconds, used = time.perf_counter() - start, resident()
+at = pod.profile.hbm_bytes - (1 << 29)
+x = PerChip([Buffer.allocate(chip.hbm, 1 << 14, np.uint32, name="x", at=at) for chip in pod.chips])
+y = PerChip([Buffer.allocate(chip.hbm, 1 << 14, np.uint32, name="y", at=at + (1 << 20)) for chip in pod.chips])
+kernels = pod.assemble('''
+        .kernel fill
+        .param  ptr x
+        .param  ptr y
+        v.mov.b32       vreg0, %tid.x
+        s.mov.b32       sreg20, %blkid.x
+        s.shll.b32      sreg20, sreg20, 10
+        v.add.i32       vreg0, vreg0, sreg20
+        s.mov.b32       sreg21, %chip
+        v.add.i32       vreg1, vreg0, sreg21
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @x
+        s.wait          vstcnt(0)
+        vmem.ld.b32     vreg2, [0x0 + vreg0 * 0x4] @x
+        s.wait          vldcnt(0)
+        vmem.st.b32     vreg2, [0x0 + vreg0 * 0x4] @y
+        simt.exit
+''')
+kernels["fill"][16, 1024](x, y)
+for chip in range(128):
+    np.testing.assert_array_equal(y[chip].copy_to_host(), np.arange(1 << 14) + chip)
+print(seconds, used)
+"""
+    found = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    seconds, resident = found.stdout.split()
+    assert float(seconds) < 1
+    assert int(resident) < 300_000_000
+
+
+# Streams, events, copies.
+
+
+def test_a_stream_does_one_thing_after_the_other_and_streams_wait_for_events():
+    pod = Pod(chips=2)
+    a, b = (chip.stream() for chip in pod.chips)
+    x, y = (chip.empty(64, np.uint32) for chip in pod.chips)
+    back = np.zeros(64, np.uint32)
+    store = pod.assemble(STORE)["store"]
+    begin = a.record()
+    store.on(0)[1, 64, a](x, 11)
+    done = a.record(Event("stored"))
+    b.wait(done)
+    b.copy(y, x)
+    b.copy(back, y)
+    end = b.record()
+    assert not done.recorded
+    assert not back.any()
+    with pytest.raises(ValueError, match="synchronize first"):
+        done.time  # noqa: B018
+    end.synchronize()
+    np.testing.assert_array_equal(back, np.arange(64) + 11)
+    assert 0 < begin.elapsed(done) < begin.elapsed(end) <= pod.time
+    assert begin.elapsed(done) > pod.profile.launch_overhead
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, 65537, 1_000_000])
+def test_copies_move_every_byte_each_way(size):
+    pod = Pod(chips=3)
+    source = np.random.default_rng(size).integers(0, 256, size, np.uint8)
+    target = np.zeros(size, np.uint8)
+    first, second = (pod.chips[chip].empty(size, np.uint8) for chip in (0, 2))
+    local = pod.chips[2].empty(size, np.uint8)
+    stream = pod.chips[0].stream()
+    for to, of in ((first, source), (second, first), (local, second), (target, local)):
+        stream.copy(to, of)
+    stream.synchronize()
+    np.testing.assert_array_equal(target, source)
+    counted = pod.icn.counters().chips
+    assert (counted[0].transmitted_user_bytes, counted[2].received_user_bytes) == (size, size)
+
+
+def test_copies_of_rows():
+    pod = Pod(chips=2)
+    image = np.arange(40 * 50, dtype=np.uint8).reshape(40, 50)
+    here, there = pod.chips[0].to_device(image), pod.chips[1].to_device(np.zeros((20, 30), np.uint8))
+    back = np.zeros((20, 30), np.uint8)
+    stream = pod.chips[1].stream()
+    stream.copy_2d(there, 30, here, 50, width=17, rows=20)
+    stream.copy_2d(back, 30, there, 30, width=17, rows=20)
+    stream.synchronize()
+    np.testing.assert_array_equal(back[:, :17], image[:20, :17])
+    assert not back[:, 17:].any()
+
+
+def test_a_copy_takes_as_long_as_its_link():
+    pod = Pod(chips=2)
+    size = 64 << 20
+    a, b = (chip.empty(size, np.uint8) for chip in pod.chips)
+    stream = pod.chips[0].stream()
+    begin = stream.record()
+    stream.copy(b, a)
+    end = stream.record()
+    stream.synchronize()
+    assert 0.9 < size / begin.elapsed(end) / pod.profile.icn_read_by_links[0][1] < 1.05
+
+
+def test_what_cannot_be_copied_is_refused():
+    pod, other = Pod(chips=1), Pod(chips=1)
+    stream = pod.chips[0].stream()
+    x = pod.chips[0].empty(10, np.uint8)
+    with pytest.raises(LaunchError, match="no chip of this pod"):
+        stream.copy(other.chips[0].empty(10, np.uint8), x)
+    with pytest.raises(LaunchError, match="target has 10 bytes, the source 9"):
+        stream.copy(x, np.zeros(9, np.uint8))
+    with pytest.raises(LaunchError, match="numpy array, not list"):
+        stream.copy(x, [1, 2])
+    with pytest.raises(LaunchError, match="contiguous"):
+        stream.copy(np.zeros(20, np.uint8)[::2], x)
+    with pytest.raises(LaunchError, match="both sides are on the host"):
+        stream.copy(np.zeros(9, np.uint8), np.zeros(9, np.uint8))
+    with pytest.raises(LaunchError, match="fit"):
+        stream.copy_2d(x, 6, x, 6, 5, 2)
+    with pytest.raises(LaunchError, match="cannot begin every"):
+        stream.copy_2d(x, 2, x, 2, 5, 2)
+    x.free()
+    with pytest.raises(LaunchError, match="freed"):
+        stream.copy(x, np.zeros(10, np.uint8))
+    with pytest.raises(LaunchError, match="streams belong to"):
+        m890.Chip().stream()
+
+
+def test_kernels_of_two_streams_of_a_chip_run_one_at_a_time():
+    pod = Pod(chips=1)
+    chip = pod.chips[0]
+    x, y = chip.empty(64, np.uint32), chip.empty(64, np.uint32)
+    store = chip.assemble(STORE)["store"]
+    first, second = chip.stream(), chip.stream()
+    assert store[1, 64, first](x, 1) == 0
+    store[1, 64, second](y, 2)
+    store[1, 64, second](x, 3)
+    pod.synchronize()
+    np.testing.assert_array_equal(x.copy_to_host(), np.arange(64) + 3)
+    np.testing.assert_array_equal(y.copy_to_host(), np.arange(64) + 2)
+    with pytest.raises(LaunchError, match="no stream of it"):
+        store[1, 64, Pod(chips=1).chips[0].stream()](x, 1)
+
+
+# Failures.
+
+
+def test_the_fault_of_the_lowest_chip_is_raised_and_the_pod_goes_on():
+    pod = Pod(chips=4)
+    pod.enable_peer_access()
+    x = pod.symmetric(64, np.uint32, name="x")
+    store = pod.assemble(STORE)["store"]
+    with pytest.raises(Fault) as caught:
+        store[1, 128](PerChip([x[1], x[2], x[3], x[0]]), 0)
+    assert (caught.value.chip, caught.value.code) == (0, 11)
+    store[1, 64](x, 4)
+    np.testing.assert_array_equal(x.copy_to_host(), expected(4, 4))
+
+
+def test_work_behind_a_fault_is_dropped():
+    pod = Pod(chips=2)
+    x = pod.symmetric(64, np.uint32)
+    store, stream = pod.assemble(STORE)["store"], pod.stream()
+    store[1, 128, stream](x, 0)
+    store[1, 64, stream](x, 1)
+    with pytest.raises(Fault):
+        pod.synchronize()
+    pod.synchronize()
+    assert not x.copy_to_host()[:, 64:].any()
+    store[1, 64, stream](x, 2)
+    pod.synchronize()
+    np.testing.assert_array_equal(x.copy_to_host(), expected(2, 2))
+
+
+def test_limits_hold_in_a_pod():
+    pod = Pod(chips=2)
+    loop = pod.assemble(LOOP)["loop"]
+    with pytest.raises(Timeout) as caught:
+        loop.launch(1, 32, (), limits=Limits(instructions=100_000))
+    assert caught.value.limit == "instructions"
+    with pytest.raises(Timeout) as caught:
+        loop.launch(1, 32, (), limits=Limits(seconds=0.2))
+    assert caught.value.limit == "seconds"
+    kernel = pod.assemble(".kernel k\ns.nop\ns.nop\nsimt.exit\n")["k"]
+    assert list(kernel.launch(1, 32, (), limits=Limits(instructions=3))) == [3, 3]
+    with pytest.raises(Timeout):
+        kernel.launch(1, 32, (), limits=Limits(instructions=2))
+
+
+def test_chips_that_wait_for_each_other_are_a_deadlock(monkeypatch):
+    from m890.emulator import livelock
+
+    monkeypatch.setattr(livelock, "PATIENCE", 1 << 16)
+    pod = Pod(chips=2)
+    pod.enable_peer_access()
+    flags = pod.symmetric(1, np.uint32, name="flag")
+    signal = pod.assemble(SIGNAL)["signal"]
+    with pytest.raises(Deadlock) as caught:  # nobody is chip 1 here: both wait
+        signal.launch(1, 32, (flags,), chips=[0])
+    assert {place.chip for place in caught.value.places} == {0}
+    assert signal[1, 32](flags[0])[1] == 6
+
+
+def test_what_chips_print_stands_in_the_order_of_chips():
+    texts = []
+    pod = Pod(chips=3, threads=2, console=m890.Console(texts.append))
+    pod.assemble("""
+        .data
+line:   .asciz  "chip %d\\n"
+        .text
+        .kernel hello
+        s.mov.b32       sreg20, %chip
+        s.print         line, sreg[20:20]
+        simt.exit
+    """)["hello"][1, 32]()
+    assert "".join(texts) == "chip 0\nchip 1\nchip 2\n"
+
+
+def test_bad_pods_and_launches_are_refused():
+    with pytest.raises(ValueError, match="chips is a whole number from 1"):
+        Pod(chips=0)
+    with pytest.raises(ValueError, match="1 to 128 chips"):
+        Pod(chips=129)
+    pod = Pod(chips=2)
+    store = pod.assemble(STORE)["store"]
+    with pytest.raises(LaunchError, match="has 3 values, the pod 2 chips"):
+        store[1, 32](PerChip([1, 2, 3]), 0)
+    with pytest.raises(LaunchError, match=r"pod.stream\(\)"):
+        store[1, 32, pod.chips[0].stream()](pod.symmetric(32, np.uint32), 0)
+    with pytest.raises(LaunchError, match="another Chip"):
+        store[1, 32](m890.Chip().empty(32, np.uint32), 0)

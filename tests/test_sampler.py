@@ -1,0 +1,66 @@
+"""Watched launches: what is counted is exact, what is charged adds up, and watching changes nothing."""
+
+import numpy as np
+import pytest
+
+import m890
+from m890.emulator.engine import engine
+from m890.emulator.sampler import Sampler
+
+SOURCE = """
+        .kernel steps
+        .param  u32 turns
+        .param  ptr x
+        v.mov.b32       vreg0, %tid.x
+        v.mov.b32       vreg1, 1.0
+        s.mov.b32       sreg40, 0
+loop:   v.fma.f32.rtte  vreg1, vreg1, vreg1, vreg1
+        v.sub.f32       vreg1, vreg1, vreg1
+        s.add.i32       sreg40, sreg40, 1
+        s.cmp.lt.u32    scc, sreg40, turns
+        s.cbr.nz        scc, loop
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @x
+        simt.exit
+"""
+TURNS = 1_000_000
+WARPS = 2
+
+
+def test_watched_launches(monkeypatch):
+    chip = m890.Chip("M890")
+    x = chip.to_device(np.ones(32 * WARPS, np.float32))
+    kernel = chip.assemble(SOURCE)["steps"]
+    sampler = Sampler()
+    monkeypatch.setattr(engine(), "sampler", sampler)
+    executed = kernel[1, 32 * WARPS](TURNS, x)
+    assert not sampler.executed, "the first launch compiles"
+    handlers = kernel.program.records["handler"].copy()
+
+    for _ in range(2):
+        x.copy_from_host(np.ones(32 * WARPS, np.float32))
+        assert kernel[1, 32 * WARPS](TURNS, x) == executed
+        assert not x.copy_to_host().any()
+        np.testing.assert_array_equal(kernel.program.records["handler"], handlers)
+
+    assert sampler.executed.total() == 2 * executed
+    assert sampler.executed["v.fma.f32.rtte"] == 2 * WARPS * TURNS
+    assert sampler.executed["vmem.st.b32"] == 2 * WARPS
+    shares = sampler.shares()
+    assert sampler.looks
+    assert {each.mnemonic for each in shares} <= set(sampler.executed)
+    assert abs(sum(each.share for each in shares) - 1) < 1e-9
+    spent = sum(each.nanoseconds * each.executed for each in shares) / 1e9
+    assert abs(spent - sampler.seconds) <= 1e-9 * spent
+
+
+def test_a_fault_ends_the_watch(monkeypatch):
+    chip = m890.Chip("M890")
+    x = chip.to_device(np.ones(32 * WARPS, np.float32))
+    kernel = chip.assemble(SOURCE)["steps"]
+    kernel[1, 32 * WARPS](1, x)
+    handlers = kernel.program.records["handler"].copy()
+    monkeypatch.setattr(engine(), "sampler", Sampler())
+    for _ in range(2):
+        with pytest.raises(m890.Fault, match=r"vmem\.st\.b32"):
+            kernel[1, 64 * WARPS](1, x)
+    np.testing.assert_array_equal(kernel.program.records["handler"], handlers)
