@@ -74,12 +74,12 @@ $(RUNTIME): pyproject.toml setup.py requirements.lock
 	@if [ "$$(cat $@ 2>/dev/null)" != "$(MADE_BY)" ]; then $(PYTHON) -m venv --clear $(VENV); fi
 	@rm -f $@
 	@$(INSTALL) setuptools
-	@$(INSTALL) --editable '.[test]'
+	@$(INSTALL) --editable '.[test,mpi]'
 	@echo "$(MADE_BY)" > $@
 
 $(LINTERS): $(RUNTIME)
 	@echo "adding ruff, basedpyright and pre-commit to $(VENV)" >&2
-	@$(INSTALL) --editable '.[test,dev]'
+	@$(INSTALL) --editable '.[test,mpi,dev]'
 	@touch $@
 
 # One version of each package on every Python, so that a result never depends on it.

@@ -99,14 +99,14 @@ class Chip:
 
         Raises ObjectError, AssemblyError, LaunchError.
         """
-        found, sources = read_module(module)
+        found, sources = read_module(module, self.profile.arch)
         loaded = LoadedModule(self, found)
         loaded.sources |= sources
         return loaded
 
     def assemble(self, source: str, name: str = "<source>") -> LoadedModule:
         """Assemble source text and load it; `name` stands for it in messages. Raises AssemblyError."""
-        loaded = self.load(assemble(source, name))
+        loaded = self.load(assemble(source, name, arch=self.profile.arch))
         loaded.sources[name] = source.splitlines()
         return loaded
 
@@ -129,10 +129,10 @@ class Chip:
         return f"<Chip {self.index} {self.profile.name}>"
 
 
-def read_module(module: str | os.PathLike[str] | bytes | Module) -> tuple[Module, dict[str, list[str]]]:
+def read_module(module: str | os.PathLike[str] | bytes | Module, arch: str) -> tuple[Module, dict[str, list[str]]]:
     """The module of an object file (path or bytes), a source file (path ending in .s) or itself; lines of its source.
 
-    Raises ObjectError, AssemblyError, OSError.
+    A source text without `.arch` is for `arch`. Raises ObjectError, AssemblyError, OSError.
     """
     if isinstance(module, Module):
         return module, {}
@@ -142,7 +142,7 @@ def read_module(module: str | os.PathLike[str] | bytes | Module) -> tuple[Module
     if Path(module).suffix != ".s":
         return read(data, str(module)), {}
     text = data.decode()
-    return assemble(text, str(module)), {str(module): text.splitlines()}
+    return assemble(text, str(module), arch=arch), {str(module): text.splitlines()}
 
 
 class LoadedModule:

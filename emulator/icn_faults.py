@@ -35,12 +35,12 @@ class LinkFault:
 
     def __post_init__(self) -> None:
         """Check the values; ValueError."""
-        if not self.slow >= 1.0:
-            raise ValueError(f"slow = {self.slow}: it divides the bandwidth, so it is 1 or more")
+        if not 1.0 <= self.slow <= 1000.0:
+            raise ValueError(f"slow = {self.slow}: it divides the bandwidth, so it is 1 to 1000")
         if not 0.0 <= self.loss <= 1.0:
             raise ValueError(f"loss = {self.loss}: a probability, 0 to 1")
-        if self.dead < -1 or self.drops < 0 or self.at < 0 or self.after < 0:
-            raise ValueError("dead is a number of links (-1: all); drops, at and after are not below 0")
+        if not (self.dead >= -1 and 0 <= self.drops < NEVER and 0 <= self.after < NEVER and 0 <= self.at <= 1e6):
+            raise ValueError("dead is a number of links (-1: all), at 0 to 1e6 s, drops and after from 0 to 2 ** 62")
 
     @classmethod
     def drawn(cls, topology: Topology, seed: int, number: int = 1, span: float = 1e-3) -> tuple[LinkFault, ...]:
@@ -73,8 +73,9 @@ class LinkStates:
         for fault in faults:
             for ends in [(fault.tail, fault.head), (fault.head, fault.tail)][: 2 if fault.both else 1]:
                 number = self.topology.number(*ends)
-                if fault.dead > self.topology.links[number].count:
-                    raise ValueError(f"dead = {fault.dead}: there are {self.topology.links[number].count} links")
+                if fault.dead > (count := self.topology.links[number].count):
+                    tail, head = (self.topology.node_name(node) for node in ends)
+                    raise ValueError(f"dead = {fault.dead}: from {tail} to {head} parallel links number {count}")
                 self._coming.setdefault(number, []).append(fault)
                 self._next(number)
 

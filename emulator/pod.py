@@ -161,6 +161,8 @@ class Pod:
         self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, 1 if observers else threads, write)
         for chip, node in self.meeting.nodes.items():
             node.texts = texts[chip]
+        for chip in self.chips:
+            chip.hbm.others = [other.hbm for other in self.chips]
         for chip, rank in enumerate(self.meeting.owners):
             if rank != self.exchange.rank:
                 self.chips[chip].hbm.away = f"rank {rank}"
@@ -222,12 +224,12 @@ class Pod:
 
     def load(self, module: str | os.PathLike[str] | bytes | Module) -> PodModule:
         """Load an object file (path or bytes), a source file or a Module on all chips, as `Chip.load` on one."""
-        found, sources = read_module(module)
+        found, sources = read_module(module, self.profile.arch)
         return PodModule(self, found, sources)
 
     def assemble(self, source: str, name: str = "<source>") -> PodModule:
         """Assemble source text and load it on all chips. Raises AssemblyError."""
-        return PodModule(self, assemble(source, name), {name: source.splitlines()})
+        return PodModule(self, assemble(source, name, arch=self.profile.arch), {name: source.splitlines()})
 
     def stream(self, name: str = "") -> PerChip[Stream]:
         """A new stream for each chip."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -45,6 +47,7 @@ class Ranks:
         self._world: Any = MPI.COMM_WORLD.Dup()
         self._farewell: Any = MPI.COMM_WORLD.Dup()
         self.rank, self.ranks = int(self._world.rank), int(self._world.size)
+        sys.excepthook = self._failed
 
     def owner(self, chip: int, chips: int) -> int:
         """The rank that has a chip: neighbours are together."""
@@ -65,8 +68,8 @@ class Ranks:
         """Everybody's news, by rank; of packets of other ranks the headers."""
         headers = np.ascontiguousarray(raw_bytes(news.packets)[:, :HEADER_BYTES])
         found = [
-            News(_with_headers(data), states=states, texts=texts, errors=errors)
-            for data, states, texts, errors in self.share((headers, news.states, news.texts, news.errors))
+            replace(one, packets=_with_headers(one.packets))
+            for one in self.share(replace(news, packets=headers, payloads={}))
         ]
         found[self.rank] = news
         return found
@@ -89,6 +92,13 @@ class Ranks:
         """
         request = self._farewell.Ibarrier()
         return _wait(request, PATIENCE if failed else None)
+
+    def _failed(self, *error: Any) -> None:
+        """Show an error that nobody has caught, and end the others if they have not come to it."""
+        sys.__excepthook__(*error)
+        sys.stderr.flush()
+        if not self.leave(failed=True):
+            self.abort(1)
 
     def abort(self, code: int) -> None:
         """End all ranks with an exit code."""

@@ -26,6 +26,8 @@ from .profiles import Profile
 PICOSECONDS = 10**12
 MOST_CHIPS = 128
 """Chips of a pod at most: a rack of M890 (source: survey)."""
+SLOWEST, FASTEST = 1e6, 1e15
+"""B/s of a link: what whole femtoseconds a byte can express."""
 FAR = 1 << 30
 KEYS = ("kind", "links", "bandwidth", "latency", "switches")
 """Keys of a topology in TOML."""
@@ -52,12 +54,19 @@ class Topology:
     links: tuple[Link, ...]
 
     def __post_init__(self) -> None:
-        """Check that there are chips, that no link is there twice, and that each chip reaches each."""
+        """Check that chips, links and ways are there, and no link twice."""
         if not 1 <= self.chips <= MOST_CHIPS:
             raise ValueError(f"a pod has 1 to {MOST_CHIPS} chips, not {self.chips}")
+        for link in self.links:
+            if not (SLOWEST <= link.bandwidth <= FASTEST and 0 < link.latency <= PICOSECONDS):
+                raise ValueError(
+                    f"topology {self.name}: from {self.node_name(link.tail)} to {self.node_name(link.head)} "
+                    f"{link.bandwidth:g} B/s and {link.latency / PICOSECONDS:g} s: a link has {SLOWEST:g} to "
+                    f"{FASTEST:g} B/s, and takes up to a second"
+                )
         if len({(link.tail, link.head) for link in self.links}) != len(self.links):
             raise ValueError(f"topology {self.name}: two entries for one pair; give the number of parallel links")
-        alone = np.argwhere(self.routes()[: self.chips] < 0)
+        alone = np.argwhere(self._ways[: self.chips] < 0)
         if len(alone):
             a, b = (int(number) for number in alone[0])
             raise ValueError(f"topology {self.name}: no way from chip {a} to chip {b}; add a link")
@@ -70,6 +79,10 @@ class Topology:
     def node_name(self, node: int) -> str:
         """`chip 3` or `switch 0`."""
         return f"chip {node}" if node < self.chips else f"switch {node - self.chips}"
+
+    def node(self, name: object) -> int:
+        """The number of a node: chips are numbers, switches "s0", "s1", ...; ValueError if there is none."""
+        return node_number(name, self.chips, self.switches)
 
     def number(self, tail: int, head: int) -> int:
         """The number of the link from one node to another; ValueError if there is none."""
@@ -114,13 +127,21 @@ class Topology:
 
     def path(self, source: int, target: int, dead: frozenset[int] = frozenset()) -> tuple[Link, ...]:
         """The links from one chip to another; ValueError if there is no way."""
-        routes, found, node = self.routes(dead), list[Link](), source
+        routes, found, node = self.routes(dead) if dead else self._ways, list[Link](), source
         while node != target:
             if routes[node, target] < 0:
                 raise ValueError(f"no way from {self.node_name(source)} to {self.node_name(target)}")
             found.append(self.links[routes[node, target]])
             node = found[-1].head
         return tuple(found)
+
+    @cached_property
+    def _ways(self) -> NDArray[np.int64]:
+        return self.routes()
+
+    def latency_ps(self, source: int, target: int) -> int:
+        """Picoseconds from one chip to another, without what the bytes take."""
+        return sum(link.latency for link in self.path(source, target))
 
     @cached_property
     def before(self) -> tuple[int, ...]:
@@ -295,15 +316,18 @@ def _row(row: object, chips: int, switches: int) -> tuple[int, int, int]:
     count = parts[2] if len(parts) == 3 else 1
     if type(count) is not int or count < 1:
         raise ValueError(f"topology: links has {row!r}: {count!r} is no number of parallel links")
-    a, b = (_node(part, row, chips, switches) for part in parts[:2])
+    try:
+        a, b = (node_number(part, chips, switches) for part in parts[:2])
+    except ValueError as error:
+        raise ValueError(f"topology: links has {row!r}: {error}") from None
     return a, b, count
 
 
-def _node(part: object, row: object, chips: int, switches: int) -> int:
-    if type(part) is int and 0 <= part < chips:
-        return part
-    if isinstance(part, str) and part[:1] == "s" and part[1:].isdecimal() and int(part[1:]) < switches:
-        return chips + int(part[1:])
-    raise ValueError(
-        f"topology: links has {row!r}: {part!r} is no node; there are chips 0 to {chips - 1} and {switches} switches"
-    )
+def node_number(name: object, chips: int, switches: int) -> int:
+    """The number of a node among so many: a chip's own, or that of switch "s0", "s1", ...; ValueError."""
+    if type(name) is int and 0 <= name < chips:
+        return name
+    if isinstance(name, str) and name[:1] == "s" and name[1:].isdecimal() and int(name[1:]) < switches:
+        return chips + int(name[1:])
+    known = f"chips 0 to {chips - 1}" + (f' and switches "s0" to "s{switches - 1}"' if switches else "")
+    raise ValueError(f"{name!r} is no node; there are {known}")

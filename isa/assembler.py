@@ -40,14 +40,15 @@ def assemble(
     include: Sequence[Path] = (),
     defines: Mapping[str, str | int] | None = None,
     warn: Callable[[Diagnostic], None] | None = None,
+    arch: str = "ppu0015",
 ) -> Module:
     """Assemble a source text; raises AssemblyError with every error found.
 
     `name` is the file's name in messages and line tables; if it is a path, `.include` looks beside it, then in
     the folders of `include`, last in the library `programs/include`. `defines` are symbols as if set by `.equ`.
-    `warn` is called with each warning.
+    `warn` is called with each warning. `arch` is whose instructions a text may have that does not say so with `.arch`.
     """
-    unit = Unit()
+    unit = Unit(arch=arch)
     log = Log(unit.notice)
     try:
         assembler = Assembler(log, unit, include)

@@ -204,9 +204,9 @@ def _is_defined(arguments: tuple[Node, ...], scope: Scope) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`vreg[4:7]`, or `name[1]` and `name[2:3]` within an alias of several registers."""
+    """`vreg[4:7]`, or `name[1]` and `name[2:3]` within an alias of several registers, or parts of such a part."""
 
-    base: Name
+    base: Name | Index
     first: Node
     last: Node | None
 
@@ -214,16 +214,18 @@ class Index:
         """The register or range."""
         first = as_whole(as_number(self.first.evaluate(scope)), "a register number")
         last = first if self.last is None else as_whole(as_number(self.last.evaluate(scope)), "a register number")
-        if self.base.name in ("vreg", "sreg"):
-            bank, low, high = self.base.name[0], 0, 255 if self.base.name == "vreg" else LAST_SREG
+        name = self.base.name if isinstance(self.base, Name) else ""
+        if name in ("vreg", "sreg"):
+            bank, low, high = name[0], 0, 255 if name == "vreg" else LAST_SREG
         else:
             whole = self.base.evaluate(scope)
             if not isinstance(whole, Register):
-                raise Failure(f"{self.base.name} is no register and has no parts", "[...] picks registers of a range")
+                raise Failure(f"{name} is no register and has no parts", "[...] picks registers of a range")
             bank, low, high = whole.bank, whole.number, whole.number + whole.count - 1
+            name = name or register_text(whole)
         if not low <= low + first <= low + last <= high:
             part = f"{first}" if self.last is None else f"{first}:{last}"
-            raise Failure(f"there is no {self.base.name}[{part}]", f"{self.base.name}[0:{high - low}] is all of it")
+            raise Failure(f"there is no {name}[{part}]", f"{name}[0:{high - low}] is all of it")
         return Register(bank, low + first, last - first + 1)
 
 

@@ -170,8 +170,8 @@ class Deferred(NamedTuple):
 class Unit:
     """The state of one assembly, and the scope of its expressions (`expressions.Scope`)."""
 
-    def __init__(self) -> None:
-        self.arch = "ppu0015"
+    def __init__(self, arch: str) -> None:
+        self.arch = arch
         self.codes: dict[str, Code] = {}
         self.code: Code | None = None
         self.in_data = False

@@ -239,12 +239,13 @@ class Parser:
             return Modified(Name(plain, start), reuse=True)
         if self.accept("("):
             return self.call(text)
-        if self.accept("["):
+        node: Name | Index = Name(text, start)
+        while self.accept("["):
             first = self.expression()
             last = self.expression() if self.accept(":") else None
             self.expect("]")
-            return self.reused(Index(Name(text, start), first, last))
-        return self.reused(Name(text, start))
+            node = Index(node, first, last)
+        return self.reused(node)
 
     def call(self, name: str) -> Node:
         """The arguments of a function, the parenthesis being open."""

@@ -44,14 +44,14 @@ def source(name: str) -> str:
 
 
 @cache
-def module(name: str) -> Module:
-    """A program, assembled; its kernels are named in the text."""
-    return assemble(source(name), str(path(name)))
+def module(name: str, arch: str = "ppu0015") -> Module:
+    """A program, assembled, for `arch` unless its text says for which; its kernels are named in the text."""
+    return assemble(source(name), str(path(name)), arch=arch)
 
 
 def load(chip: Chip, name: str) -> LoadedModule:
     """A program on a chip, ready for `load(chip, "saxpy")["saxpy_x4"][grid, block](...)`."""
-    return chip.load(module(name))
+    return chip.load(module(name, chip.profile.arch))
 
 
 __all__ = ["FOLDER", "NAMES", "load", "module", "path", "source"]

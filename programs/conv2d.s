@@ -175,11 +175,6 @@
         s.shll.b32      wrow, wrow, 6
         s.and.b32       wcol, s, 1
         s.shll.b32      wcol, wcol, 6
-        s.add.i32       s, row0, wrow
-        s.cmp.ge.u32    idle, s, m
-        s.add.i32       s, col0, wcol
-        s.cmp.ge.u32    scc, s, n
-        s.or.b32        idle, idle, scc
 
 // The warp's quarters of the next tiles leave memory, if there are any, and a group is closed.
         .macro  conv_copy bits, across_a, across_b
@@ -205,12 +200,11 @@
         vmem.acp.commit.grp
         .endm
 
-// A warp without pixels or filters has nothing to multiply.
+// How many channels of the tap are left.
         .macro  conv_ready
         s.sub.i32       left, left, DEPTH
         s.cmp.gt.i32    scc, left, 0
         s.csel.b32      left, left, channels, scc
-        s.cbr.nz        idle, turned
         .endm
 
 // The products of 16 channels; behind the last of a tap the tile has nothing more.

@@ -171,6 +171,19 @@ def test_user_profile(toml):
     assert mine.fact("hbm_bytes") == M890.fact("hbm_bytes")
 
 
+def test_the_profile_of_the_page(toml):
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+    (block,) = [text.split("```")[0] for text in page.split("```toml\n")[1:]]
+    half = profile(toml(block))
+    assert (half.name, half.arch, half.compute_units, half.icn_wiring) == (
+        "half",
+        "ppu0015",
+        20,
+        ((0, 1, 2), (1, 2, 1)),
+    )
+    assert (half.clock, half.fact("clock").tag, half.fact("compute_units").tag) == (1.2e9, "measured", "defined")
+
+
 def test_a_user_profile_may_say_who_knows_a_number(toml):
     path = toml('base = "M890"\ncompute_units = { value = 40, tag = "measured", source = "my card" }\n')
     fact = profile(path).fact("compute_units")
@@ -237,6 +250,9 @@ def test_a_user_profile_may_have_a_name(toml):
         ('base = "M890"\nclock = true', "True should be of type float"),
         ('base = "M890"\nhost_atomics = 1', "1 should be of type bool"),
         ('base = "M890"\ncompute_units = 0', "compute_units = 0 is below 1"),
+        ('base = "M890"\nicn_latency = 2', "icn_latency = 2.0 is above 1"),
+        ('base = "M890"\nicn_retries = 1_000_000', "icn_retries = 1000000 is above 1000"),
+        ('base = "M890"\nhbm_bytes = 1_000_000_000_000_000_000_000', "is above 1e+18"),
         ('base = "M890"\nmax_block = [1, 2]', "should have 3 numbers"),
         ('base = "M890"\nmax_block = 7', "7 should be of type list"),
         ('base = "M890"\nicn_wiring = [[0, 1]]', "should have 3 numbers"),

@@ -98,16 +98,16 @@ ABORTED = """
 
 @TIMINGS
 def test_answers_to_a_launch_that_has_faulted_are_lost(timing: str) -> None:
-    """The next one is not touched by them, and its own arrive."""
-    chips = Wired(3, timing=timing)
+    """The next one is not touched by them, which arrive while its own are under way."""
+    chips = Wired(3, timing=timing, windows=1)
     counter = chips.chips[1].to_device(np.zeros(64, np.uint32))
-    out = chips.chips[0].to_device(np.zeros(5 * 64, np.uint32))
+    out = chips.chips[0].to_device(np.zeros(64, np.uint32))
     with pytest.raises(m890.Fault):
         chips.run({0: (kernel_on(chips, 0, ABORTED, "aborted"), 1, 64, (counter,))})
     assert len(chips.ports[0].outbox)
-    counter.copy_from_host(np.zeros(64, np.uint32))
-    chips.run({0: (kernel_on(chips, 0, TICKETS, "tickets"), 5, 64, (counter, out))})
-    assert np.array_equal(np.sort(out.copy_to_host()), np.arange(320))
+    later = TICKETS.replace("vmem.atom", f"{'v.add.i32 vreg6, vreg6, 1' + chr(10)}" * 200 + "vmem.atom")
+    chips.run({0: (kernel_on(chips, 0, later, "tickets"), 1, 64, (counter, out))})
+    assert np.array_equal(np.sort(out.copy_to_host()), np.arange(64))
 
 
 MEET = """
@@ -152,6 +152,10 @@ GROUPS = """
         v.mov.b32       vreg0, %laneid
         v.shll.b32      vreg1, vreg0, 2
         v.mov.b32       vreg9, 77
+        tsm.st.b32      vreg9, [0x0 + vreg0 * 0x4]
+        tsm.st.b32      vreg9, [bytes(128) + vreg0 * 0x4]
+        tsm.st.b32      vreg9, [bytes(256) + vreg0 * 0x4]
+        s.wait          tsmcnt(0)
         vmem.ld.tsm.b32 vreg1, [0x0 + vreg0 * 0x4] @x
         vmem.acp.commit.grp
         v.add.i32       vreg2, vreg1, 128
@@ -198,7 +202,7 @@ STORED = "tsm.st.b32 vreg9, [bytes(256) + vreg0 * 0x4]\ns.wait tsmcnt(0), commit
 )
 def test_copies_from_another_chip_arrive_in_groups(between: str, groups: int, last: int | None, timing: str) -> None:
     """What is not waited for is poison in both timings; a store to where a copy goes comes behind it."""
-    chips = Wired(2, timing=timing, poison=True)
+    chips = Wired(2, timing=timing, poison=False)
     data = np.arange(96, dtype=np.uint32) + 1000
     x, out = chips.chips[1].to_device(data), chips.chips[0].empty(96, np.uint32)
     chips.run({0: (kernel_on(chips, 0, GROUPS.format(between=between), "groups"), 1, 32, (x, out))})
@@ -207,6 +211,48 @@ def test_copies_from_another_chip_arrive_in_groups(between: str, groups: int, la
     if last is not None:
         expected[2] = last
     assert np.array_equal(out.copy_to_host().reshape(3, 32), expected)
+
+
+ZFILL = """
+        .kernel zfill
+        .param  ptr x
+        .param  ptr out
+        .tsm    512
+        v.mov.b32       vreg0, %laneid
+        v.shll.b32      vreg1, vreg0, 4
+        v.mov.b32       vreg2, 5
+        v.mov.b32       vreg3, 6
+        vmem.ld.tsm.zfill.b32x4 vreg1, [vreg3 * 0x10] @x, vreg2
+        vmem.acp.commit.grp
+        s.wait          commit_group(0)
+        tsm.ld.b32x4    vreg[4:7], [0x0 + vreg0 * 0x10]
+        s.wait          tsmcnt(0)
+        vmem.st.b32x4   vreg[4:7], [0x0 + vreg0 * 0x10] @out
+        s.exit
+"""
+
+
+@TIMINGS
+def test_a_copy_of_the_last_bytes_of_an_allocation(timing: str) -> None:
+    """Its 16 bytes are not all in the allocation, but those that it asks for are."""
+    chips = Wired(2, timing=timing)
+    data = np.arange(101, dtype=np.uint8)
+    x, out = chips.chips[1].to_device(data), chips.chips[0].empty(512, np.uint8)
+    chips.run({0: (kernel_on(chips, 0, ZFILL, "zfill"), 1, 32, (x, out))})
+    assert np.array_equal(out.copy_to_host().reshape(32, 16), np.tile([*range(96, 101), *[0] * 11], (32, 1)))
+
+
+@TIMINGS
+def test_instructions_that_are_tried_again_count_once(timing: str) -> None:
+    """As many as at home."""
+    counts: list[int] = []
+    for place in (0, 1):
+        chips = Wired(2, timing=timing, capacity=1)
+        counter = chips.chips[place].to_device(np.zeros(2, np.uint32))
+        out = chips.chips[0].to_device(np.zeros(5 * 64, np.uint32))
+        chips.run({0: (kernel_on(chips, 0, TICKETS, "tickets"), 5, 64, (counter, out))})
+        counts.append(chips.executed[0])
+    assert counts[0] == counts[1]
 
 
 # Time.
@@ -250,10 +296,45 @@ def test_matrix_instructions_take_the_time_of_their_rate(mnemonic: str, count: i
         f"vreg[{first}:{first + words - 1}]"
         for first, words in ((16, form.d.words), (0, form.a.words), (8, form.b.words), (16, form.d.words))
     )
-    source = f".kernel k\n{f'{mnemonic} {registers}' + chr(10)}" * 1
     source = ".kernel k\n" + f"{mnemonic} {registers}\n" * count + "s.exit"
     chips.run({0: (kernel_on(chips, 0, source, "k"), 1, 32, ())})
     work = 2 * form.m * form.n * form.k * count
     exact = work / chips.chips[0].profile.matrix_peak("f16") * 1e12
     instructions = -(-(count + 1) // 64)
     assert chips.ended[0] == max(-(-int(exact) // QUANTUM_PS), instructions) * QUANTUM_PS
+
+
+class Seen:
+    """An observer that keeps what each instruction was and accessed."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[int, int]]] = []
+
+    def executed(self, batch: Any) -> None:
+        self.events += [(event.text, event.addresses) for event in batch]
+
+
+@TIMINGS
+def test_observers_see_each_access_once_and_where(timing: str) -> None:
+    """However often a warp has tried it, and whatever completed before it."""
+    seen = Seen()
+    chips = Wired(2, timing=timing, observers=(seen,), capacity=1)
+    x = chips.chips[1].to_device(np.zeros(32, np.uint32))
+    source = SCATTER.replace("{instruction}", "\n".join([STORE, "vmem.ld.b32.acquire.sys vreg4, [0x0] @vreg[2:3]"]))
+    pointers = [x.address + 4 * lane for lane in range(32)]
+    array = chips.chips[0].to_device(np.array(pointers, np.uint64))
+    chips.run({0: (kernel_on(chips, 0, source, "scatter"), 1, 32, (array,))})
+    assert np.array_equal(x.copy_to_host(), np.arange(32))
+    far = [(text.split()[0], addresses) for text, addresses in seen.events if "@vreg" in text]
+    everywhere = dict(enumerate(pointers))
+    assert far == [("vmem.st.b32", everywhere), ("vmem.ld.b32.acquire.sys", everywhere)]
+    assert len(seen.events) == chips.executed[0]
+
+
+def test_a_prefetch_from_a_closed_chip_is_nothing() -> None:
+    """Nothing is sent, and it is no fault."""
+    chips = Wired(2, enabled=(0,))
+    closed = chips.chips[1].to_device(np.zeros(32, np.uint32))
+    source = ".kernel k\n.param ptr x\nv.mov.b32 vreg0, %laneid\nvmem.prefetch [0x0 + vreg0 * 0x4] @x\ns.exit"
+    chips.run({0: (kernel_on(chips, 0, source, "k"), 1, 32, (closed,))})
+    assert chips.sent == 0

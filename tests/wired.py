@@ -67,7 +67,9 @@ class Wired:
         self.enabled = set(range(count)) if enabled is None else set(enabled)
         self.time = self.sent = 0
         self.ended: dict[int, int] = {}
-        """When each chip's last launch ended."""
+        """When each chip's last launch ended,"""
+        self.executed: dict[int, int] = {}
+        """and how many instructions it has executed."""
         self.packets: list[np.ndarray] = []
         """Every window's packets, if `keep`."""
         self.keep = False
@@ -111,7 +113,7 @@ class Wired:
                     report.deliver(plan)
                 if reason == core.DONE:
                     self.ended[index] = int(port.chip["time"][0])
-                    del plans[index]
+                    self.executed[index] = int(plans.pop(index).launch["executed"][0])
                     port.begin(0)
                 elif reason == core.DEADLOCK:
                     raise m890.Deadlock(places=report.places(plan), hint="")

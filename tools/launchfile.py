@@ -71,6 +71,15 @@ class CheckSpec:
     """Of a buffer on all chips, the one to look at; None for all."""
 
 
+@dataclass(frozen=True, slots=True)
+class FaultSpec:
+    """One `[[fault]]`: the link's ends (a chip, or a switch "s0"), and the fields of a LinkFault."""
+
+    link: tuple[object, object]
+    state: dict[str, Any]
+    where: str
+
+
 @dataclass(slots=True)
 class Job:
     """All that a run is asked for, by a launch file or by flags."""
@@ -83,6 +92,7 @@ class Job:
     threads: int = 1
     topology: dict[str, Any] | None = None
     """`[topology]`; None for the profile's usual one."""
+    faults: list[FaultSpec] = field(default_factory=list[FaultSpec])
     folder: Path = Path()
     """Where a profile named by a relative path lies."""
     buffers: dict[str, BufferSpec] = field(default_factory=dict[str, BufferSpec])
@@ -135,6 +145,18 @@ KEYS: dict[str, dict[str, Key]] = {
         "switches": Key("whole number", "0", "switches, called s0, s1, ... in `links`"),
         "bandwidth": Key("number", "of the profile", "of one of `links`, each way, in B/s"),
         "latency": Key("number", "of the profile", "of one of `links`, in s"),
+    },
+    "[[fault]]": {
+        "link": Key("two nodes", "", 'the link that fails, as in `[0, 1]`; switches are "s0", "s1", ...'),
+        "both": Key("true or false", "true", "whether the way back fails, too"),
+        "slow": Key("number", "1.0", "what its bandwidth is divided by"),
+        "dead": Key('whole number or `"all"`', "0", "parallel links of it that carry nothing"),
+        "loss": Key("number", "0.0", "probability that a packet is lost, and must be sent again"),
+        "drops": Key("whole number", "0", "transmissions that are lost next"),
+        "at": Key(
+            "number", "0.0", "modelled time in s from which on this holds, until another `[[fault]]` of the link"
+        ),
+        "after": Key("whole number", "0", "instead of `at`: packets that pass before"),
     },
     "[[launch]]": {
         "object": Key("path", "", "source or object file, relative to the launch file"),
@@ -189,7 +211,7 @@ def read(path: Path) -> Job:
     except ValueError as error:
         raise InputError(f"{path}: not a launch file in TOML: {error}") from None
     root = _Table(path, text, (), document)
-    root.only("", "buffers", "launch", "check", "save", "topology")
+    root.only("", "buffers", "launch", "check", "save", "topology", "fault")
     job = Job(
         profile=root.text("profile"),
         chips=root.whole("chips", least=1),
@@ -203,6 +225,7 @@ def read(path: Path) -> Job:
         topology = root.table("topology")
         topology.only("[topology]")
         job.topology = topology.values
+    job.faults = [_fault(table) for table in root.tables("fault")]
     for table in root.tables_by_name("buffers"):
         job.buffers[table.key] = _buffer(table, path.parent)
     job.launches = [_launch(table, path.parent, job.buffers) for table in root.tables("launch")]
@@ -231,6 +254,17 @@ def _buffer(table: _Table, folder: Path) -> BufferSpec:
     return BufferSpec(
         table.key, init, ELEMENTS[kind] if kind else None, shape, table.at("init"), chip, table.at("chip")
     )
+
+
+def _fault(table: _Table) -> FaultSpec:
+    table.only("[[fault]]")
+    link: Any = table.take("link")
+    if not isinstance(link, list) or len(cast("list[object]", link)) != 2:
+        table.fail("link", f"two nodes belong here, as in [0, 1], not {link!r}")
+    state: dict[str, Any] = {name: table.number(name) for name in ("slow", "loss", "at")}
+    state |= {name: table.whole(name) for name in ("drops", "after")}
+    state |= {"dead": -1 if table.take("dead") == "all" else table.whole("dead"), "both": table.truth("both")}
+    return FaultSpec(tuple(link), state, table.where)
 
 
 def _launch(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> LaunchSpec:

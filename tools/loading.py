@@ -33,10 +33,14 @@ def load_module(
     include: Sequence[str] = (),
     defines: Mapping[str, str | int] | None = None,
     warn: Callable[[Diagnostic], None] | None = None,
+    arch: str = "ppu0015",
 ) -> Module:
-    """The module of an object file or a source text. Raises AssemblyError, ObjectError, InputError, OSError."""
+    """The module of an object file or a source text, which is for `arch` unless it says `.arch`.
+
+    Raises AssemblyError, ObjectError, InputError, OSError.
+    """
     data = read_bytes(path)
-    return read(data, str(path)) if data.startswith(ELF) else assemble_bytes(data, path, include, defines, warn)
+    return read(data, str(path)) if data.startswith(ELF) else assemble_bytes(data, path, include, defines, warn, arch)
 
 
 def assemble_bytes(
@@ -45,6 +49,7 @@ def assemble_bytes(
     include: Sequence[str] = (),
     defines: Mapping[str, str | int] | None = None,
     warn: Callable[[Diagnostic], None] | None = None,
+    arch: str = "ppu0015",
 ) -> Module:
     """Assemble the source text in `data`; warnings go to stderr unless `warn` takes them."""
     try:
@@ -55,7 +60,7 @@ def assemble_bytes(
         ) from None
     name = "<stdin>" if str(path) == "-" else str(path)
     folders = [Path(folder) for folder in include]
-    return assemble(text, name, include=folders, defines=defines, warn=warn or print_warning)
+    return assemble(text, name, include=folders, defines=defines, warn=warn or print_warning, arch=arch)
 
 
 def print_warning(diagnostic: Diagnostic) -> None:

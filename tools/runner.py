@@ -16,6 +16,7 @@ from ..emulator.chip import Chip, LoadedKernel, LoadedModule
 from ..emulator.exchange import Exchange
 from ..emulator.faults import LaunchError, Timeout
 from ..emulator.icn_counters import IcnCounters
+from ..emulator.icn_faults import LinkFault
 from ..emulator.launch import Limits
 from ..emulator.observe import Observer
 from ..emulator.plan import Schedule
@@ -30,7 +31,7 @@ from .checks import Checked, compare
 from .exits import InputError, message_of
 from .initial import content, content_by_chip
 from .job_arguments import JobError, check_arguments
-from .launchfile import ArgumentValue, BufferSpec, CheckSpec, Job, LaunchSpec
+from .launchfile import ArgumentValue, BufferSpec, CheckSpec, FaultSpec, Job, LaunchSpec
 from .loading import check_architecture, find_profile, load_module, pick_kernel
 from .output import Progress
 
@@ -190,13 +191,16 @@ class Runner:
     def _make_pod(self, profile: Profile, settings: dict[str, Any]) -> Pod:
         job = self.job
         try:
-            topology = None
-            if job.topology is not None:
-                topology = Topology.from_table(job.topology, profile, job.chips)
+            topology = (
+                Topology.of(profile, job.chips)
+                if job.topology is None
+                else Topology.from_table(job.topology, profile, job.chips)
+            )
             pod = Pod(
                 profile,
                 job.chips,
                 topology=topology,
+                faults=[_fault(spec, topology) for spec in job.faults],
                 quantum=job.quantum,
                 seed=job.seed,
                 threads=job.threads,
@@ -213,7 +217,7 @@ class Runner:
         path = launch.object
         if path not in self.modules:
             with _placed(launch.object_where):
-                module = load_module(path, self.options.include, self.options.defines)
+                module = load_module(path, self.options.include, self.options.defines, arch=self.chip.profile.arch)
                 check_architecture(module, path, self.chip.profile)
             self.modules[path] = PodModule(self.pod, module, {}) if self.pod else LoadedModule(self.chip, module)
         try:
@@ -338,9 +342,19 @@ class Runner:
         return [relied for kernel in dict.fromkeys(self.kernels) for relied in _relied(kernel)]
 
 
+def _fault(spec: FaultSpec, topology: Topology) -> LinkFault:
+    """A fault of one of the topology's links; JobError."""
+    try:
+        tail, head = (topology.node(name) for name in spec.link)
+        topology.number(tail, head)
+        return LinkFault(tail=tail, head=head, **spec.state)
+    except ValueError as error:
+        raise JobError(spec.where, str(error)) from None
+
+
 def needs_pod(job: Job, options: Options) -> bool:
     """Whether a job asks for more than a chip alone."""
-    return job.chips > 1 or job.topology is not None or options.exchange is not None
+    return job.chips > 1 or job.topology is not None or bool(job.faults) or options.exchange is not None
 
 
 def check_chips(job: Job) -> None:

@@ -1,0 +1,104 @@
+"""all_reduce: the sum of arrays of all chips of a pod, on every chip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from .binary32 import canonical, f32
+from .pod_group import PIECE, ROUND, Array, Group, checked, ring_tables, rings, rounded, shares, total, type_name
+
+if TYPE_CHECKING:
+    from ..emulator.pod import PerChip, Pod, SymmetricBuffer
+    from ..emulator.streams import Stream
+
+Algorithm = Literal["one_shot", "two_shot", "ring"]
+
+
+def reference(
+    arrays: npt.ArrayLike, *, algorithm: Algorithm = "two_shot", orders: Sequence[tuple[int, ...]] | None = None
+) -> Array:
+    """The sum of `arrays` over the first axis, the chips, to the bit; for the ring algorithm `orders` are its rings."""
+    arrays = np.asarray(arrays)
+    arrays = checked(arrays, len(arrays))
+    if algorithm != "ring" or len(arrays) == 1:
+        return total(arrays)
+    n, each = arrays.shape[1], PIECE // arrays.dtype.itemsize
+    found = np.empty(n, arrays.dtype)
+    orders = [tuple(range(len(arrays)))] if orders is None else orders
+    for first, unit, count in ((0, each, n // each), (n // each * each, 1, n % each)):
+        for order, part in zip(orders, shares(count, len(orders)), strict=True):
+            for position, chunk in enumerate(shares(part.stop - part.start, len(order))):
+                begin = first + (part.start + chunk.start) * unit
+                where = slice(begin, begin + (chunk.stop - chunk.start) * unit)
+                found[where] = _around(arrays[:, where], order[position:] + order[:position])
+    return found
+
+
+def _around(arrays: Array, order: tuple[int, ...]) -> Array:
+    """A chunk's way: every chip of the order adds its own numbers, and rounds."""
+    with np.errstate(all="ignore"):
+        partial = arrays[order[0]]
+        for chip in order[1:]:
+            if arrays.dtype == np.int32:
+                partial = partial + arrays[chip]
+            else:
+                partial = rounded(canonical(f32(partial) + f32(arrays[chip])), arrays.dtype)
+    return partial
+
+
+def launch(
+    pod: Pod,
+    arrays: npt.ArrayLike,
+    *,
+    algorithm: Algorithm = "two_shot",
+    orders: Sequence[tuple[int, ...]] | None = None,
+    grid: int | None = None,
+    block: int = 256,
+) -> Array:
+    """The sum of `arrays`, chips x n, on each chip of the pod: chips x n, in the type of the arrays.
+
+    Types are f32, i32, f16 and bf16. The ring algorithm takes the rings that suit the pod's topology unless `orders`
+    says which. `block` is a multiple of 32, a grid of the ring algorithm one of the number of rings.
+    """
+    arrays = checked(arrays, len(pod.chips))
+    with Group(pod) as group:
+        source, target = group.array(arrays, "source"), group.empty(arrays.shape[1], arrays.dtype, "target")
+        run(group, source, target, algorithm=algorithm, orders=orders, grid=grid, block=block)
+        return target.copy_to_host()
+
+
+def run(
+    group: Group,
+    source: SymmetricBuffer,
+    target: SymmetricBuffer,
+    *,
+    algorithm: Algorithm = "two_shot",
+    orders: Sequence[tuple[int, ...]] | None = None,
+    grid: int | None = None,
+    block: int = 256,
+    stream: PerChip[Stream] | None = None,
+) -> None:
+    """The same for arrays that are on the chips already, n elements on each, which do not overlap."""
+    if algorithm not in get_args(Algorithm):
+        raise ValueError(f"the algorithm is {', '.join(get_args(Algorithm))}, not {algorithm!r}")
+    n, chips = source.shape[0], group.chips
+    pieces = group.pieces(n, source.dtype)
+    work = group.work(n, source.dtype)
+    if algorithm != "ring" or chips == 1:
+        shot = "one_shot" if algorithm == "ring" else algorithm
+        grid = grid or group.blocks(work if shot == "one_shot" else -(-work // chips), block=block)
+        kernel = f"all_reduce_{shot}_{type_name(source.dtype)}"
+        group.launch("all_reduce", kernel, n, pieces, source, target, grid=grid, block=block, stream=stream)
+        return
+    orders = rings(group.pod.icn.topology) if orders is None else orders
+    tables = group.array(ring_tables(orders), "rings")
+    grid = grid or group.blocks(-(-work // chips), each=ROUND, unit=len(orders), block=block)
+    if grid % len(orders):
+        raise ValueError(f"a grid for {len(orders)} rings is a multiple of that, not {grid}")
+    kernel, arguments = f"all_reduce_ring_{type_name(source.dtype)}", (source, target, tables, len(orders))
+    marks = 2 * chips - 1
+    group.launch("all_reduce", kernel, n, pieces, *arguments, grid=grid, block=block, marks=marks, stream=stream)
