@@ -38,11 +38,12 @@ from .resolve import (
     WRITE_DENIED,
     find_range,
 )
-from .state import EMSK_ROW, OUTSTANDING, PEER, POISON, READ, ROW, UNREACHABLE, WRITE
+from .state import COPIED, EMSK_ROW, OUTSTANDING, PEER, POISON, READ, RECORD, ROW, UNREACHABLE, WRITE
 from .state import TILE as TILE_STRUCT
 
 TSM_SIZE, CUBE = 14, 15
 """Published exception codes."""
+RECORD_SIZE = RECORD.itemsize
 BASE_ALIGNMENT, SWIZZLED_ALIGNMENT, PACKED_ALIGNMENT = 32, 128, 4
 MOST = 1 << 16
 """Elements of a cube along an axis, and rows of a column."""
@@ -302,7 +303,9 @@ def walk(base: int, record_address: int, tile_address: int, what: int) -> int:
             poison_row(base, tile_address, row)
         else:
             count = rows_inside(tile_address, row, w, x, y, z, n)
-            if count < 2 or not whole_rows(base, tile_address, row, count, place_in(tile_address, x, y, z, n), what):
+            if count < 2 or not whole_rows(
+                base, record_address, tile_address, row, count, place_in(tile_address, x, y, z, n), what
+            ):
                 count = 1
                 code = one_row(base, record_address, tile_address, row, x, y, z, n, what)
                 if code != 0:
@@ -334,7 +337,7 @@ def rows_inside(tile_address: int, row: int, w: int, x: int, y: int, z: int, n: 
     return least(tile.rows - row, (length + tile.step[0] - 1) // tile.step[0])
 
 
-def whole_rows(base: int, tile_address: int, row: int, count: int, address: int, what: int) -> int:
+def whole_rows(base: int, record_address: int, tile_address: int, row: int, count: int, address: int, what: int) -> int:
     """Check or move such rows at once, which is the common case; 0 if they have to be looked at one by one."""
     tile = tile_at(tile_address)
     stride, size = tile.step[0] * tile.stride[0], tile.cube_c * tile.size
@@ -349,7 +352,7 @@ def whole_rows(base: int, tile_address: int, row: int, count: int, address: int,
         tile.low = least(tile.low, first)
         tile.high = first + length if first + length > tile.high else tile.high
         return 1
-    move_whole_rows(base, tile_address, row, count, first + range_at(found).delta, stride)
+    move_whole_rows(base, record_address, tile_address, row, count, first + range_at(found).delta, stride)
     return 1
 
 
@@ -417,7 +420,7 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
     """Copy bytes [first, last) of a row, which are at `host`; the others of the row become zero in TSM."""
     tile = tile_at(tile_address)
     if tile.out == 0 and first == 0 and last == tile.bytes and tile.layout != SLICES:
-        move_whole_rows(base, tile_address, row, 1, host, 0)
+        move_whole_rows(base, 0, tile_address, row, 1, host, 0)
         return
     piece = tile.bytes if tile.layout == PACKED_ROWS else PIECE
     for start in range(0, tile.bytes, piece):
@@ -434,16 +437,20 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
             clear(place + high - start, end - high)
 
 
-def move_whole_rows(base: int, tile_address: int, row: int, count: int, host: int, stride: int) -> None:
+def move_whole_rows(
+    base: int, record_address: int, tile_address: int, row: int, count: int, host: int, stride: int
+) -> None:
     """The common case: rows that are all in the tensor, packed or swizzled as on ppu0015."""
     tile = tile_at(tile_address)
     size, pitch, layout, mode = tile.bytes, tile.pitch, tile.layout, tile.mode
     tsm, offset, whole = warp_at(base).tsm, tile.tsm + row * tile.pitch, tile.bytes // PIECE * PIECE
     lines = 0
     if layout == LINES and mode == 0 and size == LINE and offset % (8 * LINE) == 0:
-        lines = count // 8
+        lines, last = count // 8, record_address // RECORD_SIZE % COPIED
+        ahead = host - warp_at(base).copied[last]  # the next tile is most often as far from this one as the last one
+        warp_at(base).copied[last] = host
         for _ in range(lines):
-            copy_lines(tsm + offset, host, stride)
+            copy_lines(tsm + offset, host, stride, ahead)
             offset += 8 * LINE
             host += 8 * stride
     for _ in range(count - 8 * lines):

@@ -166,6 +166,8 @@ class Hbm:
         self.version = 0
         """Grows with every change of the allocations."""
         self.memory = memory
+        self.others: Sequence[Hbm] = (self,)
+        """Those of the pod's chips, by number, for messages."""
         self.away = ""
         """Where its bytes are if not in this process: what is allocated is known here, too."""
         self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
@@ -282,6 +284,11 @@ class Hbm:
         """Free offsets, as sorted half-open ranges that include a guard behind the last byte."""
         return list(self._free.ranges)
 
+    def name_at(self, address: int) -> str:
+        """The allocation, in this HBM or another of the pod, that holds guest `address`, for a message."""
+        found = ((one, one.find(address)) for one in self.others)
+        return next((f"'{a.name}' of chip {one.chip}" for one, a in found if a is not None), f"{address:#x}")
+
     @property
     def in_use(self) -> int:
         """Bytes of all live allocations."""
@@ -351,6 +358,9 @@ class Hbm:
             return f"{address:#x} looks like a null pointer"
         if window == self.chip:
             return f"past the end of the HBM of chip {self.chip} ({self.size >> 20} MiB)"
+        other = next((one for one in self.others if one.chip == window and one is not self), None)
+        if other is not None:
+            return f"on chip {window}: {other.describe(address)}"
         if 0 <= window < 128:
             return f"in the HBM window of chip {window}"
         regions = ((KM_BASE, "kernel-argument memory (KM)"), (DATA_BASE, "module data"), (CODE_BASE, "code"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,14 @@ from .faults import Deadlock, Interrupted, WarpPlace
 from .launch import POLL_SECONDS
 from .node import Node, Place, Status
 from .streams import SECOND, Kernel, Mark, Move, Stream, Task, Wait
-from .wire import COPY, HEADER_BYTES, PACKET, raw_bytes
+from .wire import ATOMIC, COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
 
 if TYPE_CHECKING:
     from .chip import Chip
     from .icn import Icn
+
+
+NOTHING = np.zeros(0, PACKET)
 
 
 class Meeting:
@@ -66,6 +70,8 @@ class Meeting:
         self.arrivals = np.zeros(0, np.int64)
         """Of packets that have left the links and may not have been taken in yet."""
         self.numbers = 0
+        self.changed = False
+        """Whether memory has changed in this window, or will in the next, by what is known to all ranks."""
         self._polled = 0.0
         self._pool: ThreadPoolExecutor | None = None
 
@@ -94,7 +100,7 @@ class Meeting:
             return False
         if following >= self.now + self.window_ps:
             self.now = following // self.window_ps * self.window_ps
-            self._deliver(np.zeros(0, PACKET), self.now)
+            self._deliver(NOTHING, self.now)
         else:
             self._window(self.now + self.window_ps)
         return True
@@ -186,7 +192,8 @@ class Meeting:
         if task.copy.peers:
             self.moves[self.numbers] = task
             task.number = self.numbers
-            place.peer.add(task, ready)
+            asks = self.icn.topology.latency_ps(place.chip.index, task.copy.source.chip or 0) if task.pulls else 0
+            place.peer.add(task, ready + asks)
         else:
             engine = place.into if task.copy.source.chip is None else place.out
             heapq.heappush(self.ends, (engine.begin(task, ready, place.chip.profile), self.numbers, task))
@@ -196,6 +203,7 @@ class Meeting:
         place.ready.sort()
         _, _, task = place.ready.pop(0)
         place.task, place.status, task.began = task, Status.RUNS, self.now
+        self.changed = True
         if place.chip.index in self.nodes:
             self.nodes[place.chip.index].start(task, self.now)
 
@@ -208,6 +216,7 @@ class Meeting:
 
     def _copy(self, move: Move) -> None:
         """Do a copy with the host, or within a chip, where the chip is."""
+        self.changed = True
         chip = move.copy.target.chip if move.copy.source.chip is None else move.copy.source.chip
         if chip in self.nodes:
             move.copy.do()
@@ -216,12 +225,12 @@ class Meeting:
 
     def _advance(self, end: int) -> None:
         """Run the chips of this rank to the window's end, on all threads."""
-        left = [node for node in self.nodes.values() if node.busy]
+        left = deque(node for node in self.nodes.values() if node.busy)
 
         def work() -> None:
             while left:
                 try:
-                    node = left.pop()
+                    node = left.popleft()
                 except IndexError:  # another thread was quicker
                     return
                 node.advance(self.now, end)
@@ -270,50 +279,75 @@ class Meeting:
                 task.launch.end()
                 task.executed, place.task = executed, None
                 self._end(task, ended)
+                self.changed = True
+        self._judge(self.changed or any(one.changed for one in news))
+
+    def _judge(self, changed: bool) -> None:
+        """Raise Deadlock if all chips that run are stuck; what they have found is void if anything was stored."""
+        self.changed = False
+        running = [place for place in self.places if place.task]
+        if changed:
+            for node in self.nodes.values():
+                if node.run is not None:
+                    node.run.watch.forget()
+            for place in running:
+                place.status = Status.RUNS if place.status == Status.STUCK else place.status
+        elif running and all(place.status == Status.STUCK for place in running):
+            others = any(place.peer.moves or (place.ready and not place.task) for place in self.places)
+            if not self.ends and not others:
+                self._deadlock()
 
     def _news(self) -> News:
         """What happened on the chips of this rank."""
         sent: list[np.ndarray] = []
-        news = News(np.zeros(0))
+        news = News(NOTHING)
         for chip, node in self.nodes.items():
-            packets, payloads = node.take_outbox()
-            sent.append(packets)
-            news.payloads |= {(chip, seq): payload for seq, payload in payloads.items()}
-            news.texts += [(chip, text) for text in node.texts]
-            node.texts.clear()
+            if node.has_sent:
+                packets, payloads = node.take_outbox()
+                sent.append(packets)
+                news.payloads |= {(chip, seq): payload for seq, payload in payloads.items()}
+            if node.texts:
+                news.texts += [(chip, text) for text in node.texts]
+                node.texts.clear()
             task = self.places[chip].task
             if node.error is not None:
                 news.errors.append((chip, node.error))
             elif task is not None:
-                news.states.append(self._state_of(chip, node))
-        news.packets = np.concatenate(sent)
+                news.states.append(self._state_of(chip, node, news))
+        if sent:
+            news.packets = np.concatenate(sent)
         return news
 
-    def _state_of(self, chip: int, node: Node) -> tuple[int, int, int, int]:
+    def _state_of(self, chip: int, node: Node, news: News) -> tuple[int, int, int, int]:
         if node.ended is not None:
             (ended, executed), node.ended = node.ended, None
             return chip, Status.FREE, ended, executed
         assert node.run is not None
-        if node.state["idle"][0]:
-            return chip, Status.IDLE, 0, 0
-        still = len(self.arrivals) == 0 and self.icn.earliest is None and not node.run.limits.endless
-        if still and (self.places[chip].status == Status.STUCK or node.run.watch.stuck()):
-            return chip, Status.STUCK, 0, 0
-        return chip, Status.RUNS, 0, 0
+        watch = node.run.watch
+        armed, stuck = watch.armed, not node.run.limits.endless and watch.stuck_in_pod()
+        news.changed |= node.stored or watch.armed != armed
+        node.stored = False
+        return chip, Status.STUCK if stuck else Status.IDLE if node.state["idle"][0] else Status.RUNS, 0, 0
 
     def _gather(self, news: list[News]) -> np.ndarray:
         """The packets of all ranks, with all that is in them if they go to chips of this one."""
         self.payloads |= news[self.exchange.rank].payloads
+        if self.exchange.ranks == 1:
+            return news[0].packets
         packets = np.concatenate([one.packets for one in news])
-        if self.exchange.ranks > 1 and len(packets):
+        if len(packets):
             self._trade(news, packets)
         return packets
 
     def _deliver(self, packets: np.ndarray, until: int) -> None:
         """Put packets on the links, and what arrives before the end of the next window into the inboxes."""
+        if not len(packets) and not self.icn.in_flight:
+            return
         arrived = self.icn.inject(packets, until)
-        if len(arrived):
-            self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
+        if not len(arrived):
+            return
+        self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
+        self.changed |= bool(np.isin(arrived["kind"], (STORE, ATOMIC, COPY)).any())
         for chip, node in self.nodes.items():
             mine = arrived[arrived["dst"] == chip]
             bursts: list[tuple[int, np.ndarray]] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..isa.effects import Stop
 from . import core, report, window
 from .copies import HostEngine, PeerEngine
 from .faults import Deadlock
@@ -65,6 +66,8 @@ class Node:
         self.ended: tuple[int, int] | None = None
         """When the launch ended, if it did in this window, and how many instructions it executed."""
         self.error: Exception | None = None
+        self.stored = False
+        """Whether the search for a livelock has met a store in this window."""
         self.texts: list[str] = []
         """What its kernels have printed in this window."""
         self.sent: list[tuple[np.ndarray, np.ndarray]] = []
@@ -117,6 +120,7 @@ class Node:
                 hint = "every live lane of a block must reach its barrier"
                 raise Deadlock(places=report.places(run.plan), hint=hint)
             else:
+                self.stored = self.stored or reason == Stop.BREAK
                 run.stopped(reason)
         return False
 
@@ -134,6 +138,7 @@ class Node:
             "seq": int(self.state["seq"][0]),
             "tag": -1 - move.number,
             "mask": index,
+            "returns": move.pulls,
             "word": payload.ctypes.data,
             "burst": payload.nbytes,
         }
@@ -142,6 +147,11 @@ class Node:
         packet["address"][0, 0] = copy.target.thing.address + copy.target.pitch * rows.start + columns.start
         self.state["seq"] += 1
         self.sent.append((packet, payload))
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether anything was sent in this window."""
+        return bool(self.sent) or int(self.state["outbox_count"][0]) > 0
 
     def take_outbox(self) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """What was sent in this window, bursts included, and the bytes of these by sequence number."""
@@ -160,6 +170,8 @@ class Node:
 
     def _end(self) -> None:
         """The launch runs no longer."""
+        if self.run is not None:
+            self.run.watch.disarm()
         self.run = None
         self.port.begin(0)
         if self.launch is not None:

@@ -161,6 +161,8 @@ class Pod:
         self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, 1 if observers else threads, write)
         for chip, node in self.meeting.nodes.items():
             node.texts = texts[chip]
+        for chip in self.chips:
+            chip.hbm.others = [other.hbm for other in self.chips]
         for chip, rank in enumerate(self.meeting.owners):
             if rank != self.exchange.rank:
                 self.chips[chip].hbm.away = f"rank {rank}"

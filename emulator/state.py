@@ -24,6 +24,8 @@ ROW = 4 * LANES
 SCALAR_ROWS = 256
 HEADER = 2304
 """Bytes before row 0."""
+COPIED = 4
+"""AIU copies of a warp whose places are kept."""
 
 
 WARP = struct(
@@ -66,6 +68,7 @@ WARP = struct(
     ("scratch", "u1", 64),
     ("to", "i8", LANES),  # TSM offsets an asynchronous copy goes to (observed build),
     ("counts", "u4", LANES),  # and how many bytes it reads, if an operand says
+    ("copied", "i8", COPIED),  # host addresses of its last AIU copies, by record
 )
 
 RECORD = struct(

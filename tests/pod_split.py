@@ -15,7 +15,7 @@ RELAY = """
         .data
 line:   .asciz  "chip %d: %d\\n"
         .text
-        .kernel relay                   // each chip hands its words to the next one and adds what it gets, `turns` times
+        .kernel relay                   // `turns` times each chip hands its words to the next and adds what it gets
         .param  ptr row                 // its 128 words, and behind them room for those of each turn
         .param  ptr next                // the same of the next chip
         .param  ptr flag                // counts what has come
@@ -67,7 +67,7 @@ CHIPS, WORDS, TURNS = 6, 128, 5
 
 
 def run(*, threads=1, exchange=None, quantum=4096, seed=0, timing="eager", chips=CHIPS, turns=TURNS):
-    """Run it: memory, texts, instructions, modelled times, and counters of links. On other ranks than the first, None."""
+    """Run it: memory, texts, modelled times, and counters of links. On other ranks than the first, None."""
     texts = []
     topology = Topology.ring(profile("M890"), chips)
     console = Console(texts.append)

@@ -27,6 +27,7 @@ STABLE = {
     "cold_run",
     "warm_run",
     "launches",
+    "pod8_scaling",
     "observe_off",
     "late",
     "gemm_bf16_256",

@@ -1,4 +1,4 @@
-"""However a pod's work is divided over threads and processes, the same comes of it, to the bit and to the picosecond."""
+"""However a pod's work is divided over threads and processes, the same comes of it, to the picosecond."""
 
 import json
 import os

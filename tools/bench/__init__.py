@@ -19,10 +19,12 @@ import click
 from ...emulator.engine import engine
 from ...emulator.sampler import Sampler
 from ..output import atomic, complain
-from . import core, kernels, matrix, moves, observed, start, table
+from . import core, kernels, matrix, moves, observed, pods, start, table
 from .measure import Result, one_core
 
-ENTRIES = kernels.ENTRIES | core.ENTRIES | matrix.ENTRIES | moves.ENTRIES | start.ENTRIES | observed.ENTRIES
+ENTRIES = (
+    kernels.ENTRIES | core.ENTRIES | matrix.ENTRIES | moves.ENTRIES | start.ENTRIES | observed.ENTRIES | pods.ENTRIES
+)
 """Every benchmark by name, in the order they are run and printed."""
 CORE_TYPE = "OPENBLAS_CORETYPE"
 HARD = "SkylakeX"

@@ -77,3 +77,16 @@ def one_core() -> Iterator[None]:
     finally:
         if allowed:
             os.sched_setaffinity(0, allowed)
+
+
+@contextmanager
+def every_core() -> Iterator[None]:
+    """Let this process use all cores that it may, within `one_core`."""
+    held = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    if held:
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        if held:
+            os.sched_setaffinity(0, held)
