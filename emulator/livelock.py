@@ -118,7 +118,8 @@ class Watch:
         if not len(self.plan.queues):
             return np.zeros(0)
         queues = self.plan.queues[first * QUEUES_BYTES : (first + self.plan.shape.warps) * QUEUES_BYTES]
-        return queues.reshape(-1, QUEUES_BYTES)[:, : COUNTER_COUNT * QUEUE.itemsize].copy().view(QUEUE)["count"]
+        counters = queues.reshape(-1, QUEUES_BYTES)[:, : COUNTER_COUNT * QUEUE.itemsize]
+        return counters.copy().view(QUEUE)["count"]
 
     def _start_again(self) -> None:
         self.since, self.windows = int(self.plan.launch["executed"][0]), 0
