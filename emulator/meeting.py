@@ -34,7 +34,7 @@ NOTHING = np.zeros(0, PACKET)
 
 
 class Meeting:
-    """Where the chips of a pod meet. `now` is the border they all stand at, `latest` the end of a task (picoseconds)."""
+    """Where the chips of a pod meet. All stand at the border `now`; `latest` is the end of a task (picoseconds)."""
 
     def __init__(
         self,
@@ -236,6 +236,7 @@ class Meeting:
                     return
                 node.advance(self.now, end)
 
+        self.places[0].chip.engine.window  # noqa: B018 (made ready here, not by several threads at once)
         helpers = min(self.threads, len(left)) - 1
         if helpers < 1:
             work()
