@@ -11,8 +11,8 @@ from ..isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT
 from ..isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
 from ..isa.sync import INVALID_WARP_SYNC
 from .core import HELD, least
-from .observed import COPIES, QUEUE_SIZE, complete_oldest, settle_conflicts
-from .pending import KEPT_HOST, PENDING_SIZE, place_of_spare
+from .observed import COPIES, complete_oldest, settle_conflicts
+from .pending import KEPT_HOST, PENDING_SIZE, enqueue, place_in_queue, place_of_spare, queue_of
 from .primitives import (
     clear,
     copy,
@@ -38,7 +38,7 @@ from .resolve import (
     WRITE_DENIED,
     find_range,
 )
-from .state import COPIED, EMSK_ROW, OUTSTANDING, PEER, POISON, QUEUE_BYTES, READ, RECORD, ROW, UNREACHABLE, WRITE
+from .state import COPIED, EMSK_ROW, OUTSTANDING, PEER, POISON, READ, RECORD, ROW, UNREACHABLE, WRITE
 from .state import TILE as TILE_STRUCT
 
 TSM_SIZE, CUBE = 14, 15
@@ -89,8 +89,7 @@ def issue_cube(base: int, record_address: int) -> int:
     launch = launch_at(warp_at(base).launch)
     if launch.late == 0 and launch.chip == 0:
         return walk(base, record_address, base + ADDRESS, MOVE)
-    queue_address = warp_at(base).queues + COPIES * QUEUE_BYTES
-    queue, spare = queue_at(queue_address), place_of_spare(base)
+    queue, spare = queue_at(queue_of(base, COPIES)), place_of_spare(base)
     keep_cube(base, record_address, spare)
     if queue.count == OUTSTANDING and complete_oldest(base, COPIES) == HELD:
         return HELD
@@ -98,10 +97,10 @@ def issue_cube(base: int, record_address: int) -> int:
         return HELD
     if launch.late == 0:
         return walk(base, record_address, spare + KEPT_HOST, MOVE)
-    place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
+    place = place_in_queue(base, COPIES, queue.count)
     copy(place, spare, PENDING_SIZE)
     pending_at(place).group = queue.groups
-    queue.count += 1
+    enqueue(base, COPIES)
     if tile_at(place + KEPT_HOST).out == 0:
         walk(base, record_address, place + KEPT_HOST, POISONED)
     return 0

@@ -8,11 +8,11 @@
         .include "collective.inc"
 
         .macro  get_source place
-        get_piece       source, 4 * \place, at[\place]
+        get_piece       source, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  put_to_all place
-        put_everywhere  part, 4 * \place, at[\place]
+        put_everywhere  part, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  all_gather name

@@ -26,14 +26,14 @@
         sum_of_chips    source
         s.wait          vstcnt(0)
         narrow_sums
-        put_piece       target
+        put_piece       target, out
         .endm
 
         .macro  add_up_for_all
         sum_of_chips    source
         s.wait          vstcnt(0)
         narrow_sums
-        put_everywhere  target
+        put_everywhere  target, out
         .endm
 
         .macro  all_reduce name, body, share
@@ -50,33 +50,33 @@
 
 // What each step does with a piece of the ring's share `chunk`: take it, and send it on.
         .macro  get_source place
-        get_piece       source, 4 * \place, at[\place]
+        get_piece       source, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  get_target place
-        get_piece       target, 4 * \place, at[\place]
+        get_piece       target, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  get_both place
-        get_piece       target, 4 * \place, at[\place]
-        get_piece       source, 4 * \place, at[\place], own
+        get_piece       target, got[4 * \place:4 * \place + 3], at[\place]
+        get_piece       source, own[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  send place
-        put_piece       there, 4 * \place, at[\place]
+        put_piece       there, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  add_and_send place
         clear_sums
-        add_piece       4 * \place
-        add_piece       4 * \place, own
-        narrow_sums     4 * \place
+        add_piece       got[4 * \place:4 * \place + 3]
+        add_piece       own[4 * \place:4 * \place + 3]
+        narrow_sums     got[4 * \place:4 * \place + 3]
         send            \place
         .endm
 
         .macro  add_send_and_keep place
         add_and_send    \place
-        put_piece       target, 4 * \place, at[\place]
+        put_piece       target, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  share_of_ring

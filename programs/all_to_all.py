@@ -105,4 +105,4 @@ def ragged_run(
 
 def blocks(group: Group, work: int, block: int) -> int:
     """A grid for so many pieces or elements for each chip: as many blocks for each, where there are enough."""
-    return group.blocks(work, each=ROUND, unit=min(group.chips, group.most_blocks), block=block)
+    return group.blocks(work, each=ROUND, unit=min(group.chips, group.usual_blocks), block=block)

@@ -12,11 +12,11 @@
         .include "collective.inc"
 
         .macro  get_here place
-        get_piece       here, 4 * \place, at[\place]
+        get_piece       here, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  put_there place
-        put_piece       there, 4 * \place, at[\place]
+        put_piece       there, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  exchange_names

@@ -11,11 +11,11 @@
         .include "collective.inc"
 
         .macro  get_source place
-        get_piece       there, 4 * \place, at[\place]
+        get_piece       there, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  put_to_all place
-        put_everywhere  target, 4 * \place, at[\place]
+        put_everywhere  target, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  broadcast name

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import cache
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -29,6 +31,8 @@ BLOCK = 256
 """Threads of a block."""
 ROUND = 8
 """Pieces that a lane has under way at once."""
+MOST_BLOCKS = 128
+"""Blocks of a grid at most: there are flags for so many."""
 
 
 def size_name(dtype: npt.DTypeLike) -> str:
@@ -58,8 +62,8 @@ class Group:
         self.pod, self.chips = pod, len(pod.chips)
         self.mark = 1
         self._stack = ExitStack()
-        self.most_blocks = pod.profile.compute_units
-        self.flags = self.empty(self.most_blocks * self.chips, np.uint32, "flags")
+        self.usual_blocks = min(pod.profile.compute_units, MOST_BLOCKS)
+        self.flags = self.empty(MOST_BLOCKS * self.chips, np.uint32, "flags")
         self.flags.fill(0)
         pod.enable_peer_access()
 
@@ -111,7 +115,7 @@ class Group:
     def blocks(self, work: int, *, each: int = 1, unit: int = 1, block: int = BLOCK) -> int:
         """A grid for so many pieces or elements, `each` of them for a thread at a time; a multiple of `unit`."""
         wanted = -(-work // (block * each * unit))
-        return max(1, min(wanted, self.most_blocks // unit)) * unit
+        return max(1, min(wanted, self.usual_blocks // unit)) * unit
 
     def launch(
         self,
@@ -126,6 +130,8 @@ class Group:
         stream: PerChip[Stream] | None = None,
     ) -> None:
         """Run a collective on all chips; `marks` is how many marks it uses."""
+        if not 0 < grid <= MOST_BLOCKS or block % 32:
+            raise ValueError(f"a grid of 1 to {MOST_BLOCKS} blocks of a multiple of 32 threads, not {grid} of {block}")
         values = (n, pieces, self.flags, self.marks(marks), *arguments)
         load(self.pod, program)[kernel].launch(grid, block, values, stream=stream)
 
@@ -163,64 +169,58 @@ def shares(count: int, of: int) -> list[slice]:
     """The shares of `share_of` in collective.inc: so many pieces or elements over `of`."""
     size = -(-count // of)
     bounds = [min(number * size, count) for number in range(of + 1)]
-    return [slice(first, end) for first, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [slice(first, end) for first, end in pairwise(bounds)]
 
 
 # ---- rings -----------------------------------------------------------------------------------------------------------
 
 
-def rings(topology: Topology) -> list[tuple[int, ...]]:
+MOST_STEPS = 30_000
+"""Of the search for rings: how often a way is made longer by a chip, at most; many times what the 810E's cards need."""
+
+Free = dict[tuple[int, int], int]
+"""Links that no ring uses yet, from one chip to another."""
+
+
+@cache
+def rings(topology: Topology) -> tuple[tuple[int, ...], ...]:
     """Orders of the chips for ring algorithms, which together use the links between chips best.
 
     Where chips are joined by links of their own, each ring passes over such links only, and all of them over as many
     different ones as a search finds; where they are not, or no ring exists, the chips go in the order of their numbers.
     """
-    free = {(link.tail, link.head): link.count for link in topology.links if max(link.tail, link.head) < topology.chips}
-    found = max(_packings(free, topology.chips), key=len, default=[])
-    return found or [tuple(range(topology.chips))]
-
-
-MOST_PACKINGS = 200
-"""Sets of rings that are looked at: enough for eight chips."""
-
-
-def _packings(free: dict[tuple[int, int], int], chips: int) -> Iterator[list[tuple[int, ...]]]:
-    """Sets of rings that share no link, each as large as can be without changing the first ones."""
+    chips = topology.chips
+    free = {(link.tail, link.head): link.count for link in topology.links if max(link.tail, link.head) < chips}
+    most = min((sum(count for pair, count in free.items() if pair[0] == chip) for chip in range(chips)), default=0)
     found: list[tuple[int, ...]] = []
-    for number, first in enumerate(_cycles(free, chips)):
-        if number == MOST_PACKINGS:
-            break
-        left, found = _without(free, first), [first]
-        while (more := next(_cycles(left, chips), None)) is not None:
-            found.append(more)
+    steps = iter(range(MOST_STEPS))
+    for first in _cycles(free, chips, steps):
+        packing, left = [first], _without(free, first)
+        while (more := next(_cycles(left, chips, islice(steps, MOST_STEPS // 50)), None)) is not None:
+            packing.append(more)
             left = _without(left, more)
-        yield found
+        found = max(found, packing, key=len)
+        if len(found) == most:
+            break
+    return tuple(found) or (tuple(range(chips)),)
 
 
-def _cycles(free: dict[tuple[int, int], int], chips: int) -> Iterator[tuple[int, ...]]:
-    """Rings through all chips over links that are free, from chip 0."""
-    if chips < 3:
-        if chips == 2 and free.get((0, 1), 0) and free.get((1, 0), 0):
-            yield 0, 1
+def _cycles(free: Free, chips: int, steps: Iterator[int], way: tuple[int, ...] = (0,)) -> Iterator[tuple[int, ...]]:
+    """Rings through all chips over links that are free, which begin with `way`, until there are no more `steps`."""
+    if len(way) == chips:
+        if chips > 1 and free.get((way[-1], 0), 0):
+            yield way
         return
-
-    def extend(way: list[int]) -> Iterator[tuple[int, ...]]:
-        if len(way) == chips:
-            if free.get((way[-1], 0), 0):
-                yield tuple(way)
+    here = [chip for chip in range(chips) if chip not in way and free.get((way[-1], chip), 0)]
+    for chip in sorted(here, key=lambda chip: (-free[way[-1], chip], chip)):
+        if next(steps, None) is None:
             return
-        here = [chip for chip in range(chips) if chip not in way and free.get((way[-1], chip), 0)]
-        for chip in sorted(here, key=lambda chip: (-free[way[-1], chip], chip)):
-            yield from extend([*way, chip])
-
-    yield from extend([0])
+        yield from _cycles(free, chips, steps, (*way, chip))
 
 
-def _without(free: dict[tuple[int, int], int], ring: tuple[int, ...]) -> dict[tuple[int, int], int]:
-    left = dict(free)
-    for tail, head in zip(ring, ring[1:] + ring[:1], strict=True):
-        left[tail, head] -= 1
-    return left
+def _without(free: Free, ring: tuple[int, ...]) -> Free:
+    """What is left of the links."""
+    return {pair: count - (pair in zip(ring, ring[1:] + ring[:1], strict=True)) for pair, count in free.items()}
 
 
 def ring_tables(orders: Sequence[tuple[int, ...]]) -> Array:

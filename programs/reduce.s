@@ -14,7 +14,7 @@
         sum_of_chips    source
         s.wait          vstcnt(0)
         narrow_sums
-        put_piece       there
+        put_piece       there, out
         .endm
 
         .macro  reduce name

@@ -13,7 +13,7 @@
         sum_of_chips    part
         s.wait          vstcnt(0)
         narrow_sums
-        put_piece       target
+        put_piece       target, out
         .endm
 
         .macro  reduce_scatter name

@@ -61,7 +61,11 @@ def run(
     to, of = [NOBODY] * group.chips, [NOBODY] * group.chips
     for sender, receiver in sent:
         to[sender], of[receiver] = receiver, sender
-    n, kernel, pieces = source.shape[0], f"send_recv_{size_name(source.dtype)}", group.pieces(source.shape[0], source.dtype)
+    n, kernel, pieces = (
+        source.shape[0],
+        f"send_recv_{size_name(source.dtype)}",
+        group.pieces(source.shape[0], source.dtype),
+    )
     grid = grid or group.blocks(group.work(n, source.dtype), each=ROUND, block=block)
     arguments = source, target, group.per_chip(to), group.per_chip(of)
     group.launch("send_recv", kernel, n, pieces, *arguments, grid=grid, block=block, stream=stream)

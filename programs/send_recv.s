@@ -13,11 +13,11 @@
         NOBODY = 0xffffffff
 
         .macro  get_source place
-        get_piece       source, 4 * \place, at[\place]
+        get_piece       source, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  send place
-        put_piece       there, 4 * \place, at[\place]
+        put_piece       there, got[4 * \place:4 * \place + 3], at[\place]
         .endm
 
         .macro  send_recv name
