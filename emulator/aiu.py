@@ -11,8 +11,8 @@ from ..isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT
 from ..isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
 from ..isa.sync import INVALID_WARP_SYNC
 from .core import HELD, least
-from .observed import COPIES, QUEUE_SIZE, complete_oldest, settle_conflicts
-from .pending import KEPT_HOST, PENDING_SIZE, place_of_spare
+from .observed import COPIES, complete_oldest, settle_conflicts
+from .pending import KEPT_HOST, PENDING_SIZE, enqueue, place_in_queue, place_of_spare, queue_of
 from .primitives import (
     clear,
     copy,
@@ -38,11 +38,12 @@ from .resolve import (
     WRITE_DENIED,
     find_range,
 )
-from .state import EMSK_ROW, OUTSTANDING, PEER, POISON, QUEUE_BYTES, READ, ROW, UNREACHABLE, WRITE
+from .state import COPIED, EMSK_ROW, OUTSTANDING, PEER, POISON, READ, RECORD, ROW, UNREACHABLE, WRITE
 from .state import TILE as TILE_STRUCT
 
 TSM_SIZE, CUBE = 14, 15
 """Published exception codes."""
+RECORD_SIZE = RECORD.itemsize
 BASE_ALIGNMENT, SWIZZLED_ALIGNMENT, PACKED_ALIGNMENT = 32, 128, 4
 MOST = 1 << 16
 """Elements of a cube along an axis, and rows of a column."""
@@ -88,8 +89,7 @@ def issue_cube(base: int, record_address: int) -> int:
     launch = launch_at(warp_at(base).launch)
     if launch.late == 0 and launch.chip == 0:
         return walk(base, record_address, base + ADDRESS, MOVE)
-    queue_address = warp_at(base).queues + COPIES * QUEUE_BYTES
-    queue, spare = queue_at(queue_address), place_of_spare(base)
+    queue, spare = queue_at(queue_of(base, COPIES)), place_of_spare(base)
     keep_cube(base, record_address, spare)
     if queue.count == OUTSTANDING and complete_oldest(base, COPIES) == HELD:
         return HELD
@@ -97,10 +97,10 @@ def issue_cube(base: int, record_address: int) -> int:
         return HELD
     if launch.late == 0:
         return walk(base, record_address, spare + KEPT_HOST, MOVE)
-    place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
+    place = place_in_queue(base, COPIES, queue.count)
     copy(place, spare, PENDING_SIZE)
     pending_at(place).group = queue.groups
-    queue.count += 1
+    enqueue(base, COPIES)
     if tile_at(place + KEPT_HOST).out == 0:
         walk(base, record_address, place + KEPT_HOST, POISONED)
     return 0
@@ -303,7 +303,9 @@ def walk(base: int, record_address: int, tile_address: int, what: int) -> int:
             poison_row(base, tile_address, row)
         else:
             count = rows_inside(tile_address, row, w, x, y, z, n)
-            if count < 2 or not whole_rows(base, tile_address, row, count, place_in(tile_address, x, y, z, n), what):
+            if count < 2 or not whole_rows(
+                base, record_address, tile_address, row, count, place_in(tile_address, x, y, z, n), what
+            ):
                 count = 1
                 code = one_row(base, record_address, tile_address, row, x, y, z, n, what)
                 if code != 0:
@@ -335,7 +337,7 @@ def rows_inside(tile_address: int, row: int, w: int, x: int, y: int, z: int, n: 
     return least(tile.rows - row, (length + tile.step[0] - 1) // tile.step[0])
 
 
-def whole_rows(base: int, tile_address: int, row: int, count: int, address: int, what: int) -> int:
+def whole_rows(base: int, record_address: int, tile_address: int, row: int, count: int, address: int, what: int) -> int:
     """Check or move such rows at once, which is the common case; 0 if they have to be looked at one by one."""
     tile = tile_at(tile_address)
     stride, size = tile.step[0] * tile.stride[0], tile.cube_c * tile.size
@@ -350,7 +352,7 @@ def whole_rows(base: int, tile_address: int, row: int, count: int, address: int,
         tile.low = least(tile.low, first)
         tile.high = first + length if first + length > tile.high else tile.high
         return 1
-    move_whole_rows(base, tile_address, row, count, first + range_at(found).delta, stride)
+    move_whole_rows(base, record_address, tile_address, row, count, first + range_at(found).delta, stride)
     return 1
 
 
@@ -418,7 +420,7 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
     """Copy bytes [first, last) of a row, which are at `host`; the others of the row become zero in TSM."""
     tile = tile_at(tile_address)
     if tile.out == 0 and first == 0 and last == tile.bytes and tile.layout != SLICES:
-        move_whole_rows(base, tile_address, row, 1, host, 0)
+        move_whole_rows(base, 0, tile_address, row, 1, host, 0)
         return
     piece = tile.bytes if tile.layout == PACKED_ROWS else PIECE
     for start in range(0, tile.bytes, piece):
@@ -435,16 +437,20 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
             clear(place + high - start, end - high)
 
 
-def move_whole_rows(base: int, tile_address: int, row: int, count: int, host: int, stride: int) -> None:
+def move_whole_rows(
+    base: int, record_address: int, tile_address: int, row: int, count: int, host: int, stride: int
+) -> None:
     """The common case: rows that are all in the tensor, packed or swizzled as on ppu0015."""
     tile = tile_at(tile_address)
     size, pitch, layout, mode = tile.bytes, tile.pitch, tile.layout, tile.mode
     tsm, offset, whole = warp_at(base).tsm, tile.tsm + row * tile.pitch, tile.bytes // PIECE * PIECE
     lines = 0
     if layout == LINES and mode == 0 and size == LINE and offset % (8 * LINE) == 0:
-        lines = count // 8
+        lines, last = count // 8, record_address // RECORD_SIZE % COPIED
+        ahead = host - warp_at(base).copied[last]  # the next tile is most often as far from this one as the last one
+        warp_at(base).copied[last] = host
         for _ in range(lines):
-            copy_lines(tsm + offset, host, stride)
+            copy_lines(tsm + offset, host, stride, ahead)
             offset += 8 * LINE
             host += 8 * stride
     for _ in range(count - 8 * lines):

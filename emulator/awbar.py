@@ -44,9 +44,10 @@ from .barriers import BARRIER_PARAMETER
 from .core import AWBAR_REFUSED, HELD, LETS_OTHERS_RUN
 from .observed import COPIES as COPY_QUEUE
 from .observed import complete, finish
+from .pending import queue_of
 from .primitives import queue_at, read32, read64, record_at, warp_at, write32, write64, write_row
 from .resolve import ADDRESS, HOST, TSM_MISALIGNED, TSM_OUT_OF_RANGE
-from .state import EMSK_ROW, QUEUE_BYTES, ROW
+from .state import EMSK_ROW, ROW
 
 SIZE = 8
 DONE, REFUSED = 0, AWBAR_REFUSED
@@ -63,7 +64,7 @@ def act_observed(base: int, record_address: int) -> int:
     arrives = operation == ARRIVE or kind & ARRIVES_BIT != 0
     if arrives and kind & RELAXED_BIT == 0 and finish(base, record_address) == HELD:
         return HELD
-    count = queue_at(queues + COPY_QUEUE * QUEUE_BYTES).count if operation == COPIES and queues != 0 else 0
+    count = queue_at(queue_of(base, COPY_QUEUE)).count if operation == COPIES and queues != 0 else 0
     if complete(base, COPY_QUEUE, count) == HELD:
         return HELD
     return act(base, record_address)

@@ -129,9 +129,7 @@ class Chip:
         return f"<Chip {self.index} {self.profile.name}>"
 
 
-def read_module(
-    module: str | os.PathLike[str] | bytes | Module, arch: str
-) -> tuple[Module, dict[str, list[str]]]:
+def read_module(module: str | os.PathLike[str] | bytes | Module, arch: str) -> tuple[Module, dict[str, list[str]]]:
     """The module of an object file (path or bytes), a source file (path ending in .s) or itself; lines of its source.
 
     A source text without `.arch` is for `arch`. Raises ObjectError, AssemblyError, OSError.

@@ -23,6 +23,7 @@ from . import lowering_matrix as lowering_matrix  # noqa: PLC0414 (it registers 
 from . import lowering_memory as lowering_memory  # noqa: PLC0414 (it registers primitives)
 from . import lowering_raw as lowering_raw  # noqa: PLC0414 (it registers primitives)
 from . import lowering_rows as lowering_rows  # noqa: PLC0414 (it registers primitives)
+from . import lowering_scaled as lowering_scaled  # noqa: PLC0414 (it registers primitives)
 from .cache import symbol
 from .fingerprint import PACKAGE
 from .lowering import PRIMITIVES, Builder, Constant, Value

@@ -1,7 +1,8 @@
 """Copies by the copy engines: what is copied, in which bursts, and how long it takes (docs/machine.md section 7).
 
 An engine does one copy after the other. A chip has one for each way to the host and one for other chips; the last sends
-bursts through the ICN, a few of them under way at once, so that other packets get their turn in between.
+bursts through the ICN, a few of them under way at once, so that other packets get their turn in between. The engine of
+the source writes; that of the target reads: its request takes a way of its own, and the data then needs no addresses.
 """
 
 from __future__ import annotations

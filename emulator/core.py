@@ -34,7 +34,7 @@ from .state import (
     ENDED,
     HEADER,
     POISON,
-    QUEUE_BYTES,
+    QUEUE,
     QUEUES_BYTES,
     READY,
     RECORD,
@@ -50,7 +50,7 @@ DONE, QUOTA, DEADLOCK, IDLE = 100, 101, 102, 103
 GO_ON, EXPIRED, BLOCKED, FINISHED, HELD = 200, 201, 202, 203, 204
 """What became of a warp or block. HELD: the warp tries its instruction again later, as if it had not come to it yet."""
 
-RECORD_SIZE, BLOCK_SIZE = RECORD.itemsize, BLOCK.itemsize
+RECORD_SIZE, BLOCK_SIZE, QUEUE_SIZE = RECORD.itemsize, BLOCK.itemsize, QUEUE.itemsize
 QUANTUM = 4096
 """Instructions of a chip between two ticks of %globaltimer."""
 CLOCK_ROW, TIME_ROW = scalar_row(CLOCKS["%clock64"][0]), scalar_row(CLOCKS["%globaltimer"][0])
@@ -182,11 +182,11 @@ def enter(launch_address: int, block_address: int, index: int) -> None:
     lanes = (1 << threads) - 1
     warp.lanes = lanes
     warp.live = lanes
-    warp.queues = 0
+    warp.queues, warp.outstanding = 0, 0
     if launch.queues != 0:
         warp.queues = launch.queues + (base - block_at(launch.slots).warps) // launch.warp_stride * QUEUES_BYTES
         for counter in range(COUNTER_COUNT):
-            queue = queue_at(warp.queues + counter * QUEUE_BYTES)
+            queue = queue_at(warp.queues + counter * QUEUE_SIZE)
             queue.head, queue.count, queue.groups = 0, 0, 0
     if launch.poison:
         for row in range(launch.poison_rows):

@@ -22,6 +22,8 @@ class News:
     """For each chip with a launch: its number, its Status, when the launch ended, instructions executed."""
     texts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     errors: list[tuple[int, Exception]] = field(default_factory=list[tuple[int, Exception]])
+    changed: bool = False
+    """Whether anything was stored, as far as those know that look for a livelock."""
 
 
 class Exchange(Protocol):

@@ -136,13 +136,14 @@ class Fault(M890Error):
     that is not empty, in the device function `function`. `operands` maps
     the text of an operand to its bits, one int for the warp or a sequence indexed by lane. `addresses` maps a lane to
     the address it asked for. `detail` says what exactly is wrong, `hint` what to try. Place fields are None where the
-    error has no such place (a link error reported by a chip).
+    error has no such place (a link error reported by a chip). `peer` is the other chip, where it is about two.
     """
 
     code: int
     kernel: str = ""
     function: str = ""
     chip: int = 0
+    peer: int | None = None
     cu: int | None = None
     block: Dim3 | None = None
     warp: int | None = None
@@ -179,7 +180,7 @@ class Fault(M890Error):
 
     def _place_text(self) -> str:
         parts = [f"kernel '{self.kernel}'"] if self.kernel else []
-        parts.append(f"chip {self.chip}")
+        parts.append(f"chip {self.chip}" + (f" to chip {self.peer}" if self.peer is not None else ""))
         parts += [f"CU {self.cu}"] if self.cu is not None else []
         parts += [f"block {_dim3_text(self.block)}"] if self.block is not None else []
         parts += [f"warp {self.warp}"] if self.warp is not None else []

@@ -23,7 +23,7 @@ PACKAGE = __name__.split(".")[0]
 _HERE = Path(__file__).parent
 LOWERING = (
     "lowering.py", "lowering_copies.py", "lowering_elementary.py", "lowering_matrix.py", "matrix_formats.py",
-    "lowering_memory.py", "lowering_raw.py", "lowering_rows.py",
+    "lowering_memory.py", "lowering_raw.py", "lowering_rows.py", "lowering_scaled.py",
     "compiler.py", "glue.py", "glue_addresses.py", "glue_copies.py", "glue_frame.py",
     "recipes.py", "primitives.py", "state.py", "structs.py", "wire.py", "flights.py",
     "../isa/lanes.py", "../isa/formats.py", "../isa/effects.py", "../isa/swizzle.py",

@@ -23,7 +23,7 @@ from .glue_copies import target_place
 from .glue_frame import LANE_BITS, ROW_TYPE
 from .lowering import I8, I32, I64, LaneVector, Value, splat, spread
 from .lowering_memory import Place
-from .recipes import COMPLETE, FAST, ISSUE, Recipe, lanes_of, matrix_work
+from .recipes import COMPLETE, FAST, ISSUE, PEER, Recipe, lanes_of, matrix_work, stop_of
 from .state import EMSK_ROW, LAUNCH, RECORD, STOP, WARP, scalar_row
 from .structs import offset_of
 
@@ -132,12 +132,16 @@ class _Glue(Addresses):
     def _run(self) -> None:
         if self.indexed:
             self.check_index()
-        if self.instruction.results == (Stop,):  # the schedule reads its operands
-            code = self.instruction.body(*[binding.static for binding in self.instruction.bindings])
+        code = stop_of(self.instruction)
+        if code is not None:
+            stop = ir.Constant(I64, STOP + int(code))
             if code is Stop.WAIT and self.recipe.build == FAST:  # every operation is complete already
-                self.builder.ret(self.following())
-                return
-            self.builder.ret(ir.Constant(I64, STOP + int(code)))
+                stop = self.following()
+            elif code is Stop.WAIT and self.recipe.build == PEER:
+                outstanding = self.builder.load(self.field(WARP, "outstanding", I64), align=8)
+                none = self.builder.icmp_unsigned("==", outstanding, ir.Constant(I64, 0))
+                stop = self.builder.select(none, self.following(), stop)
+            self.builder.ret(stop)
             return
         kinds: list[types.Type] = []
         values: list[Value] = []

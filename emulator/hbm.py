@@ -166,9 +166,11 @@ class Hbm:
         self.version = 0
         """Grows with every change of the allocations."""
         self.memory = memory
+        self.others: Sequence[Hbm] = (self,)
+        """Those of the pod's chips, by number, for messages."""
         self.away = ""
         """Where its bytes are if not in this process: what is allocated is known here, too."""
-        self._map: mmap.mmap | None = _reserve(size, chip)
+        self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
         self._bytes: npt.NDArray[np.uint8] | None = np.frombuffer(self._map, dtype=np.uint8)
         self.host_address: int = self._bytes.ctypes.data
         """Host address of the first byte: host = guest - base + host_address."""
@@ -282,6 +284,11 @@ class Hbm:
         """Free offsets, as sorted half-open ranges that include a guard behind the last byte."""
         return list(self._free.ranges)
 
+    def name_at(self, address: int) -> str:
+        """The allocation, in this HBM or another of the pod, that holds guest `address`, for a message."""
+        found = ((one, one.find(address)) for one in self.others)
+        return next((f"'{a.name}' of chip {one.chip}" for one, a in found if a is not None), f"{address:#x}")
+
     @property
     def in_use(self) -> int:
         """Bytes of all live allocations."""
@@ -351,6 +358,9 @@ class Hbm:
             return f"{address:#x} looks like a null pointer"
         if window == self.chip:
             return f"past the end of the HBM of chip {self.chip} ({self.size >> 20} MiB)"
+        other = next((one for one in self.others if one.chip == window and one is not self), None)
+        if other is not None:
+            return f"on chip {window}: {other.describe(address)}"
         if 0 <= window < 128:
             return f"in the HBM window of chip {window}"
         regions = ((KM_BASE, "kernel-argument memory (KM)"), (DATA_BASE, "module data"), (CODE_BASE, "code"))
@@ -374,8 +384,11 @@ def common_offset(hbms: Sequence[Hbm], size: int, align: int = 256) -> int:
     return found
 
 
-def _reserve(size: int, chip: int) -> mmap.mmap:
-    """Map `size` bytes of private zero pages that the host commits only when touched."""
+def reserve(size: int, purpose: str, otherwise: str) -> mmap.mmap:
+    """Map `size` bytes of private zero pages that the host commits only when touched, one by one.
+
+    M890Error, with what they are for and what can be done instead, if the host refuses.
+    """
     if sys.platform == "win32":
         raise M890Error("HBM needs lazily committed memory (mmap), which this platform does not offer; use WSL")
     no_reserve = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
@@ -383,8 +396,8 @@ def _reserve(size: int, chip: int) -> mmap.mmap:
         return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
     except (OSError, OverflowError) as error:
         raise M890Error(
-            f"the host refuses {size >> 20} MiB of address space for the HBM of chip {chip} ({error}); see `ulimit -v` "
-            "and /proc/sys/vm/overcommit_memory (2 forbids it), or use a profile with a smaller hbm_bytes"
+            f"the host refuses {size >> 20} MiB of address space for {purpose} ({error}); see `ulimit -v` and "
+            f"/proc/sys/vm/overcommit_memory (2 forbids it), or {otherwise}"
         ) from error
 
 

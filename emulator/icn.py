@@ -141,6 +141,8 @@ class Icn:
         for end in ("src", "dst"):
             if not 0 <= packets[end].min() <= packets[end].max() < self.topology.chips:
                 raise ValueError(f"a packet's {end} is none of the {self.topology.chips} chips")
+        if np.bitwise_or.reduce(packets["user"] | packets["burst"] | packets["time"]) >> 61:
+            raise ValueError("a packet's user, burst and time are 0 to 2 ** 61")
         if len(packets) > self._icn["free_count"][0]:
             self._grow(max(1024, 2 * len(self._flights), self.in_flight + len(packets)))
         engine().links["begin"](self._icn.ctypes.data, packets.ctypes.data, len(packets))
@@ -189,6 +191,7 @@ class Icn:
         return Fault(
             code=ICN_NO_PATH,
             chip=source,
+            peer=target,
             detail=f"no way from chip {source} to chip {target}{at}; dead links: {names}",
             hint="topologies other than a switch have more than one way; leave out the chip, or the fault",
         )
@@ -199,6 +202,7 @@ class Icn:
         return Fault(
             code=ICN_RETRIES,
             chip=source,
+            peer=target,
             detail=f"the link from {way} has lost a packet from chip {source} to chip {target} "
             f"{self.profile.icn_retries + 1} times",
             hint="lower the loss of that link, or raise icn_retries in a profile of your own",

@@ -35,12 +35,12 @@ class LinkFault:
 
     def __post_init__(self) -> None:
         """Check the values; ValueError."""
-        if not self.slow >= 1.0:
-            raise ValueError(f"slow = {self.slow}: it divides the bandwidth, so it is 1 or more")
+        if not 1.0 <= self.slow <= 1000.0:
+            raise ValueError(f"slow = {self.slow}: it divides the bandwidth, so it is 1 to 1000")
         if not 0.0 <= self.loss <= 1.0:
             raise ValueError(f"loss = {self.loss}: a probability, 0 to 1")
-        if self.dead < -1 or self.drops < 0 or self.at < 0 or self.after < 0:
-            raise ValueError("dead is a number of links (-1: all); drops, at and after are not below 0")
+        if not (self.dead >= -1 and 0 <= self.drops < NEVER and 0 <= self.after < NEVER and 0 <= self.at <= 1e6):
+            raise ValueError("dead is a number of links (-1: all), at 0 to 1e6 s, drops and after from 0 to 2 ** 62")
 
     @classmethod
     def drawn(cls, topology: Topology, seed: int, number: int = 1, span: float = 1e-3) -> tuple[LinkFault, ...]:

@@ -70,6 +70,9 @@ class Run:
         plan, launch = self.plan, self.plan.launch
         if reason == Stop.EVENTS:  # `deliver` has been called
             return
+        if reason == Stop.BREAK:
+            self.watch.hit()
+            return
         pc = int(launch["stop_pc"][0])
         if reason == Stop.COMPILE:
             program = plan.program
@@ -158,6 +161,7 @@ class Launch:
         except KeyboardInterrupt:
             raise Interrupted(report.places(running.plan)) from None
         finally:
+            running.watch.disarm()
             self.end()
         return running.executed
 

@@ -49,7 +49,8 @@ def dress(address: int, number: int) -> None:
     longest, head = icn.line_bytes, icn.header_bytes
     if packet.burst > 0:
         packet.user, longest = packet.burst, icn.packet_bytes
-    if packet.kind == LOAD or packet.kind == STORE or packet.kind == ATOMIC or packet.kind == COPY:
+    pushed = packet.kind == COPY and packet.returns == 0
+    if packet.kind == LOAD or packet.kind == STORE or packet.kind == ATOMIC or pushed:
         head += icn.address_bytes
     flight.user = packet.user
     flight.packets = most(1, (packet.user + longest - 1) // longest)

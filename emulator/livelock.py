@@ -1,28 +1,38 @@
 """Finding out that nothing can change any more: warps that run for ever in the same states.
 
-A chip is deterministic, so if all that its resident blocks hold is the same at two moments and nothing was
-stored between them, it will be the same for ever. Moments a fixed number of instructions apart are compared
-by digest, the older one moving on at powers of two (Brent's cycle search). When two agree, one more turn of
-the cycle is run with every store replaced by a stop; only if none is reached is the launch given up.
-A loop that stores, even the same value each time, or reads a clock, is left to the limits.
+A chip is deterministic, so if all that its resident blocks hold is the same at two moments and nothing was stored
+between them, by it or by anybody else, it will be the same for ever. Once a launch has run long without ending a block,
+its stores begin with a stop. Until one is reached, moments are compared by digest, the older one moving on at powers of
+two (Brent's cycle search); two that agree are the proof. A loop that stores, even the same value each time, or reads
+a clock, is left to the limits.
+
+In a pod this holds for all chips together: a chip is stuck only as long as nothing was stored anywhere since the
+older of its moments, and the pod if all its chips are.
 """
 
 from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
 from ..isa.awbar import OPERATION, TEST, TEST_PARITY
 from ..isa.effects import Stop
 from ..isa.spec import Decoded
-from . import core, report
+from . import core
+from .decode import Program
 from .plan import Plan
+from .recipes import stop_of
+from .state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
 
 PATIENCE = 1 << 26
-"""Instructions without a finished block before the search starts."""
-MOST_STEPS = 256
-"""Longest cycle that is run once more to prove it, in steps."""
+"""Instructions without a finished block before the search starts,"""
+PATIENCE_WINDOWS = 1 << 11
+"""or windows of a pod, whose chips may do next to nothing while they wait for each other."""
 STEP = 1 << 20
-"""Instructions between two digests."""
+"""Instructions between two digests on a chip that is alone."""
+BYTES_A_WINDOW = 1 << 20
+"""Bytes of state that are digested for each window of a pod: with more, not every window is looked at."""
 _COMPARED = ("ring_head", "ring_count", "next_block")
 
 
@@ -32,34 +42,61 @@ class Watch:
     def __init__(self, plan: Plan):
         self.plan = plan
         self.finished = self.since = 0
-        self.saved, self.at = b"", 0
-        self.age, self.power = 0, 1
-        self.pause = PATIENCE
+        self.windows = 0
+        self.age, self.power, self.saved, self.found = 0, 1, b"", False
+        self.pause, self.pause_windows = PATIENCE, PATIENCE_WINDOWS
+        self._stores: list[int] = []
+        self._kept: np.ndarray | None = None
 
     @property
     def active(self) -> bool:
-        """Whether runs of the core should be STEP instructions each."""
-        return int(self.plan.launch["executed"][0]) - self.since > PATIENCE
+        """Whether the search is on: runs of the core should be STEP instructions each."""
+        return int(self.plan.launch["executed"][0]) - self.since > self.pause or self.windows > self.pause_windows
+
+    @property
+    def armed(self) -> bool:
+        """Whether its stores stop."""
+        return self._kept is not None
 
     def stuck(self) -> bool:
         """Compare the present with the saved moment; call after each run of the core."""
-        launch = self.plan.launch
-        finished, executed = int(launch["finished"][0]), int(launch["executed"][0])
+        finished = int(self.plan.launch["finished"][0])
         if finished != self.finished:
-            self.finished, self.since, self.saved, self.age, self.power = finished, executed, b"", 0, 1
-            return False
-        if not self.active:
-            return False
+            self.finished = finished
+            self._start_again()
+        if self.found or not self.active:
+            return self.found
+        if not self.armed:
+            self._arm()
         now = self.digest()
+        self.found = now == self.saved
         self.age += 1
-        if now == self.saved:
-            if self.age <= MOST_STEPS and self._changes_nothing(executed - self.at):
-                return True
-            self.since = executed + self.pause
-            self.pause *= 4
-        if now == self.saved or self.age >= self.power:
-            self.saved, self.at, self.age, self.power = now, executed, 0, 2 * self.power
-        return False
+        if self.age >= self.power or not self.saved:
+            self.saved, self.age, self.power = now, 0, 2 * self.power
+        return self.found
+
+    def stuck_in_pod(self) -> bool:
+        """The same, called after each window of a pod, most of which are passed over where there is much to digest."""
+        self.windows += 1
+        launch = self.plan.launch[0]
+        size = int(launch["ring_count"]) * self.plan.shape.warps * self.plan.stride
+        return self.stuck() if self.windows % (1 + size // BYTES_A_WINDOW) == 0 else self.found
+
+    def forget(self) -> None:
+        """Something was stored elsewhere: what was found before says nothing any more."""
+        self.age, self.power, self.saved, self.found = 0, 1, b"", False
+
+    def hit(self) -> None:
+        """A store was reached: look again after four times as long."""
+        self.disarm()
+        self.pause, self.pause_windows = 4 * self.pause, 4 * self.pause_windows
+        self._start_again()
+
+    def disarm(self) -> None:
+        """Let stores be done again."""
+        if self._kept is not None:
+            self.plan.program.records["handler"][self._stores] = self._kept
+            self._kept = None
 
     def digest(self) -> bytes:
         """All that the resident blocks hold, as a hash."""
@@ -70,28 +107,46 @@ class Watch:
         for turn in range(int(launch["ring_count"])):
             slot = int(plan.ring[(int(launch["ring_head"]) + turn) % plan.slots])
             found.update(plan.blocks[slot].tobytes())
-            start, size = slot * plan.shape.warps * plan.stride, plan.shape.warps * plan.stride
-            found.update(plan.warps[start : start + size].data)
+            first = slot * plan.shape.warps
+            found.update(plan.warps[first * plan.stride : (first + plan.shape.warps) * plan.stride].data)
             found.update(plan.tsm_of(slot).data)
+            found.update(self._outstanding(first).tobytes())
         return found.digest()
 
-    def _changes_nothing(self, instructions: int) -> bool:
-        """Run one turn of the cycle with stores stopped; whether none was reached and the state came back."""
-        plan = self.plan
-        handlers = plan.program.records["handler"]
-        stores = [
-            index for index, found in enumerate(plan.program.decoded) if isinstance(found, Decoded) and _shows(found)
-        ]
-        kept = handlers[stores].copy()
-        handlers[stores] = plan.engine.address(core.break_here)
-        try:
-            plan.launch["quota"] = instructions
-            while (reason := plan.engine.run(plan.launch.ctypes.data)) == Stop.EVENTS:
-                report.deliver(plan)
-            return reason == core.QUOTA and self.digest() == self.saved
-        finally:
-            plan.launch["quota"] = 0
-            handlers[stores] = kept
+    def _outstanding(self, first: int) -> np.ndarray:
+        """How many operations the warps of a block have outstanding, by counter."""
+        if not len(self.plan.queues):
+            return np.zeros(0)
+        queues = self.plan.queues[first * QUEUES_BYTES : (first + self.plan.shape.warps) * QUEUES_BYTES]
+        counters = queues.reshape(-1, QUEUES_BYTES)[:, : COUNTER_COUNT * QUEUE.itemsize]
+        return counters.copy().view(QUEUE)["count"]
+
+    def _start_again(self) -> None:
+        self.since, self.windows = int(self.plan.launch["executed"][0]), 0
+        self.disarm()
+        self.forget()
+
+    def _arm(self) -> None:
+        """Make stores stop."""
+        program = self.plan.program
+        if not self._stores:
+            self._stores = [
+                index for index, found in enumerate(program.decoded) if isinstance(found, Decoded) and _shows(found)
+            ]
+        program.records["count"][loads_of(program)] = 0  # what they remember afterwards is what the loop reads
+        self._kept = program.records["handler"][self._stores].copy()
+        program.records["handler"][self._stores] = self.plan.engine.address(core.break_here)
+        self.forget()
+
+
+def loads_of(program: Program) -> list[int]:
+    """The records of loads from global memory."""
+    accesses = [
+        (index, found.form.instruction.access)
+        for index, found in enumerate(program.decoded)
+        if isinstance(found, Decoded)
+    ]
+    return [index for index, access in accesses if access and access.space == "global" and not access.store]
 
 
 def _shows(found: Decoded) -> bool:
@@ -99,7 +154,7 @@ def _shows(found: Decoded) -> bool:
     instruction = found.form.instruction
     if instruction.awbar is not None:
         return OPERATION.get(instruction.awbar) not in (TEST, TEST_PARITY)
-    if instruction.results == (Stop,):
-        code = instruction.body(*[binding.static for binding in instruction.bindings])
+    code = stop_of(instruction)
+    if code is not None:
         return code in (Stop.PRINT, Stop.COPY)
     return instruction.access is not None and (instruction.access.store or instruction.access.to != "")

@@ -19,7 +19,7 @@ from ..isa.fragments import places
 from ..isa.lanes import LANES
 from ..isa.matrix import MatrixForm
 from . import matrix_formats
-from .lowering import I32, Builder, LaneVector, Value, primitive, splat, vector_intrinsic
+from .lowering import I32, Builder, LaneVector, Value, primitive, vector_intrinsic
 from .matrix_formats import dot, factor_of, result_bits, scale_of, widen
 
 FLOAT = ir.FloatType()
@@ -35,33 +35,23 @@ Words = list[Value]
 """The registers of an operand, as <32 x i32>."""
 
 
-def _result(form: Any) -> Any:
+def registers_of(form: Any) -> Any:
+    """The type of D, of a static form."""
     one, words = LaneVector("uint32", LANES), form.value.d.words
     return one if words == 1 else types.UniTuple(one, words)
 
 
-@primitive(matrix.multiply, lambda a, b, c, form: _result(form))
+@primitive(matrix.multiply, lambda a, b, c, form: registers_of(form))
 def _multiply(builder: Builder, sig: Any, a: Value, b: Value, c: Value, form: Value) -> Value:
-    a, b, c = (_words(builder, ty, value) for ty, value in zip(sig.args, (a, b, c), strict=False))
+    a, b, c = (words_of(builder, ty, value) for ty, value in zip(sig.args, (a, b, c), strict=False))
     form = sig.args[-1].value
-    kind = _ByteProduct if form.result.name == "i32" and matrix_formats.HAS_DOT else _Product
+    kind = _ByteProduct if form.result.name == "i32" and matrix_formats.HAS_DOT else Product
     return kind(builder, form).emit(a, b, c)
 
 
-@primitive(matrix.multiply_scaled, lambda a, b, c, scales, select, form: _result(form))
-def _multiply_scaled(builder: Builder, sig: Any, *values: Value) -> Value:
-    a, b, c, scales = (_words(builder, ty, value) for ty, value in zip(sig.args[:4], values[:4], strict=True))
-    form = sig.args[-1].value
-    select = builder.extract_element(values[4], ir.Constant(I32, 0))
-    left, right = (_selected(builder, word, select, place) for word, place in zip(scales, (0, 2), strict=True))
-    if form.n == 8:  # bit 4 of the selectors is by how many bits the second half stands higher
-        right = builder.lshr(right, splat(builder, builder.and_(select, ir.Constant(I32, 16)), LANES))
-    return _Product(builder, form, (left, right)).emit(a, b, c)
-
-
-@primitive(matrix.multiply_sparse, lambda a, b, c, e, select, form: _result(form))
+@primitive(matrix.multiply_sparse, lambda a, b, c, e, select, form: registers_of(form))
 def _multiply_sparse(builder: Builder, sig: Any, a: Value, b: Value, c: Value, e: Value, *rest: Value) -> Value:
-    a, b, c = (_words(builder, ty, value) for ty, value in zip(sig.args, (a, b, c), strict=False))
+    a, b, c = (words_of(builder, ty, value) for ty, value in zip(sig.args, (a, b, c), strict=False))
     if isinstance(sig.args[4], LaneVector):
         select = builder.extract_element(rest[0], ir.Constant(I32, 0))
     else:
@@ -69,30 +59,18 @@ def _multiply_sparse(builder: Builder, sig: Any, a: Value, b: Value, c: Value, e
     return _SparseProduct(builder, sig.args[-1].value, e, select).emit(a, b, c)
 
 
-def _selected(builder: Builder, word: Value, select: Value, place: int) -> Value:
-    """In each four lanes, the scale register's word in that of them which two bits of `select` name."""
-    number = builder.and_(builder.lshr(select, ir.Constant(I32, place)), ir.Constant(I32, 3))
-    found = _picked(builder, word, [lane // 4 * 4 for lane in range(LANES)])
-    for chosen in range(1, 4):
-        other = _picked(builder, word, [lane // 4 * 4 + chosen for lane in range(LANES)])
-        found = builder.select(builder.icmp_unsigned("==", number, ir.Constant(I32, chosen)), other, found)
-    return found
-
-
-def _words(builder: Builder, ty: Any, value: Value) -> Words:
+def words_of(builder: Builder, ty: Any, value: Value) -> Words:
+    """The registers of an operand of a body."""
     return cgutils.unpack_tuple(builder, value, len(ty)) if isinstance(ty, types.BaseTuple) else [value]
 
 
-class _Product:
+class Product:
     """One matrix product under construction.
 
     Four neighbouring lanes hold one row of A, and the same row of D; in every such four stand the same columns of D.
     So a step takes one element of A's row in all of its four lanes, and four columns of B in all fours of the warp.
     Elements are widened where they are first needed, or there would be more of them at a time than registers.
     """
-
-    step = 1
-    """Values of k that are added at once."""
 
     def __init__(self, builder: Builder, form: MatrixForm, scales: tuple[Value, Value] | None = None):
         self.builder, self.form, self.scales = builder, form, scales
@@ -102,9 +80,16 @@ class _Product:
         row, column = places(form.a)
         self.places_of_a = {(r // 8, k): at for at, r, k in _elements(row, column) if r % 8 == 0}
         """For each [8 rows, k] the register, which of the four lanes of a row, and the position in it."""
+        self.steps: Sequence[int] = range(form.b.rows)
+        """The values of k, or the first one of those that are added at once."""
         self.widened: dict[Any, Value] = {}
 
     def emit(self, a: Words, b: Words, c: Words) -> Value:
+        """D as a body returns it."""
+        registers = self.registers(a, b, c)
+        return registers[0] if len(registers) == 1 else cgutils.pack_array(self.builder, registers)
+
+    def registers(self, a: Words, b: Words, c: Words) -> list[Value]:
         """The registers of D."""
         self.a, self.b = a, self._words_of_columns(b)
         slots = list(np.ndindex(self.form.d.words, self.form.d.width))
@@ -115,8 +100,7 @@ class _Product:
             sums |= zip(some, self._sums(some), strict=True)
         whole = {slot: self._whole([sums[slot, half] for half in range(HALVES)]) for slot in slots}
         totals = [self._total(whole[number, position], c[number], position) for number, position in slots]
-        registers = self._registers(totals)
-        return registers[0] if len(registers) == 1 else cgutils.pack_array(self.builder, registers)
+        return self._finished(totals)
 
     def _words_of_columns(self, words: Words) -> Words:
         """B's registers rearranged: for each word along k all columns, in `order`."""
@@ -157,19 +141,23 @@ class _Product:
 
     def _sums(self, parts: list[Any]) -> list[Value]:
         """Some slots of A * B, half a warp each."""
-        down, across = places(self.form.d)
-        fours = [self.order.index(int(across[register, 0, position])) for (register, position), _ in parts]
+        at = [self._place(part) for part in parts]
         first = self._start()
-        sums = [self._four(first, four) for four in fours]
-        for k in range(0, self.form.b.rows, self.step):
+        sums = [self._four(first, four) for _, _, four in at]
+        for k in self.steps:
             known: dict[Any, Value] = {}
-            for number, ((register, position), half) in enumerate(parts):
-                four = fours[number]
-                left = self._left(known, k, int(down[register, 0, position]) // 8, half, four)
+            for number, (eight, half, four) in enumerate(at):
+                left = self._left(known, k, eight, half, four)
                 if four not in known:
                     known[four] = self._four(self._of_b(k), four)
                 sums[number] = self._add(left, known[four], sums[number])
         return sums
+
+    def _place(self, part: Any) -> tuple[int, int, int]:
+        """Where a slot's half lies: which 8 rows and which half of them, and where in `order` its columns begin."""
+        (register, position), half = part
+        down, across = (int(number[register, 0, position]) for number in places(self.form.d))
+        return down // 8, half, self.order.index(across)
 
     def _start(self) -> Value:
         """What the sums begin with, for all columns."""
@@ -189,11 +177,11 @@ class _Product:
         """Element k of each row, in the four lanes of its own."""
         register, at, position = self.places_of_a[eight, k]
         lanes = [HALF * half + lane // 4 * 4 + at for lane in range(HALF)]
-        return _picked(self.builder, self._of_a(register, position), lanes)
+        return picked(self.builder, self._of_a(register, position), lanes)
 
     def _four(self, vector: Value, first: int) -> Value:
         """Four columns of a vector over all columns, in every four lanes."""
-        return _picked(self.builder, vector, [first + lane % 4 for lane in range(HALF)])
+        return picked(self.builder, vector, [first + lane % 4 for lane in range(HALF)])
 
     def _whole(self, halves: list[Value]) -> Value:
         return self.builder.shuffle_vector(*halves, _mask(range(LANES)))
@@ -211,7 +199,7 @@ class _Product:
             total = builder.fmul(total, ir.Constant(total.type, [factor] * LANES))
         return builder.fadd(total, widen(builder, c, self.form.result, position))
 
-    def _registers(self, totals: list[Value]) -> list[Value]:
+    def _finished(self, totals: list[Value]) -> list[Value]:
         """D from the totals of its slots."""
         if self.form.result.name == "i32":
             return totals
@@ -223,14 +211,16 @@ class _Product:
         return [self.builder.or_(low, self.builder.shl(high, upper)) for low, high in pairs]
 
 
-class _ByteProduct(_Product):
+class _ByteProduct(Product):
     """Integers of 8 bits where the host adds the four products of two words to a third: no element is taken out.
 
     The host multiplies unsigned by signed bytes. If both are of one kind, A's move by 128 to the other one, and the
     sums begin with what that adds: 128 times each column's sum, which is again such a product.
     """
 
-    step = 4
+    def __init__(self, builder: Builder, form: MatrixForm):
+        super().__init__(builder, form)
+        self.steps = range(0, form.k, 4)
 
     @property
     def _alike(self) -> bool:
@@ -241,7 +231,7 @@ class _ByteProduct(_Product):
         return self.builder.xor(word, ir.Constant(word.type, [MIDDLE] * LANES)) if self._alike else word
 
     def _of_b(self, k: int) -> Value:
-        return self.b[k // self.step]
+        return self.b[k // 4]
 
     def _start(self) -> Value:
         row = ir.VectorType(I32, self.form.n)
@@ -257,7 +247,7 @@ class _ByteProduct(_Product):
         return dot(self.builder, unsigned, signed, total)
 
 
-class _SparseProduct(_Product):
+class _SparseProduct(Product):
     """The same where each value of B picks one of four along A's row, in every column another one."""
 
     def __init__(self, builder: Builder, form: MatrixForm, places_of: Value, select: Value):
@@ -268,7 +258,7 @@ class _SparseProduct(_Product):
         """For 16 values of k the places of all columns, in `order`: 16 bits each."""
         builder, count = self.builder, self.form.lanes_per_column
         choices = [
-            _picked(builder, word, [n % 8 * 4 + chosen * count + part for n in self.order])
+            picked(builder, word, [n % 8 * 4 + chosen * count + part for n in self.order])
             for chosen in range(4 // count)
         ]
         found = choices[0]
@@ -300,7 +290,8 @@ def _elements(row: Any, column: Any) -> Iterator[tuple[tuple[int, ...], int, int
     return zip(np.ndindex(row.shape), row.ravel().tolist(), column.ravel().tolist(), strict=True)
 
 
-def _picked(builder: Builder, vector: Value, lanes: list[int]) -> Value:
+def picked(builder: Builder, vector: Value, lanes: list[int]) -> Value:
+    """The vector of these elements of another one."""
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), _mask(lanes))
 
 
@@ -319,6 +310,3 @@ def gather(builder: Builder, sources: Sequence[Value], picks: Sequence[tuple[int
 def _mask(lanes: Any) -> ir.Constant:
     numbers = list(lanes)
     return ir.Constant(ir.VectorType(I32, len(numbers)), numbers)
-
-
-__all__ = ["gather"]

@@ -15,6 +15,7 @@ from . import primitives
 from .lowering import I8, I32, I64, pointer, primitive, splat
 from .state import struct_types
 
+CACHE_LINE = 64
 LINES_TOGETHER = 8
 """Lines of `copy_lines`: after as many, the swizzle repeats."""
 
@@ -62,18 +63,28 @@ def _copy(builder: Any, sig: Any, target: Any, source: Any, count: Any) -> Any:
     return ir.Constant(I8.as_pointer(), None)
 
 
-@primitive(primitives.copy_lines, lambda target, source, stride: types.none)
-def _copy_lines(builder: Any, sig: Any, target: Any, source: Any, stride: Any) -> Any:
+@primitive(primitives.copy_lines, lambda target, source, stride, ahead: types.none)
+def _copy_lines(builder: Any, sig: Any, target: Any, source: Any, stride: Any, ahead: Any) -> Any:
     line = ir.VectorType(I32, LINE // 4)
     undefined = ir.Constant(line, ir.Undefined)
     for number in range(LINES_TOGETHER):
         start = builder.add(source, builder.mul(stride, ir.Constant(I64, number)))
         pieces = builder.load(pointer(builder, start, line), align=1)
+        for part in range(0, LINE, CACHE_LINE):
+            _prefetch(builder, builder.add(builder.add(start, ahead), ir.Constant(I64, part)))
         turned = [swizzle(LINE * number + 4 * word, 0) % LINE // 4 for word in range(line.count)]
         pieces = builder.shuffle_vector(pieces, undefined, ir.Constant(ir.VectorType(I32, line.count), turned))
         place = builder.add(target, ir.Constant(I64, LINE * number))
         builder.store(pieces, pointer(builder, place, line), align=16)
     return ir.Constant(I8.as_pointer(), None)
+
+
+def _prefetch(builder: Any, address: Any) -> None:
+    """Have a cache line brought near, to be read; an address where nothing is does no harm."""
+    kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    arguments = [ir.Constant(I32, number) for number in (0, 3, 1)]  # to read, to keep, data
+    builder.call(function, [builder.inttoptr(address, ir.PointerType()), *arguments])
 
 
 @primitive(primitives.clear, lambda target, count: types.none)

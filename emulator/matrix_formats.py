@@ -24,7 +24,7 @@ HAS_AVX512 = bool(llvm.get_host_cpu_features().get("avx512f"))
 """Whether the host looks up 16 numbers at once."""
 HAS_TABLES = HAS_AVX512 and bool(llvm.get_host_cpu_features().get("avx512vbmi"))
 """Whether the host looks up 64 bytes at once in a table of 128."""
-HAS_DOT = bool(llvm.get_host_cpu_features().get("avx512vnni") and llvm.get_host_cpu_features().get("avx512vl"))
+HAS_DOT = all(llvm.get_host_cpu_features().get(name) for name in ("avx512vnni", "avx512vl", "avx512bw"))
 """Whether the host multiplies unsigned by signed bytes and adds four such products to an integer."""
 
 
@@ -133,6 +133,20 @@ def _picked(builder: Builder, vector: Value, lanes: Iterable[int]) -> Value:
     numbers = list(lanes)
     mask = ir.Constant(ir.VectorType(I32, len(numbers)), numbers)
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def nibbles_looked_up(builder: Builder, words: Value, position: int, table: list[int]) -> Value:
+    """The bytes of a table that every second nibble of <n x i32> names, from the one at `position` (0 or 1) on."""
+    row = ir.VectorType(I8, 64)
+    kind = ir.FunctionType(row, [row, row])
+    shuffle = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.pshuf.b.512")
+    entries = ir.Constant(row, [entry & 0xFF for entry in table] * 4)
+    nibbles = _and(builder, _lshr(builder, words, 4 * position), 0x0F0F0F0F)
+
+    def find(part: Value) -> Value:
+        return builder.bitcast(builder.call(shuffle, [entries, builder.bitcast(part, row)]), part.type)
+
+    return _by_sixteen(builder, nibbles, find)
 
 
 def dot(builder: Builder, unsigned: Value, signed: Value, total: Value) -> Value:

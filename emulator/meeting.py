@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from .faults import Deadlock, Interrupted, WarpPlace
 from .launch import POLL_SECONDS
 from .node import Node, Place, Status
 from .streams import SECOND, Kernel, Mark, Move, Stream, Task, Wait
-from .wire import COPY, HEADER_BYTES, PACKET, raw_bytes
+from .wire import ATOMIC, COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
 
 if TYPE_CHECKING:
     from .chip import Chip
@@ -33,7 +34,7 @@ NOTHING = np.zeros(0, PACKET)
 
 
 class Meeting:
-    """Where the chips of a pod meet. `now` is the border they all stand at, in picoseconds."""
+    """Where the chips of a pod meet. All stand at the border `now`; `latest` is the end of a task (picoseconds)."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Meeting:
         self.overhead = round(profile.launch_overhead * SECOND)
         self.icn, self.exchange, self.threads = icn, exchange, threads
         self.write = write
-        self.now = 0
+        self.now = self.latest = 0
         self.places = [Place(chip) for chip in chips]
         self.owners = [exchange.owner(chip.index, len(chips)) for chip in chips]
         self.nodes = {
@@ -69,6 +70,8 @@ class Meeting:
         self.arrivals = np.zeros(0, np.int64)
         """Of packets that have left the links and may not have been taken in yet."""
         self.numbers = 0
+        self.changed = False
+        """Whether memory has changed in this window, or will in the next, by what is known to all ranks."""
         self._polled = 0.0
         self._pool: ThreadPoolExecutor | None = None
 
@@ -127,8 +130,8 @@ class Meeting:
                     self.nodes[source].send(move, index, moment)
             if node is not None and node.run is not None:
                 self._look_after(place, node)
-        self._meet(end)
         self.now = end
+        self._meet(end)
         self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
 
     # ---- streams -----------------------------------------------------------------------------------------------------
@@ -189,7 +192,8 @@ class Meeting:
         if task.copy.peers:
             self.moves[self.numbers] = task
             task.number = self.numbers
-            place.peer.add(task, ready)
+            asks = self.icn.topology.latency_ps(place.chip.index, task.copy.source.chip or 0) if task.pulls else 0
+            place.peer.add(task, ready + asks)
         else:
             engine = place.into if task.copy.source.chip is None else place.out
             heapq.heappush(self.ends, (engine.begin(task, ready, place.chip.profile), self.numbers, task))
@@ -199,6 +203,7 @@ class Meeting:
         place.ready.sort()
         _, _, task = place.ready.pop(0)
         place.task, place.status, task.began = task, Status.RUNS, self.now
+        self.changed = True
         if place.chip.index in self.nodes:
             self.nodes[place.chip.index].start(task, self.now)
 
@@ -206,11 +211,13 @@ class Meeting:
         """A task, the first of its stream, has ended."""
         stream = task.stream
         task.ended = stream.time = moment
+        self.latest = max(self.latest, moment)
         assert stream.tasks[0] is task
         stream.tasks.popleft()
 
     def _copy(self, move: Move) -> None:
         """Do a copy with the host, or within a chip, where the chip is."""
+        self.changed = True
         chip = move.copy.target.chip if move.copy.source.chip is None else move.copy.source.chip
         if chip in self.nodes:
             move.copy.do()
@@ -219,16 +226,17 @@ class Meeting:
 
     def _advance(self, end: int) -> None:
         """Run the chips of this rank to the window's end, on all threads."""
-        left = [node for node in self.nodes.values() if node.busy]
+        left = deque(node for node in self.nodes.values() if node.busy)
 
         def work() -> None:
             while left:
                 try:
-                    node = left.pop()
+                    node = left.popleft()
                 except IndexError:  # another thread was quicker
                     return
                 node.advance(self.now, end)
 
+        self.places[0].chip.engine.window  # noqa: B018 (made ready here, not by several threads at once)
         helpers = min(self.threads, len(left)) - 1
         if helpers < 1:
             work()
@@ -273,6 +281,23 @@ class Meeting:
                 task.launch.end()
                 task.executed, place.task = executed, None
                 self._end(task, ended)
+                self.changed = True
+        self._judge(self.changed or any(one.changed for one in news))
+
+    def _judge(self, changed: bool) -> None:
+        """Raise Deadlock if all chips that run are stuck; what they have found is void if anything was stored."""
+        self.changed = False
+        running = [place for place in self.places if place.task]
+        if changed:
+            for node in self.nodes.values():
+                if node.run is not None:
+                    node.run.watch.forget()
+            for place in running:
+                place.status = Status.RUNS if place.status == Status.STUCK else place.status
+        elif running and all(place.status == Status.STUCK for place in running):
+            others = any(place.peer.moves or (place.ready and not place.task) for place in self.places)
+            if not self.ends and not others:
+                self._deadlock()
 
     def _news(self) -> News:
         """What happened on the chips of this rank."""
@@ -290,22 +315,21 @@ class Meeting:
             if node.error is not None:
                 news.errors.append((chip, node.error))
             elif task is not None:
-                news.states.append(self._state_of(chip, node))
+                news.states.append(self._state_of(chip, node, news))
         if sent:
             news.packets = np.concatenate(sent)
         return news
 
-    def _state_of(self, chip: int, node: Node) -> tuple[int, int, int, int]:
+    def _state_of(self, chip: int, node: Node, news: News) -> tuple[int, int, int, int]:
         if node.ended is not None:
             (ended, executed), node.ended = node.ended, None
             return chip, Status.FREE, ended, executed
         assert node.run is not None
-        if node.state["idle"][0]:
-            return chip, Status.IDLE, 0, 0
-        still = len(self.arrivals) == 0 and self.icn.earliest is None and not node.run.limits.endless
-        if still and (self.places[chip].status == Status.STUCK or node.run.watch.stuck()):
-            return chip, Status.STUCK, 0, 0
-        return chip, Status.RUNS, 0, 0
+        watch = node.run.watch
+        armed, stuck = watch.armed, not node.run.limits.endless and watch.stuck_in_pod()
+        news.changed |= node.stored or watch.armed != armed
+        node.stored = False
+        return chip, Status.STUCK if stuck else Status.IDLE if node.state["idle"][0] else Status.RUNS, 0, 0
 
     def _gather(self, news: list[News]) -> np.ndarray:
         """The packets of all ranks, with all that is in them if they go to chips of this one."""
@@ -325,6 +349,7 @@ class Meeting:
         if not len(arrived):
             return
         self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
+        self.changed |= bool(np.isin(arrived["kind"], (STORE, ATOMIC, COPY)).any())
         for chip, node in self.nodes.items():
             mine = arrived[arrived["dst"] == chip]
             bursts: list[tuple[int, np.ndarray]] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..isa.effects import Stop
 from . import core, report, window
 from .copies import HostEngine, PeerEngine
 from .faults import Deadlock
@@ -65,6 +66,8 @@ class Node:
         self.ended: tuple[int, int] | None = None
         """When the launch ended, if it did in this window, and how many instructions it executed."""
         self.error: Exception | None = None
+        self.stored = False
+        """Whether the search for a livelock has met a store in this window."""
         self.texts: list[str] = []
         """What its kernels have printed in this window."""
         self.sent: list[tuple[np.ndarray, np.ndarray]] = []
@@ -92,10 +95,10 @@ class Node:
 
     def advance(self, now: int, end: int) -> None:
         """Run to the window's end, or to an error, which is kept."""
-        self.state["time"] = max(self.time, now)
+        self.state["time"], self.state["until"] = max(self.time, now), end
         self.port.serve(self.chip.hbm.table())
         try:
-            while not self._stopped(self.port.run(end)):
+            while not self._stopped(self.chip.engine.window(self.port.address)):
                 pass
         except Exception as error:
             self.error = error
@@ -108,6 +111,9 @@ class Node:
                 run.deliver()
             if reason == window.WINDOW:
                 return True
+            if reason == window.UNKNOWN_WORD:
+                self.port.learn(int(self.state["unknown"][0]))
+                return False
             assert run is not None
             if reason == core.DONE:
                 self.ended = self.time, run.executed
@@ -117,6 +123,7 @@ class Node:
                 hint = "every live lane of a block must reach its barrier"
                 raise Deadlock(places=report.places(run.plan), hint=hint)
             else:
+                self.stored = self.stored or reason == Stop.BREAK
                 run.stopped(reason)
         return False
 
@@ -134,6 +141,7 @@ class Node:
             "seq": int(self.state["seq"][0]),
             "tag": -1 - move.number,
             "mask": index,
+            "returns": move.pulls,
             "word": payload.ctypes.data,
             "burst": payload.nbytes,
         }
@@ -165,6 +173,8 @@ class Node:
 
     def _end(self) -> None:
         """The launch runs no longer."""
+        if self.run is not None:
+            self.run.watch.disarm()
         self.run = None
         self.port.begin(0)
         if self.launch is not None:

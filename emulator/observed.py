@@ -15,15 +15,18 @@ from .pending import (
     KEPT_ADDRESS,
     KEPT_HOST,
     KEPT_TO,
-    PENDING_SIZE,
     act,
+    dequeue,
     done,
+    enqueue,
     info_of,
     keep,
     move,
+    place_in_queue,
     place_of_spare,
     poison,
     poison_target,
+    queue_of,
     restore,
 )
 from .primitives import (
@@ -49,8 +52,6 @@ from .state import (
     EMSK_ROW,
     EVENT,
     OUTSTANDING,
-    QUEUE,
-    QUEUE_BYTES,
     RELEASE,
     SPACES,
     TO_TSM,
@@ -63,7 +64,7 @@ PLACES = tuple(place.low for _, place in COUNTERS.values())
 """Bit and count field of each counter in a wait's value; a warp's queues are in the same order."""
 STORES_FIRST = tuple(sorted(range(COUNTER_COUNT), key=lambda n: "ld" in list(COUNTERS)[n]))
 """The counters' numbers, those of loads last."""
-QUEUE_SIZE, EVENT_SIZE = QUEUE.itemsize, EVENT.itemsize
+EVENT_SIZE = EVENT.itemsize
 EVENT_ADDRESS = offset_of(EVENT, "address")
 PRIVATE, TSM = SPACES["private"], SPACES["tsm"]
 COPIES = list(COUNTERS).index("commit_group")
@@ -84,11 +85,10 @@ def access(base: int, record_address: int) -> int:
         call(info.complete, base, record_address)
         return 0
     entry = pending_at(place)
-    queue = queue_at(warp_at(base).queues + info.counter * QUEUE_BYTES)
     if info.words == 0 and info.order != 0:  # others may wait for it, so it is not left to a wait of this warp
         move(base, record_address, entry.mask)
         done(place)
-        queue.count += 1  # a wait counts it with the others
+        enqueue(base, info.counter)  # a wait counts it with the others
         return 0
     if info.words > 0 and (info.store != 0 or info.order & ACQUIRE):
         act(base, place, record_address)
@@ -101,10 +101,8 @@ def make_room(base: int, record_address: int) -> int:
 
     Where it is kept, behind its counter's queue, but not yet part of it; 0 if the warp is held.
     """
-    warp = warp_at(base)
     info = info_at(info_of(base, record_address))
-    queue_address, spare = warp.queues + info.counter * QUEUE_BYTES, place_of_spare(base)
-    queue = queue_at(queue_address)
+    queue, spare = queue_at(queue_of(base, info.counter)), place_of_spare(base)
     mask = 1 if info.scalar else read32(base + EMSK_ROW)  # now: what completes may be a load of emsk
     keep(base, spare, record_address, mask)
     if info.order & RELEASE:
@@ -115,7 +113,7 @@ def make_room(base: int, record_address: int) -> int:
     if settle_conflicts(base, spare) == HELD:
         return 0
     restore(base, spare)
-    place = queue_address + QUEUE_SIZE + (queue.head + queue.count) % OUTSTANDING * PENDING_SIZE
+    place = place_in_queue(base, info.counter, queue.count)
     keep(base, place, record_address, mask)
     return place
 
@@ -124,25 +122,21 @@ def issued(base: int, place: int) -> None:
     """An access kept behind its counter's queue is outstanding from now on."""
     entry = pending_at(place)
     info = info_at(info_of(base, entry.record))
-    queue = queue_at(warp_at(base).queues + info.counter * QUEUE_BYTES)
-    queue.count += 1
+    enqueue(base, info.counter)
     if info.words > 0:
         poison(base, entry.record, entry.mask)
     if info.copies:
-        entry.group = queue.groups
+        entry.group = queue_at(queue_of(base, info.counter)).groups
         poison_target(base, place, info.size)
 
 
 def complete_oldest(base: int, counter: int) -> int:
     """Move the data of a counter's oldest operation: 0, or HELD if another chip has not answered it."""
-    queue_address = warp_at(base).queues + counter * QUEUE_BYTES
-    queue = queue_at(queue_address)
-    place = queue_address + QUEUE_SIZE + queue.head * PENDING_SIZE
+    place = place_in_queue(base, counter, 0)
     entry = pending_at(place)
     if (entry.remote == UNSENT and send(base, place) == HELD) or entry.parts > 0:
         return HELD
-    queue.count -= 1
-    queue.head = (queue.head + 1) % OUTSTANDING if queue.count > 0 else 0  # a short queue stays in few pages
+    dequeue(base, counter)
     if entry.cube:
         call(launch_at(warp_at(base).launch).move_cube, base, place + KEPT_HOST)
         return 0
@@ -170,10 +164,8 @@ def complete(base: int, counter: int, count: int) -> int:
 
 def send_oldest(base: int, counter: int, count: int) -> int:
     """Let so many of a counter's oldest operations leave for other chips, if they have not: 0, or HELD."""
-    queue_address = warp_at(base).queues + counter * QUEUE_BYTES
-    queue = queue_at(queue_address)
     for turn in range(count):
-        place = queue_address + QUEUE_SIZE + (queue.head + turn) % OUTSTANDING * PENDING_SIZE
+        place = place_in_queue(base, counter, turn)
         if pending_at(place).remote == UNSENT and send(base, place) == HELD:
             return HELD
     return 0
@@ -182,12 +174,9 @@ def send_oldest(base: int, counter: int, count: int) -> int:
 def settle_conflicts(base: int, place: int) -> int:
     """Complete older operations that touch bytes of this one, where either of them stores: 0, or HELD."""
     for counter in range(COUNTER_COUNT):
-        queue_address = warp_at(base).queues + counter * QUEUE_BYTES
-        queue = queue_at(queue_address)
         last = -1
-        for turn in range(queue.count):
-            old_place = queue_address + QUEUE_SIZE + (queue.head + turn) % OUTSTANDING * PENDING_SIZE
-            if conflict(base, old_place, place):
+        for turn in range(queue_at(queue_of(base, counter)).count):
+            if conflict(base, place_in_queue(base, counter, turn), place):
                 last = turn
         if send_oldest(base, counter, last + 1) == HELD or complete(base, counter, last + 1) == HELD:
             return HELD
@@ -242,7 +231,7 @@ def wait(base: int, record_address: int) -> int:
         return 0
     value = record_at(record_address).value
     if value == COMMITS:
-        queue_at(warp_at(base).queues + COPIES * QUEUE_BYTES).groups += 1
+        queue_at(queue_of(base, COPIES)).groups += 1
         return 0
     for counter in range(COUNTER_COUNT):  # all leave before the first answer is waited for
         if value >> 46 & BITS[counter]:
@@ -263,14 +252,12 @@ def surplus(base: int, counter: int, most: int) -> int:
     Under eager timing the others that would count have completed before, so those that are left must complete, too.
     Copies are counted by the groups that have been committed.
     """
-    queue_address = warp_at(base).queues + counter * QUEUE_BYTES
-    queue = queue_at(queue_address)
+    queue = queue_at(queue_of(base, counter))
     if counter != COPIES:
         most = most if launch_at(warp_at(base).launch).late else 0
         return queue.count - most if queue.count > most else 0
     for turn in range(queue.count):
-        place = queue_address + QUEUE_SIZE + (queue.head + turn) % OUTSTANDING * PENDING_SIZE
-        if pending_at(place).group >= queue.groups - most:
+        if pending_at(place_in_queue(base, counter, turn)).group >= queue.groups - most:
             return turn
     return queue.count
 
@@ -280,16 +267,15 @@ def finish(base: int, record_address: int) -> int:
 
     0, or HELD. Copies only at the warp's end, where no record is given: a release store does not wait for them.
     """
-    queues = warp_at(base).queues
-    if queues == 0:
+    if warp_at(base).queues == 0:
         return 0
     for counter in STORES_FIRST:
         if counter != COPIES or record_address == 0:
-            if send_oldest(base, counter, queue_at(queues + counter * QUEUE_BYTES).count) == HELD:
+            if send_oldest(base, counter, queue_at(queue_of(base, counter)).count) == HELD:
                 return HELD
     for counter in STORES_FIRST:
         if counter != COPIES or record_address == 0:
-            if complete(base, counter, queue_at(queues + counter * QUEUE_BYTES).count) == HELD:
+            if complete(base, counter, queue_at(queue_of(base, counter)).count) == HELD:
                 return HELD
     return 0
 

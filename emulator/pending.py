@@ -6,12 +6,13 @@ Compiled together with `observed`, which has the queues.
 from __future__ import annotations
 
 from ..isa.lanes import LANES
-from .core import RECORD_SIZE, least
+from .core import QUEUE_SIZE, RECORD_SIZE, least
 from .primitives import (
     call,
     info_at,
     launch_at,
     pending_at,
+    queue_at,
     read32,
     read64,
     record_at,
@@ -21,7 +22,7 @@ from .primitives import (
     write_row,
 )
 from .resolve import ADDRESS, HOST
-from .state import COUNTER_COUNT, EMSK_ROW, INFO, PENDING, POISON, QUEUE_BYTES, ROW, WARP
+from .state import COUNTER_COUNT, EMSK_ROW, FIRST_PENDING, INFO, OUTSTANDING, PENDING, POISON, ROW, SPARE, WARP
 from .structs import offset_of
 
 INFO_SIZE, PENDING_SIZE = INFO.itemsize, PENDING.itemsize
@@ -36,9 +37,34 @@ def info_of(base: int, record_address: int) -> int:
     return launch.infos + (record_address - launch.program) // RECORD_SIZE * INFO_SIZE
 
 
+def queue_of(base: int, counter: int) -> int:
+    """The QUEUE of a counter."""
+    return warp_at(base).queues + counter * QUEUE_SIZE
+
+
+def place_in_queue(base: int, counter: int, turn: int) -> int:
+    """The PENDING that is `turn` behind the oldest in a counter's queue."""
+    number = (queue_at(queue_of(base, counter)).head + turn) % OUTSTANDING
+    return warp_at(base).queues + FIRST_PENDING + (number * COUNTER_COUNT + counter) * PENDING_SIZE
+
+
 def place_of_spare(base: int) -> int:
     """A PENDING beside the queues, for an access that waits while another completes."""
-    return warp_at(base).queues + COUNTER_COUNT * QUEUE_BYTES
+    return warp_at(base).queues + SPARE
+
+
+def enqueue(base: int, counter: int) -> None:
+    """What stands behind a counter's queue is part of it."""
+    queue_at(queue_of(base, counter)).count += 1
+    warp_at(base).outstanding += 1
+
+
+def dequeue(base: int, counter: int) -> None:
+    """The oldest operation of a counter is outstanding no more."""
+    queue = queue_at(queue_of(base, counter))
+    queue.count -= 1
+    queue.head = (queue.head + 1) % OUTSTANDING if queue.count > 0 else 0  # a short queue stays in few pages
+    warp_at(base).outstanding -= 1
 
 
 def keep(base: int, place: int, record_address: int, mask: int) -> None:

@@ -18,7 +18,7 @@ from . import arguments
 from .decode import Program
 from .engine import Engine
 from .faults import Dim3, LaunchError
-from .hbm import Hbm, chip_at
+from .hbm import Hbm, chip_at, reserve
 from .observe import Observer
 from .profiles import Profile
 from .recipes import FAST, ISSUE, PEER
@@ -44,20 +44,6 @@ from .state import PEER as PEER_MEMORY
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
 
-_COUNTS = (
-    "next_block",
-    "finished",
-    "ring_head",
-    "ring_count",
-    "idle",
-    "executed",
-    "quota",
-    "event_count",
-    "waiting",
-    "held",
-    "matrix",
-)
-"""What a launch counts from 0."""
 SLICES, TURNS, STEPS = (1, 2, 3, 5, 8, 13, 21, 34, 50), (1, 3, 10, 100, 1000), (1, -1, 3, 5)
 """What seeds choose from: instructions of a warp's turn, turns of a block, steps to the next warp."""
 
@@ -174,10 +160,16 @@ class Plan:
         self.blocks["warps"] = self.warps.ctypes.data + np.arange(self.slots) * shape.warps * self.stride
         self.blocks["private"] = self.private_bytes.ctypes.data + np.arange(self.slots) * private_stride
         self.blocks["tsm"] = self.tsm_bytes.ctypes.data + np.arange(self.slots) * tsm_stride
-        self.queues = np.empty(self.slots * shape.warps * QUEUES_BYTES if program.build != FAST else 0, np.uint8)
+        self.queues = self._queues() if program.build != FAST else np.empty(0, np.uint8)
         self._template(program)
         self._entry(program.kernel)
         self._launch_struct(schedule)
+
+    def _queues(self) -> np.ndarray:
+        """Room for the outstanding operations of all warps, of which few are used: not in numpy's large pages."""
+        size = self.slots * self.shape.warps * QUEUES_BYTES
+        purpose = f"what the warps of kernel '{self.program.kernel.name}' have outstanding"
+        return np.frombuffer(reserve(size, purpose, "launch fewer blocks at once"), np.uint8)
 
     def _private(self, size: int) -> np.ndarray:
         """Private memory of all slots; LaunchError if the host has no room for so many addresses."""
@@ -265,6 +257,7 @@ class Plan:
             "resident": self.resident.ctypes.data,
             "ring": self.ring.ctypes.data,
             "free": self.free.ctypes.data,
+            "free_count": self.slots,
             "warp_slice": schedule.warp_slice,
             "block_slice": schedule.block_slice,
             "spin_limit": schedule.spin_limit,
@@ -298,6 +291,7 @@ class Plan:
             self.launch[name] = value
         peaks = [self.profile.matrix_rate(rate) for rate in RATES]
         self.launch["matrix_ps"] = [round(1e12 * (1 << WORK_BITS) / peak) if peak else 0 for peak in peaks]
+        self.fresh = self.launch.view(np.uint8).copy()
 
     def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, mode: Mode) -> None:
         """Reset to the start of a launch with these arguments, memory ranges and clocks."""
@@ -307,9 +301,7 @@ class Plan:
             self.entry[:, self.entry_place[number]] = mode.grid >> 32 * place & 0xFFFFFFFF
         self.resident[:] = 0
         self.free[:] = np.arange(self.slots, dtype=np.int32)[::-1]
-        for name in _COUNTS:
-            self.launch[name] = 0
-        self.launch["free_count"] = self.slots
+        self.launch.view(np.uint8)[:] = self.fresh  # all that a launch counts is 0 again
         self.launch["clocks"], self.launch["globaltime"] = clocks.ctypes.data, int(clocks.sum())
         self.launch["ranges"], self.launch["range_count"] = ranges.ctypes.data, len(ranges)
         self.launch["poison"], self.launch["late"] = mode.poison, mode.late
@@ -319,8 +311,6 @@ class Plan:
         if mode.observers:
             self.events = np.zeros(EVENTS, EVENT)
             self.launch["events"], self.launch["event_capacity"] = self.events.ctypes.data, EVENTS
-        else:
-            self.launch["events"] = 0
         if mode.poison:
             self.hbm.check_host(self.unfilled)
             self.unfilled = 0

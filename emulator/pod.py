@@ -161,6 +161,8 @@ class Pod:
         self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, 1 if observers else threads, write)
         for chip, node in self.meeting.nodes.items():
             node.texts = texts[chip]
+        for chip in self.chips:
+            chip.hbm.others = [other.hbm for other in self.chips]
         for chip, rank in enumerate(self.meeting.owners):
             if rank != self.exchange.rank:
                 self.chips[chip].hbm.away = f"rank {rank}"
@@ -239,8 +241,13 @@ class Pod:
 
     @property
     def time(self) -> float:
-        """Modelled seconds since the pod began."""
+        """Modelled seconds since the pod began, to where its chips stand."""
         return self.meeting.now / SECOND
+
+    @property
+    def ended(self) -> float:
+        """When the last of all tasks ended so far: modelled seconds since the pod began."""
+        return self.meeting.latest / SECOND
 
     def number_stream(self) -> int:
         """A number for a new stream."""

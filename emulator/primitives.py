@@ -43,8 +43,11 @@ def copy(target: int, source: int, count: int) -> None:
     raise TypeError("only compiled code copies raw memory")
 
 
-def copy_lines(target: int, source: int, stride: int) -> None:
-    """Copy eight lines of LINE bytes, `stride` apart, to where swizzling (mode 0 of `swizzle`) begins anew."""
+def copy_lines(target: int, source: int, stride: int, ahead: int) -> None:
+    """Copy eight lines of LINE bytes, `stride` apart, to where swizzling (mode 0 of `swizzle`) begins anew.
+
+    What lies `ahead` of them will be wanted soon, and need not exist.
+    """
     raise TypeError("only compiled code copies raw memory")
 
 

@@ -57,12 +57,13 @@ NOT_ON_CHIP = "does not exist on this chip"
 
 
 class Entry(Generic[T]):
-    """A field of `Profile`: set with a `Fact[T]`, read as a `T`; owns the unit, the meaning and the least value."""
+    """A field of `Profile`: set with a `Fact[T]`, read as a `T`; owns the unit, the meaning and the bounds."""
 
-    def __init__(self, unit: str, meaning: str, *, least: int = 0, fixed: bool = False) -> None:
+    def __init__(self, unit: str, meaning: str, *, least: int = 0, most: float = 1e18, fixed: bool = False) -> None:
         self.unit = unit
         self.meaning = meaning
         self.least = least
+        self.most = most
         self.fixed = fixed
         self.name = ""
 
@@ -81,12 +82,14 @@ class Entry(Generic[T]):
         return cast("T", profile.__dict__[self.name].value)
 
     def __set__(self, profile: Profile, fact: Fact[T]) -> None:
-        """Keep `fact`; ValueError if a number in it is below the least one."""
+        """Keep `fact`; ValueError if a number in it is out of bounds."""
         for number in _numbers(fact.value):
             if not isfinite(number):
                 raise ValueError(f"{self.name} = {number} is no finite number")
             if number < self.least:
                 raise ValueError(f"{self.name} = {fact.value} is below {self.least}")
+            if number > self.most:
+                raise ValueError(f"{self.name} = {fact.value} is above {self.most:g}")
         profile.__dict__[self.name] = replace(fact, unit=self.unit, meaning=self.meaning)
 
 
@@ -109,7 +112,9 @@ class Profile:
     compute_units: Entry[int] = Entry("CU", "compute units of a chip", least=1)
     clock: Entry[float] = Entry("Hz", "clock of a compute unit", least=1)
     issue_width: Entry[int] = Entry("instructions", "warp instructions a compute unit starts in a cycle", least=1)
-    launch_overhead: Entry[float] = Entry("s", "from the launch of a kernel on an idle chip to its first instruction")
+    launch_overhead: Entry[float] = Entry(
+        "s", "from the launch of a kernel on an idle chip to its first instruction", most=1
+    )
     warp_size: Entry[int] = Entry("lanes", "lanes of a warp", fixed=True)
     max_threads: Entry[int] = Entry("threads", "threads of a block", least=1)
     max_block: Entry[tuple[int, int, int]] = Entry("threads", "extent of a block in x, y, z", least=1)
@@ -142,20 +147,22 @@ class Profile:
 
     icn_kind: Entry[Literal["switch", "links"]] = Entry("", "how chips are joined")
     icn_links: Entry[int] = Entry("links", "ICN links of a chip", least=1)
-    icn_link_bandwidth: Entry[float] = Entry("B/s", "bandwidth of one ICN link, each way", least=1)
+    icn_link_bandwidth: Entry[float] = Entry("B/s", "bandwidth of one ICN link, each way", least=10**6)
     icn_wiring: Entry[tuple[tuple[int, int, int], ...]] = Entry("links", "links between (chip, chip)")
-    icn_latency: Entry[float] = Entry("s", "from chip to chip over one link, or through one switch, one way")
-    icn_header_bytes: Entry[int] = Entry("B", "what every packet begins and ends with")
-    icn_address_bytes: Entry[int] = Entry("B", "more of that in a packet that asks for something: request, store, copy")
-    icn_packet_bytes: Entry[int] = Entry("B", "most data of a packet of a copy engine", least=1)
-    icn_line_bytes: Entry[int] = Entry("B", "most data of a packet of a load, store or atomic", least=1)
-    icn_flit_bytes: Entry[int] = Entry("B", "a packet on the link is a multiple of this", least=1)
-    icn_retries: Entry[int] = Entry("retries", "transmit retries of a packet before error 4480")
+    icn_latency: Entry[float] = Entry("s", "from chip to chip over one link, or through one switch, one way", most=1)
+    icn_header_bytes: Entry[int] = Entry("B", "what every packet begins and ends with", most=1 << 20)
+    icn_address_bytes: Entry[int] = Entry(
+        "B", "more of that in a packet that asks for something: request, store, copy", most=1 << 20
+    )
+    icn_packet_bytes: Entry[int] = Entry("B", "most data of a packet of a copy engine", least=1, most=1 << 20)
+    icn_line_bytes: Entry[int] = Entry("B", "most data of a packet of a load, store or atomic", least=1, most=1 << 20)
+    icn_flit_bytes: Entry[int] = Entry("B", "a packet on the link is a multiple of this", least=1, most=1 << 20)
+    icn_retries: Entry[int] = Entry("retries", "transmit retries of a packet before error 4480", most=1000)
     server_chips: Entry[int] = Entry("chips", "most chips in a server", least=1)
     domain_chips: Entry[int] = Entry("chips", "most chips in one ICN domain", least=1)
     rack_chips: Entry[int | None] = Entry("chips", "chips in a rack")
     switch_bandwidth: Entry[float | None] = Entry("bit/s", "bandwidth of an ICN switch")
-    switch_latency: Entry[float | None] = Entry("s", "latency of an ICN switch, at most")
+    switch_latency: Entry[float | None] = Entry("s", "latency of an ICN switch, at most", most=1)
     peer_atomics: Entry[bool] = Entry("", "atomics reach a peer's memory, as loads and stores do")
     host_atomics: Entry[bool] = Entry("", "atomics reach host memory")
 
@@ -168,7 +175,7 @@ class Profile:
 
     copy_engines: Entry[int] = Entry("engines", "copy engines of a chip", least=1)
     host_bandwidth: Entry[float] = Entry("B/s", "copies from and to host memory, each way", least=1)
-    host_latency: Entry[float] = Entry("s", "from the start of such a copy to its first byte")
+    host_latency: Entry[float] = Entry("s", "from the start of such a copy to its first byte", most=1)
     pcie: Entry[str | None] = Entry("", "PCIe generation of the board")
     board_power: Entry[float | None] = Entry("W", "power of the board")
 
@@ -204,7 +211,7 @@ class Profile:
         `{ value = 40, tag = "measured", source = "my card" }`.
 
         Raises ValueError, naming file and key, for text that is no TOML, a missing or unknown base, an unknown or
-        fixed key, a value of the wrong type or below the least one, and a table without one of its three keys.
+        fixed key, a value of the wrong type or out of bounds, and a table without one of its three keys.
         """
         file = Path(path)
         try:
@@ -333,9 +340,7 @@ _COMMON: dict[str, Fact[Any]] = {
     "matrix_rate_f32": defined(0.25, "not published: half of TF32"),
     "matrix_rate_s8": defined(2.0, "not published: twice FP16, half its width"),
     "issue_width": defined(4, "ACU: a scheduler holds at most 16 of 64 warps, so four; each starts one in a cycle"),
-    "launch_overhead": defined(
-        4.3e-6, "docs/icn.md: with four ways over the ICN, between the small all-reduces of 8 and 16 M890"
-    ),
+    "launch_overhead": defined(2.6e-6, "docs/icn.md: what the small all-reduces of 8 and 16 M890 leave for it"),
     "icn_header_bytes": defined(10, "docs/icn.md: copies from a peer reach 96.4 % of the links"),
     "icn_address_bytes": defined(8, "docs/icn.md: copies to a peer reach 93.4 % of the links"),
     "icn_packet_bytes": defined(256, "docs/icn.md: only its ratio to the headers matters"),

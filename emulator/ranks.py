@@ -11,6 +11,7 @@ import pickle
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -67,8 +68,8 @@ class Ranks:
         """Everybody's news, by rank; of packets of other ranks the headers."""
         headers = np.ascontiguousarray(raw_bytes(news.packets)[:, :HEADER_BYTES])
         found = [
-            News(_with_headers(data), states=states, texts=texts, errors=errors)
-            for data, states, texts, errors in self.share((headers, news.states, news.texts, news.errors))
+            replace(one, packets=_with_headers(one.packets))
+            for one in self.share(replace(news, packets=headers, payloads={}))
         ]
         found[self.rank] = news
         return found

@@ -45,16 +45,23 @@ class Recipe(NamedTuple):
     """The index scale equals the bytes moved, so consecutive indices are consecutive bytes."""
 
 
+def stop_of(instruction: Instruction) -> Stop | None:
+    """What an instruction always hands its warp to the schedule for, which then reads its operands; None of others."""
+    if instruction.results != (Stop,):
+        return None
+    return instruction.body(*[binding.static for binding in instruction.bindings])
+
+
 def handler_build(found: Decoded, build: str, copies: bool) -> str:
     """The build of a word's handler in a program's build; `copies` if the program has asynchronous copies.
 
-    In PEER the schedule must see waits and ends, accesses with a memory order, copies, and stores to TSM that may come
-    behind a copy to the same bytes.
+    In PEER the schedule must see waits while something is outstanding, accesses with a memory order, copies, and stores
+    to TSM that may come behind a copy to the same bytes.
     """
     instruction = found.form.instruction
     access = instruction.access
     if access is None:
-        return ISSUE if build != FAST and instruction.results == (Stop,) else FAST
+        return build if stop_of(instruction) is Stop.WAIT else FAST
     if build != PEER:
         return build
     behind = access.space == "tsm" and access.store and copies

@@ -15,7 +15,7 @@ from ..isa.program import CODE_BASE, RETURN_ADDRESS, TEXT_BASE, Line
 from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.spec import Access, Decoded, DecodeError, Instruction
 from ..isa.sync import INVALID_WARP_SYNC
-from . import aiu, barriers, jumps, resolve
+from . import aiu, barriers, jumps, livelock, resolve
 from .barriers import BLOCK_BARRIER
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
@@ -313,9 +313,22 @@ def places(plan: Plan, *, looping: bool = False) -> tuple[WarpPlace, ...]:
     for slot, index, warp in _live_warps(plan):
         block = plan.blocks[slot]
         where = (int(block["x"]), int(block["y"]), int(block["z"]))
-        runs = "a change that cannot come (it loops)" if looping else ""
+        runs = f"a change{_of_what(plan, warp)} that cannot come (it loops)" if looping else ""
         found += _paths(plan, where, index, warp, block, runs)
     return tuple(found)
+
+
+def _of_what(plan: Plan, warp: np.void) -> str:
+    """What looping warps of a launch read, whose records were made to forget what they read before: " of 'flag'"."""
+    records, names = plan.program.records, dict[str, None]()
+    for index in livelock.loads_of(plan.program):
+        allocation = plan.hbm.find(int(records["lo"][index])) if records["count"][index] else None
+        if allocation is not None:
+            names[f"'{allocation.name}'"] = None
+    if int(warp["state"]) == WAITING:
+        lane = lanes_in(int(warp["lanes"]))[0]
+        names[plan.hbm.name_at(int(warp["address"][lane]))] = None
+    return f" of {', '.join(names)}" if names else ""
 
 
 def _live_warps(plan: Plan) -> Iterator[tuple[int, int, np.void]]:
@@ -334,7 +347,8 @@ def _paths(
 ) -> list[WarpPlace]:
     found: list[WarpPlace] = []
     if int(warp["state"]) != AT_BARRIER:
-        runs = "another chip's answer" if int(warp["state"]) == WAITING else runs
+        if int(warp["state"]) == WAITING and not runs:
+            runs = "another chip's answer"
         found.append(_place(plan, where, index, int(warp["lanes"]), int(warp["pc"]), runs))
     for place in range(int(warp["paths"])):
         waits = int(warp["path_waits"][place])

@@ -24,6 +24,8 @@ ROW = 4 * LANES
 SCALAR_ROWS = 256
 HEADER = 2304
 """Bytes before row 0."""
+COPIED = 4
+"""AIU copies of a warp whose places are kept."""
 
 
 WARP = struct(
@@ -38,7 +40,8 @@ WARP = struct(
     ("resolve_private", "i8"),
     ("private", "i8"),  # host address of lane 0's private memory
     ("private_size", "i8"),  # bytes of it a lane
-    ("queues", "i8"),  # this warp's outstanding operations (observed build), or 0
+    ("queues", "i8"),  # this warp's outstanding operations, or 0,
+    ("outstanding", "i8"),  # and how many there are
     ("target", "i8"),  # operands of a stop: where split lanes go, what a wait waits for
     ("taken", "i8"),
     ("lanes", "i8"),  # lanes of the running path; its emsk is row 0xf0
@@ -65,6 +68,7 @@ WARP = struct(
     ("scratch", "u1", 64),
     ("to", "i8", LANES),  # TSM offsets an asynchronous copy goes to (observed build),
     ("counts", "u4", LANES),  # and how many bytes it reads, if an operand says
+    ("copied", "i8", COPIED),  # host addresses of its last AIU copies, by record
 )
 
 RECORD = struct(
@@ -173,7 +177,7 @@ LAUNCH = struct(
     ("wait", "i8"),
     ("finish", "i8"),
     ("emit", "i8"),
-    ("queues", "i8"),  # observed build: COUNTER_COUNT queues per warp of every slot, or 0
+    ("queues", "i8"),  # where operations may be outstanding: the queues of the warps of every slot, or 0
     ("stop_slot", "i8"),
     ("stop_warp", "i8"),
     ("stop_pc", "i8"),
@@ -248,10 +252,13 @@ of a load, the rows of an atomic's result."""
 UNSENT, SENT = 1, 2
 
 QUEUE = np.dtype([("head", "i8"), ("count", "i8"), ("groups", "i8")])
-QUEUE_BYTES = QUEUE.itemsize + OUTSTANDING * PENDING.itemsize
-"""One counter's queue: its QUEUE, then a ring of PENDING. `groups` counts those that have been committed."""
-QUEUES_BYTES = COUNTER_COUNT * QUEUE_BYTES + PENDING.itemsize
-"""A warp's queues and one spare PENDING."""
+"""One counter's queue, a ring of PENDING: the oldest, how many, and how many groups have been committed."""
+SPARE = PENDING.itemsize
+"""Where in a warp's queues, behind the QUEUEs, a PENDING stands that belongs to none of them."""
+FIRST_PENDING = 2 * PENDING.itemsize
+"""Where the rings begin: the first PENDING of every counter, then the second ones; so short queues share few pages."""
+QUEUES_BYTES = FIRST_PENDING + OUTSTANDING * COUNTER_COUNT * PENDING.itemsize
+"""A warp's queues."""
 
 TILE = struct(
     512,

@@ -60,6 +60,11 @@ class Move(Task):
         self.copy = copy
         self.number = 0
 
+    @property
+    def pulls(self) -> bool:
+        """Whether a chip reads from another one's memory; else it writes there."""
+        return self.copy.peers and self.copy.target.chip == self.stream.chip.index
+
 
 class Event:
     """A moment in the work of a stream, to be waited for and to measure modelled time with."""

@@ -26,6 +26,8 @@ from .profiles import Profile
 PICOSECONDS = 10**12
 MOST_CHIPS = 128
 """Chips of a pod at most: a rack of M890 (source: survey)."""
+SLOWEST, FASTEST = 1e6, 1e15
+"""B/s of a link: what whole femtoseconds a byte can express."""
 FAR = 1 << 30
 KEYS = ("kind", "links", "bandwidth", "latency", "switches")
 """Keys of a topology in TOML."""
@@ -52,12 +54,19 @@ class Topology:
     links: tuple[Link, ...]
 
     def __post_init__(self) -> None:
-        """Check that there are chips, that no link is there twice, and that each chip reaches each."""
+        """Check that chips, links and ways are there, and no link twice."""
         if not 1 <= self.chips <= MOST_CHIPS:
             raise ValueError(f"a pod has 1 to {MOST_CHIPS} chips, not {self.chips}")
+        for link in self.links:
+            if not (SLOWEST <= link.bandwidth <= FASTEST and 0 < link.latency <= PICOSECONDS):
+                raise ValueError(
+                    f"topology {self.name}: from {self.node_name(link.tail)} to {self.node_name(link.head)} "
+                    f"{link.bandwidth:g} B/s and {link.latency / PICOSECONDS:g} s: a link has {SLOWEST:g} to "
+                    f"{FASTEST:g} B/s, and takes up to a second"
+                )
         if len({(link.tail, link.head) for link in self.links}) != len(self.links):
             raise ValueError(f"topology {self.name}: two entries for one pair; give the number of parallel links")
-        alone = np.argwhere(self.routes()[: self.chips] < 0)
+        alone = np.argwhere(self._ways[: self.chips] < 0)
         if len(alone):
             a, b = (int(number) for number in alone[0])
             raise ValueError(f"topology {self.name}: no way from chip {a} to chip {b}; add a link")
@@ -118,13 +127,21 @@ class Topology:
 
     def path(self, source: int, target: int, dead: frozenset[int] = frozenset()) -> tuple[Link, ...]:
         """The links from one chip to another; ValueError if there is no way."""
-        routes, found, node = self.routes(dead), list[Link](), source
+        routes, found, node = self.routes(dead) if dead else self._ways, list[Link](), source
         while node != target:
             if routes[node, target] < 0:
                 raise ValueError(f"no way from {self.node_name(source)} to {self.node_name(target)}")
             found.append(self.links[routes[node, target]])
             node = found[-1].head
         return tuple(found)
+
+    @cached_property
+    def _ways(self) -> NDArray[np.int64]:
+        return self.routes()
+
+    def latency_ps(self, source: int, target: int) -> int:
+        """Picoseconds from one chip to another, without what the bytes take."""
+        return sum(link.latency for link in self.path(source, target))
 
     @cached_property
     def before(self) -> tuple[int, ...]:

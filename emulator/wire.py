@@ -27,7 +27,7 @@ PACKET = struct(
     ("tag", "i8"),  # the sender's own, given back in the answer; negative: no warp waits for it
     ("mask", "i8"),  # lanes that ask for something
     ("size", "i8"),  # bytes a lane accesses
-    ("returns", "i8"),  # registers that an ATOMIC gives back
+    ("returns", "i8"),  # registers that an ATOMIC gives back; of a COPY, 1 if its target has asked for it
     ("word", "i8"),  # of an ATOMIC, 1 + its instruction's number in the table; of a COPY, the host address of its bytes
     ("user", "i8"),  # bytes of data on the wire,
     ("overhead", "i8"),  # and others: filled by the links

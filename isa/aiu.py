@@ -12,8 +12,9 @@ it along w, h and d repeat the nearest row.
 
 All 32 lanes must be on, else the warp faults with code 3. A cube or descriptor that cannot be is fault 15, a base or
 a stride that is no multiple of 32 bytes fault 12, a TSM offset that is no multiple of 128 bytes (packed: 4) fault 10,
-a cube that leaves the block's TSM fault 14; rows outside of global memory fault as a load or a store. Nothing has
-happened then. Groups, waits and timing are those of all asynchronous copies. Opcodes 0x32d to 0x333.
+a cube that leaves the block's TSM fault 14; rows outside of global memory fault as a load or a store, and those in
+another chip's HBM are fault 17. Nothing has happened then. Groups, waits and timing are those of all asynchronous
+copies. Opcodes 0x32d to 0x333.
 
 The slots t and m of the mnemonics are 0 in all that is published. The vendor's virtual instruction set also knows a
 `.stride` form on ppu001, whose meaning is not published; what its sources call a transposed copy is the same

@@ -8,7 +8,10 @@ change.
 
 A release store completes what the warp has outstanding, then it stores at once; an acquire load reads memory when it
 is issued, and its register has the value after the wait. Relaxed and volatile ones order nothing more than plain ones
-do. The scope does not matter on one chip.
+do. The scope changes nothing.
+
+An access to another chip's memory is outstanding until that chip has answered, whatever the timing; a store is answered
+when it is there. An acquire load from there holds the warp until it is answered.
 """
 
 from __future__ import annotations

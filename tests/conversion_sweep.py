@@ -51,6 +51,8 @@ class Inputs:
     @cached_property
     def flushed(self) -> Inputs:
         """Without subnormals."""
+        if self.exponent.all():
+            return self
         return Inputs(np.where(self.bits & INFINITE, self.bits, self.bits & SIGN))
 
     def narrow(self, name: str) -> Narrowed:
@@ -71,7 +73,7 @@ class Inputs:
 
 
 class Narrowed:
-    """Magnitudes of another format: those next below, and where the true ones lie above them."""
+    """Magnitudes of another format next below those of numbers, and what has fallen off."""
 
     def __init__(self, inputs: Inputs, name: str):
         self.inputs, self.standard = inputs, STANDARDS[name]
@@ -82,31 +84,41 @@ class Narrowed:
         shift = np.minimum(drop + below, 31).astype(np.uint32)
         significand = (inputs.size & np.uint32(0x7FFFFF)) | np.minimum(exponent, ONE) << np.uint32(23)
         normal = inputs.size - np.uint32(127 - bias << 23)
-        scaled = np.where(below > 0, significand, normal) if len(below) > 1 else significand if below[0] else normal
+        scaled = np.where(below > 0, significand, normal) if below.any() else normal
         self.code = scaled >> shift
         self.rest, self.half = scaled & (ONE << shift) - ONE, ONE << shift - ONE
+        self.large = bool((self.code >= self.top - ONE).any())
+        self.found: dict[tuple[str, bool], Array] = {}
 
     def bits(self, rounding: str, finite: bool = False) -> Array:
         """Rounded once; `finite`: infinity becomes the largest number."""
-        negative = self.inputs.negative
-        infinite = {"rtte": True, "rtta": True, "rtz": False, "rtn": negative, "rtp": ~negative}[rounding]
+        if (rounding, finite) not in self.found:
+            self.found[rounding, finite] = self.computed(rounding, finite)
+        return self.found[rounding, finite]
+
+    def computed(self, rounding: str, finite: bool) -> Array:
+        """The same, when it is asked for first."""
+        found, negative = self.rounded(rounding), self.inputs.negative
         finite = finite or not self.standard.infinity
-        most = self.top - ONE if finite else np.where(infinite, self.top, self.top - ONE)
-        found = np.minimum(self.code + self.grows(rounding), most)
+        if self.large:
+            infinite = {"rtte": True, "rtta": True, "rtz": False, "rtn": negative, "rtp": ~negative}[rounding]
+            most = self.top - ONE if finite else np.where(infinite, self.top, self.top - ONE)
+            found = np.minimum(found, most)
         if not finite and not self.inputs.finite:
             found = np.where(self.inputs.size == INFINITE, self.top, found)
-        found = found << np.uint32(self.standard.padding) | negative * np.uint32(self.standard.sign)
+        found = found << np.uint32(self.standard.padding) if self.standard.padding else found
+        found = found | negative * np.uint32(self.standard.sign) if negative.any() else found
         return self.inputs.but_nan(found, np.uint32(self.standard.nan))
 
-    def grows(self, rounding: str) -> Array:
-        """Where the magnitude next above is the result."""
+    def rounded(self, rounding: str) -> Array:
+        """The magnitudes next below, or next above where what falls off says so."""
         negative = self.inputs.negative
-        if rounding == "rtte":  # a tie goes to the even one of the two: one less is enough for the odd one
-            return self.rest + (self.code & ONE) > self.half
+        if rounding == "rtte":  # a tie goes to the even one of the two: for an odd one it is as good as more
+            return self.code + (self.rest + (self.code & ONE) > self.half)
         if rounding == "rtta":
-            return self.rest >= self.half
-        away = {"rtz": np.False_, "rtn": negative, "rtp": ~negative}[rounding]
-        return (self.rest != ZERO) & away if np.any(away) else np.False_
+            return self.code + (self.rest >= self.half)
+        away = {"rtz": np.zeros(1, bool), "rtn": negative, "rtp": ~negative}[rounding]
+        return self.code + (away & (self.rest != ZERO)) if away.any() else self.code
 
 
 # What each instruction gives.
@@ -126,8 +138,8 @@ def flush(name: str, rounding: str, inputs: Inputs) -> Array:
 
 def relu(name: str, rounding: str, inputs: Inputs) -> Array:
     """.relu"""
-    positive = narrow(name, rounding, inputs) * ~inputs.negative
-    return inputs.but_nan(positive, np.uint32(STANDARDS[name].nan))
+    found = narrow(name, rounding, inputs)
+    return np.where(inputs.negative & ~inputs.nan, ZERO, found) if inputs.negative.any() else found
 
 
 def satfinite(name: str, rounding: str, inputs: Inputs) -> Array:

@@ -37,7 +37,8 @@ def on_the_wire(packet, profile):
     kind, user = int(packet["kind"]), user_bytes(packet)
     most = profile.icn_packet_bytes if packet["burst"] else profile.icn_line_bytes
     count = max(1, -(-user // most))
-    head = profile.icn_header_bytes + (profile.icn_address_bytes if kind in (LOAD, STORE, ATOMIC, COPY) else 0)
+    asks = kind in (LOAD, STORE, ATOMIC) or (kind == COPY and not packet["returns"])
+    head = profile.icn_header_bytes + (profile.icn_address_bytes if asks else 0)
     flit = profile.icn_flit_bytes
     return -(-(user + count * head) // flit) * flit, count
 

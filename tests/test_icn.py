@@ -52,6 +52,7 @@ def traffic(draw, chips):
     burst = st.fixed_dictionaries(
         {
             "kind": st.sampled_from([COPY, DATA]),
+            "returns": st.integers(0, 1),
             "src": st.integers(0, chips - 1),
             "dst": st.integers(0, chips - 1),
             "time": st.integers(0, 3_000_000),
@@ -307,6 +308,21 @@ def test_a_chip_that_does_not_exist(end: str, chip: int):
         Icn(Topology.switch(M890, 2), M890, dtype=HEADER).inject(packets)
 
 
+@pytest.mark.parametrize(("name", "value"), [("user", -1), ("burst", -1), ("time", -1), ("time", 1 << 61)])
+def test_numbers_that_a_packet_cannot_have(name: str, value: int):
+    packets = packets_of([row(0, 1), row(1, 0)])
+    packets[name][1] = value
+    with pytest.raises(ValueError, match="user, burst and time are 0 to"):
+        Icn(Topology.switch(M890, 2), M890, dtype=HEADER).inject(packets)
+
+
+def test_the_longest_that_there_is():
+    slow = Topology.joined("slow", M890, 2, [(0, 1, 1)], 1e6, 1.0)
+    faults = [LinkFault(tail=0, head=1, slow=1000.0)]
+    back, _ = send(slow, M890, packets_of([row(0, 1, kind=COPY, burst=1 << 16, time=10**18)]), faults=faults)
+    assert back["arrival"][0] - 10**18 == 10**12 + (65536 + 256 * 18) * 10**9
+
+
 def test_seeds_delay_packets_each_in_its_way():
     packets = packets_of([row(a, b, time=100 * n) for n in range(20) for a in range(3) for b in range(3)])
     arrivals = [key(send(Topology.switch(M890, 3), M890, packets, seed=seed)[0]) for seed in (0, 1, 1, 2)]
@@ -386,7 +402,8 @@ def test_no_way_left():
     with pytest.raises(Fault) as caught:
         icn.inject(packets_of([row(0, 3)]))
     fault = caught.value
-    assert (fault.code, fault.chip) == (4224, 0)
+    assert (fault.code, fault.chip, fault.peer) == (4224, 0, 3)
+    assert str(fault).startswith("XID 4224, ICN switch: no path (rt_nopath): chip 0 to chip 3\n")
     assert "no way from chip 0 to chip 3, on its way at chip 1; dead links: chip 1 to chip 2" in fault.detail
     assert fault.hint
     icn.clear()
@@ -421,7 +438,7 @@ def test_a_packet_lost_too_often():
     with pytest.raises(Fault) as caught:
         icn.inject(packets_of([row(0, 3)]))
     fault = caught.value
-    assert (fault.code, fault.chip) == (4480, 0)
+    assert (fault.code, fault.chip, fault.peer) == (4480, 0, 3)
     assert "from chip 1 to chip 2 has lost a packet from chip 0 to chip 3 9 times" in fault.detail
     assert "icn_retries" in fault.hint
     assert icn.counters().chips[1].packet_errors == 1
@@ -460,7 +477,11 @@ def test_drawn_faults_are_those_of_their_seed():
         ({"slow": float("nan")}, "slow = nan"),
         ({"loss": 1.5}, "loss = 1.5"),
         ({"dead": -2}, "dead is a number of links"),
-        ({"at": -1.0}, "not below 0"),
+        ({"slow": float("inf")}, "slow = inf"),
+        ({"at": -1.0}, "at 0 to 1e6 s"),
+        ({"at": float("nan")}, "at 0 to 1e6 s"),
+        ({"at": 1e7}, "at 0 to 1e6 s"),
+        ({"after": 1 << 63}, "drops and after from 0"),
         ({"dead": 4}, "dead = 4: from chip 0 to chip 1 parallel links number 3"),
         ({"head": 3}, "topology custom has no link from chip 0 to chip 3"),
     ],

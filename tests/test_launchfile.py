@@ -632,3 +632,16 @@ def test_a_buffer_may_be_on_one_chip_and_a_launch_on_some(right: np.ndarray):
     result = json.loads(run(text, "--json").stdout)
     assert [chip["received_user_bytes"] for chip in result["icn"]["chips"]] == [0, 0, 100, 100]
     assert result["launches"][0]["chips"] == 1
+
+
+def test_a_trace_of_a_pod_says_which_chip(right: np.ndarray):
+    lines = run(POD, "--trace", "-").stdout.splitlines()
+    assert {line[:3] for line in lines if line.startswith("c")} == {"c0 ", "c1 ", "c2 ", "c3 ", "che"}
+    lines = run(POD, "--trace", "-", "--trace-chip", "3").stdout.splitlines()
+    assert len([line for line in lines if line.startswith("c3 (0,0,0) w0")]) == 15
+    assert not [line for line in lines if line.startswith("c1 ")]
+    assert "add --trace FILE" in run(POD, "--trace-chip", "3", code=2).stderr
+
+
+def test_fidelity_of_a_pod_counts_a_kernel_once(right: np.ndarray):
+    assert "  s.add.i64  1 in right" in run(POD, "--fidelity").stdout

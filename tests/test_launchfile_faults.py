@@ -78,6 +78,21 @@ def test_links_of_a_run(run):
     assert {link["tail"] for link in links if link["user_bytes"]} == {"chip 0", "chip 1", "chip 2", "switch 0"}
 
 
+def test_topologies_of_a_run(run):
+    def tails(*flags, text=JOB, code=0):
+        result = run(text, "--json", *flags, code=code)
+        return {link["tail"] for link in json.loads(result.stdout)["icn"]["links"] if link["user_bytes"]}
+
+    whole = JOB.replace("slow = 4.0", "at = 1.0").replace('link = [2, "s0"]', "link = [0, 3]")
+    assert tails("--topology", "ring", text=whole) == {"chip 0"}
+    Path("line.toml").write_text("links = [[0, 3], [3, 2], [2, 1]]\n")
+    assert tails("--topology", "line.toml", text=whole) == {"chip 0"}
+    assert "topology: kind = 'star'" in run(JOB, "--topology", "star", code=3).stderr
+    Path("line.toml").write_text("links = [[0, 3], [3, 2], [2, 1]\n")
+    assert "line.toml: Unclosed array" in run(JOB, "--topology", "line.toml", code=3).stderr
+    assert "none.toml" in run(JOB, "--topology", "none.toml", code=3).stderr
+
+
 def test_faults_of_a_run(run):
     lost = JOB.replace("slow = 4.0", "drops = 2\nboth = false")
     links = json.loads(run(lost, "--json").stdout)["icn"]["links"]

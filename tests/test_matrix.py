@@ -340,3 +340,20 @@ def test_hosts_without_sums_of_bytes(mnemonic: str, monkeypatch: pytest.MonkeyPa
     machine.one = rebuilt(instruction, monkeypatch, matrix_formats, "HAS_DOT", False)
     a, b, c = operands(np.random.default_rng(7), form, "any")
     np.testing.assert_array_equal(machine.run(a, b, c), model.product(form, a, b, c))
+
+
+@pytest.mark.parametrize("mnemonic", ["v.mma.mx.f32.f4.f4.m16n16k64", "v.mma.mx.f32.f4.f4.m16n8k64"])
+@pytest.mark.parametrize("middle", [127, 80, 220])
+@pytest.mark.parametrize("apart", [0, 5, 6, 12])
+def test_scales_of_blocks_apart(mnemonic: str, middle: int, apart: int) -> None:
+    """The two scales of each row and column differ by 2**apart: whether sums are rounded depends on that."""
+    instruction = by_name(mnemonic)
+    form, random = form_of(instruction), np.random.default_rng(apart)
+    for _ in range(3):
+        a, b, c = operands(random, form, "any")
+        first = random.integers(middle - 3, middle + 4, (2, 32, 2))
+        pairs = np.stack([first, first + apart * random.choice([-1, 1], (2, 1, 1))], axis=-1)
+        scales = pairs.astype(np.uint8).reshape(2, 32, 4).view(np.uint32)[..., 0]
+        select = int(random.integers(0, 16 if form.n == 16 else 32))
+        found = Machine(instruction, select=select).run(a, b, 0 * c, scales)
+        np.testing.assert_array_equal(found, model.product(form, a, b, 0 * c, scale_lists(form, scales, select)))

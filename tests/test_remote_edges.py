@@ -302,3 +302,39 @@ def test_matrix_instructions_take_the_time_of_their_rate(mnemonic: str, count: i
     exact = work / chips.chips[0].profile.matrix_peak("f16") * 1e12
     instructions = -(-(count + 1) // 64)
     assert chips.ended[0] == max(-(-int(exact) // QUANTUM_PS), instructions) * QUANTUM_PS
+
+
+class Seen:
+    """An observer that keeps what each instruction was and accessed."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[int, int]]] = []
+
+    def executed(self, batch: Any) -> None:
+        self.events += [(event.text, event.addresses) for event in batch]
+
+
+@TIMINGS
+def test_observers_see_each_access_once_and_where(timing: str) -> None:
+    """However often a warp has tried it, and whatever completed before it."""
+    seen = Seen()
+    chips = Wired(2, timing=timing, observers=(seen,), capacity=1)
+    x = chips.chips[1].to_device(np.zeros(32, np.uint32))
+    source = SCATTER.replace("{instruction}", "\n".join([STORE, "vmem.ld.b32.acquire.sys vreg4, [0x0] @vreg[2:3]"]))
+    pointers = [x.address + 4 * lane for lane in range(32)]
+    array = chips.chips[0].to_device(np.array(pointers, np.uint64))
+    chips.run({0: (kernel_on(chips, 0, source, "scatter"), 1, 32, (array,))})
+    assert np.array_equal(x.copy_to_host(), np.arange(32))
+    far = [(text.split()[0], addresses) for text, addresses in seen.events if "@vreg" in text]
+    everywhere = dict(enumerate(pointers))
+    assert far == [("vmem.st.b32", everywhere), ("vmem.ld.b32.acquire.sys", everywhere)]
+    assert len(seen.events) == chips.executed[0]
+
+
+def test_a_prefetch_from_a_closed_chip_is_nothing() -> None:
+    """Nothing is sent, and it is no fault."""
+    chips = Wired(2, enabled=(0,))
+    closed = chips.chips[1].to_device(np.zeros(32, np.uint32))
+    source = ".kernel k\n.param ptr x\nv.mov.b32 vreg0, %laneid\nvmem.prefetch [0x0 + vreg0 * 0x4] @x\ns.exit"
+    chips.run({0: (kernel_on(chips, 0, source, "k"), 1, 32, (closed,))})
+    assert chips.sent == 0

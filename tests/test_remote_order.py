@@ -114,10 +114,10 @@ TICKETS = """
 
 
 @TIMINGS
-@pytest.mark.parametrize("capacity", [2, 2048])
-def test_atomics_of_many_chips_count_every_one(timing: str, capacity: int) -> None:
+@pytest.mark.parametrize(("capacity", "seed"), [(2, 0), (2, 5), (2048, 0), (2048, 1), (2048, 2)])
+def test_atomics_of_many_chips_count_every_one(timing: str, capacity: int, seed: int) -> None:
     """Tickets are 0 to n - 1, each once; on the chip that has the counter, too, and with hardly room to send."""
-    chips = Wired(3, timing=timing, capacity=capacity)
+    chips = Wired(3, timing=timing, capacity=capacity, seed=seed)
     counter = chips.chips[1].to_device(np.zeros(2, np.uint32))
     outs = [chip.to_device(np.zeros(5 * 64, np.uint32)) for chip in chips.chips]
     kernels = [kernel_on(chips, index, TICKETS, "tickets") for index in range(3)]
@@ -267,3 +267,34 @@ def test_an_end_waits_for_what_is_outstanding_before_the_slot_is_used_again(timi
     x = chips.chips[1].to_device(np.zeros(64 * 512, np.uint32))
     chips.run({0: (kernel_on(chips, 0, ENDS, "ends"), 64, 512, (x,))})
     assert np.array_equal(x.copy_to_host(), np.repeat(np.arange(64), 512))
+
+
+PATHS = """
+        .kernel paths
+        .param  ptr flag
+        .param  ptr out
+        v.mov.b32       vreg0, %laneid
+        v.mov.b32       vreg1, 1
+        v.cmp.eq.u32    sreg40, vreg0, 0
+        simt.rcbr.n     sreg40, sets
+spins:  vmem.ld.b32     vreg2, [0x0] @flag
+        s.wait          vldcnt(0)
+        v.cmp.ne.u32    sreg41, vreg2, 1
+        s.cbr.nz        sreg41, spins
+        vmem.st.b32     vreg2, [0x0 + vreg0 * 0x4] @out
+        simt.exit
+sets:   vmem.st.b32     vreg1, [0x0] @flag
+        vmem.fence.sys
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @out
+        simt.exit
+"""
+
+
+@TIMINGS
+def test_a_path_that_spins_on_another_chip_lets_the_others_run(timing: str) -> None:
+    """The lanes that set what lane 0 waits for are at a higher address, and each look at the flag holds the warp."""
+    chips = Wired(2, timing=timing)
+    flag = chips.chips[1].to_device(np.zeros(32, np.uint32))
+    out = chips.chips[0].to_device(np.zeros(32, np.uint32))
+    chips.run({0: (kernel_on(chips, 0, PATHS, "paths"), 1, 32, (flag, out))})
+    assert (out.copy_to_host() == 1).all()

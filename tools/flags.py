@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,8 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
             raise
         except ValueError as error:
             raise click.UsageError(f"--chip: {error}") from None
+    if flags["topology"]:
+        job.topology = _topology(flags["topology"])
     for name in ("chips", "quantum", "timing", "seed", "threads"):
         if flags[name] is not None:
             setattr(job, name, flags[name])
@@ -74,6 +77,16 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
     _put_arguments(job, dict(flags["args"]))
     _put_saves(job, dict(flags["outs"]))
     return job
+
+
+def _topology(text: str) -> dict[str, Any]:
+    """A kind of topology, or the content of a file; what is in it is checked when the pod is made."""
+    if not text.endswith(".toml"):
+        return {"kind": text}
+    try:
+        return tomllib.loads(Path(text).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{text}: {error}") from None
 
 
 def _put_arguments(job: Job, args: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@
 
 are the block, the warp, the lanes that execute (emsk), the byte offset in the kernel (`f+8` in a
 function it called), the source line (or the label it stands behind, where an object has no lines), the instruction, and
-the first and the last address it accesses.
+the first and the last address it accesses. In a pod `c2` before it all is the chip.
 """
 
 from __future__ import annotations
@@ -23,10 +23,20 @@ from ..isa.program import Function
 
 
 class Trace:
-    """An observer that writes the events of one block and one warp, or of all (None), to a file."""
+    """An observer that writes the events of one block, one warp and one chip, or of all (None), to a file.
 
-    def __init__(self, file: IO[str], block: tuple[int, ...] | None = None, warp: int | None = None) -> None:
-        self.file, self.warp = file, warp
+    In a pod (of `chips`) each line says which chip it is of.
+    """
+
+    def __init__(
+        self,
+        file: IO[str],
+        block: tuple[int, ...] | None = None,
+        warp: int | None = None,
+        chip: int | None = None,
+        chips: int = 1,
+    ) -> None:
+        self.file, self.warp, self.chip, self.in_pod = file, warp, chip, chips > 1
         self.block = (*block, 0, 0)[:3] if block else None
         self.written = 0
         self._fixed: dict[tuple[int, int], str] = {}
@@ -34,6 +44,8 @@ class Trace:
 
     def executed(self, batch: Batch) -> None:
         """Write a batch's lines."""
+        if self.chip not in (None, batch.chip):
+            return
         events = batch.events
         wanted = np.ones(len(events), bool)
         if self.warp is not None:
@@ -54,7 +66,8 @@ class Trace:
         addresses = event.addresses.values()
         accessed = f"  @ {min(addresses):#x}..{max(addresses):#x}" if addresses else ""
         x, y, z = event.block
-        return f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {self._fixed[key]}{accessed}\n"
+        chip = f"c{event.batch.chip} " if self.in_pod else ""
+        return f"{chip}({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {self._fixed[key]}{accessed}\n"
 
 
 def place_of(kernel: Function, pc: int) -> str:
@@ -72,7 +85,7 @@ def place_of(kernel: Function, pc: int) -> str:
 
 @contextmanager
 def traced(
-    target: str | None, block: tuple[int, ...] | None, warp: int | None
+    target: str | None, block: tuple[int, ...] | None, warp: int | None, chip: int | None, chips: int
 ) -> Generator[tuple[Trace, ...], None, None]:
     """The observers of a run: one that writes to the file `target` (`-`: stdout), or none.
 
@@ -82,7 +95,7 @@ def traced(
         yield ()
         return
     with click.open_file(target, "w", encoding="utf-8") as file:
-        trace = Trace(file, block, warp)
+        trace = Trace(file, block, warp, chip, chips)
         yield (trace,)
         file.flush()
 

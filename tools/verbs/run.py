@@ -111,6 +111,11 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 @click.option("--chip", metavar="NAME|FILE.toml", help="M890 (default), 810E, or a profile of your own.")
 @click.option("--chips", type=click.IntRange(1), help="Number of chips: a pod, where all can access all memory.")
 @click.option(
+    "--topology",
+    metavar="KIND|FILE.toml",
+    help="How chips are joined: switch, wired, ring, full, or a file with links.",
+)
+@click.option(
     "--timing",
     type=click.Choice(["eager", "late"]),
     help="When outstanding loads and stores complete: at once, or as late as they may.",
@@ -119,6 +124,7 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 @click.option("--trace", metavar="FILE|-", help="Write a line for each executed instruction; slower.")
 @click.option("--trace-block", type=Coordinates(), metavar="X[,Y[,Z]]", help="Trace only this block.")
 @click.option("--trace-warp", type=click.IntRange(0), metavar="N", help="Trace only this warp of each block.")
+@click.option("--trace-chip", type=click.IntRange(0), metavar="N", help="Trace only this chip of a pod.")
 @click.option("--limit", type=click.IntRange(1), metavar="COUNT", help="Give up after so many instructions a launch.")
 @click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up after so much time."
@@ -169,11 +175,14 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
     from ..trace import traced
 
     _check_trace(flags, as_json)
+    if ranks is not None and ranks.ranks > 1 and flags["trace"] is not None:
+        raise Mistake("--trace writes one file, and each of several processes would: run it without mpiexec")
     outcome = Outcome()
     try:
         with _mistakes(is_launch_file(file)):
             job = job_of(file, flags)
-            with traced(flags["trace"], flags["trace_block"], flags["trace_warp"]) as observers:
+            chosen = flags["trace_block"], flags["trace_warp"], flags["trace_chip"]
+            with traced(flags["trace"], *chosen, job.chips) as observers:
                 runner = Runner(job, options_of(flags, observers, None if as_json else show, ranks), outcome)
                 try:
                     runner.run()
@@ -187,7 +196,7 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
         raise
     for trace in observers:
         if not trace.written:
-            note("the trace is empty: no such block or warp ran; they count from 0")
+            note("the trace is empty: no such block, warp or chip ran; they count from 0")
     _print(outcome, runner.fidelity() if fidelity else None, as_json, job)
     if flags["icn"] and not as_json:
         _print_links(outcome)
@@ -207,7 +216,7 @@ def _end_line(outcome: Outcome, as_json: bool) -> None:
 
 def _check_trace(flags: dict[str, Any], as_json: bool) -> None:
     """Refuse flags of the trace that do nothing, or spoil the result."""
-    for name in ("trace_block", "trace_warp"):
+    for name in ("trace_block", "trace_warp", "trace_chip"):
         if flags[name] is not None and flags["trace"] is None:
             raise Mistake(f"--{name.replace('_', '-')} chooses what --trace writes: add --trace FILE, or --trace -")
     if flags["trace"] == "-" and as_json:
