@@ -22,7 +22,8 @@ from ..isa.spec import Decoded
 from . import core
 from .decode import Program
 from .plan import Plan
-from .state import COUNTER_COUNT, QUEUE, QUEUE_BYTES, QUEUES_BYTES
+from .recipes import stop_of
+from .state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
 
 PATIENCE = 1 << 26
 """Instructions without a finished block before the search starts,"""
@@ -117,8 +118,8 @@ class Watch:
         if not len(self.plan.queues):
             return np.zeros(0)
         queues = self.plan.queues[first * QUEUES_BYTES : (first + self.plan.shape.warps) * QUEUES_BYTES]
-        counters = queues.reshape(-1, QUEUES_BYTES)[:, : COUNTER_COUNT * QUEUE_BYTES].reshape(-1, QUEUE_BYTES)
-        return counters[:, : QUEUE.itemsize].copy().view(QUEUE)["count"]
+        counters = queues.reshape(-1, QUEUES_BYTES)[:, : COUNTER_COUNT * QUEUE.itemsize]
+        return counters.copy().view(QUEUE)["count"]
 
     def _start_again(self) -> None:
         self.since, self.windows = int(self.plan.launch["executed"][0]), 0
@@ -153,7 +154,7 @@ def _shows(found: Decoded) -> bool:
     instruction = found.form.instruction
     if instruction.awbar is not None:
         return OPERATION.get(instruction.awbar) not in (TEST, TEST_PARITY)
-    if instruction.results == (Stop,):
-        code = instruction.body(*[binding.static for binding in instruction.bindings])
+    code = stop_of(instruction)
+    if code is not None:
         return code in (Stop.PRINT, Stop.COPY)
     return instruction.access is not None and (instruction.access.store or instruction.access.to != "")
