@@ -16,7 +16,7 @@ MAX_ERRORS = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceFile:
-    """A text as it was given: its name for messages and its lines; `recorded` is its name in line tables, if another."""
+    """A text as it was given: its name for messages, its lines, and its name in line tables if that is another."""
 
     name: str
     lines: tuple[str, ...]
