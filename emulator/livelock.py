@@ -22,7 +22,7 @@ from ..isa.spec import Decoded
 from . import core
 from .decode import Program
 from .plan import Plan
-from .state import COUNTER_COUNT, QUEUE, QUEUE_BYTES, QUEUES_BYTES
+from .state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
 
 PATIENCE = 1 << 26
 """Instructions without a finished block before the search starts,"""
@@ -117,8 +117,8 @@ class Watch:
         if not len(self.plan.queues):
             return np.zeros(0)
         queues = self.plan.queues[first * QUEUES_BYTES : (first + self.plan.shape.warps) * QUEUES_BYTES]
-        counters = queues.reshape(-1, QUEUES_BYTES)[:, : COUNTER_COUNT * QUEUE_BYTES].reshape(-1, QUEUE_BYTES)
-        return counters[:, : QUEUE.itemsize].copy().view(QUEUE)["count"]
+        counters = queues.reshape(-1, QUEUES_BYTES)[:, : COUNTER_COUNT * QUEUE.itemsize]
+        return counters.copy().view(QUEUE)["count"]
 
     def _start_again(self) -> None:
         self.since, self.windows = int(self.plan.launch["executed"][0]), 0
