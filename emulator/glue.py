@@ -23,7 +23,7 @@ from .glue_copies import target_place
 from .glue_frame import LANE_BITS, ROW_TYPE
 from .lowering import I8, I32, I64, LaneVector, Value, splat, spread
 from .lowering_memory import Place
-from .recipes import COMPLETE, FAST, ISSUE, PEER, Recipe, lanes_of, matrix_work
+from .recipes import COMPLETE, FAST, ISSUE, PEER, Recipe, lanes_of, matrix_work, stop_of
 from .state import EMSK_ROW, LAUNCH, RECORD, STOP, WARP, scalar_row
 from .structs import offset_of
 
@@ -132,8 +132,8 @@ class _Glue(Addresses):
     def _run(self) -> None:
         if self.indexed:
             self.check_index()
-        if self.instruction.results == (Stop,):  # the schedule reads its operands
-            code = self.instruction.body(*[binding.static for binding in self.instruction.bindings])
+        code = stop_of(self.instruction)
+        if code is not None:
             stop = ir.Constant(I64, STOP + int(code))
             if code is Stop.WAIT and self.recipe.build == FAST:  # every operation is complete already
                 stop = self.following()

@@ -22,6 +22,7 @@ from ..isa.spec import Decoded
 from . import core
 from .decode import Program
 from .plan import Plan
+from .recipes import stop_of
 from .state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
 
 PATIENCE = 1 << 26
@@ -153,7 +154,7 @@ def _shows(found: Decoded) -> bool:
     instruction = found.form.instruction
     if instruction.awbar is not None:
         return OPERATION.get(instruction.awbar) not in (TEST, TEST_PARITY)
-    if instruction.results == (Stop,):
-        code = instruction.body(*[binding.static for binding in instruction.bindings])
+    code = stop_of(instruction)
+    if code is not None:
         return code in (Stop.PRINT, Stop.COPY)
     return instruction.access is not None and (instruction.access.store or instruction.access.to != "")

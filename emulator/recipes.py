@@ -45,6 +45,13 @@ class Recipe(NamedTuple):
     """The index scale equals the bytes moved, so consecutive indices are consecutive bytes."""
 
 
+def stop_of(instruction: Instruction) -> Stop | None:
+    """What an instruction always hands its warp to the schedule for, which then reads its operands; None of others."""
+    if instruction.results != (Stop,):
+        return None
+    return instruction.body(*[binding.static for binding in instruction.bindings])
+
+
 def handler_build(found: Decoded, build: str, copies: bool) -> str:
     """The build of a word's handler in a program's build; `copies` if the program has asynchronous copies.
 
@@ -54,7 +61,7 @@ def handler_build(found: Decoded, build: str, copies: bool) -> str:
     instruction = found.form.instruction
     access = instruction.access
     if access is None:
-        return build if instruction.results == (Stop,) else FAST
+        return build if stop_of(instruction) is Stop.WAIT else FAST
     if build != PEER:
         return build
     behind = access.space == "tsm" and access.store and copies
