@@ -178,7 +178,7 @@ class Kernel(Function):
     params: tuple[Parameter, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Module:
     """An assembled program: kernels and device functions by name, one block of initialised data, and its symbols.
 
