@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
-from .state import POISON, RANGE, READ, WRITE
+from .machine.state import POISON, RANGE, READ, WRITE
 
 WINDOW_BITS = 38
 """log2 of the size of one chip's window of guest addresses."""
