@@ -31,6 +31,9 @@ from .lowering import (
     splat,
 )
 
+FOUR = 4
+"""Lanes that hold a row of a matrix result."""
+
 
 class Place(types.Type):
     """Where a memory instruction points: dense rows at `first`, or one host pointer per lane."""
@@ -112,15 +115,36 @@ def _store(builder: Any, sig: Any, at: Any, value: Any, width_value: Any) -> Any
                 _interleave(builder, rows), pointer(builder, first, ir.VectorType(item, lanes * words)), align=1
             )
         with otherwise:
-            for lane in range(lanes):
-                host = builder.extract_element(pointers, ir.Constant(I32, lane))
-                part = ir.Constant(ir.VectorType(item, words), ir.Undefined)
-                for word, row in enumerate(rows):
-                    part = builder.insert_element(
-                        part, builder.extract_element(row, ir.Constant(I32, lane)), ir.Constant(I32, word)
-                    )
-                builder.store(part, pointer(builder, host, part.type), align=1)
+            if lanes < FOUR:
+                _store_lanes(builder, pointers, rows, 1)
+            else:
+                with builder.if_else(_fours(builder, pointers, width.item * words)) as (fours, single):
+                    with fours:
+                        _store_lanes(builder, pointers, rows, FOUR)
+                    with single:
+                        _store_lanes(builder, pointers, rows, 1)
     return ir.Constant(I8.as_pointer(), None)
+
+
+def _fours(builder: Builder, pointers: Value, size: int) -> Value:
+    """Whether lanes point to places one behind the other in every four, as results of matrix instructions lie."""
+    row, lanes = pointers.type, range(pointers.type.count)
+    firsts = ir.Constant(ir.VectorType(I32, row.count), [lane // FOUR * FOUR for lane in lanes])
+    steps = builder.sub(pointers, builder.shuffle_vector(pointers, ir.Constant(row, ir.Undefined), firsts))
+    even = builder.icmp_unsigned("==", steps, ir.Constant(row, [lane % FOUR * size for lane in lanes]))
+    every = ir.IntType(row.count)
+    return builder.icmp_unsigned("==", builder.bitcast(even, every), ir.Constant(every, (1 << row.count) - 1))
+
+
+def _store_lanes(builder: Builder, pointers: Value, rows: list[Value], together: int) -> None:
+    """Store some lanes at a time, in their order."""
+    block, count = _interleave(builder, rows), together * len(rows)
+    undefined = ir.Constant(block.type, ir.Undefined)
+    for lane in range(0, pointers.type.count, together):
+        host = builder.extract_element(pointers, ir.Constant(I32, lane))
+        items = ir.Constant(ir.VectorType(I32, count), [lane * len(rows) + number for number in range(count)])
+        part = builder.shuffle_vector(block, undefined, items)
+        builder.store(part, pointer(builder, host, part.type), align=1)
 
 
 def _interleave(builder: Builder, rows: list[Value]) -> Value:
