@@ -284,10 +284,15 @@ class Hbm:
         """Free offsets, as sorted half-open ranges that include a guard behind the last byte."""
         return list(self._free.ranges)
 
+    def at(self, address: int) -> Hbm:
+        """The HBM of the pod in whose window guest `address` is; this one, if it is in none."""
+        return next((one for one in self.others if one.chip == chip_at(address)), self)
+
     def name_at(self, address: int) -> str:
-        """The allocation, in this HBM or another of the pod, that holds guest `address`, for a message."""
-        found = ((one, one.find(address)) for one in self.others)
-        return next((f"'{a.name}' of chip {one.chip}" for one, a in found if a is not None), f"{address:#x}")
+        """The allocation of the pod that holds guest `address`, for a message."""
+        home = self.at(address)
+        found = home.find(address)
+        return f"{address:#x}" if found is None else f"'{found.name}' of chip {home.chip}"
 
     @property
     def in_use(self) -> int:
@@ -358,9 +363,6 @@ class Hbm:
             return f"{address:#x} looks like a null pointer"
         if window == self.chip:
             return f"past the end of the HBM of chip {self.chip} ({self.size >> 20} MiB)"
-        other = next((one for one in self.others if one.chip == window and one is not self), None)
-        if other is not None:
-            return f"on chip {window}: {other.describe(address)}"
         if 0 <= window < 128:
             return f"in the HBM window of chip {window}"
         regions = ((KM_BASE, "kernel-argument memory (KM)"), (DATA_BASE, "module data"), (CODE_BASE, "code"))

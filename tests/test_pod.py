@@ -448,3 +448,32 @@ def test_bad_pods_and_launches_are_refused():
         store[1, 32, pod.chips[0].stream()](pod.symmetric(32, np.uint32), 0)
     with pytest.raises(LaunchError, match="another Chip"):
         store[1, 32](m890.Chip().empty(32, np.uint32), 0)
+
+
+def waits_for_one_that_counts(look):
+    """Two blocks of chip 0 look for what chip 1 stores when it has counted: modelled picoseconds, instructions."""
+    pod = Pod(chips=2)
+    pod.enable_peer_access()
+    flags = pod.symmetric(1, np.uint32, name="flag")
+    flags.fill(0)
+    source = SIGNAL.replace("again:  smem", f"again:  {look}\n        smem").replace(
+        "s.mov.b32       sreg21, 1",
+        """s.mov.b32       sreg21, 0
+count:  s.add.i32       sreg21, sreg21, 1
+        s.cmp.lt.u32    scc, sreg21, 100000
+        s.cbr.nz        scc, count""",
+    )
+    signal, streams = pod.assemble(source)["signal"], pod.stream()
+    begin = streams[0].record()
+    signal.on(0)[2, 64, streams[0]](flags[0])
+    signal.on(1)[1, 32, streams[1]](flags[0])
+    end = streams[0].record()
+    pod.synchronize()
+    return end.picoseconds - begin.picoseconds, int(pod.chips[0].clocks.sum()), pod.meeting.quantum_ps
+
+
+def test_sleep_lets_the_rest_of_a_quantum_pass_and_changes_no_time():
+    time, few, quantum = waits_for_one_that_counts("s.sleep 100")
+    other, many, _ = waits_for_one_that_counts("s.nop")
+    assert abs(time - other) <= quantum
+    assert 10 * few < many
