@@ -263,9 +263,9 @@ class PodModule:
 
     def __init__(self, pod: Pod, module: Module, sources: dict[str, list[str]]):
         self.pod, self.module = pod, module
-        first = LoadedModule(pod.chips[0], module)
-        first.sources |= sources
-        self.modules = [first, *(LoadedModule(chip, module, first) for chip in pod.chips[1:])]
+        self.modules = [LoadedModule(chip, module) for chip in pod.chips]
+        for loaded in self.modules:
+            loaded.sources = sources
 
     def on(self, chip: int) -> LoadedModule:
         """The module on one chip."""

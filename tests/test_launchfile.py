@@ -169,6 +169,25 @@ def test_flags_override_the_file():
     )
 
 
+@pytest.mark.parametrize(
+    ("form", "code", "message"),
+    [
+        ("rand:1:f16:16x4", 2, "--arg x: buffer 'x' is f32 16x4, 'rand:1:f16:16x4' is f16 16x4: change [buffers.x]"),
+        ("zeros:f32:64", 2, "buffer 'x' is f32 16x4, 'zeros:f32:64' is f32 64: change [buffers.x] of the launch file"),
+        ("npy:x.npy:bf16", 2, "buffer 'x' is f32 16x4, 'npy:x.npy:bf16' is bf16: change"),
+        ("half.npy", 3, "--arg x: half.npy: holds f16, not f32"),
+        ("flat.npy", 3, "--arg x: flat.npy: has shape [64], not [16, 4]"),
+        ("rand:7:f32:16x4", 0, ""),
+        ("good.npy", 0, ""),
+    ],
+)
+def test_an_argument_agrees_with_the_keys_of_its_buffer(form: str, code: int, message: str):
+    good = initial.random(7, ELEMENTS["f32"], (16, 4))
+    for name, array in (("half", good.astype(np.float16)), ("flat", good.reshape(64)), ("good", good)):
+        np.save(f"{name}.npy", array)
+    assert message in " ".join(run(WHOLE, "--arg", f"x={form}", code=code).stderr.split())
+
+
 def test_a_failed_check_is_exit_code_1_and_still_saves():
     result = run(WHOLE.replace('expect = "rand:7"', 'expect = "rand:8"'), "--json", code=1)
     (check,) = json.loads(result.stdout)["checks"]
