@@ -6,12 +6,14 @@ address becomes a host address by adding `host_address - window_base`. Memory co
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import sys
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +70,9 @@ class HostMemory:
 
     def check(self, extra: int = 0) -> None:
         """Raise MemoryLimit if `extra` more bytes would pass the limit."""
+        if self.in_use() + extra <= self.limit:
+            return
+        gc.collect()  # pods and their chips know each other: what is left of old ones may not have been noticed yet
         in_use = self.in_use()
         if in_use + extra > self.limit:
             raise MemoryLimit(space="host memory", limit=self.limit, in_use=in_use, requested=extra, hint=self.hint)
@@ -166,8 +171,8 @@ class Hbm:
         self.version = 0
         """Grows with every change of the allocations."""
         self.memory = memory
-        self.others: Sequence[Hbm] = (self,)
-        """Those of the pod's chips, by number, for messages."""
+        self.others: Sequence[Hbm] = ()
+        """Those of all chips of its pod, if it is in one, for messages."""
         self.away = ""
         """Where its bytes are if not in this process: what is allocated is known here, too."""
         self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
@@ -394,8 +399,12 @@ def reserve(size: int, purpose: str, otherwise: str) -> mmap.mmap:
     if sys.platform == "win32":
         raise M890Error("HBM needs lazily committed memory (mmap), which this platform does not offer; use WSL")
     no_reserve = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
+    with suppress(OSError):
+        return mmap.mmap(-1, size, flags=flags)
+    gc.collect()  # old pods have addresses, too
     try:
-        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
+        return mmap.mmap(-1, size, flags=flags)
     except (OSError, OverflowError) as error:
         raise M890Error(
             f"the host refuses {size >> 20} MiB of address space for {purpose} ({error}); see `ulimit -v` and "
