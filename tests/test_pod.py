@@ -7,6 +7,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import m890
 from m890 import Deadlock, Event, Fault, LaunchError, Limits, PerChip, Pod, Timeout
@@ -229,6 +231,42 @@ def test_a_copy_takes_as_long_as_its_links(kind, peer, way):
     stream.synchronize()
     measured = dict(getattr(pod.profile, f"icn_{way}_by_links"))[links]
     assert size / begin.elapsed(end) == pytest.approx(measured, rel=0.04 if kind == "M890" else 0.01)
+
+
+PLACES = st.tuples(st.integers(0, 3), st.integers(0, 40), st.integers(0, 5))  # chip or host (3), offset, more pitch
+
+
+@given(
+    moves=st.lists(
+        st.tuples(PLACES, PLACES, st.integers(0, 9), st.integers(1, 4), st.integers(0, 2)), min_size=1, max_size=12
+    ),
+    seed=st.integers(0, 3),
+)
+@settings(deadline=None, max_examples=30)
+def test_copies_in_an_order_that_events_keep_do_what_numpy_does(moves, seed):
+    """Rows between three chips and the host, by streams of any chip, each behind the one before it."""
+    pod = Pod(chips=3, seed=seed)
+    rng = np.random.default_rng(0)
+    model = [rng.integers(0, 256, 96, np.uint8) for _ in range(4)]
+    things = [*(chip.to_device(array) for chip, array in zip(pod.chips, model, strict=False)), model[3].copy()]
+    streams = [chip.stream() for chip in pod.chips]
+    before = None
+    for (to, at, more), (of, start, gap), width, rows, chip in moves:
+        if to == of:  # they may overlap; and from host to host is for numpy
+            continue
+        rows = min(rows, 1 + (96 - at - width) // max(1, width + more), 1 + (96 - start - width) // max(1, width + gap))
+        target, source = things[to][at:], things[of][start:]
+        stream = streams[chip]
+        if before is not None:
+            stream.wait(before)
+        stream.copy_2d(target, width + more, source, width + gap, width, rows)
+        before = stream.record()
+        for row in range(rows):
+            here, there = at + row * (width + more), start + row * (width + gap)
+            model[to][here : here + width] = model[of][there : there + width]
+    pod.synchronize()
+    for thing, array in zip(things, model, strict=True):
+        np.testing.assert_array_equal(np.asarray(thing), array)
 
 
 def test_what_cannot_be_copied_is_refused():
