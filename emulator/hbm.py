@@ -12,10 +12,11 @@ import os
 import sys
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ import numpy.typing as npt
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
 from .state import POISON, RANGE, READ, WRITE
+
+if TYPE_CHECKING:
+    from .buffers import Buffer
 
 WINDOW_BITS = 38
 """log2 of the size of one chip's window of guest addresses."""
@@ -175,6 +179,8 @@ class Hbm:
         """Those of all chips of its pod, if it is in one, for messages."""
         self.away = ""
         """Where its bytes are if not in this process: what is allocated is known here, too."""
+        self.copy_out: Callable[[Buffer], npt.NDArray[Any]] | None = None
+        """How the ranks of a pod, if there are several, come to the content of a buffer together."""
         self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
         self._bytes: npt.NDArray[np.uint8] | None = np.frombuffer(self._map, dtype=np.uint8)
         self.host_address: int = self._bytes.ctypes.data
@@ -253,7 +259,9 @@ class Hbm:
         """
         memory = self._open()
         if self.away:
-            raise ValueError(f"the memory of chip {self.chip} is with {self.away}, where its own process can see it")
+            raise ValueError(
+                f"no view of the memory of chip {self.chip}, which is with {self.away}: copy it to the host"
+            )
         index = self._index(address)
         if size < 0 or index < 0 or address + size > self._live[index].end:
             raise ValueError(f"no view of {size} bytes at {address:#x}: {self.describe(address, max(size, 1))}")
