@@ -222,8 +222,8 @@ class Meeting:
         chip = copy.target.chip if copy.source.chip is None else copy.source.chip
         assert chip is not None
         if copy.target.chip is None and self.exchange.ranks > 1:
-            found = self.exchange.share(copy.source.view().copy() if chip in self.nodes else None)
-            copy.target.view()[...] = found[self.owners[chip]]
+            found = self.exchange.share(copy.source.view().tobytes() if chip in self.nodes else b"")[self.owners[chip]]
+            copy.target.view()[...] = np.frombuffer(found, np.uint8).reshape(copy.target.rows, copy.target.width)
         elif chip in self.nodes:
             copy.do()
 
