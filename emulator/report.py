@@ -203,7 +203,7 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
         return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {plan.tsm} bytes"
     if code == resolve.MISALIGNED:
         return f"lane {lane}: {address:#x} is not a multiple of {size}"
-    where = plan.memory_at(address).describe(address, size)
+    where = plan.hbm.at(address).describe(address, size)
     if code == resolve.NOT_REACHABLE:
         where = f"HBM of chip {chip_at(address)}, to which chip {plan.chip} has no peer access (XID {ICN_UNREACHABLE})"
     return f"lane {lane}: {size} bytes at {address:#x}: {where}"
@@ -249,7 +249,7 @@ def _cube_detail(plan: Plan, instruction: Instruction, code: int, warp: np.void)
         return ""
     if code == resolve.NOT_REACHABLE:
         return f"a row of {number} bytes at {what:#x}, HBM of chip {chip_at(what)}: the AIU copies from and to its own"
-    return f"a row of {number} bytes at {what:#x}: {plan.memory_at(what).describe(what, number)}"
+    return f"a row of {number} bytes at {what:#x}: {plan.hbm.at(what).describe(what, number)}"
 
 
 def _awbar_detail(plan: Plan, code: int, warp: np.void) -> str:

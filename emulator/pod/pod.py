@@ -163,6 +163,7 @@ class Pod:
             node.texts = texts[chip]
         for chip in self.chips:
             chip.hbm.others = [other.hbm for other in self.chips]
+            chip.hbm.copy_out = self._copy_out if self.exchange.ranks > 1 else None
         for chip, rank in enumerate(self.meeting.owners):
             if rank != self.exchange.rank:
                 self.chips[chip].hbm.away = f"rank {rank}"
@@ -210,15 +211,24 @@ class Pod:
         return pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
 
     def fetch(self, buffer: Buffer) -> npt.NDArray[Any]:
-        """A buffer's content on the first rank, wherever its chip is; zeros on others. All ranks call it together."""
+        """A buffer's content on the first rank, wherever its chip is; zeros on others. All ranks call it together.
+
+        `copy_to_host` gives it to all ranks, which costs more.
+        """
         exchange, owner = self.exchange, self.meeting.owners[buffer.chip]
         if owner == 0:
-            return buffer.copy_to_host() if exchange.rank == 0 else np.zeros(buffer.shape, buffer.dtype)
-        content = buffer.copy_to_host().tobytes() if exchange.rank == owner else None
+            return buffer.view().copy() if exchange.rank == 0 else np.zeros(buffer.shape, buffer.dtype)
+        content = buffer.view().tobytes() if exchange.rank == owner else None
         found = exchange.trade([content if rank == 0 else None for rank in range(exchange.ranks)])
         if exchange.rank == 0:
             return np.frombuffer(found[owner], buffer.dtype).reshape(buffer.shape)
         return np.zeros(buffer.shape, buffer.dtype)
+
+    def _copy_out(self, buffer: Buffer) -> npt.NDArray[Any]:
+        """A buffer's content, on all ranks."""
+        owner = self.meeting.owners[buffer.chip]
+        found = self.exchange.share(buffer.view().tobytes() if self.exchange.rank == owner else b"")[owner]
+        return np.frombuffer(found, buffer.dtype).reshape(buffer.shape)
 
     # ---- work --------------------------------------------------------------------------------------------------------
 
