@@ -45,8 +45,11 @@ from .state import (
     scalar_row,
 )
 
-DONE, QUOTA, DEADLOCK, IDLE = 100, 101, 102, 103
-"""Why `run` returns, beside the codes of Stop. IDLE: no warp can go on before another chip answers."""
+DONE, QUOTA, DEADLOCK, IDLE, ASLEEP = 100, 101, 102, 103, 104
+"""Why `run` returns, beside the codes of Stop. IDLE: no warp can go on before another chip answers. ASLEEP: in a pod,
+those that can do no more than look whether what they wait for has come, and nothing comes within a quantum."""
+LOOK = 32
+"""Instructions between two sleeps of a warp that does nothing but look."""
 GO_ON, EXPIRED, BLOCKED, FINISHED, HELD = 200, 201, 202, 203, 204
 """What became of a warp or block. HELD: the warp tries its instruction again later, as if it had not come to it yet."""
 
@@ -71,14 +74,20 @@ def run(launch_address: int) -> int:
         slot = next_slot(launch_address)
         if slot < 0:
             return DONE
+        before = launch.quota
         outcome = run_block(launch_address, launch.slots + slot * BLOCK_SIZE)
         if outcome == FINISHED:
             retire(launch_address, slot)
         elif outcome == EXPIRED or outcome == BLOCKED:
+            looks = before - launch.quota <= LOOK * block_at(launch.slots + slot * BLOCK_SIZE).yielded
             push_back(launch_address, slot)
             launch.idle = launch.idle + 1 if outcome == BLOCKED else 0
             if launch.idle > launch.ring_count and not can_admit(launch_address):
                 return IDLE if launch.waiting > 0 else DEADLOCK
+            launch.asleep = launch.asleep + 1 if looks or outcome == BLOCKED else 0
+            if launch.chip != 0 and launch.asleep > launch.ring_count and not can_admit(launch_address):
+                launch.asleep = 0
+                return ASLEEP
         else:
             push_front(launch_address, slot)
             launch.stop_slot = slot
@@ -216,7 +225,7 @@ def retire(launch_address: int, slot: int) -> None:
     write32(launch.free + 4 * launch.free_count, slot)
     launch.free_count += 1
     launch.finished += 1
-    launch.idle = 0
+    launch.idle = launch.asleep = 0
 
 
 def run_block(launch_address: int, block_address: int) -> int:

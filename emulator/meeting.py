@@ -216,11 +216,16 @@ class Meeting:
         stream.tasks.popleft()
 
     def _copy(self, move: Move) -> None:
-        """Do a copy with the host, or within a chip, where the chip is."""
+        """Do a copy with the host, or within a chip, where the chip is; what comes to the host comes to all ranks."""
         self.changed = True
-        chip = move.copy.target.chip if move.copy.source.chip is None else move.copy.source.chip
-        if chip in self.nodes:
-            move.copy.do()
+        copy = move.copy
+        chip = copy.target.chip if copy.source.chip is None else copy.source.chip
+        assert chip is not None
+        if copy.target.chip is None and self.exchange.ranks > 1:
+            found = self.exchange.share(copy.source.view().tobytes() if chip in self.nodes else b"")[self.owners[chip]]
+            copy.target.view()[...] = np.frombuffer(found, np.uint8).reshape(copy.target.rows, copy.target.width)
+        elif chip in self.nodes:
+            copy.do()
 
     # ---- a window ----------------------------------------------------------------------------------------------------
 

@@ -163,10 +163,12 @@ class Pod:
             node.texts = texts[chip]
         for chip in self.chips:
             chip.hbm.others = [other.hbm for other in self.chips]
+            chip.hbm.copy_out = self._copy_out if self.exchange.ranks > 1 else None
         for chip, rank in enumerate(self.meeting.owners):
             if rank != self.exchange.rank:
                 self.chips[chip].hbm.away = f"rank {rank}"
         self._streams = 0
+        self._tables: dict[int, tuple[tuple[int, frozenset[int]], np.ndarray]] = {}
 
     # ---- memory ------------------------------------------------------------------------------------------------------
 
@@ -207,18 +209,32 @@ class Pod:
 
     def memory_table(self, chip: Chip) -> np.ndarray:
         """The RANGEs of a launch on `chip`: its own allocations, those of its peers, and the windows out of reach."""
-        return pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
+        key = sum(other.hbm.version for other in self.chips), chip.peers  # versions only grow
+        kept = self._tables.get(chip.index)
+        if kept is None or kept[0] != key:
+            table = pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
+            kept = self._tables[chip.index] = key, table
+        return kept[1]
 
     def fetch(self, buffer: Buffer) -> npt.NDArray[Any]:
-        """A buffer's content on the first rank, wherever its chip is; zeros on others. All ranks call it together."""
+        """A buffer's content on the first rank, wherever its chip is; zeros on others. All ranks call it together.
+
+        `copy_to_host` gives it to all ranks, which costs more.
+        """
         exchange, owner = self.exchange, self.meeting.owners[buffer.chip]
         if owner == 0:
-            return buffer.copy_to_host() if exchange.rank == 0 else np.zeros(buffer.shape, buffer.dtype)
-        content = buffer.copy_to_host().tobytes() if exchange.rank == owner else None
+            return buffer.view().copy() if exchange.rank == 0 else np.zeros(buffer.shape, buffer.dtype)
+        content = buffer.view().tobytes() if exchange.rank == owner else None
         found = exchange.trade([content if rank == 0 else None for rank in range(exchange.ranks)])
         if exchange.rank == 0:
             return np.frombuffer(found[owner], buffer.dtype).reshape(buffer.shape)
         return np.zeros(buffer.shape, buffer.dtype)
+
+    def _copy_out(self, buffer: Buffer) -> npt.NDArray[Any]:
+        """A buffer's content, on all ranks."""
+        owner = self.meeting.owners[buffer.chip]
+        found = self.exchange.share(buffer.view().tobytes() if self.exchange.rank == owner else b"")[owner]
+        return np.frombuffer(found, buffer.dtype).reshape(buffer.shape)
 
     # ---- work --------------------------------------------------------------------------------------------------------
 
@@ -263,9 +279,9 @@ class PodModule:
 
     def __init__(self, pod: Pod, module: Module, sources: dict[str, list[str]]):
         self.pod, self.module = pod, module
-        first = LoadedModule(pod.chips[0], module)
-        first.sources |= sources
-        self.modules = [first, *(LoadedModule(chip, module, first) for chip in pod.chips[1:])]
+        self.modules = [LoadedModule(chip, module) for chip in pod.chips]
+        for loaded in self.modules:
+            loaded.sources = sources
 
     def on(self, chip: int) -> LoadedModule:
         """The module on one chip."""

@@ -147,7 +147,8 @@ LAUNCH = struct(
     ("ring_count", "i8"),
     ("free", "i8"),  # int32 stack of free slots
     ("free_count", "i8"),
-    ("idle", "i8"),  # blocks in a row that could not go on
+    ("idle", "i8"),  # blocks in a row that could not go on,
+    ("asleep", "i8"),  # or did no more than look again
     ("warp_slice", "i8"),
     ("block_slice", "i8"),
     ("spin_limit", "i8"),

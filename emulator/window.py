@@ -5,7 +5,7 @@ Plain functions over raw structs, compiled as one object by `compiler`.
 
 from __future__ import annotations
 
-from .core import BLOCK_SIZE, DONE, IDLE, QUOTA
+from .core import ASLEEP, BLOCK_SIZE, DONE, IDLE, QUOTA
 from .core import run as run_core
 from .primitives import block_at, chip_at, launch_at, packet_at, read32
 from .remote import SERVED, UNKNOWN, take, wake
@@ -44,20 +44,20 @@ def run(chip_address: int) -> int:
                 continue
             chip.left = chip.quantum
         reason = run_quantum(chip_address)
-        if reason != QUOTA and reason != IDLE:
+        if reason != QUOTA and reason != IDLE and reason != ASLEEP:
             return reason
     return WINDOW
 
 
 def run_quantum(chip_address: int) -> int:
-    """Run what is left of a quantum: QUOTA or IDLE at the border behind it, or why core.run has stopped before."""
+    """Run what is left of a quantum: QUOTA, IDLE or ASLEEP at the border behind it, or why core.run has stopped."""
     chip = chip_at(chip_address)
     launch, reason = launch_at(chip.launch), QUOTA
     if chip.left > 0:
         launch.quota = chip.left
         reason = run_core(chip.launch)
         chip.left = launch.quota
-    if reason in (QUOTA, IDLE, DONE):
+    if reason in (QUOTA, IDLE, ASLEEP, DONE):
         chip.left = AT_BORDER
         chip.time += chip.quantum_ps
         chip.idle = 1 if reason == IDLE else 0

@@ -97,7 +97,7 @@ class Wired:
         addresses = [value.address if isinstance(value, m890.Buffer) else value for value in values]
         memory = arguments.pack(kernel.kernel, addresses, chip.hbm)
         plan = kernel.plan(Shape(dim3(grid, "grid"), dim3(block, "block"), 0))
-        plan.memories = {other.index: other.hbm for other in self.chips}
+        chip.hbm.others = [other.hbm for other in self.chips]
         own = pod_ranges(index, [other.hbm for other in self.chips], self.enabled)
         ranges = memory_ranges(own, memory, kernel.kernel.words, kernel.module.data, kernel.module.text)
         plan.program.records["count"] = 0

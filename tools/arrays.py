@@ -255,3 +255,9 @@ def parse_shape(text: str) -> Shape:
     if not _EXTENTS.fullmatch(text):
         raise ValueError(f"'{text}' is no shape: write 1000 or 32x32")
     return tuple(int(extent) for extent in text.split("x"))
+
+
+def described(kind: Element | None, shape: Shape | None) -> str:
+    """`bf16 70x80`, or as much of it as is known."""
+    extents = "a scalar" if shape == () else "x".join(map(str, shape or ()))
+    return " ".join(part for part in (kind.name if kind else "", extents) if part)
