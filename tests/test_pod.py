@@ -111,6 +111,24 @@ def test_without_peer_access_an_access_is_a_fault_that_names_both_chips():
         pod.enable_peer_access(3, 0)
 
 
+def test_what_a_peer_has_allocated_and_freed_since_is_known():
+    pod = Pod(chips=2)
+    pod.enable_peer_access()
+    store = pod.assemble(STORE)["store"].on(0)
+    first = pod.chips[1].empty(64, np.uint32, name="first")
+    store[1, 64](first, 1)
+    second = pod.chips[1].empty(64, np.uint32, name="second")
+    store[1, 64](second, 2)
+    np.testing.assert_array_equal(second.copy_to_host(), np.arange(64) + 2)
+    address = first.address
+    first.free()
+    with pytest.raises(Fault, match="inside freed allocation 'first'"):
+        store[1, 64](address, 3)
+    pod.disable_peer_access(0, 1)
+    with pytest.raises(Fault, match="no peer access"):
+        store[1, 64](second, 4)
+
+
 def test_a_flag_stored_by_another_chip_is_seen():
     pod = Pod(chips=2)
     pod.enable_peer_access()

@@ -168,6 +168,7 @@ class Pod:
             if rank != self.exchange.rank:
                 self.chips[chip].hbm.away = f"rank {rank}"
         self._streams = 0
+        self._tables: dict[int, tuple[tuple[int, frozenset[int]], np.ndarray]] = {}
 
     # ---- memory ------------------------------------------------------------------------------------------------------
 
@@ -208,7 +209,12 @@ class Pod:
 
     def memory_table(self, chip: Chip) -> np.ndarray:
         """The RANGEs of a launch on `chip`: its own allocations, those of its peers, and the windows out of reach."""
-        return pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
+        key = sum(other.hbm.version for other in self.chips), chip.peers  # versions only grow
+        kept = self._tables.get(chip.index)
+        if kept is None or kept[0] != key:
+            table = pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
+            kept = self._tables[chip.index] = key, table
+        return kept[1]
 
     def fetch(self, buffer: Buffer) -> npt.NDArray[Any]:
         """A buffer's content on the first rank, wherever its chip is; zeros on others. All ranks call it together.
