@@ -70,8 +70,8 @@ def unpack_calls(cursor: Cursor, strings: Strings, lines: dict[int, tuple[Line, 
             raise cursor.place.error(f"has calls nested more than {MAX_CALLS} deep")
     if cursor.left % RUN.itemsize:
         raise cursor.place.error(f"has {cursor.left} bytes behind its calls, which is no number of runs")
-    runs = [(run["rows"], run["call"]) for run in unpack(RUN, cursor.take(cursor.left))]
-    total = sum(map(len, lines.values()))
+    runs: list[tuple[int, int]] = [(run["rows"], run["call"]) for run in unpack(RUN, cursor.take(cursor.left))]
+    total = sum(len(rows) for rows in lines.values())
     if sum(rows for rows, _ in runs) != total or any(number >= len(stacks) for _, number in runs):
         raise cursor.place.error(f"does not say for {total} lines in which of {count} calls they stand")
     every = iter([stacks[number] for rows, number in runs for _ in range(rows)])

@@ -292,7 +292,8 @@ def test_lines_of_library_files_do_not_say_where_it_is_installed() -> None:
     assert {line.file for line in found} == {"<m890>/index.inc"}
     assert {line.root for line in found} == {"/x/a.s"}
     where = open_recorded(found[0].file)
-    assert where == LIBRARY / "index.inc" and where.is_file()
+    assert where == LIBRARY / "index.inc"
+    assert where.is_file()
     assert open_recorded("/x/a.s") == Path("/x/a.s")
 
 
