@@ -283,7 +283,7 @@ def test_what_needs_all_lanes_says_which_are_missing(text: str) -> None:
     assert caught.value.detail == "lanes 26-31 do not exist: the block has 58 threads"
     assert (caught.value.lanes, caught.value.threads) == (tuple(range(26, 32)), ())
     off = source.replace("v.mov", "s.mov.b32 emsk, 0xffff\nv.mov", 1)
-    with pytest.raises(m890.Fault, match="detail +lanes 16-31 are off\n"):
+    with pytest.raises(m890.Fault, match=r"detail +lanes 16-31 are off\n"):
         m890.Chip().assemble(off)["k"][1, 32]()
     with pytest.raises(m890.Fault) as caught:
         m890.Chip().assemble(off.replace("0xffff", "0x3ff7fff"))["k"][1, 26]()
