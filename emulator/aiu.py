@@ -87,7 +87,7 @@ def issue_cube(base: int, record_address: int) -> int:
     if code != 0:
         return code
     launch = launch_at(warp_at(base).launch)
-    if launch.late == 0 and launch.chip == 0:
+    if launch.late == 0 and warp_at(base).outstanding == 0:
         return walk(base, record_address, base + ADDRESS, MOVE)
     queue, spare = queue_at(queue_of(base, COPIES)), place_of_spare(base)
     keep_cube(base, record_address, spare)

@@ -62,6 +62,7 @@ def fingerprint(*parts: Any) -> str:
 
 
 def _add(digest: Any, value: Any, seen: set[int]) -> None:
+    value = getattr(value, "__wrapped__", value)  # a function that keeps its results
     if isinstance(value, FunctionType):
         _add_function(digest, value, seen)
     elif isinstance(value, tuple | list):
@@ -75,7 +76,9 @@ def _add(digest: Any, value: Any, seen: set[int]) -> None:
     elif isinstance(value, type):
         digest.update(f"{value.__module__}.{value.__qualname__}{getattr(value, 'dtype', '')}".encode())
     else:
-        digest.update(f"{type(value).__name__}:{value!r};".encode())
+        text = repr(value)
+        assert " at 0x" not in text, f"{text} has no value that is the same in every process"
+        digest.update(f"{type(value).__name__}:{text};".encode())
 
 
 def _add_function(digest: Any, function: FunctionType, seen: set[int]) -> None:

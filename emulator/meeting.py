@@ -34,7 +34,7 @@ NOTHING = np.zeros(0, PACKET)
 
 
 class Meeting:
-    """Where the chips of a pod meet. `now` is the border they all stand at, in picoseconds."""
+    """Where the chips of a pod meet. All stand at the border `now`; `latest` is the end of a task (picoseconds)."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Meeting:
         self.overhead = round(profile.launch_overhead * SECOND)
         self.icn, self.exchange, self.threads = icn, exchange, threads
         self.write = write
-        self.now = 0
+        self.now = self.latest = 0
         self.places = [Place(chip) for chip in chips]
         self.owners = [exchange.owner(chip.index, len(chips)) for chip in chips]
         self.nodes = {
@@ -130,8 +130,8 @@ class Meeting:
                     self.nodes[source].send(move, index, moment)
             if node is not None and node.run is not None:
                 self._look_after(place, node)
-        self._meet(end)
         self.now = end
+        self._meet(end)
         self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
 
     # ---- streams -----------------------------------------------------------------------------------------------------
@@ -211,6 +211,7 @@ class Meeting:
         """A task, the first of its stream, has ended."""
         stream = task.stream
         task.ended = stream.time = moment
+        self.latest = max(self.latest, moment)
         assert stream.tasks[0] is task
         stream.tasks.popleft()
 
@@ -235,6 +236,7 @@ class Meeting:
                     return
                 node.advance(self.now, end)
 
+        self.places[0].chip.engine.window  # noqa: B018 (made ready here, not by several threads at once)
         helpers = min(self.threads, len(left)) - 1
         if helpers < 1:
             work()

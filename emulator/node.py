@@ -95,10 +95,10 @@ class Node:
 
     def advance(self, now: int, end: int) -> None:
         """Run to the window's end, or to an error, which is kept."""
-        self.state["time"] = max(self.time, now)
+        self.state["time"], self.state["until"] = max(self.time, now), end
         self.port.serve(self.chip.hbm.table())
         try:
-            while not self._stopped(self.port.run(end)):
+            while not self._stopped(self.chip.engine.window(self.port.address)):
                 pass
         except Exception as error:
             self.error = error
@@ -111,6 +111,9 @@ class Node:
                 run.deliver()
             if reason == window.WINDOW:
                 return True
+            if reason == window.UNKNOWN_WORD:
+                self.port.learn(int(self.state["unknown"][0]))
+                return False
             assert run is not None
             if reason == core.DONE:
                 self.ended = self.time, run.executed

@@ -75,7 +75,7 @@ def access(base: int, record_address: int) -> int:
     """An access of the chip's own memory has been issued: addresses and host pointers are in the warp. 0 or HELD."""
     launch = launch_at(warp_at(base).launch)
     info = info_at(info_of(base, record_address))
-    if launch.late == 0 and launch.chip == 0:
+    if launch.late == 0 and warp_at(base).outstanding == 0:
         call(info.complete, base, record_address)
         return 0
     place = make_room(base, record_address)

@@ -241,8 +241,13 @@ class Pod:
 
     @property
     def time(self) -> float:
-        """Modelled seconds since the pod began."""
+        """Modelled seconds since the pod began, to where its chips stand."""
         return self.meeting.now / SECOND
+
+    @property
+    def ended(self) -> float:
+        """When the last of all tasks ended so far: modelled seconds since the pod began."""
+        return self.meeting.latest / SECOND
 
     def number_stream(self) -> int:
         """A number for a new stream."""

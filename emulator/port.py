@@ -14,6 +14,7 @@ from .recipes import COMPLETE, Recipe, operand_slots
 from .remote import OPERANDS, RESULT, SCRATCH_BYTES
 from .state import ATOMIC_ENTRY, CHIP, PACKET, PEER, RANGE, RECORD, ROW, UNREACHABLE
 from .window import AT_BORDER
+from .wire import raw_bytes
 
 OUTBOX = 2048
 """Packets a chip can send in a window before its warps must wait for the next one (`defined`)."""
@@ -62,8 +63,10 @@ class Port:
 
     def deliver(self, packets: np.ndarray) -> None:
         """Add packets whose `arrival` is known to those that were not taken in yet, in the order of their arrival."""
-        packets = np.concatenate([self.waiting, packets])
-        self._inbox = packets[np.lexsort((packets["seq"], packets["src"], packets["arrival"]))]
+        raw = np.concatenate([raw_bytes(self.waiting), raw_bytes(packets)])  # numpy copies structs field by field
+        keys = raw.reshape(-1).view(PACKET)
+        order = np.lexsort((keys["seq"], keys["src"], keys["arrival"]))
+        self._inbox = raw[order].reshape(-1).view(PACKET)
         self.chip["inbox"] = self._inbox.ctypes.data
         self.chip["inbox_count"], self.chip["inbox_next"] = len(self._inbox), 0
 

@@ -13,6 +13,7 @@ from ..isa.number_kinds import CodeTarget
 from ..isa.operands import Address, RegisterKind
 from ..isa.program import CODE_BASE, RETURN_ADDRESS, TEXT_BASE, Line
 from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
+from ..isa.source import open_recorded
 from ..isa.spec import Access, Decoded, DecodeError, Instruction
 from ..isa.sync import INVALID_WARP_SYNC
 from . import aiu, barriers, jumps, livelock, resolve
@@ -47,7 +48,7 @@ _HINTS = {
 def source_of(plan: Plan, spot: Spot) -> Source | None:
     """The source line of a word, with its text where the file is at hand."""
     line = spot.line
-    return None if line is None else Source(line.file, line.line, _text(plan, line))
+    return None if line is None else Source(line.file, line.line, _text(plan, line), line.calls)
 
 
 def _text(plan: Plan, line: Line) -> str:
@@ -55,7 +56,7 @@ def _text(plan: Plan, line: Line) -> str:
     if lines is not None:
         return lines[line.line - 1] if line.line <= len(lines) else ""
     try:
-        with open(line.file, encoding="utf-8") as file:
+        with open_recorded(line.file).open(encoding="utf-8") as file:
             for number, text in enumerate(file, 1):
                 if number == line.line:
                     return text.rstrip("\n")

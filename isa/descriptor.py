@@ -34,7 +34,7 @@ from .program import (
 )
 from .relocations import DATA, KINDS, code_of, is_applied
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """defined: of the object file; it changes with any layout in this file."""
 WORD_BYTES = 8
 NO_SREG = 0xFFFF_FFFF
@@ -42,6 +42,8 @@ ALL_AXES = 0b111
 ROUND_TO_NEAREST_EVEN = 0
 
 MAX_LINE = (1 << 32) - 1
+MAX_CALLS = 64
+"""In how many macros a line can stand, as the assembler lets macros nest."""
 MAX_SPACE = DATA_BASE - CODE_BASE
 """Bytes there are for all code, and as many for all data."""
 
@@ -321,6 +323,7 @@ def _names(module: Module) -> Iterator[str]:
         yield code.name
         yield from code.labels
         yield from (line.file for line in code.lines)
+        yield from (text for line in code.lines for call in line.calls for text in (call.macro, call.file))
         yield from (relocation.symbol for relocation in code.relocations)
     for kernel in module.kernels.values():
         yield from (parameter.name for parameter in kernel.params)
@@ -408,4 +411,6 @@ def _line_problems(lines: tuple[Line, ...], size: int) -> Iterator[str]:
             yield f"a line entry is at offset {line.offset}, after one at {previous}, in {size} bytes"
         if not 0 <= line.line <= MAX_LINE:
             yield f"a line entry has line number {line.line}, not 0 to {MAX_LINE}"
+        if any(not 0 <= call.line <= MAX_LINE for call in line.calls) or len(line.calls) > MAX_CALLS:
+            yield f"a line entry is in {len(line.calls)} macros, not 0 to {MAX_CALLS}, called at lines 0 to {MAX_LINE}"
         previous = line.offset

@@ -169,6 +169,14 @@ _ALL = (
         code_directives.loc,
     ),
     Directive(
+        ".within",
+        '.within "MACRO", "FILE", LINE or .within',
+        "The lines of the next .loc stand in this macro, called at LINE of FILE; so for more macros, innermost first, "
+        "or in none.",
+        '.within "copy", "a.s", 12',
+        code_directives.within,
+    ),
+    Directive(
         ".globl",
         ".globl NAME",
         "Other objects may refer to the function or data label NAME. Every kernel is visible.",

@@ -7,6 +7,7 @@ emulator loads one. Nothing here knows instructions; a kernel is words and the f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -99,13 +100,30 @@ def lay_out(declared: list[tuple[str, str, int]]) -> tuple[Parameter, ...]:
     return tuple(parameters)
 
 
+class MacroCall(NamedTuple):
+    """A line stands in the body of `macro`, which is called at `line` of `file`."""
+
+    macro: str
+    file: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The words from byte `offset` of a kernel on come from `line` of `file`."""
+    """The words from byte `offset` of a kernel on come from `line` of `file`.
+
+    `calls` are the macros that the line stands in, innermost first.
+    """
 
     offset: int
     file: str
     line: int
+    calls: tuple[MacroCall, ...] = ()
+
+    @property
+    def root(self) -> str:
+        """The file that the outermost macro is called in, or the line's own."""
+        return self.calls[-1].file if self.calls else self.file
 
 
 @dataclass(frozen=True, slots=True)

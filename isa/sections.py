@@ -22,6 +22,7 @@ from .program import (
     Function,
     Kernel,
     Line,
+    MacroCall,
     Module,
     Parameter,
     Relocation,
@@ -67,6 +68,9 @@ class Code:
     declared: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
     parameters: tuple[Parameter, ...] = ()
     lines: list[Line] = field(default_factory=list[Line])
+    parent: Place | None = None
+    calls: tuple[MacroCall, ...] = ()
+    """The macros that a line with that parent stands in."""
     tsm: int = 0
     private: int | None = None
     maxntid: tuple[int, int, int] | None = None
@@ -102,10 +106,11 @@ class Code:
 
     def add_line(self, place: Place) -> None:
         """Note that the next word comes from `place`."""
-        place = place.outside_macros() if place.macro else place
-        last = self.lines[-1] if self.lines else None
-        if last is None or last.line != place.line or last.file != place.source.name:
-            self.lines.append(Line(8 * len(self.words), place.source.name, place.line))
+        if place.parent is not self.parent:
+            self.parent, self.calls = place.parent, place.calls()
+        last, file = self.lines[-1] if self.lines else None, place.source.table_name
+        if last is None or (last.line, last.file, last.calls) != (place.line, file, self.calls):
+            self.lines.append(Line(8 * len(self.words), file, place.line, self.calls))
 
     def add_parameter(self, kind: str, name: str, count: int, place: Place) -> None:
         """Declare the next argument; its name then stands for its registers, or for its offset in KM."""
@@ -188,6 +193,8 @@ class Unit:
         self.data_alignment = DATA_ALIGNMENT
         self.file: str | None = None
         """The name given by `.file`: from then on only `.loc` makes line entries."""
+        self.within: tuple[MacroCall, ...] = ()
+        """The macros given by `.within`, in which the lines of `.loc` stand."""
         self.address: int | None = None
         """Where an expression is evaluated, if not at the end of the current section."""
         self.looked_up = False

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from m890.isa import ISA
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
-from m890.isa.program import DATA_BASE, Kernel, Line, Module, Parameter
+from m890.isa.program import DATA_BASE, Kernel, Line, MacroCall, Module, Parameter
+from m890.isa.source import LIBRARY, open_recorded
 
 NOP = 0x0800000000000000
 SAXPY = """
@@ -255,7 +256,50 @@ l\\@:   shift vreg\\count\\()0
         "v.shll.b32 vreg20, vreg20, 0x2",
         "s.cbr 0xffffe",
     ]
-    assert [line.line for line in kernel(body).lines] == [10, 11, 12, 13, 14]
+    lines = kernel(body).lines
+    assert [line.line for line in lines] == [4, 4, 4, 4, 8, 4, 8]
+    assert [line.calls[-1].line for line in lines] == [10, 11, 12, 13, 13, 14, 14]
+
+
+def test_lines_of_macros() -> None:
+    """The line is the innermost; the macros around it are those whose bodies it stands in, as called."""
+    text = """.macro  inner
+s.nop
+.endm
+.kernel k
+.macro  outer
+.rept   2
+inner
+.endr
+s.nop
+.endm
+s.nop
+outer
+inner
+"""
+    outer = MacroCall("outer", "a.s", 12)
+    in_both = MacroCall("inner", "a.s", 7), outer
+    assert assemble(text, "a.s").kernels["k"].lines == (
+        Line(0, "a.s", 11),
+        Line(8, "a.s", 2, in_both),  # and once more: the same line, called from the same one
+        Line(24, "a.s", 9, (outer,)),
+        Line(32, "a.s", 2, (MacroCall("inner", "a.s", 13),)),
+    )
+
+
+def test_lines_of_library_files_do_not_say_where_it_is_installed() -> None:
+    found = assemble('.include "index.inc"\n.kernel k\nglobal_x vreg0\n', "/x/a.s").kernels["k"].lines
+    assert {line.file for line in found} == {"<m890>/index.inc"}
+    assert {line.root for line in found} == {"/x/a.s"}
+    where = open_recorded(found[0].file)
+    assert where == LIBRARY / "index.inc" and where.is_file()
+    assert open_recorded("/x/a.s") == Path("/x/a.s")
+
+
+def test_given_macros() -> None:
+    body = '.file "a.s"\n.within "m", "b.s", 3, "n n", "c.s", 4\n.loc 7\ns.nop\n.within\n.loc 8\ns.nop\n'
+    calls = MacroCall("m", "b.s", 3), MacroCall("n n", "c.s", 4)
+    assert kernel(body).lines == (Line(0, "a.s", 7, calls), Line(8, "a.s", 8))
 
 
 def test_numbered_repetitions() -> None:

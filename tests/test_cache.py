@@ -326,3 +326,29 @@ def test_suffixes_and_builds_have_keys_of_their_own() -> None:
     ]
     assert len({key_of(recipe) for recipe in (plain, *others)}) == len(others) + 1
     assert key_of(plain) == key_of(Recipe(instruction))
+
+
+def test_keys_are_the_same_in_every_process() -> None:
+    """Or nothing would be found again: every handler in the build without observers, every function of the core."""
+    code = """
+from m890.emulator import aiu, awbar, core, jumps, observed, resolve
+from m890.emulator.fingerprint import fingerprint
+from m890.emulator.recipes import Recipe, key_of
+from m890.isa import ISA
+for instruction in ISA:
+    print(instruction.mnemonic, key_of(Recipe(instruction)))
+for function in (aiu.copy_cube, awbar.act, core.run, jumps.jump, observed.emit, resolve.resolve):
+    print(function.__name__, fingerprint("core", function))
+"""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert found[0].count("\n") > len(list(ISA))
+    assert found[0] == found[1]

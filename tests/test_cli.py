@@ -191,6 +191,20 @@ def test_a_trace_has_a_line_for_each_instruction():
     assert "stdout" in m890(*RUN, "--trace", "-", "--json", code=2).stderr
 
 
+def test_a_trace_and_a_fault_in_macros_give_the_line_of_the_body():
+    Path("m.inc").write_text(".macro fail\n.if 1\ns.trap\n.endif\n.endm\n")
+    Path("m.s").write_text('.include "m.inc"\n.macro both\ns.nop\nfail\n.endm\n.kernel k\nboth\nsimt.exit\n')
+    m890("asm", "m.s", "-o", "m.hgbin")
+    for what in ("m.s", "m.hgbin"):
+        found = m890("run", what, "--grid", "1", "--block", "1", "--trace", "m.txt", code=1).stderr
+        assert [line.split() for line in found.splitlines()[1:4]] == [
+            ["source", "m.inc:3", "s.trap"],
+            ["in", "macro", "fail,", "called", "at", "m.s:4"],
+            ["in", "macro", "both,", "called", "at", "m.s:7"],
+        ]
+        assert [line.split()[4] for line in Path("m.txt").read_text().splitlines()] == ["m.s:3", "m.inc:3"]
+
+
 def test_a_trace_keeps_what_ran_before_a_fault():
     m890(*RUN[:-1], "y=zeros:f32:990", "--trace", "trace.txt", code=1)
     assert "vmem.ld.b32 vreg2" in Path("trace.txt").read_text().splitlines()[-1]

@@ -13,7 +13,7 @@ from object_samples import plain
 from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.disassembler import disassemble
-from m890.isa.program import SCALAR_TYPES, Kernel, Line, Module, lay_out
+from m890.isa.program import SCALAR_TYPES, Kernel, Line, MacroCall, Module, lay_out
 
 SOURCE = """
         .kernel scale
@@ -157,7 +157,9 @@ def test_names_that_cannot_be_written_become_comments() -> None:
 
 
 NAMES = st.from_regex(r"[A-Za-z_$][A-Za-z0-9_.$]{0,8}", fullmatch=True).map(lambda name: f"n_{name}")
-LINES = st.lists(st.tuples(st.integers(0, 40), st.text(max_size=5) | st.just('a"\\b'), st.integers(0, 2**31 - 1)))
+TEXTS = st.text(max_size=5) | st.just('a"\\b')
+CALLS = st.lists(st.builds(MacroCall, TEXTS, TEXTS, st.integers(0, 2**31 - 1)), max_size=3)
+LINES = st.lists(st.tuples(st.integers(0, 40), TEXTS, st.integers(0, 2**31 - 1), CALLS))
 
 
 @st.composite
@@ -171,7 +173,9 @@ def kernels(draw: st.DrawFn, name: str) -> Kernel:
     named = {entry[0]: entry for entry in declared}
     places = st.integers(0, len(words)).map(lambda place: 8 * place)
     labels = {f"l_{label}": offset for label, offset in draw(st.dictionaries(NAMES, places, max_size=5)).items()}
-    lines = sorted((8 * place, file, line) for place, file, line in draw(LINES) if place <= len(words))
+    lines = sorted(
+        (8 * place, file, line, tuple(calls)) for place, file, line, calls in draw(LINES) if place <= len(words)
+    )
     return Kernel(
         name=name,
         words=np.array(words, np.uint64),

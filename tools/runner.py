@@ -298,7 +298,7 @@ class Runner:
         launched = Launched(kernel.kernel.name, grid, block, tsm, total, seconds)
         if self.pod:
             chips = self.job.chips if launch.chips is None else len(launch.chips)
-            launched = replace(launched, chips=chips, modelled=self.pod.time - begun)
+            launched = replace(launched, chips=chips, modelled=self.pod.ended - begun)
         self.outcome.launches.append(launched)
 
     def _print(self, text: str) -> None:
