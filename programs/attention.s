@@ -117,7 +117,7 @@ fetched:
         .param  ptr key                         // keys x (heads / group) x size
         .param  ptr value                       // likewise
         .param  ptr out                         // as q
-        .maxntid 128
+        .reqntid 128
 
         .equ    SIZE, \size
         .equ    LINE, 4 * SIZE                  // bytes of a row

@@ -47,7 +47,7 @@
 // What all kernels have in common. rows: times 16 rows for a warp. Behind it `queries` and `keys` are those of the
 // sequence, and from `query` and `out` on begin its queries.
         .macro  begin_attention size, rows
-        .maxntid 128
+        .reqntid 128
         .equ    SIZE, \size
         .equ    LINE, 2 * SIZE                  // bytes of a row of q, k, v and out
         .equ    ROWS, \rows
