@@ -77,6 +77,13 @@ _ALL = (
         code_directives.maxntid,
     ),
     Directive(
+        ".reqntid",
+        ".reqntid X, Y, Z",
+        "The only block the kernel may be launched with, for one that counts on it; what is left out is 1.",
+        ".reqntid 128",
+        code_directives.reqntid,
+    ),
+    Directive(
         ".vregs",
         ".vregs N",
         "Vector registers of a lane, instead of as many as are used.",

@@ -232,8 +232,9 @@ def test_a_text_is_for_the_architecture_it_says_or_else_that_asked_for() -> None
 
 
 def test_resources() -> None:
-    found = kernel(".tsm 100 a\n.tsm 4*8, b\n.private 64\n.maxntid 32, 2\nv.mov.b32 vreg1, b + a\nsimt.exit")
-    assert (found.tsm, found.private, found.maxntid) == (144, 64, (32, 2, 1))
+    directives = ".tsm 100 a\n.tsm 4*8, b\n.private 64\n.maxntid 32, 2\n.reqntid 32\n"
+    found = kernel(f"{directives}v.mov.b32 vreg1, b + a\nsimt.exit")
+    assert (found.tsm, found.private, found.maxntid, found.reqntid) == (144, 64, (32, 2, 1), (32, 1, 1))
     assert ISA.text(int(found.words[0])) == "v.mov.b32 vreg1, 0x70"
     assert [kernel(f"s.mov.b32 sreg{n}, 2").sregs for n in (0, 47, 48, 79, 80, 191)] == [48, 48, 80, 80, 192, 192]
     assert kernel("vmem.ld.b32x4 vreg[12:15], [vreg200] @sreg[4:5]").vregs == 201
