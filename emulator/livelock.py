@@ -7,7 +7,8 @@ two (Brent's cycle search); two that agree are the proof. A loop that stores, ev
 a clock, is left to the limits.
 
 In a pod this holds for all chips together: a chip is stuck only as long as nothing was stored anywhere since the
-older of its moments, and the pod if all its chips are.
+older of its moments, and the pod if all its chips are. Two moments before the same answer prove nothing, so what was
+under way at the older one has to be answered by the newer one.
 """
 
 from __future__ import annotations
@@ -68,11 +69,13 @@ class Watch:
             return self.found
         if not self.armed:
             self._arm()
-        now = self.digest()
-        self.found = now == self.saved
+        now, launch = self.digest(), self.plan.launch
+        self.found = now == self.saved and not launch["asked_before"][0]
         self.age += 1
         if self.age >= self.power or not self.saved:
             self.saved, self.age, self.power = now, 0, 2 * self.power
+            launch["moment"] += 1
+            launch["asked_before"] = launch["asked"]
         return self.found
 
     def stuck_in_pod(self) -> bool:
