@@ -33,7 +33,7 @@ def run(chip_address: int) -> int:
     window. What was not taken in (`inbox_next` on) for want of room there must stand first in the next inbox.
     """
     chip = chip_at(chip_address)
-    if chip.launch != 0 and launch_at(chip.launch).held > 0:
+    if chip.launch != 0 and chip.outbox_count == 0 and launch_at(chip.launch).held > 0:  # not where Python came between
         retry_held(chip.launch)
     while chip.time < chip.until:
         if chip.left == AT_BORDER:
