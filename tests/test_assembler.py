@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m890.isa import ISA
+from m890.isa.addresses import offset_bytes
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
+from m890.isa.directives import REFERENCE
+from m890.isa.operands import Address
 from m890.isa.program import DATA_BASE, Kernel, Line, MacroCall, Module, Parameter
 from m890.isa.source import LIBRARY, open_recorded
 
@@ -438,6 +441,15 @@ def test_warnings(body: str, message: str, hint: str) -> None:
     assert [warning.message for warning in found] == [message]
     assert found[0].hint.startswith(hint)
     assert found[0].severity == "warning"
+
+
+def test_places_in_tsm_from_2_kib_on() -> None:
+    """As the page of .tsm says."""
+    body = ".tsm 4096 t\n.tsm 4096 u\nv.mov.b32 vreg1, 0\ntsm.ld.b32 vreg0, [bytes(u) + vreg1]\nsimt.exit\n"
+    found = assemble(f".kernel k\n{body}").kernels["k"]
+    address = next(value for value in ISA.decode(int(found.words[1])).values if isinstance(value, Address))
+    assert offset_bytes(address.offset) == 4096
+    assert "[bytes(NAME) + vreg0]" in REFERENCE[".tsm"].meaning
 
 
 def test_one_warning_for_each_operand() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from m890.isa import FAMILIES, ISA
 from m890.isa.assembler import assemble
+from m890.isa.operands import RegisterKind
 from m890.isa.registers import NAMED_SCALARS
 from m890.tools import manual, manual_chapters, manual_entries
 from m890.tools.manual_examples import sample
@@ -95,6 +96,19 @@ def test_all_assembly_in_the_manual_assembles() -> None:
     ]
     for block, group in zip(blocks, groups, strict=True):
         assembles(block, group[0].architectures[0])
+
+
+def test_where_ranges_begin() -> None:
+    """What the syntax chapter says: at a multiple of their size, in matrix instructions of 2."""
+    (row,) = (line for line in manual_chapters.syntax().splitlines() if "`vreg[4:5]`" in line)
+    assert "a multiple of how many they are, in matrix instructions of 2" in row
+    for instruction in ISA:
+        for kind in instruction.kinds:
+            if isinstance(kind, RegisterKind) and kind.words > 2:
+                matrix = (
+                    ".mma." in instruction.mnemonic or ".mat" in instruction.mnemonic or ".swzl" in instruction.mnemonic
+                )
+                assert (kind.align or kind.words) == (2 if matrix else kind.words), instruction.mnemonic
 
 
 def test_operand_texts_of_the_syntax_chapter_assemble() -> None:

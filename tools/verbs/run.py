@@ -267,13 +267,14 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
             text += f", {check.differing:,} differ, first [{place}]: {found!r}, expected {expected!r}"
         say("\n  ".join([text, *_hints(check, job)]))
     if relied is not None:
+        count = f"{len(relied)} instruction{'' if len(relied) == 1 else 's'}"
         say(
-            f"{len(relied)} instructions in use whose meaning is defined by this project:"
+            f"{count} in use whose meaning is defined by this project:"
             if relied
             else "every instruction in use is published or measured"
         )
         for one in relied:
-            say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'no source'}")
+            say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'defined here'}")
 
 
 def _print_links(outcome: Outcome) -> None:
