@@ -363,8 +363,8 @@ class Assembler:
 def _by_operand(word: int, mask: int) -> list[tuple[str, list[int]]]:
     """The registers of a mask, lowest first: bank and numbers of those that one operand of the word reads."""
     groups: list[int] = []
-    for operand in ISA.decode(word).values:
-        parts = (operand.index, operand.base) if isinstance(operand, Address) else (operand,)
+    for value in ISA.decode(word).values:
+        parts = (value.index, value.base) if isinstance(value, Address) else (value,)
         for part in parts:
             group = register_mask(part) & mask if isinstance(part, Register) else 0
             groups += [group] if group else []

@@ -180,8 +180,8 @@ def syntax() -> str:
         ("`sreg7`", "scalar register: 32 bits for the warp"),
         (
             "`vreg[4:5]`, `sreg[8:11]`",
-            "registers, lowest first; the first number is a multiple of how many they are; in matrix instructions, loads "
-            "and stores of 2",
+            "registers, lowest first; the first number is a multiple of how many they are; in matrix instructions, "
+            "loads and stores of 2",
         ),
         ("`vcc`, `%blkid.x`", "a named register, see below"),
         (
