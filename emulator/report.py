@@ -16,16 +16,17 @@ from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.source import open_recorded
 from ..isa.spec import Access, Decoded, DecodeError
 from ..isa.sync import INVALID_WARP_SYNC
-from . import barriers, jumps, livelock, report_copies, resolve
-from .barriers import BLOCK_BARRIER
+from . import livelock, report_copies
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace, ranges
 from .hbm import chip_at
+from .machine import barriers, jumps, resolve
+from .machine.barriers import BLOCK_BARRIER
+from .machine.state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS, WAITING
 from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
 from .report_copies import NOT_THERE
-from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS, WAITING
 
 ICN_UNREACHABLE = 1157
 """Published XID of an access to a chip that cannot be reached."""
@@ -203,7 +204,7 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
         return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {plan.tsm} bytes"
     if code == resolve.MISALIGNED:
         return f"lane {lane}: {address:#x} is not a multiple of {size}"
-    where = plan.memory_at(address).describe(address, size)
+    where = plan.hbm.at(address).describe(address, size)
     if code == resolve.NOT_REACHABLE:
         where = f"HBM of chip {chip_at(address)}, to which chip {plan.chip} has no peer access (XID {ICN_UNREACHABLE})"
     return f"lane {lane}: {size} bytes at {address:#x}: {where}"

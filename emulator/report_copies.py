@@ -9,10 +9,10 @@ import numpy as np
 from ..isa.aiu import MODE, SIZE, Item, Layout
 from ..isa.registers import Register
 from ..isa.spec import Decoded, Instruction
-from . import aiu, resolve
 from .hbm import chip_at
+from .machine import aiu, resolve
+from .machine.state import POISON
 from .plan import Plan
-from .state import POISON
 
 NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
 _HINTS = {
@@ -56,7 +56,7 @@ def detail(plan: Plan, found: Decoded, rows: np.ndarray, code: int, warp: np.voi
         return f"{name} is {what} ({what:#x}), which is not a multiple of {aiu.BASE_ALIGNMENT}"
     if code == resolve.NOT_REACHABLE:
         return f"a row of {number} bytes at {what:#x}, HBM of chip {chip_at(what)}: the AIU copies from and to its own"
-    return f"a row of {number} bytes at {what:#x}: {plan.memory_at(what).describe(what, number)}"
+    return f"a row of {number} bytes at {what:#x}: {plan.hbm.at(what).describe(what, number)}"
 
 
 def _cube(instruction: Instruction, word: int, number: int) -> str:
