@@ -29,7 +29,8 @@ _ALL = (
     Directive(
         ".arch",
         ".arch NAME",
-        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E); without it, that of the chip that loads the text, ppu0015 for `m890 asm`. Before the first kernel.",
+        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E). Without it those of the chip that loads the "
+        "text, ppu0015 for `m890 asm`. Before the first kernel.",
         ".arch ppu0015",
         code_directives.arch,
     ),
