@@ -215,9 +215,9 @@ def _counted_from(plan: Plan, found: Decoded, rows: np.ndarray, lane: int, said:
     for base in (value.base for value in found.values if isinstance(value, Address)):
         for name, value in _values([base], rows).items():
             start = value if isinstance(value, int) else value[lane]
-            home = plan.memory_at(start).find(start)
+            home = plan.hbm.at(start).find(start)
             if home is not None and str(home) not in said:
-                return f"; the base {name} is {plan.memory_at(start).describe(start)}"
+                return f"; the base {name} is {plan.hbm.at(start).describe(start)}"
     return ""
 
 
