@@ -14,8 +14,9 @@ from m890.isa import ISA
 from m890.isa.addresses import offset_bytes
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
 from m890.isa.directives import REFERENCE
+from m890.isa.disassembler import disassemble
 from m890.isa.operands import Address
-from m890.isa.program import DATA_BASE, Kernel, Line, MacroCall, Module, Parameter
+from m890.isa.program import DATA_BASE, Kernel, Line, MacroCall, Module, Parameter, Relocation
 from m890.isa.source import LIBRARY, open_recorded
 
 NOP = 0x0800000000000000
@@ -428,6 +429,22 @@ def test_the_published_listing_is_accepted() -> None:
     found = kernel(listing)
     assert [int(word) for word in found.words] == [0xC90100E0000400C9, 0x09000020300FFFFE]
     assert found.labels == {"BB0_1": 0}
+
+
+def test_a_listing_says_which_data_is_meant() -> None:
+    """Whichever operand it is: the relocation comes back."""
+    body = "s.print text + 1\nv.print text, vreg[4:6]\nv.assert sreg1, text + 2\n"
+    module = assemble(f'.func f\n{body}.data\n.zero 8\ntext: .asciz "a"\n')
+    listing = disassemble(module, addresses=True, words=True)
+    assert "s.print 0x180000009 <.data+0x9>" in listing
+    assert assemble(listing).functions["f"].relocations == module.functions["f"].relocations
+    assert len(module.functions["f"].relocations) == 3
+
+
+def test_a_listing_may_say_what_a_single_operand_means() -> None:
+    text = "       0: 00 00 00 00 20 00 80 fd  vmem.acp.awbar.arrive.b64 0x0 <lo(far)>\n"
+    found = assemble(f".extern far\n.kernel k\n{text}")
+    assert found.kernels["k"].relocations == (Relocation(0, "LO32", "far"),)
 
 
 @pytest.mark.parametrize(
