@@ -251,12 +251,12 @@ class Assembler:
         if match is None:
             return rest
         meaning, plain = match[0].strip()[1:-1], rest[: match.start()].rstrip()
-        kinds = [kind for candidate in candidates for kind in candidate.kinds]
-        data = next((index for index, kind in enumerate(candidates[0].kinds) if isinstance(kind, DataAddress)), None)
+        kinds = [(index, kind) for candidate in candidates for index, kind in enumerate(candidate.kinds)]
+        data = next((index for index, kind in kinds if isinstance(kind, DataAddress)), None)
         if data is not None:
             parts = plain.split(",")
             return ",".join([*parts[:data], f" {meaning}", *parts[data + 1 :]])
-        called = any(isinstance(kind, CodeTarget) for kind in kinds)
+        called = any(isinstance(kind, CodeTarget) for _, kind in kinds)
         if (called and "]" not in plain.rpartition(",")[2]) or meaning.startswith(("lo(", "hi(")):
             before, comma, _ = plain.rpartition(",")
             return f"{before}{comma} {meaning}"
