@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,13 +23,13 @@ from .hbm import Hbm, HostMemory
 from .launch import Launch, Limits
 from .observe import Observer
 from .plan import Mode, Plan, Schedule
+from .pod.streams import Stream
 from .printing import Console
 from .profiles import Profile, profile
 from .shape import Shape, dim3, occupancy, tsm_bytes
-from .streams import Stream
 
 if TYPE_CHECKING:
-    from .pod import Pod
+    from .pod.pod import Pod
 
 Timing = Literal["eager", "late"]
 MOST_PLANS = 8
@@ -146,12 +147,9 @@ def read_module(module: str | os.PathLike[str] | bytes | Module, arch: str) -> t
 
 
 class LoadedModule:
-    """A module on a chip: its kernels by name, and its data.
+    """A module on a chip: its kernels by name, and its data."""
 
-    `like` is the same module on another chip of the pod: what can be shared is not made again.
-    """
-
-    def __init__(self, chip: Chip, module: Module, like: LoadedModule | None = None):
+    def __init__(self, chip: Chip, module: Module):
         if module.arch != chip.profile.arch:
             raise LaunchError(
                 f"the object is for {module.arch}, {chip.profile.name} is {chip.profile.arch}: "
@@ -160,10 +158,10 @@ class LoadedModule:
         lacks = missing_text(module)
         if lacks:
             raise LaunchError(f"the module {lacks}")
-        self.chip, self.module, self.like = chip, module, like
+        self.chip, self.module = chip, module
         self.data = np.frombuffer(bytearray(module.data), np.uint8)
         self.text = module.text() if module.functions else np.zeros(0, np.uint64)
-        self.sources: dict[str, list[str]] = {} if like is None else like.sources
+        self.sources: dict[str, list[str]] = {}
         """Lines of source texts that are in no file, for messages."""
         self._kernels: dict[str, LoadedKernel] = {}
 
@@ -174,8 +172,7 @@ class LoadedModule:
                 raise LaunchError(
                     f"no kernel is called '{name}'; the module has {', '.join(self.module.kernels) or 'none'}"
                 )
-            like = None if self.like is None else self.like[name]
-            self._kernels[name] = LoadedKernel(self, self.module.kernels[name], like)
+            self._kernels[name] = LoadedKernel(self, self.module.kernels[name])
         return self._kernels[name]
 
     def __iter__(self) -> Any:
@@ -217,8 +214,8 @@ def refuse_names(kernel: Kernel, named: dict[str, Any]) -> None:
 class LoadedKernel:
     """A kernel on a chip. `kernel[grid, block](*arguments)` runs it to its end."""
 
-    def __init__(self, module: LoadedModule, kernel: Kernel, like: LoadedKernel | None = None):
-        self.module, self.kernel, self.like = module, kernel, like
+    def __init__(self, module: LoadedModule, kernel: Kernel):
+        self.module, self.kernel = module, kernel
         self.running = False
         self._programs: dict[str, Program] = {}
         self._plans: dict[tuple[Shape, str], Plan] = {}
@@ -308,20 +305,27 @@ class LoadedKernel:
     @property
     def program(self) -> Program:
         """The decoded kernel, in the build the chip's mode needs."""
-        build = self.module.chip.mode.build
+        chip = self.module.chip
+        build = chip.mode.build
         if build not in self._programs:
-            self._programs[build] = self.like.decoded(build).copy() if self.like else self.decoded(build)
-        return self._programs[build]
-
-    def decoded(self, build: str) -> Program:
-        """The kernel decoded for a build, for this chip and others."""
-        if build not in self._programs:
-            module = self.module.module
-            functions = tuple(module.functions.values())
-            self._programs[build] = decode(self.kernel, module.arch, self.module.chip.engine, build, functions)
+            self._programs[build] = decoded(self.module.module, self.kernel, chip.engine, build).copy()
         return self._programs[build]
 
     def occupancy(self, block: int | tuple[int, ...], *, tsm: int = 0) -> dict[str, int]:
         """Blocks a compute unit can hold, by what limits them: registers, tsm, warps, blocks."""
         shape = Shape((1, 1, 1), dim3(block, "block"), tsm_bytes(tsm))
         return occupancy(self.kernel.vregs, self.kernel.tsm + tsm, shape, self.module.chip.profile)
+
+
+_DECODED: WeakKeyDictionary[Module, dict[tuple[object, ...], Program]] = WeakKeyDictionary()
+"""What is decoded once for all chips and all times a module is loaded, and never runs itself."""
+
+
+def decoded(module: Module, kernel: Kernel, engine: Engine, build: str) -> Program:
+    """A kernel of a module, decoded for a build; each chip takes a copy."""
+    functions = tuple(module.functions.values())
+    words = b"".join(one.words.tobytes() for one in (kernel, *functions))
+    programs, key = _DECODED.setdefault(module, {}), (id(kernel), engine, build, words)
+    if key not in programs:
+        programs[key] = decode(kernel, module.arch, engine, build, functions)
+    return programs[key]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from ..isa.program import MacroCall
+
 Dim3 = tuple[int, int, int]
 
 CODES: dict[int, str] = dict(
@@ -99,15 +101,26 @@ class LaunchError(M890Error, ValueError):
 
 
 class Source(NamedTuple):
-    """One line of a source file: its name, its number counted from 1, and its text ("" if not at hand)."""
+    """One line of a source file: its name, its number counted from 1, and its text ("" if not at hand).
+
+    `calls` are the macros that it stands in, innermost first.
+    """
 
     file: str
     line: int
     text: str = ""
+    calls: tuple[MacroCall, ...] = ()
 
     def __str__(self) -> str:
         """`saxpy.s:14`."""
         return f"{self.file}:{self.line}"
+
+    @property
+    def brief(self) -> str:
+        """`wait.inc:7 in macro wait, from saxpy.s:14`, which is where the outermost macro is called."""
+        if not self.calls:
+            return str(self)
+        return f"{self} in macro {self.calls[0].macro}, from {self.calls[-1].file}:{self.calls[-1].line}"
 
 
 class WarpPlace(NamedTuple):
@@ -167,6 +180,7 @@ class Fault(M890Error):
         kind = "XID" if self.code in XIDS else "exception"
         rows = [
             ("source", f"{self.source}  {self.source.text.strip()}".rstrip() if self.source else ""),
+            *(("", f"in macro {name}, called at {file}:{line}") for name, file, line in _calls(self.source)),
             ("instruction", self.instruction),
             ("lanes", ranges(self.lanes)),
             ("threads", _thread_ranges(self.threads)),
@@ -265,6 +279,10 @@ def ranges(numbers: Iterable[int]) -> str:
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
+def _calls(source: Source | None) -> tuple[MacroCall, ...]:
+    return source.calls if source else ()
+
+
 def _thread_ranges(threads: Sequence[Dim3], most: int = 4) -> str:
     """Write threads as runs along x, at most `most` of them: "(3,0,0)-(7,0,0), (12,0,0)"."""
     runs: list[tuple[Dim3, Dim3]] = []
@@ -297,7 +315,7 @@ def _group_line(group: Sequence[WarpPlace], most: int = 4) -> str:
         + (f" kernel '{first.kernel}'" if first.kernel else "")
         + f" {_pc_text(first.function, first.pc)}"
     )
-    where += f" ({first.source})" if first.source else ""
+    where += f" ({first.source.brief})" if first.source else ""
     waits = f" waiting for {first.waits_for}" if first.waits_for else ""
     blocks: dict[Dim3, list[WarpPlace]] = {}
     for place in group:

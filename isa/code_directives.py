@@ -6,9 +6,10 @@ import re
 
 from .arguments import NAME, Argument, Arguments, code_of, kernel_of
 from .diagnostics import Failure, nearest
-from .program import ARCHITECTURES, LIMITS, MAX_PARAMETER_BYTES, MAX_THREADS, SCALAR_TYPES, Line
+from .program import ARCHITECTURES, LIMITS, MAX_PARAMETER_BYTES, MAX_THREADS, SCALAR_TYPES, Line, MacroCall
 from .registers import Register
 from .sections import TSM_ALIGNMENT, Code, Deferred, check_free
+from .source import MAX_NESTING
 from .syntax import integer
 
 TSM_BYTES = LIMITS["tsm"]
@@ -112,11 +113,19 @@ def private(arguments: Arguments) -> None:
 
 def maxntid(arguments: Arguments) -> None:
     """`.maxntid X, Y, Z`: the largest block the kernel may be launched with."""
-    code = kernel_of(arguments)
+    kernel_of(arguments).maxntid = _block_of(arguments)
+
+
+def reqntid(arguments: Arguments) -> None:
+    """`.reqntid X, Y, Z`: the only block the kernel may be launched with."""
+    kernel_of(arguments).reqntid = _block_of(arguments)
+
+
+def _block_of(arguments: Arguments) -> tuple[int, int, int]:
     arguments.expect(1, 3)
     sizes = [arguments.integer(index, 1, MAX_THREADS[index]) for index in range(len(arguments))]
     x, y, z = [*sizes, 1, 1][:3]
-    code.maxntid = (x, y, z)
+    return x, y, z
 
 
 def vregs(arguments: Arguments) -> None:
@@ -191,8 +200,23 @@ def loc(arguments: Arguments) -> None:
         arguments.unit.file = arguments.string(1).decode("utf-8", "surrogateescape")
     if arguments.unit.file is None:
         raise Failure(".loc needs a file", 'name it first: .file "kernel.s"')
-    number = arguments.integer(0, 0, (1 << 31) - 1)
-    code.lines.append(Line(8 * len(code.words), arguments.unit.file, number))
+    code.lines.append(Line(8 * len(code.words), arguments.unit.file, _line_number(arguments, 0), arguments.unit.within))
+
+
+def within(arguments: Arguments) -> None:
+    """`.within "MACRO", "FILE", LINE, ...`: the macros, innermost first, that the lines of the next `.loc` stand in."""
+    arguments.expect(0, 3 * MAX_NESTING)
+    if len(arguments) % 3:
+        raise Failure("each macro needs its name, and the file and the line it is called at", arguments.usage)
+    texts = [
+        arguments.string(index).decode("utf-8", "surrogateescape") for index in range(len(arguments)) if index % 3 < 2
+    ]
+    lines = [_line_number(arguments, index) for index in range(2, len(arguments), 3)]
+    arguments.unit.within = tuple(map(MacroCall, texts[::2], texts[1::2], lines))
+
+
+def _line_number(arguments: Arguments, index: int) -> int:
+    return arguments.integer(index, 0, (1 << 31) - 1)
 
 
 def globl(arguments: Arguments) -> None:

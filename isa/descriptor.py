@@ -34,7 +34,7 @@ from .program import (
 )
 from .relocations import DATA, KINDS, code_of, is_applied
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """defined: of the object file; it changes with any layout in this file."""
 WORD_BYTES = 8
 NO_SREG = 0xFFFF_FFFF
@@ -42,6 +42,8 @@ ALL_AXES = 0b111
 ROUND_TO_NEAREST_EVEN = 0
 
 MAX_LINE = (1 << 32) - 1
+MAX_CALLS = 64
+"""In how many macros a line can stand, as the assembler lets macros nest."""
 MAX_SPACE = DATA_BASE - CODE_BASE
 """Bytes there are for all code, and as many for all data."""
 
@@ -95,6 +97,7 @@ KERNEL_RECORD = np.dtype(
         ("shared_memory_size", "<u4"),
         ("stack_size", "<u4"),
         ("maxntid", "<u4", 3),
+        ("reqntid", "<u4", 3),
         ("argument_size", "<u4"),
         ("label_count", "<u4"),
         ("line_count", "<u4"),
@@ -201,7 +204,8 @@ def unpack_kernel(
         sregs=record["sreg_number"],
         tsm=record["shared_memory_size"],
         private=record["stack_size"],
-        maxntid=tuple(record["maxntid"]) if any(record["maxntid"]) else None,
+        maxntid=_block_of(record["maxntid"]),
+        reqntid=_block_of(record["reqntid"]),
         params=_unpack_arguments(cursor, record["argument_count"], strings),
         labels=labels,
         lines=lines,
@@ -211,6 +215,12 @@ def unpack_kernel(
     for problem in kernel_problems(kernel):
         raise place.error(f"describes no legal kernel: {problem}")
     return kernel
+
+
+def _block_of(sizes: list[int]) -> tuple[int, int, int] | None:
+    """The extents of a block; None for none."""
+    x, y, z = sizes
+    return (x, y, z) if any(sizes) else None
 
 
 def _unpack_arguments(cursor: Cursor, count: int, strings: Strings) -> tuple[Parameter, ...]:
@@ -255,6 +265,7 @@ def _kernel_fields(kernel: Kernel, address: int, name: int) -> Fields:
         "shared_memory_size": kernel.tsm,
         "stack_size": kernel.private,
         "maxntid": list(kernel.maxntid or (0, 0, 0)),
+        "reqntid": list(kernel.reqntid or (0, 0, 0)),
         "argument_size": last.offset + last.size if last else 0,
         "label_count": len(kernel.labels),
         "line_count": len(kernel.lines),
@@ -321,6 +332,7 @@ def _names(module: Module) -> Iterator[str]:
         yield code.name
         yield from code.labels
         yield from (line.file for line in code.lines)
+        yield from (text for line in code.lines for call in line.calls for text in (call.macro, call.file))
         yield from (relocation.symbol for relocation in code.relocations)
     for kernel in module.kernels.values():
         yield from (parameter.name for parameter in kernel.params)
@@ -332,9 +344,10 @@ def kernel_problems(kernel: Kernel) -> Iterator[str]:
     for name in ("tsm", "private"):
         if not 0 <= getattr(kernel, name) <= LIMITS[name]:
             yield f"{name} is {getattr(kernel, name)}, not 0 to {LIMITS[name]}"
-    for axis, size, limit in zip("xyz", kernel.maxntid or MAX_THREADS, MAX_THREADS, strict=True):
-        if not 0 < size <= limit:
-            yield f"maxntid.{axis} is {size}, not 1 to {limit}"
+    for name, block in (("maxntid", kernel.maxntid), ("reqntid", kernel.reqntid)):
+        for axis, size, limit in zip("xyz", block or MAX_THREADS, MAX_THREADS, strict=True):
+            if not 0 < size <= limit:
+                yield f"{name}.{axis} is {size}, not 1 to {limit}"
     yield from _parameter_problems(kernel.params)
 
 
@@ -408,4 +421,6 @@ def _line_problems(lines: tuple[Line, ...], size: int) -> Iterator[str]:
             yield f"a line entry is at offset {line.offset}, after one at {previous}, in {size} bytes"
         if not 0 <= line.line <= MAX_LINE:
             yield f"a line entry has line number {line.line}, not 0 to {MAX_LINE}"
+        if any(not 0 <= call.line <= MAX_LINE for call in line.calls) or len(line.calls) > MAX_CALLS:
+            yield f"a line entry is in {len(line.calls)} macros, not 0 to {MAX_CALLS}, called at lines 0 to {MAX_LINE}"
         previous = line.offset

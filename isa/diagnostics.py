@@ -8,17 +8,25 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+from .program import MacroCall
+
 MAX_ERRORS = 50
 """After so many errors the assembler stops reading."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceFile:
-    """A text as it was given: its name for messages and its lines."""
+    """A text as it was given: its name for messages, its lines, and its name in line tables if that is another."""
 
     name: str
     lines: tuple[str, ...]
     path: Path | None = None
+    recorded: str = ""
+
+    @property
+    def table_name(self) -> str:
+        """What line tables call it."""
+        return self.recorded or self.name
 
 
 class Place(NamedTuple):
@@ -33,12 +41,15 @@ class Place(NamedTuple):
     parent: Place | None = None
     macro: str = ""
 
-    def outside_macros(self) -> Place:
-        """The line of a file that stands for this one in line tables: where the outermost macro is called."""
-        place = self
-        while place.macro and place.parent:
-            place = place.parent
-        return place
+    def calls(self) -> tuple[MacroCall, ...]:
+        """The macros that the line stands in, innermost first, as line tables have them."""
+        found: list[MacroCall] = []
+        step = self
+        while step.parent:
+            if step.macro:
+                found.append(MacroCall(step.macro, step.parent.source.table_name, step.parent.line))
+            step = step.parent
+        return tuple(found)
 
     def root(self) -> Place:
         """The line of the outermost file that led here."""

@@ -16,7 +16,7 @@ from .encoding import register_mask
 from .fields import IMMEDIATE
 from .number_kinds import CodeTarget, Target
 from .operands import Address
-from .program import DATA_ALIGNMENT, Function, Kernel, Module, Relocation, lay_out
+from .program import DATA_ALIGNMENT, Function, Kernel, Line, MacroCall, Module, Relocation, lay_out
 from .registers import Register, register_text
 from .relocations import DATA, KINDS, missing
 from .sections import check_free
@@ -71,10 +71,11 @@ def disassemble(
         text.append(f"{_INDENT}.file   {_quoted(file or '')}{note}")
     if kernel is None:
         text += [f"{_INDENT}.globl  {name}" for name in sorted(module.exported)]
+    calls: tuple[MacroCall, ...] = ()
     for found in chosen:
-        printer = _Code(found, module, options, file)
+        printer = _Code(found, module, options, file, calls)
         text += ["", *printer.text()]
-        file = printer.file
+        file, calls = printer.file, printer.calls
     if kernel is None and (module.data or module.data_symbols or module.data_alignment > DATA_ALIGNMENT):
         text += ["", f"{_INDENT}.data", *_data(module)]
     return "\n".join(text) + "\n"
@@ -92,8 +93,16 @@ def instruction(word: int, arch: str) -> Decoded:
 class _Code:
     """Prints one kernel or device function."""
 
-    def __init__(self, kernel: Function, module: Module, options: Options, file: str | None):
+    def __init__(
+        self,
+        kernel: Function,
+        module: Module,
+        options: Options,
+        file: str | None,
+        calls: tuple[MacroCall, ...],
+    ):
         self.kernel, self.module, self.options, self.file = kernel, module, options, file
+        self.calls = calls
         self.words = [int(word) for word in kernel.words]
         self.decoded = [_decoded(word, module.arch) for word in self.words]
         self.parameters = kernel.params if isinstance(kernel, Kernel) else ()
@@ -145,15 +154,23 @@ class _Code:
         for index in range(len(self.words) + 1):
             offset = 8 * index
             while place is not None and place.offset <= offset:
-                if place.file != self.file:
-                    self.file = place.file
-                    yield f"{_INDENT}.file   {_quoted(place.file)}"
-                yield f"{_INDENT}.loc    {place.line}"
+                yield from self._origin(place)
                 place = next(places, None)
             for name in self._labels_at(offset):
                 yield f"{name}:"
             if index < len(self.words):
                 yield self._line(index)
+
+    def _origin(self, place: Line) -> Iterator[str]:
+        """The directives of a line entry: of its file and macros only what is not as before."""
+        if place.file != self.file:
+            self.file = place.file
+            yield f"{_INDENT}.file   {_quoted(place.file)}"
+        if place.calls != self.calls:
+            self.calls = place.calls
+            parts = [f"{_quoted(call.macro)}, {_quoted(call.file)}, {call.line}" for call in place.calls]
+            yield f"{_INDENT}.within {', '.join(parts)}".rstrip()
+        yield f"{_INDENT}.loc    {place.line}"
 
     def _head(self) -> Iterator[str]:
         kernel = self.kernel
@@ -266,8 +283,9 @@ def _launch_needs(kernel: Kernel) -> Iterator[str]:
         yield f"{_INDENT}.tsm    {kernel.tsm}"
     if kernel.private:
         yield f"{_INDENT}.private {kernel.private}"
-    if kernel.maxntid:
-        yield f"{_INDENT}.maxntid {', '.join(str(size) for size in kernel.maxntid)}"
+    for directive, block in ((".maxntid", kernel.maxntid), (".reqntid", kernel.reqntid)):
+        if block:
+            yield f"{_INDENT}{directive} {', '.join(str(size) for size in block)}"
 
 
 def _symbol_text(relocation: Relocation, module: Module, *, spaced: bool) -> str:

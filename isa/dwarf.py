@@ -80,9 +80,14 @@ def write(placed: Mapping[int, Function], producer: str) -> dict[str, bytes]:
     end = max(address + kernel.words.size * WORD_BYTES for address, kernel in placed.items())
     return {
         ".debug_abbrev": _abbreviations(),
-        ".debug_info": _unit(producer, files[0], min(placed), end),
+        ".debug_info": _unit(producer, _root(placed.values()), min(placed), end),
         ".debug_line": _line_table(placed, files),
     }
+
+
+def _root(kernels: Iterable[Function]) -> str:
+    """The file that gives the unit its name."""
+    return next(kernel.lines[0].root for kernel in kernels if kernel.lines)
 
 
 def _abbreviations() -> bytes:

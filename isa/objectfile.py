@@ -6,6 +6,7 @@
     .hg_info                 what the module is; `.hg_info.<name>` what a launch of the kernel needs
     .note.m890               the same in canonical JSON, for other programs
     .debug_*                 where each word came from
+    .hg_macros               the macros that those lines stand in (see `macrocalls`)
     .rela.*                  addresses in the section that a linker fills in (see `relocations`)
     .symtab                  kernels, functions, their labels, data symbols, what other objects define
 
@@ -23,7 +24,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from . import descriptor, dwarf, elf
+from . import descriptor, dwarf, elf, macrocalls
 from .binary import OTHER_VERSION, Cursor, ObjectError, Place, pack
 from .descriptor import FORMAT_VERSION, MAX_SPACE, WORD_BYTES
 from .elf import Image, Rela, Section, StringTable, Symbol
@@ -75,6 +76,8 @@ def write(module: Module) -> bytes:
     sections.append(Section(".note.m890", _pack_note(module), elf.NOTE, align=4))
     placed: dict[int, Function] = {**functions, **kernels}
     sections += [Section(name, data, align=1) for name, data in dwarf.write(placed, PRODUCER).items()]
+    calls = macrocalls.pack_calls(placed, strings)
+    sections += [Section(".hg_macros", calls)] if calls else []
     symbols = list(_symbols(module, kernels, functions))
     flags = FORMAT_VERSION << 16 | ARCHITECTURES[module.arch]
     return elf.write(sections, symbols, strings, flags, _relocations(module, kernels, functions, symbols))
@@ -345,10 +348,13 @@ def _defined_symbols(image: Image) -> Iterator[tuple[Symbol, Place, int]]:
 
 def _read_lines(image: Image, code: dict[str, Section], functions: dict[int, int]) -> dict[int, tuple[Line, ...]]:
     """The line table by address of a kernel or function, empty if the object has none."""
-    if ".debug_line" not in image.sections:
-        return {}
     sizes = functions | {section.address: len(section.data) for section in code.values()}
-    return dwarf.read(image.cursor(image.section(".debug_line")), sizes)
+    lines: dict[int, tuple[Line, ...]] = {}
+    if ".debug_line" in image.sections:
+        lines = dwarf.read(image.cursor(image.section(".debug_line")), sizes)
+    if ".hg_macros" not in image.sections:
+        return lines
+    return macrocalls.unpack_calls(image.cursor(image.section(".hg_macros")), image.strings, lines)
 
 
 def _read_kernel(image: Image, section: Section, labels: dict[str, int], lines: tuple[Line, ...]) -> Kernel:

@@ -7,6 +7,7 @@ emulator loads one. Nothing here knows instructions; a kernel is words and the f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -99,13 +100,30 @@ def lay_out(declared: list[tuple[str, str, int]]) -> tuple[Parameter, ...]:
     return tuple(parameters)
 
 
+class MacroCall(NamedTuple):
+    """A line stands in the body of `macro`, which is called at `line` of `file`."""
+
+    macro: str
+    file: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The words from byte `offset` of a kernel on come from `line` of `file`."""
+    """The words from byte `offset` of a kernel on come from `line` of `file`.
+
+    `calls` are the macros that the line stands in, innermost first.
+    """
 
     offset: int
     file: str
     line: int
+    calls: tuple[MacroCall, ...] = ()
+
+    @property
+    def root(self) -> str:
+        """The file that the outermost macro is called in, or the line's own."""
+        return self.calls[-1].file if self.calls else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +169,18 @@ class Function:
 class Kernel(Function):
     """A function that can be launched.
 
-    `tsm` and `private` are bytes, `maxntid` is the largest block it may be launched with (x, y, z).
+    `tsm` and `private` are bytes. `maxntid` is the largest block it may be launched with (x, y, z), `reqntid` the only
+    one.
     """
 
     tsm: int = 0
     private: int = 0
     maxntid: tuple[int, int, int] | None = None
+    reqntid: tuple[int, int, int] | None = None
     params: tuple[Parameter, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Module:
     """An assembled program: kernels and device functions by name, one block of initialised data, and its symbols.
 

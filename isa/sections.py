@@ -22,6 +22,7 @@ from .program import (
     Function,
     Kernel,
     Line,
+    MacroCall,
     Module,
     Parameter,
     Relocation,
@@ -67,9 +68,13 @@ class Code:
     declared: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
     parameters: tuple[Parameter, ...] = ()
     lines: list[Line] = field(default_factory=list[Line])
+    parent: Place | None = None
+    calls: tuple[MacroCall, ...] = ()
+    """The macros that a line with that parent stands in."""
     tsm: int = 0
     private: int | None = None
     maxntid: tuple[int, int, int] | None = None
+    reqntid: tuple[int, int, int] | None = None
     vregs: int | None = None
     sregs: int | None = None
     relocations: list[Relocation] = field(default_factory=list[Relocation])
@@ -102,10 +107,11 @@ class Code:
 
     def add_line(self, place: Place) -> None:
         """Note that the next word comes from `place`."""
-        place = place.outside_macros() if place.macro else place
-        last = self.lines[-1] if self.lines else None
-        if last is None or last.line != place.line or last.file != place.source.name:
-            self.lines.append(Line(8 * len(self.words), place.source.name, place.line))
+        if place.parent is not self.parent:
+            self.parent, self.calls = place.parent, place.calls()
+        last, file = self.lines[-1] if self.lines else None, place.source.table_name
+        if last is None or (last.line, last.file, last.calls) != (place.line, file, self.calls):
+            self.lines.append(Line(8 * len(self.words), file, place.line, self.calls))
 
     def add_parameter(self, kind: str, name: str, count: int, place: Place) -> None:
         """Declare the next argument; its name then stands for its registers, or for its offset in KM."""
@@ -154,6 +160,7 @@ class Code:
             tsm=self.tsm,
             private=self.private or 0,
             maxntid=self.maxntid,
+            reqntid=self.reqntid,
             params=self.parameters,
         )
 
@@ -188,6 +195,8 @@ class Unit:
         self.data_alignment = DATA_ALIGNMENT
         self.file: str | None = None
         """The name given by `.file`: from then on only `.loc` makes line entries."""
+        self.within: tuple[MacroCall, ...] = ()
+        """The macros given by `.within`, in which the lines of `.loc` stand."""
         self.address: int | None = None
         """Where an expression is evaluated, if not at the end of the current section."""
         self.looked_up = False

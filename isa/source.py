@@ -25,6 +25,8 @@ MAX_LINE = 20_000
 """How long a line may become when arguments are put in."""
 LIBRARY = Path(__file__).resolve().parent.parent / "programs" / "include"
 """Where `.include` looks last: macros that come with the package. Installed, too, the rooms lie side by side."""
+LIBRARY_NAME = "<m890>/"
+"""What line tables write for that folder, so that objects do not depend on where the package is installed."""
 
 _COMMENT = re.compile(
     r""""(?:\\.|[^"\\\n])*+"|'(?:\\[^\n]|[^'\\\n])'|(?P<comment>//[^\n]*+|;[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))"""
@@ -372,7 +374,8 @@ class Reader:
             except (OSError, ValueError) as error:
                 raise Failure(f"cannot read {name}: {error}", "a source file is UTF-8 text") from None
             if text is not None:
-                source = read_lines(text, str(path), path)
+                recorded = LIBRARY_NAME + name if folder == LIBRARY else ""
+                source = read_lines(text, str(path), path, recorded)
                 self._spend(len(source.lines))
                 self._push(Frame(source, self._lines(source), statement.place))
                 return
@@ -391,9 +394,14 @@ def library_macros() -> dict[str, str]:
     return found
 
 
-def read_lines(text: str, name: str, path: Path | None = None) -> SourceFile:
+def read_lines(text: str, name: str, path: Path | None = None, recorded: str = "") -> SourceFile:
     """A text as lines, whatever ends them."""
-    return SourceFile(name, tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")), path)
+    return SourceFile(name, tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")), path, recorded)
+
+
+def open_recorded(file: str) -> Path:
+    """Where the file is that line tables call so."""
+    return LIBRARY / file.removeprefix(LIBRARY_NAME) if file.startswith(LIBRARY_NAME) else Path(file)
 
 
 def parse_line(text: str, place: Place) -> Statement:

@@ -9,22 +9,22 @@ from .emulator.faults import M890Error as M890Error
 from .emulator.faults import MemoryLimit as MemoryLimit
 from .emulator.faults import Timeout as Timeout
 from .emulator.hbm import HostMemory as HostMemory
-from .emulator.icn_faults import LinkFault as LinkFault
+from .emulator.icn.faults import LinkFault as LinkFault
+from .emulator.icn.topology import Topology as Topology
 from .emulator.launch import Limits as Limits
 from .emulator.observe import InstructionCount as InstructionCount
 from .emulator.observe import Tracer as Tracer
 from .emulator.plan import Schedule as Schedule
-from .emulator.pod import PerChip as PerChip
-from .emulator.pod import Pod as Pod
-from .emulator.pod import SymmetricBuffer as SymmetricBuffer
+from .emulator.pod.pod import PerChip as PerChip
+from .emulator.pod.pod import Pod as Pod
+from .emulator.pod.pod import SymmetricBuffer as SymmetricBuffer
+from .emulator.pod.ranks import Ranks as Ranks
+from .emulator.pod.streams import Event as Event
+from .emulator.pod.streams import Stream as Stream
 from .emulator.printing import Console as Console
 from .emulator.profiles import PROFILES as PROFILES
 from .emulator.profiles import Profile as Profile
 from .emulator.profiles import profile as profile
-from .emulator.ranks import Ranks as Ranks
-from .emulator.streams import Event as Event
-from .emulator.streams import Stream as Stream
-from .emulator.topology import Topology as Topology
 from .isa import ISA as ISA
 from .isa.assembler import AssemblyError as AssemblyError
 from .isa.assembler import assemble as assemble
@@ -36,5 +36,7 @@ from .isa.mx import mx_quantise as mx_quantise
 from .isa.objectfile import ObjectError as ObjectError
 from .isa.program import Kernel as Kernel
 from .isa.program import Module as Module
+from .tools.tensors import load_tensors as load_tensors
+from .tools.tensors import save_tensors as save_tensors
 
 __version__: str

@@ -12,9 +12,20 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from m890.emulator.pod import PerChip, Pod, SymmetricBuffer
+from m890.emulator.pod.pod import PerChip, Pod, PodModule, SymmetricBuffer
 from m890.emulator.profiles import Profile, profile
-from m890.programs import all_gather, all_reduce, all_to_all, barrier, broadcast, reduce, reduce_scatter, send_recv
+from m890.programs import (
+    all_gather,
+    all_reduce,
+    all_to_all,
+    barrier,
+    broadcast,
+    load,
+    pod_group,
+    reduce,
+    reduce_scatter,
+    send_recv,
+)
 from m890.programs.pod_group import Group, rings
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.int32), np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
@@ -77,19 +88,25 @@ class Between:
         self.group, self.streams = Group(pod), pod.stream()
         self.move = pod.assemble(MOVE)["move"]
 
-    def go(self, run: Run, x: np.ndarray, targets: tuple[int, ...], *arguments: Any, **options: Any) -> np.ndarray:
+    def go(
+        self, run: Run, x: np.ndarray, targets: tuple[int, ...], *arguments: Any, grid: int = 1, **options: Any
+    ) -> np.ndarray:
         """The targets after run(group, source, target, *arguments), where the sources become x just before."""
         group = self.group
         staged, source = group.array(x), group.empty(x.shape[1:], x.dtype)
         target, result = group.empty(targets, x.dtype), group.empty(targets, x.dtype)
-        self.enqueue(target, None, self.random.integers(0, 3000, self.chips))
+        self.enqueue(target, None, self.random.integers(0, 10_000, self.chips))
         self.enqueue(source, staged)
-        run(group, source, target, *arguments, grid=3, block=64, stream=self.streams, **options)
+        run(group, source, target, *arguments, grid=grid, block=64, stream=self.streams, **options)
         self.enqueue(result, target)
         self.enqueue(source, None)
         self.enqueue(target, None)
         self.pod.synchronize()
         return result.copy_to_host()
+
+    def assemble(self, name: str) -> PodModule:
+        """A text of SOURCES, or what a test has put in its place."""
+        return pod_group.load(self.pod, name) if pod_group.load is not load else self.pod.assemble(SOURCES[name])
 
     def enqueue(self, target: SymmetricBuffer, source: SymmetricBuffer | None, delays: Any = 0) -> None:
         delay = PerChip([int(number) for number in np.broadcast_to(delays, self.chips)])
@@ -109,16 +126,17 @@ def trial(function: Callable[[Between], tuple[Arrays, Arrays]]) -> Callable[[Bet
     return function
 
 
-LONG = 8 * 3 * 64 * 5 + 38
-"""Elements for more than one round of eight whole pieces, and for several of one piece of a chip's share."""
+LONG = 3 * 2 * (8 * 64 + 20) * 4 + 38
+"""Elements with which a ring's share of three chips takes a block's first warp two rounds, the second one."""
 
 
 @trial
 def all_reduce_(on: Between) -> tuple[Arrays, Arrays]:
     x = numbers(on.random, (on.chips, LONG), DTYPES[0])
-    orders = rings(on.pod.icn.topology)
-    found = [on.go(all_reduce.run, x, (LONG,), algorithm=each) for each in ("one_shot", "two_shot", "ring")]
-    expected = [all_reduce.reference(x, algorithm=each, orders=orders) for each in ("one_shot", "two_shot", "ring")]
+    orders, algorithms = rings(on.pod.icn.topology), ("one_shot", "two_shot", "ring")
+    grid = len(orders)
+    found = [on.go(all_reduce.run, x, (LONG,), algorithm=algorithm, grid=grid) for algorithm in algorithms]
+    expected = [all_reduce.reference(x, algorithm=algorithm, orders=orders) for algorithm in algorithms]
     return found, [np.broadcast_to(one, x.shape) for one in expected]
 
 
@@ -164,6 +182,62 @@ def send_recv_(on: Between) -> tuple[Arrays, Arrays]:
     x = numbers(on.random, (on.chips, LONG), DTYPES[0])
     receivers = [(chip + 1) % on.chips for chip in range(on.chips)]
     return [on.go(send_recv.run, x, (LONG,), receivers)], [send_recv.reference(x, receivers, np.zeros_like(x))]
+
+
+MEET = """
+        .include "pod.inc"
+        .kernel meet                            // result = what the chip before this one has as source
+        .param  u32 n
+        .param  u32 next
+        .param  ptr flags
+        .param  u32 mark
+        .param  ptr source
+        .param  ptr inbox
+        .param  ptr result
+        .reg    i = vreg0
+        .reg    v = vreg[4:7]
+        .reg    s = sreg[42:47]
+        .reg    there = sreg[48:49]
+        peer_address    there, inbox, next
+        s.mov.b32       sreg40, emsk
+        v.mov.b32       i, %tid.x
+send:   v.cmp.lt.u32    scc, i, n
+        s.mov.b32       emsk, scc
+        s.cbr.az        emsk, sent
+        vmem.ld.b32     vreg1, [0x0 + i * 0x4] @source
+        s.wait          vldcnt(0), vstcnt(0)
+        v.mov.b32       vreg2, vreg1
+        vmem.st.b32     vreg2, [0x0 + i * 0x4] @there
+        v.add.i32       i, i, %ntid.x
+        s.cbr           send
+sent:   s.mov.b32       emsk, sreg40
+        pod_barrier     flags, mark, v, s
+        v.mov.b32       i, %tid.x
+take:   v.cmp.lt.u32    scc, i, n
+        s.mov.b32       emsk, scc
+        s.cbr.az        emsk, taken
+        vmem.ld.b32     vreg1, [0x0 + i * 0x4] @inbox
+        s.wait          vldcnt(0), vstcnt(0)
+        vmem.st.b32     vreg1, [0x0 + i * 0x4] @result
+        v.add.i32       i, i, %ntid.x
+        s.cbr           take
+taken:  s.exit
+"""
+SOURCES = {"meet": MEET}
+"""Texts of trials that are no programs."""
+
+
+@trial
+def meet_(on: Between) -> tuple[Arrays, Arrays]:
+    """What has been stored before a barrier is used behind it."""
+    n = 3 * 96 + 20
+    x = numbers(on.random, (on.chips, n), DTYPES[0])
+    source, inbox, result = on.group.array(x), on.group.empty(n, x.dtype), on.group.empty(n, x.dtype)
+    inbox.fill(0)
+    following = on.group.per_chip([(chip + 1) % on.chips for chip in range(on.chips)])
+    kernel = on.assemble("meet")["meet"]
+    kernel[1, 96](n, following, on.group.flags, on.group.marks(1), source, inbox, result)
+    return [result.copy_to_host()], [np.roll(x, 1, axis=0)]
 
 
 @trial

@@ -9,7 +9,9 @@ import numpy as np
 
 from m890.isa import objectfile
 from m890.isa.assembler import assemble
-from m890.isa.program import Kernel, Line, Module, lay_out
+from m890.isa.program import Kernel, Line, MacroCall, Module, lay_out
+
+CALLED = (MacroCall("wait", "inc/all.inc", 7), MacroCall("all", "src/saxpy.s", 4))
 
 
 def sample() -> Module:
@@ -21,17 +23,21 @@ def sample() -> Module:
         tsm=1024,
         private=64,
         maxntid=(256, 1, 1),
+        reqntid=(128, 2, 1),
         params=lay_out([("n", "u32", 1), ("a", "f32", 1), ("x", "ptr", 1), ("table", "u8", 7)]),
         labels={"saxpy": 0, "loop": 16, "end": 320},
         lines=(
             Line(0, "src/saxpy.s", 5),
             Line(8, "src/saxpy.s", 6),
             Line(16, "inc/wait.inc", 100_000),
-            Line(16, "inc/wait.inc", 2),
+            Line(16, "inc/wait.inc", 2, CALLED),
+            Line(24, "inc/wait.inc", 3, CALLED[1:]),
             Line(304, "src/saxpy.s", 1),
         ),
     )
-    other = Kernel("other.1", np.array([2**64 - 1], np.uint64), labels={"loop": 0}, lines=(Line(0, "inc/wait.inc", 3),))
+    other = Kernel(
+        "other.1", np.array([2**64 - 1], np.uint64), labels={"loop": 0}, lines=(Line(0, "inc/wait.inc", 3, CALLED[1:]),)
+    )
     return Module("ppu0015", {"saxpy": saxpy, "other.1": other}, b"hello", {"hi": 0, "l": 2, "l2": 2, "end": 5})
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from m890.isa import ISA
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
-from m890.isa.program import DATA_BASE, Kernel, Line, Module, Parameter
+from m890.isa.program import DATA_BASE, Kernel, Line, MacroCall, Module, Parameter
+from m890.isa.source import LIBRARY, open_recorded
 
 NOP = 0x0800000000000000
 SAXPY = """
@@ -211,20 +212,29 @@ def test_aliases_and_symbols() -> None:
         .equ    N, 4
         M = N * 2
         v.mov.b64 acc[2:3], acc[0:1]
+        v.mov.b64 acc[1:3][1:2], acc[2:3][0:1]
         v.add.i32 one, acc[0], M
         .equ    N, 5
         v.cmp.lt.u32 mask, one.reuse, N
 """
     assert texts(body) == [
         "v.mov.b64 vreg[10:11], vreg[8:9]",
+        "v.mov.b64 vreg[10:11], vreg[10:11]",
         "v.add.i32 vreg9, vreg8, 0x8",
         "v.cmp.lt.u32 sreg20, vreg9.reuse, 0x5",
     ]
 
 
+def test_a_text_is_for_the_architecture_it_says_or_else_that_asked_for() -> None:
+    text = ".kernel k\nsimt.exit"
+    assert [assemble(text).arch, assemble(text, arch="ppu001").arch] == ["ppu0015", "ppu001"]
+    assert assemble(f".arch ppu0015\n{text}", arch="ppu001").arch == "ppu0015"
+
+
 def test_resources() -> None:
-    found = kernel(".tsm 100 a\n.tsm 4*8, b\n.private 64\n.maxntid 32, 2\nv.mov.b32 vreg1, b + a\nsimt.exit")
-    assert (found.tsm, found.private, found.maxntid) == (144, 64, (32, 2, 1))
+    directives = ".tsm 100 a\n.tsm 4*8, b\n.private 64\n.maxntid 32, 2\n.reqntid 32\n"
+    found = kernel(f"{directives}v.mov.b32 vreg1, b + a\nsimt.exit")
+    assert (found.tsm, found.private, found.maxntid, found.reqntid) == (144, 64, (32, 2, 1), (32, 1, 1))
     assert ISA.text(int(found.words[0])) == "v.mov.b32 vreg1, 0x70"
     assert [kernel(f"s.mov.b32 sreg{n}, 2").sregs for n in (0, 47, 48, 79, 80, 191)] == [48, 48, 80, 80, 192, 192]
     assert kernel("vmem.ld.b32x4 vreg[12:15], [vreg200] @sreg[4:5]").vregs == 201
@@ -255,7 +265,51 @@ l\\@:   shift vreg\\count\\()0
         "v.shll.b32 vreg20, vreg20, 0x2",
         "s.cbr 0xffffe",
     ]
-    assert [line.line for line in kernel(body).lines] == [10, 11, 12, 13, 14]
+    lines = kernel(body).lines
+    assert [line.line for line in lines] == [4, 4, 4, 4, 8, 4, 8]
+    assert [line.calls[-1].line for line in lines] == [10, 11, 12, 13, 13, 14, 14]
+
+
+def test_lines_of_macros() -> None:
+    """The line is the innermost; the macros around it are those whose bodies it stands in, as called."""
+    text = """.macro  inner
+s.nop
+.endm
+.kernel k
+.macro  outer
+.rept   2
+inner
+.endr
+s.nop
+.endm
+s.nop
+outer
+inner
+"""
+    outer = MacroCall("outer", "a.s", 12)
+    in_both = MacroCall("inner", "a.s", 7), outer
+    assert assemble(text, "a.s").kernels["k"].lines == (
+        Line(0, "a.s", 11),
+        Line(8, "a.s", 2, in_both),  # and once more: the same line, called from the same one
+        Line(24, "a.s", 9, (outer,)),
+        Line(32, "a.s", 2, (MacroCall("inner", "a.s", 13),)),
+    )
+
+
+def test_lines_of_library_files_do_not_say_where_it_is_installed() -> None:
+    found = assemble('.include "index.inc"\n.kernel k\nglobal_x vreg0\n', "/x/a.s").kernels["k"].lines
+    assert {line.file for line in found} == {"<m890>/index.inc"}
+    assert {line.root for line in found} == {"/x/a.s"}
+    where = open_recorded(found[0].file)
+    assert where == LIBRARY / "index.inc"
+    assert where.is_file()
+    assert open_recorded("/x/a.s") == Path("/x/a.s")
+
+
+def test_given_macros() -> None:
+    body = '.file "a.s"\n.within "m", "b.s", 3, "n n", "c.s", 4\n.loc 7\ns.nop\n.within\n.loc 8\ns.nop\n'
+    calls = MacroCall("m", "b.s", 3), MacroCall("n n", "c.s", 4)
+    assert kernel(body).lines == (Line(0, "a.s", 7, calls), Line(8, "a.s", 8))
 
 
 def test_numbered_repetitions() -> None:
@@ -393,6 +447,33 @@ def test_warnings(body: str, message: str, hint: str) -> None:
     assert [warning.message for warning in found] == [message]
     assert found[0].hint.startswith(hint)
     assert found[0].severity == "warning"
+
+
+def test_one_warning_for_each_operand() -> None:
+    """All registers of a range are one warning; those of it that are written are not named."""
+    body = """
+.reg    words = sreg[64:79]
+s.mov.b32 sreg68, 1
+v.mov.b32 vreg14, 0
+vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16 words, sreg[96:99]
+v.add.f32 vreg0, vreg1, vreg2
+vmem.st.b32x4 vreg[12:15], [0x0 + vreg8 * 0x4] @sreg[40:41]
+simt.exit
+"""
+    assert [(found.line, found.message, found.text[found.column - 1 :][: found.length]) for found in warnings(
+        f".kernel k{body}"
+    )] == [
+        (line, f"{names} read but never written in kernel k", meant)
+        for line, names, meant in [
+            (5, "sreg64 to sreg67, sreg69 to sreg79 are", "vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16 words, sreg[96:99]"),
+            (5, "sreg96 to sreg99 are", "sreg[96:99]"),
+            (6, "vreg1 is", "vreg1"),
+            (6, "vreg2 is", "vreg2"),
+            (7, "vreg8 is", "vreg8"),
+            (7, "vreg12 to vreg13, vreg15 are", "vreg[12:15]"),
+            (7, "sreg40 to sreg41 are", "sreg[40:41]"),
+        ]
+    ]  # fmt: skip
 
 
 def test_no_warnings_for_what_is_there_at_entry() -> None:

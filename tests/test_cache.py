@@ -18,9 +18,9 @@ import pytest
 
 import m890.emulator
 import m890.isa
-from m890.emulator import fingerprint
-from m890.emulator.compiler import type_of_static
-from m890.emulator.recipes import COMPLETE, FAST, ISSUE, Recipe, key_of
+from m890.emulator.codegen import fingerprint
+from m890.emulator.codegen.compiler import type_of_static
+from m890.emulator.codegen.recipes import COMPLETE, FAST, ISSUE, Recipe, key_of
 from m890.isa import ISA
 from m890.isa.fields import Field
 
@@ -145,7 +145,7 @@ def test_glue_counts(copy: Copy) -> None:
     """The code around the bodies is edited."""
     copy.run((LESS,))
     before = copy.files()
-    copy.append("emulator/glue.py", "_Glue.scalar_bits = lambda self, kind, row, mask: ir.Constant(I32, 77)")
+    copy.append("emulator/codegen/glue.py", "_Glue.scalar_bits = lambda self, kind, row, mask: ir.Constant(I32, 77)")
     assert copy.run((LESS,)) == [77]
     assert copy.files() - before
 
@@ -153,13 +153,14 @@ def test_glue_counts(copy: Copy) -> None:
 def test_code_generators_are_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Editing any module that writes LLVM code, or the kinds and codes it writes, changes every key."""
     folders = {name: Path(module.__path__[0]) for name, module in (("emulator", m890.emulator), ("isa", m890.isa))}
-    writers = [f"emulator/{path.name}" for path in folders["emulator"].glob("*.py") if makes_code(path.read_text())]
-    needed = [*writers, "emulator/state.py", "emulator/recipes.py", "isa/lanes.py", "isa/effects.py"]
-    assert "emulator/glue.py" in needed
-    assert "emulator/lowering.py" in needed
+    files = folders["emulator"].rglob("*.py")
+    writers = [f"emulator/{path.relative_to(folders['emulator'])}" for path in files if makes_code(path.read_text())]
+    needed = [*writers, "emulator/machine/state.py", "emulator/codegen/recipes.py", "isa/lanes.py", "isa/effects.py"]
+    assert "emulator/codegen/glue.py" in needed
+    assert "emulator/codegen/lowering.py" in needed
     for name, folder in folders.items():
         shutil.copytree(folder, tmp_path / name)
-    monkeypatch.setattr(fingerprint, "_HERE", tmp_path / "emulator")
+    monkeypatch.setattr(fingerprint, "_ROOMS", tmp_path)
     seen = {fingerprint.sources()}
     for count, name in enumerate(dict.fromkeys(needed), 2):
         file = tmp_path / name
@@ -326,3 +327,29 @@ def test_suffixes_and_builds_have_keys_of_their_own() -> None:
     ]
     assert len({key_of(recipe) for recipe in (plain, *others)}) == len(others) + 1
     assert key_of(plain) == key_of(Recipe(instruction))
+
+
+def test_keys_are_the_same_in_every_process() -> None:
+    """Or nothing would be found again: every handler in the build without observers, every function of the core."""
+    code = """
+from m890.emulator.machine import aiu, awbar, core, jumps, observed, resolve
+from m890.emulator.codegen.fingerprint import fingerprint
+from m890.emulator.codegen.recipes import Recipe, key_of
+from m890.isa import ISA
+for instruction in ISA:
+    print(instruction.mnemonic, key_of(Recipe(instruction)))
+for function in (aiu.copy_cube, awbar.act, core.run, jumps.jump, observed.emit, resolve.resolve):
+    print(function.__name__, fingerprint("core", function))
+"""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert found[0].count("\n") > len(list(ISA))
+    assert found[0] == found[1]

@@ -13,6 +13,7 @@ from m890.emulator.faults import (
     XIDS,
     Deadlock,
     Fault,
+    Interrupted,
     LaunchError,
     M890Error,
     MemoryLimit,
@@ -21,6 +22,7 @@ from m890.emulator.faults import (
     WarpPlace,
     ranges,
 )
+from m890.isa.program import MacroCall
 
 LANES = (3, 4, 5, 6, 7, 12)
 FAULT = Fault(
@@ -65,6 +67,22 @@ ERRORS = [
     LaunchError("block (2048,1,1) has more than 1024 threads"),
     MemoryLimit(space="host memory", limit=1 << 30, in_use=1 << 29, requested=1 << 31, hint="raise it"),
 ]
+
+
+CALLS = (MacroCall("copy", "gemm.inc", 30), MacroCall("gemm", "gemm.s", 7))
+
+
+def test_a_line_in_macros_says_who_called_them() -> None:
+    source = Source("gemm.inc", 3, "  s.trap", CALLS)
+    fault = Fault(code=256, kernel="k", source=source, instruction="s.trap")
+    assert str(fault).splitlines()[1:4] == [
+        "  source       gemm.inc:3  s.trap",
+        "               in macro copy, called at gemm.inc:30",
+        "               in macro gemm, called at gemm.s:7",
+    ]
+    place = WarpPlace((0, 0, 0), 0, (0,), 8, source, "", "k")
+    for error in (Deadlock(places=(place,)), Interrupted((place,))):
+        assert "pc 0x8 (gemm.inc:3 in macro copy, from gemm.s:7): block" in str(error)
 
 
 def test_the_published_codes_are_all_there():

@@ -1,14 +1,17 @@
 """Launches: what is refused with a clear error, where limits bite, and that nothing outside the kernel shows."""
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
-from m890 import Chip, Deadlock, HostMemory, LaunchError, Limits, MemoryLimit, Timeout
+from m890 import Chip, Deadlock, HostMemory, LaunchError, Limits, MemoryLimit, Pod, Timeout, assemble, programs
 from m890.emulator import launch, livelock
-from m890.emulator.cache import ObjectCache
+from m890.emulator.codegen.cache import ObjectCache
+from m890.emulator.decode import decode
 from m890.emulator.engine import Engine
 from m890.emulator.printing import Console
 
@@ -43,6 +46,29 @@ def test_a_limit_of_exactly_the_instructions_is_enough():
 def test_a_shape_that_cannot_be_is_refused(configuration):
     with pytest.raises(LaunchError):
         Chip().assemble(THREE)["k"][configuration]()
+
+
+def test_a_kernel_for_one_block_refuses_others():
+    kernel = Chip().assemble(THREE.replace("s.nop", ".reqntid 64, 2\ns.nop", 1))["k"]
+    assert kernel[1, (64, 2)]()
+    for block in (128, 64, (64, 1), (64, 4), (64, 2, 2), (2, 64)):
+        with pytest.raises(LaunchError, match=r"is not its \.reqntid \(64, 2, 1\), the only one it is for"):
+            kernel[1, block]()
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        ("gemm_bf16", "gemm_bf16_nn"),
+        ("grouped_gemm", "grouped_gemm_nt"),
+        ("gemm_f4", "gemm_f4"),
+        ("conv2d", "conv2d_bf16"),
+        ("flash_attention", "flash_attention_paged_256"),
+        ("attention", "attention_f32_64"),
+    ],
+)
+def test_programs_that_share_work_among_four_warps_say_so(program, name):
+    assert programs.module(program).kernels[name].reqntid == (128, 1, 1)
 
 
 def test_occupancy_of_nothing_is_refused():
@@ -251,3 +277,36 @@ def test_a_loop_that_prints_is_no_deadlock_and_the_search_for_one_leaves_no_trac
         chip.assemble(PRINTING)["k"][1, 32]()
     assert len(texts) == 1_500
     assert count.events == 3_000
+
+
+def test_a_kernel_is_decoded_once(monkeypatch):
+    """Whatever chip it is loaded on, and however often; again if it changes, and no longer than there is the module."""
+    decodings = []
+
+    def counted(kernel, *rest):
+        decodings.append(kernel.name)
+        return decode(kernel, *rest)
+
+    monkeypatch.setattr("m890.emulator.chip.decode", counted)
+    module = assemble(STORE)
+    alone, pod = Chip(), Pod(chips=2)
+    for chip in (alone, alone, Chip()):
+        with chip.empty(32, np.uint32) as x:
+            chip.load(module)["k"][1, 32](x)
+            assert x.copy_to_host().tolist() == list(range(32))
+    assert len(decodings) == 1
+    x = pod.symmetric(32, np.uint32)
+    for _ in range(2):
+        pod.load(module)["k"][1, 32](x)
+        assert [part.copy_to_host().tolist() for part in x] == [list(range(32))] * 2
+    assert len(decodings) == 1
+    words = module.kernels["k"].words
+    words[:] = assemble(STORE.replace("%laneid", "7")).kernels["k"].words
+    with alone.empty(32, np.uint32) as x:
+        alone.load(module)["k"][1, 32](x)
+        assert x.copy_to_host().tolist() == [0] * 7 + [7] + [0] * 24
+    assert len(decodings) == 2
+    gone = weakref.ref(module)
+    del module, words, pod, x
+    gc.collect()
+    assert gone() is None

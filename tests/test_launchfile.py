@@ -169,6 +169,25 @@ def test_flags_override_the_file():
     )
 
 
+@pytest.mark.parametrize(
+    ("form", "code", "message"),
+    [
+        ("rand:1:f16:16x4", 2, "--arg x: buffer 'x' is f32 16x4, 'rand:1:f16:16x4' is f16 16x4: change [buffers.x]"),
+        ("zeros:f32:64", 2, "buffer 'x' is f32 16x4, 'zeros:f32:64' is f32 64: change [buffers.x] of the launch file"),
+        ("npy:x.npy:bf16", 2, "buffer 'x' is f32 16x4, 'npy:x.npy:bf16' is bf16: change"),
+        ("half.npy", 3, "--arg x: half.npy: holds f16, not f32"),
+        ("flat.npy", 3, "--arg x: flat.npy: has shape [64], not [16, 4]"),
+        ("rand:7:f32:16x4", 0, ""),
+        ("good.npy", 0, ""),
+    ],
+)
+def test_an_argument_agrees_with_the_keys_of_its_buffer(form: str, code: int, message: str):
+    good = initial.random(7, ELEMENTS["f32"], (16, 4))
+    for name, array in (("half", good.astype(np.float16)), ("flat", good.reshape(64)), ("good", good)):
+        np.save(f"{name}.npy", array)
+    assert message in " ".join(run(WHOLE, "--arg", f"x={form}", code=code).stderr.split())
+
+
 def test_a_failed_check_is_exit_code_1_and_still_saves():
     result = run(WHOLE.replace('expect = "rand:7"', 'expect = "rand:8"'), "--json", code=1)
     (check,) = json.loads(result.stdout)["checks"]
@@ -524,124 +543,3 @@ def test_checks_and_nan():
     bf16 = np.array([np.nan, 1, 2]).astype(ml_dtypes.bfloat16)
     assert checked(bf16, bf16).passed
     assert checked(bf16, [np.nan, 1.0, 3.0]).first == ((2,), 2.0, 3.0)
-
-
-# ---- pods ------------------------------------------------------------------------------------------------------------
-
-RIGHT = """\
-        .kernel right                   // to[i] = from[i] of the chip to the right, whose window follows
-        .param  ptr from
-        .param  ptr to
-        v.mov.b32       vreg0, %tid.x
-        s.mov.b32       sreg20, %chip
-        s.add.i32       sreg20, sreg20, 1
-        s.cmp.eq.u32    scc, sreg20, %nchips
-        s.cbr.az        scc, near
-        s.mov.b32       sreg22, 0
-        s.mull.i32      sreg23, %nchips, 64     // back to the first window: (nchips << 38) below
-        s.sub.i64       sreg[6:7], sreg[6:7], sreg[22:23]
-near:   s.mov.b32       sreg22, 0
-        s.mov.b32       sreg23, 64              // one window is 1 << 38
-        s.add.i64       sreg[6:7], sreg[6:7], sreg[22:23]
-        vmem.ld.b32     vreg1, [0x0 + vreg0 * 0x4] @sreg[6:7]
-        s.wait          vldcnt(0)
-        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @to
-        simt.exit
-"""
-POD = """\
-chips = 4
-threads = 2
-[topology]
-kind = "ring"
-[buffers.x]
-chip = "all"
-init = "arange:f32:32"
-[buffers.y]
-chip = "all"
-type = "f32"
-shape = [32]
-[[launch]]
-object = "right.s"
-grid = 1
-block = 32
-args = { from = "x", to = "y" }
-[[check]]
-buffer = "y"
-expect = "right.npy"
-[save]
-y = "y.npy"
-"""
-
-
-@pytest.fixture
-def right(folder: Path) -> np.ndarray:
-    """What POD should give."""
-    (folder / "job" / "right.s").write_text(RIGHT)
-    expected = np.roll(np.arange(128, dtype=np.float32).reshape(4, 32), -1, axis=0)
-    np.save("job/right.npy", expected)
-    return expected
-
-
-def test_a_launch_file_runs_a_pod(right: np.ndarray):
-    assert "check y  PASS  128 elements" in run(POD).stdout
-    np.testing.assert_array_equal(np.load("y.npy"), right)
-    result = json.loads(run(POD, "--json").stdout)
-    (launch,) = result["launches"]
-    assert (launch["chips"], launch["instructions"]) == (4, 3 * 12 + 15)
-    assert launch["modelled"] > 0
-    assert [chip["received_user_bytes"] for chip in result["icn"]["chips"]] == [128] * 4
-
-
-def test_buffers_of_flags_are_on_all_chips(right: np.ndarray):
-    flags = ["--chips", "4", "--grid", "1", "--block", "32", "--arg", "from=arange:f32:32", "--arg", "to=zeros:f32:32"]
-    result = CliRunner().invoke(cli, ["run", "job/right.s", *flags, "--out", "to=y.npy"])
-    assert result.exit_code == 0, result.output
-    assert "4 chips, modelled" in result.stdout
-    np.testing.assert_array_equal(np.load("y.npy"), right)
-
-
-def test_a_file_holds_the_parts_of_all_chips_or_what_is_the_same_for_all(right: np.ndarray):
-    parts = np.arange(128, dtype=np.float32).reshape(4, 32)
-    np.save("job/parts.npy", parts)
-    np.save("job/same.npy", parts[0])
-    shaped = POD.replace('init = "arange:f32:32"', 'shape = [32]\ninit = "same.npy"')
-    run(POD.replace("arange:f32:32", "parts.npy"))
-    assert "FAIL" in run(shaped, code=1).stdout
-    run(shaped.replace("right.npy", "same.npy"))  # which is broadcast, too
-    assert "has shape [32], not [4, ...]" in run(POD.replace("arange:f32:32", "same.npy"), code=3).stderr
-
-
-def test_a_check_may_look_at_one_chip(right: np.ndarray):
-    np.save("job/one.npy", right)
-    one = POD.replace('expect = "right.npy"', 'expect = "one.npy"\nchip = 2')
-    assert "check y  PASS  32 elements" in run(one).stdout
-    right[1] = 0
-    np.save("job/one.npy", right)
-    run(one)
-    right[2] = 0
-    np.save("job/one.npy", right)
-    assert "FAIL" in run(one, code=1).stdout
-    assert "chip 4: there is chip 0 to 3" in run(one.replace("chip = 2", "chip = 4"), code=3).stderr
-
-
-def test_a_buffer_may_be_on_one_chip_and_a_launch_on_some(right: np.ndarray):
-    """The chips that run it read and write where the buffers are: chip 1 has both."""
-    text = SHORT.replace("init", "chip = 1\ninit").replace('type = "u8"', 'chip = 3\ntype = "u8"')
-    text = "chips = 4\n" + text.replace("grid = 1", "grid = 1\nchips = [2]")
-    text += '[[check]]\nbuffer = "y"\nexpect = "arange:u8:100"\n'
-    result = json.loads(run(text, "--json").stdout)
-    assert [chip["received_user_bytes"] for chip in result["icn"]["chips"]] == [0, 0, 100, 100]
-    assert result["launches"][0]["chips"] == 1
-
-
-def test_a_trace_of_a_pod_says_which_chip(right: np.ndarray):
-    lines = run(POD, "--trace", "-").stdout.splitlines()
-    assert {line[:3] for line in lines if line.startswith("c")} == {"c0 ", "c1 ", "c2 ", "c3 ", "che"}
-    lines = run(POD, "--trace", "-", "--trace-chip", "3").stdout.splitlines()
-    assert len([line for line in lines if line.startswith("c3 (0,0,0) w0")]) == 15
-    assert not [line for line in lines if line.startswith("c1 ")]
-    assert "add --trace FILE" in run(POD, "--trace-chip", "3", code=2).stderr
-
-
-def test_fidelity_of_a_pod_counts_a_kernel_once(right: np.ndarray):
-    assert "  s.add.i64  1 in right" in run(POD, "--fidelity").stdout

@@ -19,7 +19,17 @@ from object_samples import GOOD, plain, sample
 
 from m890.isa import descriptor, elf, objectfile
 from m890.isa.objectfile import ObjectError
-from m890.isa.program import CODE_BASE, DATA_BASE, SCALAR_TYPES, Kernel, Line, Module, Parameter, lay_out
+from m890.isa.program import (
+    CODE_BASE,
+    DATA_BASE,
+    SCALAR_TYPES,
+    Kernel,
+    Line,
+    MacroCall,
+    Module,
+    Parameter,
+    lay_out,
+)
 
 MAX_LINE = (1 << 32) - 1
 
@@ -28,6 +38,7 @@ MAX_LINE = (1 << 32) - 1
 NAMES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=12)
 FILES = st.sampled_from(["a.s", "/abs/dir/b.s", "dir/", "x/../ü.s", " "]) | NAMES
 DECLARED = st.tuples(NAMES, st.sampled_from(sorted(SCALAR_TYPES)), st.just(1) | st.integers(1, 20))
+CALLS = st.lists(st.builds(MacroCall, NAMES | st.sampled_from("mn"), FILES, st.integers(1, 3)), max_size=3)
 AXES = st.tuples(st.integers(1, 1024), st.integers(1, 1024), st.integers(1, 128))
 
 
@@ -35,7 +46,7 @@ AXES = st.tuples(st.integers(1, 1024), st.integers(1, 1024), st.integers(1, 128)
 def kernels(draw: st.DrawFn, name: str) -> Kernel:
     words = draw(st.lists(st.integers(0, 2**64 - 1), max_size=60))
     places = st.integers(0, max(len(words) - 1, 0))
-    rows = st.tuples(places, FILES, st.integers(1, 40) | st.integers(0, MAX_LINE))
+    rows = st.tuples(places, FILES, st.integers(1, 40) | st.integers(0, MAX_LINE), CALLS)
     lines = sorted(draw(st.lists(rows, max_size=20 if words else 0)), key=lambda row: row[0])
     return Kernel(
         name,
@@ -45,9 +56,10 @@ def kernels(draw: st.DrawFn, name: str) -> Kernel:
         tsm=draw(st.integers(0, 262_144)),
         private=draw(st.integers(0, 2**32 - 1)),
         maxntid=draw(st.none() | AXES),
+        reqntid=draw(st.none() | AXES),
         params=lay_out(draw(st.lists(DECLARED, max_size=20, unique_by=lambda declared: declared[0]))),
         labels={label: 8 * draw(st.integers(0, len(words))) for label in draw(st.lists(NAMES, max_size=5))},
-        lines=tuple(Line(8 * place, file, line) for place, file, line in lines),
+        lines=tuple(Line(8 * place, file, line, tuple(calls)) for place, file, line, calls in lines),
     )
 
 
@@ -137,6 +149,7 @@ def line(offset: int, number: int = 1, file: str = "a.s") -> tuple[Line, ...]:
         (changed(private=1 << 32), "private is 4294967296"),
         (changed(maxntid=(1, 1, 129)), "maxntid.z is 129, not 1 to 128"),
         (changed(maxntid=(0, 1, 1)), "maxntid.x is 0"),
+        (changed(reqntid=(1, 1025, 1)), "reqntid.y is 1025, not 1 to 1024"),
         (changed(labels={"a\0b": 0}), r"the name 'a\x00b' contains a NUL"),
         (changed(labels={"\udc80": 0}), "has no UTF-8 form"),
         (changed(labels={"a": 12}), "label 'a' is at offset 12"),
@@ -228,7 +241,7 @@ def test_binutils_read_the_line_table(command: tuple[str, ...], tmp_path: Path) 
 
 def test_readelf_reads_header_sections_symbols_and_unit(tmp_path: Path) -> None:
     text = tool("readelf", "--headers", "--symbols", "--debug-dump=info", "--wide", data=GOOD, folder=tmp_path)
-    assert re.search(r"Flags: +0x20096\n", text)
+    assert re.search(r"Flags: +0x30096\n", text)
     assert re.search(r"\.text\.kernel\.other\.1 +PROGBITS +0000000100000200 \w+ 000008 00 +AX +0 +0 256\n", text)
     assert re.search(r"0000000100000000 +320 FUNC +GLOBAL DEFAULT +\d+ saxpy\n", text)
     assert re.search(r"0000000100000010 +0 NOTYPE +LOCAL +DEFAULT +\d+ loop\n", text)
@@ -237,7 +250,7 @@ def test_readelf_reads_header_sections_symbols_and_unit(tmp_path: Path) -> None:
 
 
 def test_addr2line_finds_the_source_line(tmp_path: Path) -> None:
-    addresses = [CODE_BASE, CODE_BASE + 24, CODE_BASE + 512]
+    addresses = [CODE_BASE, CODE_BASE + 16, CODE_BASE + 512]
     text = tool("addr2line", *map(hex, addresses), "-e", data=GOOD, folder=tmp_path)
     assert text.split() == ["src/saxpy.s:5", "inc/wait.inc:2", "inc/wait.inc:3"]
 
@@ -248,7 +261,7 @@ def test_pyelftools_reads_the_same(module: Module) -> None:
     elffile = pytest.importorskip("elftools.elf.elffile")
     file = elffile.ELFFile(io.BytesIO(objectfile.write(module)))
     assert (file.elfclass, file.little_endian, file["e_machine"]) == (64, True, elf.MACHINE)
-    assert file["e_flags"] == 2 << 16 | {"ppu0015": 150, "ppu001": 100}[module.arch]
+    assert file["e_flags"] == 3 << 16 | {"ppu0015": 150, "ppu001": 100}[module.arch]
     starts: dict[str, int] = {}
     symbols: list[tuple[Any, ...]] = []
     for name, kernel in module.kernels.items():
@@ -268,7 +281,7 @@ def test_pyelftools_reads_the_same(module: Module) -> None:
     (note,) = file.get_section_by_name(".note.m890").iter_notes()
     assert note["n_name"] == "m890"
     files = list(dict.fromkeys(line.file for kernel in module.kernels.values() for line in kernel.lines))
-    assert json.loads(note["n_desc"]) == {"arch": module.arch, "files": files, "format": 2, "producer": "m890"}
+    assert json.loads(note["n_desc"]) == {"arch": module.arch, "files": files, "format": 3, "producer": "m890"}
     assert pyelftools_rows(file) == expected_rows(module, starts)
 
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from object_samples import GOOD, plain
 
-from m890.isa import binary, descriptor, dwarf, elf, objectfile
+from m890.isa import binary, descriptor, dwarf, elf, macrocalls, objectfile
 from m890.isa.objectfile import ObjectError
-from m890.isa.program import CODE_BASE, Kernel, Line, Module, lay_out
+from m890.isa.program import CODE_BASE, Kernel, Line, MacroCall, Module, lay_out
 
 # Damaged files
 
@@ -29,7 +29,7 @@ def small() -> bytes:
         np.array([1, 2], np.uint64),
         params=lay_out([("n", "u32", 1)]),
         labels={"k": 0},
-        lines=(Line(0, "a.s", 5), Line(8, "b.s", 200)),
+        lines=(Line(0, "a.s", 5), Line(8, "b.s", 200, (MacroCall("m", "a.s", 6), MacroCall("n", "c.s", 7)))),
     )
     return objectfile.write(Module("ppu0015", {"k": kernel}, b"d", {"d": 0}))
 
@@ -170,6 +170,16 @@ INFO = ".hg_info.saxpy"
 KERNEL = descriptor.KERNEL_RECORD
 FIRST_ARGUMENT = KERNEL.itemsize
 
+MACROS, COUNT = ".hg_macros", np.dtype([("n", "<u4")])
+
+
+def deep_macros(depth: int) -> bytes:
+    """A section of calls each of which stands in the one before."""
+    name = string_at("other.1")
+    calls = [binary.pack(macrocalls.CALL, {"macro": name, "file": name, "outer": outer}) for outer in range(depth)]
+    return depth.to_bytes(4, "little") + b"".join(calls)
+
+
 LIES: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (
         lambda: b".arch ppu0015\n",
@@ -184,12 +194,12 @@ LIES: dict[str, tuple[Callable[[], bytes], str]] = {
     "machine": (lambda: with_header(machine=62), "is for another machine: machine is 0x3e"),
     "relocatable": (lambda: with_header(type=1), "is not of type ET_EXEC"),
     "segments": (lambda: with_header(phnum=1), "has program headers"),
-    "format": (lambda: with_header(flags=1 << 16 | 150), "has object format 1, where this m890 reads 2; assemble"),
-    "architecture": (lambda: with_header(flags=2 << 16 | 151), "has the unknown ISA version 151"),
-    "other arch": (lambda: with_header(flags=2 << 16 | 100), "section '.hg_info' says architecture 150, but"),
+    "format": (lambda: with_header(flags=1 << 16 | 150), "has object format 1, where this m890 reads 3; assemble"),
+    "architecture": (lambda: with_header(flags=3 << 16 | 151), "has the unknown ISA version 151"),
+    "other arch": (lambda: with_header(flags=3 << 16 | 100), "section '.hg_info' says architecture 150, but"),
     "headers outside": (lambda: with_header(shoff=len(GOOD)), "section headers at 2"),
     "many headers": (lambda: with_header(shnum=0xFEFF), "places 65279 section headers at"),
-    "no headers": (lambda: with_header(shnum=0), "counts 0 sections, their names in number 14"),
+    "no headers": (lambda: with_header(shnum=0), "counts 0 sections, their names in number 15"),
     "names elsewhere": (lambda: with_header(shstrndx=2), "section header 2 is not a string table"),
     "section outside": (
         lambda: with_section(".text.kernel.saxpy", size=1 << 40),
@@ -242,7 +252,7 @@ LIES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "symbol names": (lambda: with_section(".symtab", link=1), "has its names in section 1, not in '.strtab'"),
     "symbol order": (lambda: with_section(".symtab", info=2), "does not have its local symbols first"),
-    "symbol section": (lambda: with_symbol("loop", 0, section=99), "symbol 2 lies in section 99 of 15"),
+    "symbol section": (lambda: with_symbol("loop", 0, section=99), "symbol 2 lies in section 99 of 16"),
     "symbol name": (lambda: with_symbol("loop", 0, name=0), "symbol 2 names offset 0 of the string table"),
     "symbol outside": (
         lambda: with_symbol("loop", 0, value=CODE_BASE + 328),
@@ -281,7 +291,7 @@ LIES: dict[str, tuple[Callable[[], bytes], str]] = {
         "says fp_rndmode 3, but the rest of the file gives 0",
     ),
     "user sregs": (lambda: with_record(INFO, KERNEL, user_sreg_num=16), "says user_sreg_num 16, but"),
-    "lines": (lambda: with_record(INFO, KERNEL, line_count=0), "says line_count 0, but the rest of the file gives 5"),
+    "lines": (lambda: with_record(INFO, KERNEL, line_count=0), "says line_count 0, but the rest of the file gives 6"),
     "registers": (lambda: with_record(INFO, KERNEL, vreg_number=300), "describes no legal kernel: vregs is 300"),
     "block": (lambda: with_record(INFO, KERNEL, maxntid=[1, 0, 1]), "describes no legal kernel: maxntid.y is 0"),
     "descriptor name": (lambda: with_record(INFO, KERNEL, name=string_at("other.1")), "describes kernel 'other.1'"),
@@ -295,7 +305,7 @@ LIES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_record(INFO, descriptor.ARGUMENT, FIRST_ARGUMENT + 96, count=2**31),
         "says argument_size 23, but",
     ),
-    "short record": (lambda: with_sections(GOOD, {INFO: bytes(10)}), "needs 88 bytes at offset 0 but 10 are left"),
+    "short record": (lambda: with_sections(GOOD, {INFO: bytes(10)}), "needs 100 bytes at offset 0 but 10 are left"),
     "long record": (
         lambda: with_sections(GOOD, {".hg_info": section_data(GOOD, ".hg_info") + b"1"}),
         "goes on for 1 bytes",
@@ -304,6 +314,16 @@ LIES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_record(".hg_info", descriptor.MODULE_RECORD, kernel_count=9),
         "says kernel_count 9, but",
     ),
+    "macro count": (lambda: with_record(MACROS, COUNT, n=9), "needs 144 bytes at offset 4 but 72 are left; the file"),
+    "macro order": (lambda: with_record(MACROS, macrocalls.CALL, 4, outer=1), "has call 1 in call 1, which does not"),
+    "macro runs": (lambda: with_record(MACROS, macrocalls.RUN, 36, rows=9), "does not say for 7 lines in which of 2"),
+    "macro number": (lambda: with_record(MACROS, macrocalls.RUN, 36, call=3), "does not say for 7 lines in which of 2"),
+    "macro twice": (lambda: with_record(MACROS, macrocalls.RUN, 44, call=0), "does not have its calls in order"),
+    "macro bytes": (
+        lambda: with_sections(GOOD, {MACROS: section_data(GOOD, MACROS) + b"1"}),
+        "section '.hg_macros' has 41 bytes behind its calls, which is no number of runs",
+    ),
+    "macro depth": (lambda: with_sections(GOOD, {MACROS: deep_macros(65)}), "has calls nested more than 64 deep"),
     "note owner": (lambda: with_text(b"m890\0\0\0\0{", b"m891\0\0\0\0{"), "section '.note.m890' is not a note of m890"),
     "note size": (lambda: with_record(".note.m890", objectfile.NOTE_HEADER, size=2**32 - 1), "needs 4294967295 bytes"),
     "note text": (lambda: with_note(b"[1, 2"), "section '.note.m890' does not hold JSON;"),

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wired import Wired
@@ -190,14 +191,30 @@ def wired(timing: str, capacity: int) -> Wired:
     return Wired(CHIPS, timing=timing, capacity=capacity, delay=lambda a, b: 2500 + 1700 * a + 700 * b, poison=False)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
+PROGRAMS = given(
     program=st.lists(ops(), min_size=1, max_size=12),
     timing=st.sampled_from(["eager", "late"]),
     capacity=st.sampled_from([CHIPS - 1, 2048]),
 )
+
+
+@settings(max_examples=60, deadline=None)
+@PROGRAMS
 def test_a_warp_sees_its_accesses_in_order(program: list[Op], timing: str, capacity: int) -> None:
     """Registers, the memories of all chips and TSM are those of the model."""
+    check(program, timing, capacity)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@PROGRAMS
+def test_a_warp_sees_its_accesses_in_order_in_many_programs(program: list[Op], timing: str, capacity: int) -> None:
+    """The same, for more of them."""
+    check(program, timing, capacity)
+
+
+def check(program: list[Op], timing: str, capacity: int) -> None:
+    """Run a program and the model of it."""
     chips = wired(timing, capacity)
     random = np.random.default_rng(len(program))
     content = [random.integers(0, 256, BUFFER, np.uint8) for _ in range(CHIPS)]

@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
-from ..emulator.exchange import Exchange
 from ..emulator.observe import Observer
+from ..emulator.pod.exchange import Exchange
+from .arrays import described
 from .exits import InputError
-from .initial import FORMS, looks_like_init, number, parse
+from .initial import FORMS, Init, looks_like_init, number, parse
 from .launchfile import ArgumentValue, BufferSpec, Job, LaunchSpec, read
 from .loading import find_profile, nearest_of, parse_define
 from .runner import Options
@@ -119,11 +120,23 @@ def _put_buffer(job: Job, name: str, text: str) -> None:
         known = job.buffers.get(buffer)
         if known is None and not complete:
             raise click.UsageError(f"--arg {name}: '{text}' says no type and shape: write {FORMS[init.form]}")
-        if known is None or complete:
-            job.buffers[buffer] = BufferSpec(buffer, init, chip=known.chip if known else None if job.chips > 1 else 0)
-        else:
-            as_known = replace(init, type=known.init.type, shape=known.init.shape)
-            job.buffers[buffer] = replace(known, init=as_known, where="")
+        if known is None:
+            job.buffers[buffer] = BufferSpec(buffer, init, chip=None if job.chips > 1 else 0)
+            continue
+        if not complete:
+            init = replace(init, type=known.init.type, shape=known.init.shape)
+        _check_agreement(name, known, init)
+        job.buffers[buffer] = replace(known, init=init, where=f"--arg {name}")
+
+
+def _check_agreement(name: str, known: BufferSpec, init: Init) -> None:
+    """Refuse a form of another type or shape than the buffer's keys say; of a file it is seen when it is read."""
+    pairs = (known.type, init.type), (known.shape, init.shape)
+    if any(wanted is not None and given is not None and wanted != given for wanted, given in pairs):
+        raise click.UsageError(
+            f"--arg {name}: buffer '{known.name}' is {described(known.type, known.shape)}, '{init.text}' is "
+            f"{described(init.type, init.shape)}: change [buffers.{known.name}] of the launch file"
+        )
 
 
 def _value(name: str, text: str, job: Job) -> ArgumentValue:

@@ -3,8 +3,8 @@
     (0,0,0) w1 000000ff    38 saxpy.s:21       vmem.ld.b32 vreg1, ...  @ 0x4000000080..0x400000009c
 
 are the block, the warp, the lanes that execute (emsk), the byte offset in the kernel (`f+8` in a
-function it called), the source line (or the label it stands behind, where an object has no lines), the instruction, and
-the first and the last address it accesses. In a pod `c2` before it all is the chip.
+function it called), the source line (in a macro that of its body; where an object has no lines, the label it stands
+behind), the instruction, and the first and the last address it accesses. In a pod `c2` before it all is the chip.
 """
 
 from __future__ import annotations
