@@ -212,15 +212,23 @@ def test_aliases_and_symbols() -> None:
         .equ    N, 4
         M = N * 2
         v.mov.b64 acc[2:3], acc[0:1]
+        v.mov.b64 acc[1:3][1:2], acc[2:3][0:1]
         v.add.i32 one, acc[0], M
         .equ    N, 5
         v.cmp.lt.u32 mask, one.reuse, N
 """
     assert texts(body) == [
         "v.mov.b64 vreg[10:11], vreg[8:9]",
+        "v.mov.b64 vreg[10:11], vreg[10:11]",
         "v.add.i32 vreg9, vreg8, 0x8",
         "v.cmp.lt.u32 sreg20, vreg9.reuse, 0x5",
     ]
+
+
+def test_a_text_is_for_the_architecture_it_says_or_else_that_asked_for() -> None:
+    text = ".kernel k\nsimt.exit"
+    assert [assemble(text).arch, assemble(text, arch="ppu001").arch] == ["ppu0015", "ppu001"]
+    assert assemble(f".arch ppu0015\n{text}", arch="ppu001").arch == "ppu0015"
 
 
 def test_resources() -> None:
