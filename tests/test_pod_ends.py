@@ -172,6 +172,18 @@ line:   .asciz  "chip %d\\n"
     assert "".join(texts) == "chip 0\nchip 1\nchip 2\n"
 
 
+def test_a_pod_within_itself_is_refused():
+    pod = Pod(chips=2, console=m890.Console(lambda text: store[1, 64](x, 0)))
+    x = pod.symmetric(64, np.uint32)
+    store = pod.assemble(STORE)["store"]
+    source = '.data\nline: .asciz "%d"\n.text\n.kernel hello\ns.print line, sreg[2:2]\nsimt.exit\n'
+    hello = pod.assemble(source)["hello"]
+    with pytest.raises(LaunchError, match="runs already"):
+        hello[1, 32]()
+    store[1, 64](x, 5)
+    np.testing.assert_array_equal(x.copy_to_host(), expected(2, 5))
+
+
 def test_bad_pods_and_launches_are_refused():
     with pytest.raises(ValueError, match="chips is a whole number from 1"):
         Pod(chips=0)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import report
-from ..faults import Deadlock, Interrupted, WarpPlace
+from ..faults import Deadlock, Interrupted, LaunchError, WarpPlace
 from ..launch import POLL_SECONDS
 from ..machine.wire import ATOMIC, COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
 from .exchange import Exchange, News
@@ -72,6 +72,7 @@ class Meeting:
         self.numbers = 0
         self.changed = False
         """Whether memory has changed in this window, or will in the next, by what is known to all ranks."""
+        self._running = False
         self._polled = 0.0
         self._pool: ThreadPoolExecutor | None = None
 
@@ -79,6 +80,9 @@ class Meeting:
 
     def run(self, done: Callable[[], bool]) -> None:
         """Go on until `done`, or until nothing is left to do. Raises what launches raise; all work is dropped then."""
+        if self._running:
+            raise LaunchError("the pod runs already: nothing that it calls, and no other thread, can make it run")
+        self._running = True
         try:
             self._begin()
             while not done() and self._step():
@@ -90,6 +94,8 @@ class Meeting:
         except BaseException:
             self.clear()
             raise
+        finally:
+            self._running = False
 
     def _step(self) -> bool:
         """Go on to the next window, or run one; whether there was anything to do."""
