@@ -128,14 +128,12 @@ class Meeting:
     def _window(self, end: int) -> None:
         self._advance(end)
         for place in self.places:
-            node = self.nodes.get(place.chip.index)
             for moment, move, index in place.peer.send(self.now, end):
                 source = move.copy.source.chip
                 assert source is not None
                 if source in self.nodes:
                     self.nodes[source].send(move, index, moment)
-            if node is not None and node.run is not None:
-                self._look_after(place, node)
+        self._poll()
         self.now = end
         self._meet(end)
         self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
@@ -260,19 +258,19 @@ class Meeting:
         finally:
             wait(others)
 
-    def _look_after(self, place: Place, node: Node) -> None:
-        """What is to be done now and then for a launch that runs."""
-        run = node.run
-        assert run is not None
+    def _poll(self) -> None:
+        """What is to be done now and then for launches that run."""
         now = time.monotonic()
-        try:
-            run.check_instructions()
-            if now - self._polled > POLL_SECONDS:
-                self._polled = now
-                run.check_seconds()
-                run.check()
-        except Exception as error:
-            node.error = node.error or error
+        if now - self._polled < POLL_SECONDS:
+            return
+        self._polled = now
+        for node in self.nodes.values():
+            if node.run is not None and node.error is None:
+                try:
+                    node.run.check_seconds()
+                    node.run.check()
+                except Exception as error:
+                    node.error = error
 
     def _meet(self, end: int) -> None:
         """Exchange packets, and learn what became of launches."""
@@ -335,12 +333,9 @@ class Meeting:
         if node.ended is not None:
             (ended, executed), node.ended = node.ended, None
             return chip, Status.FREE, ended, executed
-        assert node.run is not None
-        watch = node.run.watch
-        armed, stuck = watch.armed, not node.run.limits.endless and watch.stuck_in_pod()
-        news.changed |= node.stored or watch.armed != armed
-        node.stored = False
-        return chip, Status.STUCK if stuck else Status.IDLE if node.state["idle"][0] else Status.RUNS, 0, 0
+        news.changed |= node.changed
+        node.changed = False
+        return chip, Status.STUCK if node.stuck else Status.IDLE if node.state["idle"][0] else Status.RUNS, 0, 0
 
     def _gather(self, news: list[News]) -> np.ndarray:
         """The packets of all ranks, with all that is in them if they go to chips of this one."""
