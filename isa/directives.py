@@ -28,7 +28,8 @@ _ALL = (
     Directive(
         ".arch",
         ".arch NAME",
-        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E); without it, that of the chip that loads the text, ppu0015 for `m890 asm`. Before the first kernel.",
+        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E). Without it those of the chip that loads the "
+        "text, ppu0015 for `m890 asm`. Before the first kernel.",
         ".arch ppu0015",
         code_directives.arch,
     ),
@@ -75,6 +76,13 @@ _ALL = (
         "The largest block the kernel may be launched with.",
         ".maxntid 256",
         code_directives.maxntid,
+    ),
+    Directive(
+        ".reqntid",
+        ".reqntid X, Y, Z",
+        "The only block the kernel may be launched with, for one that counts on it; what is left out is 1.",
+        ".reqntid 128",
+        code_directives.reqntid,
     ),
     Directive(
         ".vregs",
