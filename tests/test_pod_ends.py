@@ -39,6 +39,22 @@ def test_work_behind_a_fault_is_dropped():
     np.testing.assert_array_equal(x.copy_to_host(), expected(2, 2))
 
 
+def test_an_event_that_was_dropped_is_waited_for_by_nobody():
+    pod = Pod(chips=2)
+    x = pod.symmetric(64, np.uint32)
+    store, streams = pod.assemble(STORE)["store"], pod.stream()
+    store.on(0)[1, 128, streams[0]](x[0], 0)
+    never = streams[0].record()
+    with pytest.raises(Fault):
+        never.synchronize()
+    assert not never.recorded
+    never.synchronize()
+    streams[1].wait(never)
+    store.on(1)[1, 64, streams[1]](x[1], 7)
+    pod.synchronize()
+    np.testing.assert_array_equal(x[1].copy_to_host(), expected(2, 7)[1])
+
+
 def test_limits_hold_in_a_pod():
     pod = Pod(chips=2)
     loop = pod.assemble(LOOP)["loop"]

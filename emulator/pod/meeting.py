@@ -152,6 +152,7 @@ class Meeting:
                 move = place.peer.moves[0]
                 self._end(move, end)
                 place.peer.next()
+                del self.moves[move.number]
                 end = place.peer.arrived()
         while any([self._go_on(stream) for _, stream in sorted(self.busy.items())]):
             pass
@@ -168,9 +169,9 @@ class Meeting:
             if isinstance(task, Mark):
                 self._end(task, ready)
             elif isinstance(task, Wait):
-                if task.mark.ended is None:
+                if task.mark.ended is None and not task.mark.dropped:
                     break
-                self._end(task, max(ready, task.mark.ended))
+                self._end(task, max(ready, task.mark.ended or 0))
             else:
                 if task.began is None:
                     task.began = ready
@@ -408,7 +409,7 @@ class Meeting:
         for node in self.nodes.values():
             node.clear()
         for stream in self.busy.values():
-            stream.tasks.clear()
+            stream.drop()
         self.busy, self.moves, self.ends, self.payloads = {}, {}, [], {}
         self.icn.clear()
         self.arrivals = self.arrivals[:0]
