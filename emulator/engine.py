@@ -8,10 +8,10 @@ from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from . import aiu, awbar, core, jumps, links, observed, remote, resolve, window
-from .cache import ObjectCache
-from .fingerprint import fingerprint
-from .handlers import Handlers
+from .codegen.cache import ObjectCache
+from .codegen.fingerprint import fingerprint
+from .codegen.handlers import Handlers
+from .machine import aiu, awbar, core, jumps, links, observed, remote, resolve, window
 
 if TYPE_CHECKING:
     from .sampler import Sampler
@@ -47,7 +47,7 @@ class Engine:
         key = fingerprint("core", function)
         found = self.cache.load(key)
         if found is None:
-            from .glue import compile_function
+            from .codegen.glue import compile_function
 
             found = self.cache.save(key, compile_function(key, function))
         return found

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
-from .state import POISON, RANGE, READ, WRITE
+from .machine.state import POISON, RANGE, READ, WRITE
 
 if TYPE_CHECKING:
     from .buffers import Buffer

@@ -16,15 +16,16 @@ from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.source import open_recorded
 from ..isa.spec import Access, Decoded, DecodeError, Instruction
 from ..isa.sync import INVALID_WARP_SYNC
-from . import aiu, barriers, jumps, livelock, resolve
-from .barriers import BLOCK_BARRIER
+from . import livelock
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
 from .hbm import chip_at
+from .machine import aiu, barriers, jumps, resolve
+from .machine.barriers import BLOCK_BARRIER
+from .machine.state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS, WAITING
 from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
-from .state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS, WAITING
 
 ICN_UNREACHABLE = 1157
 """Published XID of an access to a chip that cannot be reached."""

@@ -12,8 +12,8 @@ from .binary32 import canonical, f32
 from .pod_group import PIECE, ROUND, Array, Group, checked, ring_tables, rings, rounded, shares, total, type_name
 
 if TYPE_CHECKING:
-    from ..emulator.pod import PerChip, Pod, SymmetricBuffer
-    from ..emulator.streams import Stream
+    from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
+    from ..emulator.pod.streams import Stream
 
 Algorithm = Literal["one_shot", "two_shot", "ring"]
 ONE_SHOT, TWO_SHOT = 16 << 10, 4 << 20

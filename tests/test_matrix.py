@@ -181,8 +181,8 @@ def test_body_is_handler(instruction: Any) -> None:
 
 def rebuilt(instruction: Any, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, value: Any) -> One:
     """The instruction compiled with a constant of the compiler replaced."""
-    from m890.emulator.glue import compile_handler
-    from m890.emulator.recipes import Recipe
+    from m890.emulator.codegen.glue import compile_handler
+    from m890.emulator.codegen.recipes import Recipe
 
     monkeypatch.setattr(module, name, value)
     key = f"test{name}{value}{abs(hash(instruction.mnemonic))}"
@@ -200,7 +200,7 @@ def _function(address: int) -> Any:
 
 @pytest.mark.parametrize(("together", "mnemonic"), [(4, "v.mma.f32.bf16.m16n16k16"), (4, "v.mma.f32.tf32.m16n8k8")])
 def test_hosts_with_fewer_registers(together: int, mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from m890.emulator import lowering_matrix
+    from m890.emulator.codegen import lowering_matrix
 
     machine = Machine(by_name(mnemonic))
     machine.one = rebuilt(by_name(mnemonic), monkeypatch, lowering_matrix, "TOGETHER", together)
@@ -210,7 +210,7 @@ def test_hosts_with_fewer_registers(together: int, mnemonic: str, monkeypatch: p
 
 def test_hosts_without_binary16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every binary16 number in, and every rounding out, by integer code."""
-    from m890.emulator import matrix_formats
+    from m890.emulator.codegen import matrix_formats
 
     instruction = by_name("v.mma.f16.f16.m16n16k16")
     native, plain = Machine(instruction), Machine(instruction)
@@ -318,7 +318,7 @@ def test_drawn_lane_maps(form: MatrixForm) -> None:
 
 @pytest.mark.parametrize("mnemonic", ["v.mma.mx.f32.f4.f4.m16n16k64", "v.mma.f32.e4m3.e5m2.m16n16k32"])
 def test_hosts_without_avx512(mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from m890.emulator import matrix_formats
+    from m890.emulator.codegen import matrix_formats
 
     instruction = by_name(mnemonic)
     machine, form, random = Machine(instruction), form_of(instruction), np.random.default_rng(6)
@@ -333,7 +333,7 @@ def test_hosts_without_avx512(mnemonic: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("mnemonic", ["v.mma.i32.i8.i8.m16n16k32", "v.mma.i32.u8.i8.m16n8k16.sat"])
 def test_hosts_without_sums_of_bytes(mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from m890.emulator import matrix_formats
+    from m890.emulator.codegen import matrix_formats
 
     instruction = by_name(mnemonic)
     machine, form = Machine(instruction), form_of(instruction)

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 import m890
-from m890.emulator import arguments, core, report
+from m890.emulator import arguments, report
 from m890.emulator.launch import Limits, Run
+from m890.emulator.machine import core
+from m890.emulator.machine.window import WINDOW
 from m890.emulator.plan import Schedule, memory_ranges
-from m890.emulator.port import Port, pod_ranges
+from m890.emulator.pod.port import Port, pod_ranges
 from m890.emulator.shape import Shape, dim3
-from m890.emulator.window import WINDOW
 
 QUANTUM_PS = 1000
 
