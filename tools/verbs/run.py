@@ -256,7 +256,8 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
         )
         executed = counted(launch.instructions, "instruction")
         pod = "" if launch.modelled is None else f"  {counted(launch.chips, 'chip')}, modelled {launch.modelled:.3e} s"
-        say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}  {launch.seconds:.3f} s")
+        compiled = f"  ({launch.compile_seconds:.3f} s to compile, once)" if launch.compile_seconds >= 0.0005 else ""
+        say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}{compiled}  {launch.seconds:.3f} s")
     for check in outcome.checks:
         verdict = style("PASS", fg="green", bold=True) if check.passed else style("FAIL", fg="red", bold=True)
         elements = counted(check.elements, "element")
