@@ -13,7 +13,7 @@ from .faults import LaunchError
 from .hbm import Hbm
 
 if TYPE_CHECKING:
-    from .pod import Pod
+    from .pod.pod import Pod
 
 _RANGES = {name: (np.iinfo(kind).min, np.iinfo(kind).max) for name, kind in SCALAR_TYPES.items() if kind.kind in "iu"}
 

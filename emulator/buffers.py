@@ -103,11 +103,15 @@ class Buffer:
             view[part] = source[part]
 
     def copy_to_host(self, out: Array | None = None) -> Array:
-        """Copy the buffer into `out`, which must have its shape and dtype, or into a new array, and return that."""
+        """Copy the buffer into `out`, which must have its shape and dtype, or into a new array, and return that.
+
+        Where several ranks run the pod, all of them do so together.
+        """
+        content = self.view() if self._hbm.copy_out is None else self._hbm.copy_out(self)
         if out is None:
-            return self.view().copy()
+            return content.copy()
         self._check_like(out, "to")
-        out[...] = self.view()
+        out[...] = content
         return out
 
     def fill(self, value: object) -> None:

@@ -23,13 +23,13 @@ from .hbm import Hbm, HostMemory
 from .launch import Launch, Limits
 from .observe import Observer
 from .plan import Mode, Plan, Schedule
+from .pod.streams import Stream
 from .printing import Console
 from .profiles import Profile, profile
 from .shape import Shape, dim3, occupancy, tsm_bytes
-from .streams import Stream
 
 if TYPE_CHECKING:
-    from .pod import Pod
+    from .pod.pod import Pod
 
 Timing = Literal["eager", "late"]
 MOST_PLANS = 8

@@ -18,10 +18,9 @@ from ..isa.operands import Address, NamedKind, RegisterKind, Value
 from ..isa.program import CODE_BASE, TEXT_BASE, Function, Kernel
 from ..isa.registers import CLOCKS, EMSK, IVREG, LAST_SREG, ONE, ZERO, Register
 from ..isa.spec import Decoded, Instruction
+from .codegen.recipes import COMPLETE, FAST, ISSUE, ORDERS, PEER, Recipe, handler_build, operand_slots
 from .engine import Engine
-from .pieces import Piece, Spot, lay_out, spot_of
-from .recipes import COMPLETE, FAST, ISSUE, ORDERS, PEER, Recipe, handler_build, operand_slots
-from .state import (
+from .machine.state import (
     COMMITS,
     FROM_TSM,
     HEADER,
@@ -35,6 +34,7 @@ from .state import (
     scalar_row,
     vector_row,
 )
+from .pieces import Piece, Spot, lay_out, spot_of
 
 FALLS_OFF = 16
 """Published code: the program counter left the kernel's instructions."""

@@ -8,10 +8,10 @@ from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from . import aiu, awbar, core, jumps, links, observed, remote, resolve, window
-from .cache import ObjectCache
-from .fingerprint import fingerprint
-from .handlers import Handlers
+from .codegen.cache import ObjectCache
+from .codegen.fingerprint import fingerprint
+from .codegen.handlers import Handlers
+from .machine import aiu, awbar, core, jumps, links, observed, remote, resolve, window
 
 if TYPE_CHECKING:
     from .sampler import Sampler
@@ -100,7 +100,7 @@ class Engine:
 
 
 def _compiled(key: str, function: FunctionType) -> bytes:
-    from .glue import compile_function  # imports numba, which a warm start does without
+    from .codegen.glue import compile_function  # imports numba, which a warm start does without
 
     return compile_function(key, function)
 

@@ -6,21 +6,27 @@ address becomes a host address by adding `host_address - window_base`. Memory co
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import sys
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
-from .state import POISON, RANGE, READ, WRITE
+from .machine.state import POISON, RANGE, READ, WRITE
+
+if TYPE_CHECKING:
+    from .buffers import Buffer
 
 WINDOW_BITS = 38
 """log2 of the size of one chip's window of guest addresses."""
@@ -68,6 +74,9 @@ class HostMemory:
 
     def check(self, extra: int = 0) -> None:
         """Raise MemoryLimit if `extra` more bytes would pass the limit."""
+        if self.in_use() + extra <= self.limit:
+            return
+        gc.collect()  # pods and their chips know each other: what is left of old ones may not have been noticed yet
         in_use = self.in_use()
         if in_use + extra > self.limit:
             raise MemoryLimit(space="host memory", limit=self.limit, in_use=in_use, requested=extra, hint=self.hint)
@@ -166,10 +175,12 @@ class Hbm:
         self.version = 0
         """Grows with every change of the allocations."""
         self.memory = memory
-        self.others: Sequence[Hbm] = (self,)
-        """Those of the pod's chips, by number, for messages."""
+        self.others: Sequence[Hbm] = ()
+        """Those of all chips of its pod, if it is in one, for messages."""
         self.away = ""
         """Where its bytes are if not in this process: what is allocated is known here, too."""
+        self.copy_out: Callable[[Buffer], npt.NDArray[Any]] | None = None
+        """How the ranks of a pod, if there are several, come to the content of a buffer together."""
         self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
         self._bytes: npt.NDArray[np.uint8] | None = np.frombuffer(self._map, dtype=np.uint8)
         self.host_address: int = self._bytes.ctypes.data
@@ -248,7 +259,9 @@ class Hbm:
         """
         memory = self._open()
         if self.away:
-            raise ValueError(f"the memory of chip {self.chip} is with {self.away}, where its own process can see it")
+            raise ValueError(
+                f"no view of the memory of chip {self.chip}, which is with {self.away}: copy it to the host"
+            )
         index = self._index(address)
         if size < 0 or index < 0 or address + size > self._live[index].end:
             raise ValueError(f"no view of {size} bytes at {address:#x}: {self.describe(address, max(size, 1))}")
@@ -284,10 +297,15 @@ class Hbm:
         """Free offsets, as sorted half-open ranges that include a guard behind the last byte."""
         return list(self._free.ranges)
 
+    def at(self, address: int) -> Hbm:
+        """The HBM of the pod in whose window guest `address` is; this one, if it is in none."""
+        return next((one for one in self.others if one.chip == chip_at(address)), self)
+
     def name_at(self, address: int) -> str:
-        """The allocation, in this HBM or another of the pod, that holds guest `address`, for a message."""
-        found = ((one, one.find(address)) for one in self.others)
-        return next((f"'{a.name}' of chip {one.chip}" for one, a in found if a is not None), f"{address:#x}")
+        """The allocation of the pod that holds guest `address`, for a message."""
+        home = self.at(address)
+        found = home.find(address)
+        return f"{address:#x}" if found is None else f"'{found.name}' of chip {home.chip}"
 
     @property
     def in_use(self) -> int:
@@ -358,9 +376,6 @@ class Hbm:
             return f"{address:#x} looks like a null pointer"
         if window == self.chip:
             return f"past the end of the HBM of chip {self.chip} ({self.size >> 20} MiB)"
-        other = next((one for one in self.others if one.chip == window and one is not self), None)
-        if other is not None:
-            return f"on chip {window}: {other.describe(address)}"
         if 0 <= window < 128:
             return f"in the HBM window of chip {window}"
         regions = ((KM_BASE, "kernel-argument memory (KM)"), (DATA_BASE, "module data"), (CODE_BASE, "code"))
@@ -392,8 +407,12 @@ def reserve(size: int, purpose: str, otherwise: str) -> mmap.mmap:
     if sys.platform == "win32":
         raise M890Error("HBM needs lazily committed memory (mmap), which this platform does not offer; use WSL")
     no_reserve = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
+    with suppress(OSError):
+        return mmap.mmap(-1, size, flags=flags)
+    gc.collect()  # old pods have addresses, too
     try:
-        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
+        return mmap.mmap(-1, size, flags=flags)
     except (OSError, OverflowError) as error:
         raise M890Error(
             f"the host refuses {size >> 20} MiB of address space for {purpose} ({error}); see `ulimit -v` and "

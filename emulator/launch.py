@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 import numpy as np
 
 from ..isa.effects import Stop
-from . import core, printing, report
+from . import printing, report
 from .faults import Deadlock, Interrupted, LaunchError, Timeout
 from .livelock import STEP, Watch
+from .machine import core
 from .plan import Plan, memory_ranges
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ import numpy as np
 from ..isa.awbar import OPERATION, TEST, TEST_PARITY
 from ..isa.effects import Stop
 from ..isa.spec import Decoded
-from . import core
+from .codegen.recipes import stop_of
 from .decode import Program
+from .machine import core
+from .machine.state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
 from .plan import Plan
-from .recipes import stop_of
-from .state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
 
 PATIENCE = 1 << 26
 """Instructions without a finished block before the search starts,"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +14,12 @@ from ..isa.matrix import RATES
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
 from ..isa.registers import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from . import arguments
+from .codegen.recipes import FAST, ISSUE, PEER
 from .decode import Program
 from .engine import Engine
 from .faults import Dim3, LaunchError
-from .hbm import Hbm, chip_at, reserve
-from .observe import Observer
-from .profiles import Profile
-from .recipes import FAST, ISSUE, PEER
-from .shape import Shape, check_shape
-from .state import (
+from .hbm import Hbm, reserve
+from .machine.state import (
     BLOCK,
     EVENT,
     EXECUTE,
@@ -39,7 +35,10 @@ from .state import (
     WRITE,
     scalar_row,
 )
-from .state import PEER as PEER_MEMORY
+from .machine.state import PEER as PEER_MEMORY
+from .observe import Observer
+from .profiles import Profile
+from .shape import Shape, check_shape
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
@@ -139,8 +138,6 @@ class Plan:
         self.program, self.shape, self.engine, self.profile = program, shape, engine, profile
         self.chip, self.chips = place
         self.hbm = hbm
-        self.memories: Mapping[int, Hbm] = {}
-        """The HBM of other chips it can access, by their numbers, for messages."""
         self.sources: dict[str, list[str]] = {}
         self.per_cu = check_shape(program.kernel, shape, profile)
         self.tsm = program.kernel.tsm + shape.tsm
@@ -315,10 +312,6 @@ class Plan:
             self.hbm.check_host(self.unfilled)
             self.unfilled = 0
         self.ranges, self.clocks, self.memory = ranges, clocks, memory
-
-    def memory_at(self, address: int) -> Hbm:
-        """The memory that can say what is at a guest address."""
-        return self.memories.get(chip_at(address), self.hbm)
 
     def warp(self, slot: int, index: int) -> np.void:
         """The WARP header of a resident warp."""

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from ..isa.registers import EMSK, Register
 from ..isa.spec import Decoded
+from .machine.state import SCALAR_ROWS
 from .observe import lanes_in
 from .plan import Plan
-from .state import SCALAR_ROWS
 
 _SPEC = re.compile(
     r"%(?P<flags>[-+ #0]*)(?P<width>[0-9]*)(?:\.(?P<precision>[0-9]*))?(?P<size>hh|h|ll|l|z)?(?P<kind>.)", re.S

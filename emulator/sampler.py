@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .machine.primitives import call, launch_at, read64, warp_at, write64
+from .machine.state import RECORD
 from .plan import Plan
-from .primitives import call, launch_at, read64, warp_at, write64
-from .state import RECORD
 
 INTERVAL = 1e-4
 """Seconds between two looks, on average; the host may make it more."""

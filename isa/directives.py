@@ -28,7 +28,8 @@ _ALL = (
     Directive(
         ".arch",
         ".arch NAME",
-        "Whose instructions may stand here: ppu0015 (M890, the default) or ppu001 (810E). Before the first kernel.",
+        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E). Without it those of the chip that loads the "
+        "text, ppu0015 for `m890 asm`. Before the first kernel.",
         ".arch ppu0015",
         code_directives.arch,
     ),
@@ -100,7 +101,7 @@ _ALL = (
     Directive(
         ".reg",
         ".reg NAME = vreg4 or .reg NAME = vreg[4:7]",
-        "Another name for registers, in this kernel. NAME[1] and NAME[2:3] are parts of a range.",
+        "Another name for registers, in this kernel. NAME[1] and NAME[2:3] are parts of a range, NAME[4:7][0] is part of a part.",
         ".reg acc = vreg[4:7]",
         code_directives.reg,
     ),

@@ -12,10 +12,23 @@ from .binary32 import canonical, f32
 from .pod_group import PIECE, ROUND, Array, Group, checked, ring_tables, rings, rounded, shares, total, type_name
 
 if TYPE_CHECKING:
-    from ..emulator.pod import PerChip, Pod, SymmetricBuffer
-    from ..emulator.streams import Stream
+    from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
+    from ..emulator.pod.streams import Stream
 
 Algorithm = Literal["one_shot", "two_shot", "ring"]
+ONE_SHOT, TWO_SHOT = 16 << 10, 4 << 20
+"""Bytes of an array up to which each is usual. The published times of the vendor's library have their steps there: from
+16 to 32 KiB, and from 4 MiB on they are those of rings."""
+LONG = 4
+"""Rounds of a step from which on a ring has two blocks for each compute unit instead of one."""
+
+
+def usual(nbytes: int) -> Algorithm:
+    """The algorithm for an array of so many bytes: for few the one with the fewest steps, for many that of rings.
+
+    On chips behind a switch two_shot is as fast as a ring in this model, where all can send to all at once.
+    """
+    return "one_shot" if nbytes <= ONE_SHOT else "two_shot" if nbytes <= TWO_SHOT else "ring"
 
 
 def reference(
@@ -96,9 +109,15 @@ def run(
         return
     orders = rings(group.pod.icn.topology) if orders is None else orders
     tables = group.array(ring_tables(orders), "rings")
-    grid = grid or group.blocks(-(-work // chips), each=ROUND, unit=len(orders), block=block)
+    grid = grid or ring_grid(group, -(-work // chips), len(orders), block)
     if grid % len(orders):
         raise ValueError(f"a grid for {len(orders)} rings is a multiple of that, not {grid}")
     kernel, arguments = f"all_reduce_ring_{type_name(source.dtype)}", (source, target, tables, len(orders))
     marks = 2 * chips - 1
     group.launch("all_reduce", kernel, n, pieces, *arguments, grid=grid, block=block, marks=marks, stream=stream)
+
+
+def ring_grid(group: Group, work: int, count: int, block: int) -> int:
+    """A grid for `count` rings with so many pieces a step all together: a block for each compute unit, or two."""
+    grid = group.blocks(work, each=ROUND, unit=count, block=block)
+    return 2 * grid if work >= LONG * ROUND * block * grid else grid

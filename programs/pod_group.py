@@ -17,9 +17,9 @@ from .binary32 import canonical, f32
 from .narrow import narrowed
 
 if TYPE_CHECKING:
-    from ..emulator.pod import PerChip, Pod, SymmetricBuffer
-    from ..emulator.streams import Stream
-    from ..emulator.topology import Topology
+    from ..emulator.icn.topology import Topology
+    from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
+    from ..emulator.pod.streams import Stream
 
 Array = npt.NDArray[Any]
 
@@ -103,7 +103,7 @@ class Group:
 
     def per_chip(self, values: Sequence[int]) -> PerChip[int]:
         """A number for each chip as an argument."""
-        from ..emulator.pod import PerChip
+        from ..emulator.pod.pod import PerChip
 
         return PerChip(values)
 

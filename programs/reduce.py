@@ -10,8 +10,8 @@ import numpy.typing as npt
 from .pod_group import Array, Group, checked, total, type_name
 
 if TYPE_CHECKING:
-    from ..emulator.pod import PerChip, Pod, SymmetricBuffer
-    from ..emulator.streams import Stream
+    from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
+    from ..emulator.pod.streams import Stream
 
 
 def reference(arrays: npt.ArrayLike) -> Array:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from .pod_group import ROUND, Array, Group, checked, size_name
 
 if TYPE_CHECKING:
-    from ..emulator.pod import PerChip, Pod, SymmetricBuffer
-    from ..emulator.streams import Stream
+    from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
+    from ..emulator.pod.streams import Stream
 
 
 NOBODY = 0xFFFFFFFF
@@ -67,5 +67,5 @@ def run(
         group.pieces(source.shape[0], source.dtype),
     )
     grid = grid or group.blocks(group.work(n, source.dtype), each=ROUND, block=block)
-    arguments = source, target, group.per_chip(to), group.per_chip(of)
-    group.launch("send_recv", kernel, n, pieces, *arguments, grid=grid, block=block, stream=stream)
+    peers = group.array(np.array([to, of], np.uint32).T, "peers")
+    group.launch("send_recv", kernel, n, pieces, source, target, peers, grid=grid, block=block, stream=stream)

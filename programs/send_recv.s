@@ -1,5 +1,5 @@
-// Chips send to others and receive from others: target[i] on chip `to` = source[i] here, and target[i] here comes from
-// chip `from`. NOBODY, which is 0xffffffff, stands for a chip that there is not: a chip may only send, or only receive.
+// Chips send to others and receive from others: target[i] on the chip peers[0] = source[i] here, and target[i] here comes
+// from chip peers[1]. 0xffffffff stands for nobody: a chip may only send, or only receive.
 //
 // Both say who the other is: a receiver lets the sender know that its target may be written, the sender when all has come.
 // No other chip takes part. mark and mark + 1 are the same on both. target is symmetric, or on a chip that only sends the
@@ -24,11 +24,14 @@
         collective      \name
         .param  ptr source
         .param  ptr target
-        .param  u32 receiver
-        .param  u32 sender
+        .param  ptr peers                               // u32: receiver, sender
         .reg    there   = sreg[50:51]
         .reg    ready   = sreg52
+        .reg    receiver = sreg54
+        .reg    sender  = sreg55
         collective_begin
+        smem.ld.b32x2   sreg[54:55], [0x0] @peers
+        s.wait          sldcnt(0)
         s.mov.b32       ready, mark
         s.add.i32       mark, mark, 1
         s.cmp.eq.u32    scc, sender, NOBODY

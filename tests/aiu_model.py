@@ -11,7 +11,7 @@ import numpy as np
 from model.aiu import SIZES, Copy
 
 from m890.emulator.chip import Chip
-from m890.emulator.state import POISON
+from m890.emulator.machine.state import POISON
 from m890.isa.aiu import IM2COL, IM2COL_AT, PACKED, PACKED_AT, TILE, TILE_AT, Layout
 
 TSM = 8192

@@ -12,7 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from m890.emulator.pod import PerChip, Pod, PodModule, SymmetricBuffer
+from m890.emulator.pod.pod import PerChip, Pod, PodModule, SymmetricBuffer
 from m890.emulator.profiles import Profile, profile
 from m890.programs import (
     all_gather,

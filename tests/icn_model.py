@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from m890.emulator.links import draw
-from m890.emulator.wire import ATOMIC, COPY, LOAD, PACKET, STORE
+from m890.emulator.machine.links import draw
+from m890.emulator.machine.wire import ATOMIC, COPY, LOAD, PACKET, STORE
 
 HEADER = np.dtype([(name, "i8") for name in PACKET.names if name not in ("address", "data")])
 """A packet without its payload."""

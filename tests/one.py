@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from m890.emulator.codegen.recipes import FAST, ISSUE
 from m890.emulator.decode import decode
 from m890.emulator.engine import engine
-from m890.emulator.recipes import FAST, ISSUE
-from m890.emulator.state import HEADER, LAUNCH, RANGE, READ, RECORD, ROW, SCALAR_ROWS, STOP, WARP, WRITE
+from m890.emulator.machine.state import HEADER, LAUNCH, RANGE, READ, RECORD, ROW, SCALAR_ROWS, STOP, WARP, WRITE
 from m890.isa import ISA
 from m890.isa.assembler import assemble
 from m890.isa.effects import Emsk, Fault, Jump, Next, Split, Stop

@@ -103,7 +103,12 @@ def run(*, threads=1, exchange=None, quantum=4096, seed=0, timing="eager", chips
     streams[1].copy(last, row[0][:WORDS])
     end = streams[1].record()
     pod.synchronize()
+    host = np.zeros(WORDS, np.uint32)
+    streams[1].copy(host, last)
+    streams[1].synchronize()
     memory = [pod.fetch(buffer) for buffer in (*row, *flag, *count, last)]
+    for array in (host, last.copy_to_host()):  # all ranks have these
+        np.testing.assert_array_equal(array, last_rows(chips, turns)[0])
     if pod.exchange.rank:
         return None
     return {

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from m890.emulator.compiler import is_primitive
+from m890.emulator.codegen.compiler import is_primitive
 from m890.isa import rounding
 from m890.isa.lanes import Table
 

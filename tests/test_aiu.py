@@ -25,7 +25,7 @@ from aiu_model import (
 from hypothesis import example, given, settings
 
 from m890.emulator.faults import Fault
-from m890.emulator.state import POISON
+from m890.emulator.machine.state import POISON
 from m890.isa import ISA
 from m890.isa.aiu import TILE
 

@@ -212,15 +212,23 @@ def test_aliases_and_symbols() -> None:
         .equ    N, 4
         M = N * 2
         v.mov.b64 acc[2:3], acc[0:1]
+        v.mov.b64 acc[1:3][1:2], acc[2:3][0:1]
         v.add.i32 one, acc[0], M
         .equ    N, 5
         v.cmp.lt.u32 mask, one.reuse, N
 """
     assert texts(body) == [
         "v.mov.b64 vreg[10:11], vreg[8:9]",
+        "v.mov.b64 vreg[10:11], vreg[10:11]",
         "v.add.i32 vreg9, vreg8, 0x8",
         "v.cmp.lt.u32 sreg20, vreg9.reuse, 0x5",
     ]
+
+
+def test_a_text_is_for_the_architecture_it_says_or_else_that_asked_for() -> None:
+    text = ".kernel k\nsimt.exit"
+    assert [assemble(text).arch, assemble(text, arch="ppu001").arch] == ["ppu0015", "ppu001"]
+    assert assemble(f".arch ppu0015\n{text}", arch="ppu001").arch == "ppu0015"
 
 
 def test_resources() -> None:
@@ -293,7 +301,8 @@ def test_lines_of_library_files_do_not_say_where_it_is_installed() -> None:
     assert {line.file for line in found} == {"<m890>/index.inc"}
     assert {line.root for line in found} == {"/x/a.s"}
     where = open_recorded(found[0].file)
-    assert where == LIBRARY / "index.inc" and where.is_file()
+    assert where == LIBRARY / "index.inc"
+    assert where.is_file()
     assert open_recorded("/x/a.s") == Path("/x/a.s")
 
 
@@ -438,6 +447,33 @@ def test_warnings(body: str, message: str, hint: str) -> None:
     assert [warning.message for warning in found] == [message]
     assert found[0].hint.startswith(hint)
     assert found[0].severity == "warning"
+
+
+def test_one_warning_for_each_operand() -> None:
+    """All registers of a range are one warning; those of it that are written are not named."""
+    body = """
+.reg    words = sreg[64:79]
+s.mov.b32 sreg68, 1
+v.mov.b32 vreg14, 0
+vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16 words, sreg[96:99]
+v.add.f32 vreg0, vreg1, vreg2
+vmem.st.b32x4 vreg[12:15], [0x0 + vreg8 * 0x4] @sreg[40:41]
+simt.exit
+"""
+    assert [(found.line, found.message, found.text[found.column - 1 :][: found.length]) for found in warnings(
+        f".kernel k{body}"
+    )] == [
+        (line, f"{names} read but never written in kernel k", meant)
+        for line, names, meant in [
+            (5, "sreg64 to sreg67, sreg69 to sreg79 are", "vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16 words, sreg[96:99]"),
+            (5, "sreg96 to sreg99 are", "sreg[96:99]"),
+            (6, "vreg1 is", "vreg1"),
+            (6, "vreg2 is", "vreg2"),
+            (7, "vreg8 is", "vreg8"),
+            (7, "vreg12 to vreg13, vreg15 are", "vreg[12:15]"),
+            (7, "sreg40 to sreg41 are", "sreg[40:41]"),
+        ]
+    ]  # fmt: skip
 
 
 def test_no_warnings_for_what_is_there_at_entry() -> None:

@@ -15,7 +15,7 @@ from one import ALL, FAST, ISSUE, READ, One, assert_rows, bench, stop
 
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
-from m890.emulator.state import POISON
+from m890.emulator.machine.state import POISON
 from m890.isa.effects import Stop
 from m890.isa.lanes import LANES
 

@@ -11,7 +11,7 @@ from one import lane_mask
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
 from m890.emulator.launch import Limits
-from m890.emulator.state import POISON
+from m890.emulator.machine.state import POISON
 
 
 def run(source: str, *arrays: np.ndarray, grid: int = 1, block: int = 32, **how: Any) -> list[np.ndarray]:

@@ -18,9 +18,9 @@ import pytest
 
 import m890.emulator
 import m890.isa
-from m890.emulator import fingerprint
-from m890.emulator.compiler import type_of_static
-from m890.emulator.recipes import COMPLETE, FAST, ISSUE, Recipe, key_of
+from m890.emulator.codegen import fingerprint
+from m890.emulator.codegen.compiler import type_of_static
+from m890.emulator.codegen.recipes import COMPLETE, FAST, ISSUE, Recipe, key_of
 from m890.isa import ISA
 from m890.isa.fields import Field
 
@@ -145,7 +145,7 @@ def test_glue_counts(copy: Copy) -> None:
     """The code around the bodies is edited."""
     copy.run((LESS,))
     before = copy.files()
-    copy.append("emulator/glue.py", "_Glue.scalar_bits = lambda self, kind, row, mask: ir.Constant(I32, 77)")
+    copy.append("emulator/codegen/glue.py", "_Glue.scalar_bits = lambda self, kind, row, mask: ir.Constant(I32, 77)")
     assert copy.run((LESS,)) == [77]
     assert copy.files() - before
 
@@ -153,13 +153,14 @@ def test_glue_counts(copy: Copy) -> None:
 def test_code_generators_are_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Editing any module that writes LLVM code, or the kinds and codes it writes, changes every key."""
     folders = {name: Path(module.__path__[0]) for name, module in (("emulator", m890.emulator), ("isa", m890.isa))}
-    writers = [f"emulator/{path.name}" for path in folders["emulator"].glob("*.py") if makes_code(path.read_text())]
-    needed = [*writers, "emulator/state.py", "emulator/recipes.py", "isa/lanes.py", "isa/effects.py"]
-    assert "emulator/glue.py" in needed
-    assert "emulator/lowering.py" in needed
+    files = folders["emulator"].rglob("*.py")
+    writers = [f"emulator/{path.relative_to(folders['emulator'])}" for path in files if makes_code(path.read_text())]
+    needed = [*writers, "emulator/machine/state.py", "emulator/codegen/recipes.py", "isa/lanes.py", "isa/effects.py"]
+    assert "emulator/codegen/glue.py" in needed
+    assert "emulator/codegen/lowering.py" in needed
     for name, folder in folders.items():
         shutil.copytree(folder, tmp_path / name)
-    monkeypatch.setattr(fingerprint, "_HERE", tmp_path / "emulator")
+    monkeypatch.setattr(fingerprint, "_ROOMS", tmp_path)
     seen = {fingerprint.sources()}
     for count, name in enumerate(dict.fromkeys(needed), 2):
         file = tmp_path / name
@@ -331,9 +332,9 @@ def test_suffixes_and_builds_have_keys_of_their_own() -> None:
 def test_keys_are_the_same_in_every_process() -> None:
     """Or nothing would be found again: every handler in the build without observers, every function of the core."""
     code = """
-from m890.emulator import aiu, awbar, core, jumps, observed, resolve
-from m890.emulator.fingerprint import fingerprint
-from m890.emulator.recipes import Recipe, key_of
+from m890.emulator.machine import aiu, awbar, core, jumps, observed, resolve
+from m890.emulator.codegen.fingerprint import fingerprint
+from m890.emulator.codegen.recipes import Recipe, key_of
 from m890.isa import ISA
 for instruction in ISA:
     print(instruction.mnemonic, key_of(Recipe(instruction)))

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from program_samples import examples, same_bits
 
 from m890 import programs
-from m890.emulator.icn_faults import LinkFault
-from m890.emulator.pod import Pod
+from m890.emulator.icn.faults import LinkFault
+from m890.emulator.icn.topology import Topology
+from m890.emulator.pod.pod import Pod
 from m890.emulator.profiles import profile
-from m890.emulator.topology import Topology
 from m890.programs import all_gather, all_reduce, all_to_all, barrier, broadcast, reduce, reduce_scatter, send_recv
 from m890.programs.pod_group import Group, ring_tables, rings
 

@@ -9,9 +9,9 @@ from collective_trials import SOURCES, TRIALS, few_cores
 from test_programs_waits import INCLUDE
 
 from m890 import Limits, M890Error, programs
-from m890.emulator.icn_faults import LinkFault
-from m890.emulator.pod import Pod
-from m890.emulator.topology import Topology
+from m890.emulator.icn.faults import LinkFault
+from m890.emulator.icn.topology import Topology
+from m890.emulator.pod.pod import Pod
 from m890.isa.assembler import assemble
 from m890.isa.source import LIBRARY
 from m890.programs.binary32 import bits

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from one import ALL, One, bench, check, float_bits
 
-from m890.emulator import lowering
-from m890.emulator.glue import compile_handler
-from m890.emulator.recipes import key_of
+from m890.emulator.codegen import lowering
+from m890.emulator.codegen.glue import compile_handler
+from m890.emulator.codegen.recipes import key_of
 from m890.isa.lanes import LANES
 from m890.isa.reference import evaluate
 from m890.isa.registers import EMSK

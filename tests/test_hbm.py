@@ -23,8 +23,8 @@ from m890.emulator.hbm import (
     physical_memory,
     window_base,
 )
+from m890.emulator.machine.state import POISON, READ, WRITE
 from m890.emulator.profiles import PROFILES
-from m890.emulator.state import POISON, READ, WRITE
 
 SIZE = 1 << 16
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from icn_model import HEADER, hops, next_node, on_the_wire, packets_of, simulate, user_bytes, ways, widest
 
 from m890.emulator.faults import Fault
-from m890.emulator.icn import Icn
-from m890.emulator.icn_faults import LinkFault
+from m890.emulator.icn.faults import LinkFault
+from m890.emulator.icn.icn import Icn
+from m890.emulator.icn.topology import Topology
+from m890.emulator.machine.wire import ACK, ATOMIC, COPY, DATA, LOAD, PACKET, STORE
 from m890.emulator.profiles import M890, PROFILES, Profile
-from m890.emulator.topology import Topology
-from m890.emulator.wire import ACK, ATOMIC, COPY, DATA, LOAD, PACKET, STORE
 
 Z810E = PROFILES["810E"]
 TWO_DOMAINS = M890.override("two domains", {"domain_chips": 2}, "a test")

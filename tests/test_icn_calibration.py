@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from icn_model import HEADER
 
-from m890.emulator.icn import Icn
+from m890.emulator.icn.icn import Icn
+from m890.emulator.icn.topology import Link, Topology
+from m890.emulator.machine.wire import ACK, COPY, STORE
 from m890.emulator.profiles import M890, PROFILES, Profile
-from m890.emulator.topology import Link, Topology
-from m890.emulator.wire import ACK, COPY, STORE
 
 Z810E = PROFILES["810E"]
 PAIRS = {1: (0, 3), 2: (0, 1)}

@@ -10,7 +10,7 @@ import pytest
 
 from m890 import Chip, Deadlock, HostMemory, LaunchError, Limits, MemoryLimit, Pod, Timeout, assemble, programs
 from m890.emulator import launch, livelock
-from m890.emulator.cache import ObjectCache
+from m890.emulator.codegen.cache import ObjectCache
 from m890.emulator.decode import decode
 from m890.emulator.engine import Engine
 from m890.emulator.printing import Console

@@ -181,8 +181,8 @@ def test_body_is_handler(instruction: Any) -> None:
 
 def rebuilt(instruction: Any, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, value: Any) -> One:
     """The instruction compiled with a constant of the compiler replaced."""
-    from m890.emulator.glue import compile_handler
-    from m890.emulator.recipes import Recipe
+    from m890.emulator.codegen.glue import compile_handler
+    from m890.emulator.codegen.recipes import Recipe
 
     monkeypatch.setattr(module, name, value)
     key = f"test{name}{value}{abs(hash(instruction.mnemonic))}"
@@ -200,7 +200,7 @@ def _function(address: int) -> Any:
 
 @pytest.mark.parametrize(("together", "mnemonic"), [(4, "v.mma.f32.bf16.m16n16k16"), (4, "v.mma.f32.tf32.m16n8k8")])
 def test_hosts_with_fewer_registers(together: int, mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from m890.emulator import lowering_matrix
+    from m890.emulator.codegen import lowering_matrix
 
     machine = Machine(by_name(mnemonic))
     machine.one = rebuilt(by_name(mnemonic), monkeypatch, lowering_matrix, "TOGETHER", together)
@@ -210,7 +210,7 @@ def test_hosts_with_fewer_registers(together: int, mnemonic: str, monkeypatch: p
 
 def test_hosts_without_binary16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every binary16 number in, and every rounding out, by integer code."""
-    from m890.emulator import matrix_formats
+    from m890.emulator.codegen import matrix_formats
 
     instruction = by_name("v.mma.f16.f16.m16n16k16")
     native, plain = Machine(instruction), Machine(instruction)
@@ -272,6 +272,24 @@ def test_a_launch_with_half_a_warp_faults() -> None:
     assert caught.value.code == 3
 
 
+@pytest.mark.parametrize(
+    "text", ["v.mma.f32.bf16.m16n16k16 vreg[16:23], vreg[0:3], vreg[4:7], vreg[16:23]", "tsm.ld.mat.b32 vreg0, [vreg8]"]
+)
+def test_what_needs_all_lanes_says_which_are_missing(text: str) -> None:
+    """Lanes that are off, and lanes that the block does not have, differ in what to do."""
+    source = f".kernel k\n.tsm 1024\nv.mov.b32 vreg8, 0\n{text}\nsimt.exit\n"
+    with pytest.raises(m890.Fault, match="this instruction needs all 32 lanes of its warp: make the block") as caught:
+        m890.Chip().assemble(source)["k"][1, 58]()
+    assert caught.value.detail == "lanes 26-31 do not exist: the block has 58 threads"
+    assert (caught.value.lanes, caught.value.threads) == (tuple(range(26, 32)), ())
+    off = source.replace("v.mov", "s.mov.b32 emsk, 0xffff\nv.mov", 1)
+    with pytest.raises(m890.Fault, match=r"detail +lanes 16-31 are off\n"):
+        m890.Chip().assemble(off)["k"][1, 32]()
+    with pytest.raises(m890.Fault) as caught:
+        m890.Chip().assemble(off.replace("0xffff", "0x3ff7fff"))["k"][1, 26]()
+    assert caught.value.detail == "lanes 26-31 do not exist: the block has 26 threads; lane 15 is off"
+
+
 def test_text() -> None:
     """The operands of a published listing, modifiers, and what cannot stand there."""
 
@@ -318,7 +336,7 @@ def test_drawn_lane_maps(form: MatrixForm) -> None:
 
 @pytest.mark.parametrize("mnemonic", ["v.mma.mx.f32.f4.f4.m16n16k64", "v.mma.f32.e4m3.e5m2.m16n16k32"])
 def test_hosts_without_avx512(mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from m890.emulator import matrix_formats
+    from m890.emulator.codegen import matrix_formats
 
     instruction = by_name(mnemonic)
     machine, form, random = Machine(instruction), form_of(instruction), np.random.default_rng(6)
@@ -333,7 +351,7 @@ def test_hosts_without_avx512(mnemonic: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("mnemonic", ["v.mma.i32.i8.i8.m16n16k32", "v.mma.i32.u8.i8.m16n8k16.sat"])
 def test_hosts_without_sums_of_bytes(mnemonic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from m890.emulator import matrix_formats
+    from m890.emulator.codegen import matrix_formats
 
     instruction = by_name(mnemonic)
     machine, form = Machine(instruction), form_of(instruction)

@@ -345,6 +345,28 @@ def test_highest_lane_wins(name: str, unit: str, build: str) -> None:
 
 
 @pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("unit", ["vmem", "tsm"])
+@pytest.mark.parametrize("name", STORED)
+def test_fours_of_lanes(name: str, unit: str, build: str) -> None:
+    """Every four lanes store side by side, the fours anywhere and over each other; then one lane elsewhere or off."""
+    b, size, random = bench(), WIDTH[name].size, np.random.default_rng(10)
+    at = f"[0x0 + vreg3 * {size:#x}] @sreg[6:7]" if unit == "vmem" else f"[0x0 + vreg3 * {size:#x}]"
+    one = instance(f"{unit}.st.{name} {registers_for(name, 8)}, {at}", build)
+    base = 0 if unit == "tsm" else ONE_BASE
+    for case in range(6):
+        model, arrays = fresh(SIZE if unit == "tsm" else None)
+        b.scramble(random)
+        put_pair(6, base)
+        index = (random.integers(0, 40, 8)[:, None] + np.arange(4)).ravel()
+        if case == 4:
+            index[random.integers(0, LANES)] = 45
+        b.rows[259] = index
+        one.forget()
+        emsk = ALL ^ 1 << int(random.integers(0, LANES)) if case == 5 else ALL
+        assert compare(one, model, arrays, [base + int(n) * size for n in index], emsk) == 0
+
+
+@pytest.mark.parametrize("build", BUILDS)
 def test_vmem_offsets_signs_and_bases(build: str) -> None:
     """Bytes and units of 128; a signed and an unsigned index; a base in a vreg pair; all wrap at 64 bits."""
     b = bench()

@@ -7,6 +7,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import m890
 from m890 import Deadlock, Event, Fault, LaunchError, Limits, PerChip, Pod, Timeout
@@ -107,6 +109,24 @@ def test_without_peer_access_an_access_is_a_fault_that_names_both_chips():
         load.on(0)[1, 64](x[1], x[0])
     with pytest.raises(ValueError, match="no chip 3"):
         pod.enable_peer_access(3, 0)
+
+
+def test_what_a_peer_has_allocated_and_freed_since_is_known():
+    pod = Pod(chips=2)
+    pod.enable_peer_access()
+    store = pod.assemble(STORE)["store"].on(0)
+    first = pod.chips[1].empty(64, np.uint32, name="first")
+    store[1, 64](first, 1)
+    second = pod.chips[1].empty(64, np.uint32, name="second")
+    store[1, 64](second, 2)
+    np.testing.assert_array_equal(second.copy_to_host(), np.arange(64) + 2)
+    address = first.address
+    first.free()
+    with pytest.raises(Fault, match="inside freed allocation 'first'"):
+        store[1, 64](address, 3)
+    pod.disable_peer_access(0, 1)
+    with pytest.raises(Fault, match="no peer access"):
+        store[1, 64](second, 4)
 
 
 def test_a_flag_stored_by_another_chip_is_seen():
@@ -229,6 +249,42 @@ def test_a_copy_takes_as_long_as_its_links(kind, peer, way):
     stream.synchronize()
     measured = dict(getattr(pod.profile, f"icn_{way}_by_links"))[links]
     assert size / begin.elapsed(end) == pytest.approx(measured, rel=0.04 if kind == "M890" else 0.01)
+
+
+PLACES = st.tuples(st.integers(0, 3), st.integers(0, 40), st.integers(0, 5))  # chip or host (3), offset, more pitch
+
+
+@given(
+    moves=st.lists(
+        st.tuples(PLACES, PLACES, st.integers(0, 9), st.integers(1, 4), st.integers(0, 2)), min_size=1, max_size=12
+    ),
+    seed=st.integers(0, 3),
+)
+@settings(deadline=None, max_examples=30)
+def test_copies_in_an_order_that_events_keep_do_what_numpy_does(moves, seed):
+    """Rows between three chips and the host, by streams of any chip, each behind the one before it."""
+    pod = Pod(chips=3, seed=seed)
+    rng = np.random.default_rng(0)
+    model = [rng.integers(0, 256, 96, np.uint8) for _ in range(4)]
+    things = [*(chip.to_device(array) for chip, array in zip(pod.chips, model, strict=False)), model[3].copy()]
+    streams = [chip.stream() for chip in pod.chips]
+    before = None
+    for (to, at, more), (of, start, gap), width, rows, chip in moves:
+        if to == of:  # they may overlap; and from host to host is for numpy
+            continue
+        rows = min(rows, 1 + (96 - at - width) // max(1, width + more), 1 + (96 - start - width) // max(1, width + gap))
+        target, source = things[to][at:], things[of][start:]
+        stream = streams[chip]
+        if before is not None:
+            stream.wait(before)
+        stream.copy_2d(target, width + more, source, width + gap, width, rows)
+        before = stream.record()
+        for row in range(rows):
+            here, there = at + row * (width + more), start + row * (width + gap)
+            model[to][here : here + width] = model[of][there : there + width]
+    pod.synchronize()
+    for thing, array in zip(things, model, strict=True):
+        np.testing.assert_array_equal(np.asarray(thing), array)
 
 
 def test_what_cannot_be_copied_is_refused():
@@ -448,3 +504,32 @@ def test_bad_pods_and_launches_are_refused():
         store[1, 32, pod.chips[0].stream()](pod.symmetric(32, np.uint32), 0)
     with pytest.raises(LaunchError, match="another Chip"):
         store[1, 32](m890.Chip().empty(32, np.uint32), 0)
+
+
+def waits_for_one_that_counts(look):
+    """Two blocks of chip 0 look for what chip 1 stores when it has counted: modelled picoseconds, instructions."""
+    pod = Pod(chips=2)
+    pod.enable_peer_access()
+    flags = pod.symmetric(1, np.uint32, name="flag")
+    flags.fill(0)
+    source = SIGNAL.replace("again:  smem", f"again:  {look}\n        smem").replace(
+        "s.mov.b32       sreg21, 1",
+        """s.mov.b32       sreg21, 0
+count:  s.add.i32       sreg21, sreg21, 1
+        s.cmp.lt.u32    scc, sreg21, 100000
+        s.cbr.nz        scc, count""",
+    )
+    signal, streams = pod.assemble(source)["signal"], pod.stream()
+    begin = streams[0].record()
+    signal.on(0)[2, 64, streams[0]](flags[0])
+    signal.on(1)[1, 32, streams[1]](flags[0])
+    end = streams[0].record()
+    pod.synchronize()
+    return end.picoseconds - begin.picoseconds, int(pod.chips[0].clocks.sum()), pod.meeting.quantum_ps
+
+
+def test_sleep_lets_the_rest_of_a_quantum_pass_and_changes_no_time():
+    time, few, quantum = waits_for_one_that_counts("s.sleep 100")
+    other, many, _ = waits_for_one_that_counts("s.nop")
+    assert abs(time - other) <= quantum
+    assert 10 * few < many

@@ -10,6 +10,7 @@ import numpy as np
 import program_trials_gemm  # noqa: F401 - enters what it has
 import program_trials_models  # noqa: F401
 import program_trials_mx  # noqa: F401
+import program_trials_pods  # noqa: F401
 import pytest
 from click.testing import CliRunner
 from program_trials import FILES
@@ -43,15 +44,22 @@ INPUTS = {
     "flash_attention_starts": lambda: np.array([0, 44, 45], np.uint32),
     "flash_attention_lengths": lambda: np.array([45, 20], np.uint32),
     "grouped_gemm_offsets": lambda: np.array([0, 20, 20, 55, 60], np.uint32),
+    "send_recv_peers": lambda: np.array([[2, 1], [0, 2], [1, 0], [0xFFFFFFFF] * 2], np.uint32),
     "search_pattern": lambda: np.array([1, 0, 0, 0], np.uint8),
 }
 """What launch files read beside the results they expect."""
 
 
+def whole_shape(job: Job, name: str) -> tuple[int, ...] | None:
+    """The shape of all of a buffer: where each chip has one, chips come first."""
+    spec = job.buffers[name]
+    return (job.chips, *spec.shape) if spec.chip is None and spec.shape is not None else spec.shape
+
+
 def inputs(job: Job) -> dict[str, np.ndarray]:
     found = {}
     for name, spec in job.buffers.items():
-        array, kind, shape = content(spec.init, spec.type, spec.shape)
+        array, kind, shape = content(spec.init, spec.type, whole_shape(job, name))
         found[name] = np.zeros(shape, kind.dtype) if array is None else array
     return found
 
@@ -88,7 +96,7 @@ def test_what_is_expected_is_what_the_reference_says(name):
     assert arrays.keys() == {check.buffer for check in job.checks}
     for check in job.checks:
         spec = job.buffers[check.buffer]
-        committed, kind, shape = content(check.expect, spec.type, spec.shape)
+        committed, kind, shape = content(check.expect, spec.type, whole_shape(job, check.buffer))
         committed = np.zeros(shape, kind.dtype) if committed is None else committed
         assert check.rtol == check.atol == 0
         assert committed.tobytes() == arrays[check.buffer].tobytes()

@@ -8,6 +8,7 @@ import program_trials_gemm  # noqa: F401 - enters what it has
 import program_trials_models  # noqa: F401
 import program_trials_mx  # noqa: F401
 import pytest
+from collective_trials import TRIALS as COLLECTIVES
 from program_trials import TRIALS
 
 from m890 import Chip, Limits, M890Error, Schedule, programs
@@ -57,7 +58,7 @@ def assembled(name, file, number, what, folder):
 def places(what):
     """Where something stands, comments aside: program, file, line."""
     found = []
-    for name in programs.NAMES:
+    for name in sorted(set(programs.NAMES) - set(COLLECTIVES)):
         for file, text in texts(name).items():
             lines = enumerate(text.splitlines())
             found += [(name, file, number) for number, line in lines if what.search(line.partition("//")[0])]

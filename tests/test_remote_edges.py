@@ -9,7 +9,7 @@ from test_remote_order import TICKETS, TIMINGS, kernel_on
 from wired import QUANTUM_PS, Wired
 
 import m890
-from m890.emulator.state import POISON
+from m890.emulator.machine.state import POISON
 from m890.isa.aiu import TILE, TILE_AT
 from m890.isa.matrix import matrix_form
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from wired import QUANTUM_PS, Wired
 
+from m890.emulator.machine.state import POISON
 from m890.emulator.profiles import profile
-from m890.emulator.state import POISON
 
 TIMINGS = pytest.mark.parametrize("timing", ["eager", "late"])
 

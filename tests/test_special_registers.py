@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from m890 import Chip, Fault
-from m890.emulator.cache import ObjectCache
+from m890.emulator.codegen.cache import ObjectCache
 from m890.emulator.engine import Engine
 
 CLOCKS = """

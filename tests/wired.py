@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 import m890
-from m890.emulator import arguments, core, report
+from m890.emulator import arguments, report
 from m890.emulator.launch import Limits, Run
+from m890.emulator.machine import core
+from m890.emulator.machine.window import WINDOW
 from m890.emulator.plan import Schedule, memory_ranges
-from m890.emulator.port import Port, pod_ranges
+from m890.emulator.pod.port import Port, pod_ranges
 from m890.emulator.shape import Shape, dim3
-from m890.emulator.window import WINDOW
 
 QUANTUM_PS = 1000
 
@@ -97,7 +98,7 @@ class Wired:
         addresses = [value.address if isinstance(value, m890.Buffer) else value for value in values]
         memory = arguments.pack(kernel.kernel, addresses, chip.hbm)
         plan = kernel.plan(Shape(dim3(grid, "grid"), dim3(block, "block"), 0))
-        plan.memories = {other.index: other.hbm for other in self.chips}
+        chip.hbm.others = [other.hbm for other in self.chips]
         own = pod_ranges(index, [other.hbm for other in self.chips], self.enabled)
         ranges = memory_ranges(own, memory, kernel.kernel.words, kernel.module.data, kernel.module.text)
         plan.program.records["count"] = 0

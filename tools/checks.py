@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..emulator.state import POISON
+from ..emulator.machine.state import POISON
 from .arrays import Array
 from .launchfile import CheckSpec
 

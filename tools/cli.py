@@ -11,7 +11,7 @@ from .exits import translated
 from .help import write_sections
 from .output import wants_colour
 
-VERBS = ("asm", "link", "dis", "run", "info", "isa", "bench", "cache", "completion")
+VERBS = ("asm", "link", "dis", "run", "info", "isa", "bench", "perf", "cache", "completion")
 
 
 EXAMPLES = r"""

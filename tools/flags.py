@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from ..emulator.exchange import Exchange
 from ..emulator.observe import Observer
+from ..emulator.pod.exchange import Exchange
 from .arrays import described
 from .exits import InputError
 from .initial import FORMS, Init, looks_like_init, number, parse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..emulator.icn_counters import IcnCounters
+from ..emulator.icn.counters import IcnCounters
 
 HEADS = ("link", "packets", "user bytes", "overhead bytes", "retries", "errors", "busy", "longest wait")
 

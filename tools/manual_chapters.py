@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..emulator.faults import CODES, DEFINED_CODES, XIDS
 from ..emulator.hbm import GUARD, WINDOW_BITS, window_base
-from ..emulator.state import OUTSTANDING, POISON
+from ..emulator.machine.state import OUTSTANDING, POISON
 from ..isa import FAMILIES, ISA, fields
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
 from ..isa.callgraph import SREG_COUNTS

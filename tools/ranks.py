@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ..emulator.ranks import Ranks
+    from ..emulator.pod.ranks import Ranks
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def together() -> Generator[Ranks | None, None, None]:
     All ranks that come to the same end, good or bad, leave together, and only the first says anything. A rank that
     fails alone says so itself and ends the others.
     """
-    from ..emulator.ranks import Ranks, ranks_started
+    from ..emulator.pod.ranks import Ranks, ranks_started
 
     if ranks_started() == 1:
         yield None

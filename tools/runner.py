@@ -13,18 +13,18 @@ import numpy as np
 
 from ..emulator.buffers import Buffer
 from ..emulator.chip import Chip, LoadedKernel, LoadedModule
-from ..emulator.exchange import Exchange
 from ..emulator.faults import LaunchError, Timeout
-from ..emulator.icn_counters import IcnCounters
-from ..emulator.icn_faults import LinkFault
+from ..emulator.icn.counters import IcnCounters
+from ..emulator.icn.faults import LinkFault
+from ..emulator.icn.topology import Topology
 from ..emulator.launch import Limits
 from ..emulator.observe import Observer
 from ..emulator.plan import Schedule
-from ..emulator.pod import PerChip, Pod, PodKernel, PodModule, SymmetricBuffer
+from ..emulator.pod.exchange import Exchange
+from ..emulator.pod.pod import PerChip, Pod, PodKernel, PodModule, SymmetricBuffer
 from ..emulator.printing import Console
 from ..emulator.profiles import Profile
 from ..emulator.shape import dim3
-from ..emulator.topology import Topology
 from ..isa.spec import Decoded
 from .arrays import Array, Element, Shape, check_target, device_layout, from_device, save, to_device
 from .checks import Checked, compare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...emulator.pod import Pod
+from ...emulator.pod.pod import Pod
 from .core import ALU
 from .measure import Result, every_core, medians
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from ...emulator.cache import ObjectCache
+from ...emulator.codegen.cache import ObjectCache
 from ...emulator.decode import decode
 from ...emulator.engine import Engine
 from ...isa.assembler import assemble

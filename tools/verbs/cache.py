@@ -21,7 +21,7 @@ def command(clear: bool, as_json: bool) -> None:
     It is never stale: an object's name is a hash of all that it depends on. It lies in $M890_CACHE_DIR, by default
     $XDG_CACHE_HOME/m890 or ~/.cache/m890, and clearing it costs a second or so when the next kernel runs.
     """
-    from ...emulator.cache import ObjectCache, folder
+    from ...emulator.codegen.cache import ObjectCache, folder
     from ..output import say, say_json
 
     place = folder()

@@ -12,7 +12,7 @@ from ..exits import Code, InputError, Mistake
 from ..help import Verb
 
 if TYPE_CHECKING:
-    from ...emulator.ranks import Ranks
+    from ...emulator.pod.ranks import Ranks
     from ..checks import Checked
     from ..launchfile import Job
     from ..runner import Outcome, Relied

@@ -1,0 +1,1 @@
+"""The interchip links: topologies, what packets take how long, counters and faults."""

@@ -1,0 +1,1 @@
+"""The machine: its state as plain data, and the functions over it that run warps, compiled as they stand."""

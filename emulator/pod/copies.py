@@ -1,0 +1,195 @@
+"""Copies by the copy engines: what is copied, in which bursts, and how long it takes (docs/machine.md section 7).
+
+An engine does one copy after the other. A chip has one for each way to the host and one for other chips; the last sends
+bursts through the ICN, a few of them under way at once, so that other packets get their turn in between. The engine of
+the source writes; that of the target reads: its request takes a way of its own, and the data then needs no addresses.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..buffers import Buffer
+from ..faults import LaunchError
+
+if TYPE_CHECKING:
+    from ..profiles import Profile
+    from .pod import Pod
+    from .streams import Move
+
+BURST = 64 << 10
+"""Most bytes of one burst."""
+DEPTH = 8
+"""Bursts an engine has under way at once."""
+SECOND = 10**12
+"""Picoseconds."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One end of a copy: `rows` rows of `width` bytes in a buffer or a numpy array, `pitch` bytes apart."""
+
+    thing: Any
+    pitch: int
+    width: int
+    rows: int
+
+    @property
+    def chip(self) -> int | None:
+        """The chip it is on; None for the host."""
+        return self.thing.chip if isinstance(self.thing, Buffer) else None
+
+    @property
+    def extent(self) -> int:
+        """Bytes from the first to the last one."""
+        return (self.rows - 1) * self.pitch + self.width if self.rows and self.width else 0
+
+    def view(self) -> Bytes:
+        """Its bytes, (rows, width), for reading and writing."""
+        flat: Bytes = self.thing.view() if isinstance(self.thing, Buffer) else self.thing
+        flat = flat.reshape(-1).view(np.uint8)
+        return np.lib.stride_tricks.as_strided(flat, (self.rows, self.width), (self.pitch, 1))
+
+
+def whole(thing: Any) -> Side:
+    """All bytes of a buffer or array as one row."""
+    return Side(thing, getattr(thing, "nbytes", 0), getattr(thing, "nbytes", 0), 1)
+
+
+def check_sides(pod: Pod, target: Side, source: Side) -> None:
+    """Refuse a copy that cannot be; LaunchError."""
+    for side, what in ((target, "target"), (source, "source")):
+        thing = side.thing
+        if isinstance(thing, Buffer):
+            if thing.freed:
+                raise LaunchError(f"copy: the {what} {thing.name} is freed already")
+            if not pod.owns(thing):
+                raise LaunchError(f"copy: the {what} {thing.name} is on no chip of this pod")
+        elif not isinstance(thing, np.ndarray):
+            raise LaunchError(f"copy: the {what} is a buffer or a numpy array, not {type(thing).__name__}")
+        elif not thing.flags.c_contiguous or (what == "target" and not thing.flags.writeable):
+            raise LaunchError(f"copy: the {what} array must be contiguous, and a target writable: np.ascontiguousarray")
+        if min(side.pitch, side.width, side.rows) < 0 or (side.rows > 1 and side.pitch < side.width):
+            raise LaunchError(f"copy: rows of {side.width} bytes cannot begin every {side.pitch} bytes in the {what}")
+        if side.extent > thing.nbytes:
+            raise LaunchError(f"copy: {side.extent} bytes do not fit the {what}, which has {thing.nbytes}")
+    if (target.width, target.rows) != (source.width, source.rows):
+        raise LaunchError(f"copy: the target has {target.width} bytes, the source {source.width}")
+    if target.chip is None and source.chip is None:
+        raise LaunchError("copy: both sides are on the host: use numpy")
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """From `source` to `target`, which have equal widths and rows."""
+
+    target: Side
+    source: Side
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes copied."""
+        return self.target.width * self.target.rows
+
+    @property
+    def peers(self) -> bool:
+        """Whether it goes from one chip to another."""
+        here, there = self.source.chip, self.target.chip
+        return here is not None and there is not None and here != there
+
+    @property
+    def bursts(self) -> int:
+        """How many bursts it takes."""
+        width, rows = self.target.width, self.target.rows
+        return rows * -(-width // BURST) if width > BURST else -(-rows // self._rows)
+
+    @property
+    def _rows(self) -> int:
+        """Rows of one burst: the bytes of a burst lie together at its target."""
+        width = self.target.width
+        return max(1, BURST // max(1, width)) if self.target.pitch == width else 1
+
+    def part(self, index: int) -> tuple[slice, slice]:
+        """Rows and columns of one burst."""
+        width = self.target.width
+        if width > BURST:
+            row, place = divmod(index, -(-width // BURST))
+            return slice(row, row + 1), slice(place * BURST, min(width, (place + 1) * BURST))
+        rows = self._rows
+        return slice(index * rows, min(self.target.rows, (index + 1) * rows)), slice(0, width)
+
+    def size(self, index: int) -> int:
+        """Bytes of one burst."""
+        rows, columns = self.part(index)
+        return (rows.stop - rows.start) * (columns.stop - columns.start)
+
+    def do(self) -> None:
+        """Move all bytes."""
+        self.target.view()[...] = self.source.view()
+
+
+class HostEngine:
+    """Copies between a chip and the host, or within the chip: how long one takes follows from its bytes alone."""
+
+    def __init__(self) -> None:
+        self.free = 0
+
+    def begin(self, move: Move, ready: int, profile: Profile) -> int:
+        """Take a copy that is ready then; when it ends."""
+        move.began = max(ready, self.free)
+        inside = move.copy.source.chip == move.copy.target.chip
+        bandwidth = profile.hbm_bandwidth / 2 if inside else profile.host_bandwidth
+        taken = (0 if inside else profile.host_latency) + move.copy.nbytes / bandwidth
+        self.free = move.began + round(taken * SECOND)
+        return self.free
+
+
+class PeerEngine:
+    """Copies between chips, cut into bursts that the ICN carries."""
+
+    def __init__(self) -> None:
+        self.moves: deque[Move] = deque()
+        self.sent = 0
+        self.arrivals: list[int] = []
+        """Of the copy at hand: when each burst arrives, as far as that is known."""
+
+    def add(self, move: Move, ready: int) -> None:
+        """Take a copy that is ready then."""
+        move.began = ready
+        self.moves.append(move)
+
+    def due(self) -> int | None:
+        """When the next burst leaves; None if there is none, or that depends on one under way."""
+        if not self.moves or self.sent >= self.moves[0].copy.bursts:
+            return None
+        if self.sent < DEPTH:
+            return self.moves[0].began
+        return self.arrivals[self.sent - DEPTH] if self.sent - DEPTH < len(self.arrivals) else None
+
+    def send(self, now: int, end: int) -> Iterator[tuple[int, Move, int]]:
+        """The bursts that leave from `now` to before `end`: time, copy, number of the burst."""
+        while (time := self.due()) is not None and time < end:
+            self.sent += 1
+            yield max(time, now), self.moves[0], self.sent - 1
+
+    def arrived(self) -> int | None:
+        """When the copy at hand is done, if all its bursts are known to arrive."""
+        if self.moves and len(self.arrivals) == self.moves[0].copy.bursts:
+            return max(self.arrivals)
+        return None
+
+    def next(self) -> Move:
+        """The copy at hand is done: go on with the one behind it."""
+        self.sent, self.arrivals = 0, []
+        done = self.moves.popleft()
+        if self.moves and done.ended is not None:
+            self.moves[0].began = max(self.moves[0].began or 0, done.ended)
+        return done

@@ -1,0 +1,132 @@
+"""A chip's end of the interchip links: what it sends, what has arrived for it, and how others act on its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from ...isa import ISA
+from ..codegen.recipes import COMPLETE, Recipe, operand_slots
+from ..decode import atomic_operands
+from ..engine import Engine
+from ..hbm import WINDOW_BITS, Hbm, window_base
+from ..machine.remote import OPERANDS, RESULT, SCRATCH_BYTES
+from ..machine.state import ATOMIC_ENTRY, CHIP, PACKET, PEER, RANGE, RECORD, ROW, UNREACHABLE
+from ..machine.window import AT_BORDER
+from ..machine.wire import raw_bytes
+
+OUTBOX = 2048
+"""Packets a chip can send in a window before its warps must wait for the next one (`defined`)."""
+
+
+class Port:
+    """The CHIP of one chip with what it points to. `run` runs the chip to the end of a window.
+
+    `capacity` packets fit in the outbox: at least as many as there are chips, for one access may ask all of them.
+    """
+
+    def __init__(self, number: int, engine: Engine, *, quantum: int, quantum_ps: int, capacity: int = OUTBOX):
+        self.engine = engine
+        self.chip = np.zeros(1, CHIP)
+        self._outbox = np.zeros(capacity, PACKET)
+        self._inbox = np.zeros(0, PACKET)
+        self._atomics = np.zeros(len(ISA.instructions), ATOMIC_ENTRY)
+        self._records = np.zeros(len(ISA.instructions), RECORD)
+        self._scratch = np.zeros(SCRATCH_BYTES + 64, np.uint8)
+        values = {
+            "number": number,
+            "quantum": quantum,
+            "quantum_ps": quantum_ps,
+            "left": AT_BORDER,
+            "outbox": self._outbox.ctypes.data,
+            "outbox_capacity": capacity,
+            "atomics": self._atomics.ctypes.data,
+            "scratch": self._scratch.ctypes.data + -self._scratch.ctypes.data % 64,
+        }
+        for name, value in values.items():
+            self.chip[name] = value
+
+    @property
+    def address(self) -> int:
+        """The address of the CHIP."""
+        return self.chip.ctypes.data
+
+    @property
+    def outbox(self) -> np.ndarray:
+        """The packets sent since `clear`, live."""
+        return self._outbox[: int(self.chip["outbox_count"][0])]
+
+    def clear(self) -> None:
+        """Empty the outbox."""
+        self.chip["outbox_count"] = 0
+
+    def deliver(self, packets: np.ndarray) -> None:
+        """Add packets whose `arrival` is known to those that were not taken in yet, in the order of their arrival."""
+        raw = np.concatenate([raw_bytes(self.waiting), raw_bytes(packets)])  # numpy copies structs field by field
+        keys = raw.reshape(-1).view(PACKET)
+        order = np.lexsort((keys["seq"], keys["src"], keys["arrival"]))
+        self._inbox = raw[order].reshape(-1).view(PACKET)
+        self.chip["inbox"] = self._inbox.ctypes.data
+        self.chip["inbox_count"], self.chip["inbox_next"] = len(self._inbox), 0
+
+    @property
+    def waiting(self) -> np.ndarray:
+        """The packets that have been delivered but not taken in."""
+        return self._inbox[int(self.chip["inbox_next"][0]) :]
+
+    def serve(self, ranges: np.ndarray) -> None:
+        """The chip's own allocations, as RANGE sorted by address: what others can access. Keep the array alive."""
+        self._ranges = ranges
+        self.chip["ranges"], self.chip["range_count"] = ranges.ctypes.data, len(ranges)
+
+    def begin(self, launch: int) -> None:
+        """The LAUNCH at an address runs from the next border on (0: none does); answers to an earlier one are lost."""
+        self.chip["launch"], self.chip["idle"], self.chip["left"] = launch, 0, AT_BORDER
+        self.chip["epoch"] = (int(self.chip["epoch"][0]) + 1) & (1 << 23) - 1
+
+    def run(self, until: int) -> int:
+        """Run to the border `until`: window.WINDOW, or why Python is needed. Learns atomics on the way."""
+        from ..machine.window import UNKNOWN_WORD
+
+        self.chip["until"] = until
+        while True:
+            reason = self.engine.window(self.address)
+            if reason != UNKNOWN_WORD:
+                return reason
+            self.learn(int(self.chip["unknown"][0]))
+
+    def learn(self, word: int) -> None:
+        """Make ready an atomic that another chip asks for."""
+        instruction = ISA.instructions[word - 1]
+        slots, place = operand_slots(instruction), int(self.chip["atomic_count"][0])
+        record, entry = self._records[place], self._atomics[place]
+        access = instruction.access
+        assert access is not None
+        for number, name in enumerate(atomic_operands(instruction)):
+            record["operand"][slots[name]] = OPERANDS + ROW * (access.size // 4) * number
+        for kind in instruction.kinds:
+            if kind.role == "destination":
+                record["operand"][slots[kind.name]] = RESULT
+        entry["word"], entry["handler"] = word, self.engine.handlers.get(Recipe(instruction, COMPLETE))
+        entry["record"] = self._records.ctypes.data + place * RECORD.itemsize
+        self.chip["atomic_count"] = place + 1
+
+
+def pod_ranges(number: int, memories: Sequence[Hbm], enabled: Collection[int]) -> np.ndarray:
+    """All that a chip of a pod finds in the windows of the pod's chips, as RANGE sorted by address.
+
+    Its own allocations, those of the chips it can access, and the whole window of every other.
+    """
+    tables: list[np.ndarray] = []
+    for chip, memory in enumerate(memories):
+        if chip == number:
+            tables.append(memory.table())
+        elif chip in enabled:
+            table = memory.table().copy()
+            table["flags"] |= PEER
+            tables.append(table)
+        else:
+            first = window_base(chip)
+            tables.append(np.array([(first, first + (1 << WINDOW_BITS), 0, UNREACHABLE)], RANGE))
+    return np.concatenate(tables)

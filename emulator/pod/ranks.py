@@ -1,0 +1,125 @@
+"""The ranks of a pod as processes of MPI: `mpiexec -n N m890 run ...`, with the extra m890[mpi].
+
+Each rank runs the same host program and owns a part of the chips, a range of neighbours. There may be more ranks than
+processors, so a rank that waits sleeps. What ranks exchange is pickled, for they are one program on hosts of one user.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..faults import LaunchError
+from ..machine.wire import HEADER_BYTES, PACKET, raw_bytes
+from .exchange import News
+
+T = TypeVar("T")
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+"""What mpiexec of MPICH and of Open MPI tells its processes."""
+NAPS = (0.0, 0.0, 0.0, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3)
+"""Seconds to sleep, one after the other, while the others have not come; the last one from then on."""
+PATIENCE = 2.0
+"""Seconds a rank that has failed waits for the others to fail in the same way before it ends them."""
+
+
+def ranks_started() -> int:
+    """How many processes mpiexec has started, this one among them; 1 if it has not."""
+    return max(int(os.environ.get(name, "1")) for name in SIZES)
+
+
+class Ranks:
+    """The exchange of a pod whose chips are divided among the processes of mpiexec."""
+
+    def __init__(self) -> None:
+        try:
+            from mpi4py import MPI
+        except ImportError:
+            raise LaunchError("a run with several ranks needs mpi4py: pip install 'm890[mpi]'") from None
+        self._mpi: Any = MPI
+        self._world: Any = MPI.COMM_WORLD.Dup()
+        self._farewell: Any = MPI.COMM_WORLD.Dup()
+        self.rank, self.ranks = int(self._world.rank), int(self._world.size)
+        sys.excepthook = self._failed
+
+    def owner(self, chip: int, chips: int) -> int:
+        """The rank that has a chip: neighbours are together."""
+        return chip * self.ranks // chips
+
+    def share(self, value: T) -> list[T]:
+        """Everybody's values, by rank."""
+        data = pickle.dumps(value)
+        sizes = np.zeros(self.ranks, np.int64)
+        _wait(self._world.Iallgather(np.array([len(data)], np.int64), sizes))
+        found = np.zeros(int(sizes.sum()), np.uint8)
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        byte = self._mpi.BYTE
+        _wait(self._world.Iallgatherv([data, byte], [found, (sizes, starts[:-1]), byte]))
+        return [pickle.loads(found[a:b].tobytes()) for a, b in pairwise(starts)]
+
+    def share_news(self, news: News) -> list[News]:
+        """Everybody's news, by rank; of packets of other ranks the headers."""
+        headers = np.ascontiguousarray(raw_bytes(news.packets)[:, :HEADER_BYTES])
+        found = [
+            replace(one, packets=_with_headers(one.packets))
+            for one in self.share(replace(news, packets=headers, payloads={}))
+        ]
+        found[self.rank] = news
+        return found
+
+    def trade(self, parcels: list[Any]) -> list[Any]:
+        """Give parcel n to rank n: what the others gave this one, by rank."""
+        packed = [pickle.dumps(parcel) for parcel in parcels]
+        sizes, byte = np.array([len(data) for data in packed], np.int64), self._mpi.BYTE
+        coming = np.zeros(self.ranks, np.int64)
+        _wait(self._world.Ialltoall(sizes, coming))
+        here, there = np.concatenate([[0], np.cumsum(coming)]), np.concatenate([[0], np.cumsum(sizes)])
+        found = np.zeros(int(coming.sum()), np.uint8)
+        _wait(self._world.Ialltoallv([b"".join(packed), (sizes, there[:-1]), byte], [found, (coming, here[:-1]), byte]))
+        return [pickle.loads(found[a:b].tobytes()) for a, b in pairwise(here)]
+
+    def leave(self, *, failed: bool) -> bool:
+        """Say that this rank has done its part, well or not; whether all others have, too.
+
+        A rank that has failed waits a while only: the others may wait for what it will never send.
+        """
+        request = self._farewell.Ibarrier()
+        return _wait(request, PATIENCE if failed else None)
+
+    def _failed(self, *error: Any) -> None:
+        """Show an error that nobody has caught, and end the others if they have not come to it."""
+        sys.__excepthook__(*error)
+        sys.stderr.flush()
+        if not self.leave(failed=True):
+            self.abort(1)
+
+    def abort(self, code: int) -> None:
+        """End all ranks with an exit code."""
+        self._mpi.COMM_WORLD.Abort(code)
+
+
+def _wait(request: Any, seconds: float | None = None) -> bool:
+    """Sleep until a request is done, or for so long; whether it is."""
+    end = None if seconds is None else time.monotonic() + seconds
+    test: Callable[[], bool] = request.Test
+    turn = 0
+    while not test():
+        if end is not None and time.monotonic() > end:
+            return False
+        time.sleep(NAPS[min(turn, len(NAPS) - 1)])
+        turn += 1
+    return True
+
+
+def _with_headers(headers: np.ndarray) -> np.ndarray:
+    """Packets that have their headers only."""
+    packets = np.zeros(len(headers), PACKET)
+    raw_bytes(packets)[:, :HEADER_BYTES] = headers
+    return packets

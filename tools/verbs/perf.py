@@ -1,0 +1,122 @@
+"""`m890 perf`: how long collectives take in modelled time."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..help import Verb
+
+if TYPE_CHECKING:
+    from ..perf import Row
+
+NAMES = ("all_reduce", "all_gather", "broadcast", "reduce", "reduce_scatter", "all_to_all", "send_recv")
+ALGORITHMS = ("one_shot", "two_shot", "ring")
+ELEMENTS = ("f32", "bf16", "f16", "i32")
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+EXAMPLES = r"""
+m890 perf all_reduce --chips 8 --max 64K
+m890 perf all_reduce --chips 8 --min 16M --max 2G
+m890 perf all_to_all --chip 810E --type bf16 --max 1M
+m890 perf all_reduce --algorithm two_shot --min 1M --max 16M --json
+"""
+
+
+class Bytes(click.ParamType):
+    """A number of bytes: `8`, `64K`, `16M`, `2G`, `MB` and the like too, in powers of 1,024."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
+        if match is None or int(match[1]) == 0:
+            self.fail(f"{value!r} is no number of bytes: 8, 64K, 16M, 2G", param, ctx)
+        return int(match[1]) * UNITS[match[2].upper()]
+
+
+@click.command("perf", cls=Verb, examples=EXAMPLES)
+@click.argument("collective", type=click.Choice(NAMES))
+@click.option("--chip", default="M890", help="The chip: M890, 810E, or a profile of your own, FILE.toml.")
+@click.option("--chips", type=click.IntRange(1, 128), default=8, show_default=True, help="How many of them.")
+@click.option("--min", "least", type=Bytes(), default="8", show_default=True, help="First size.")
+@click.option("--max", "most", type=Bytes(), default="16M", show_default=True, help="Last size.")
+@click.option("--factor", type=click.IntRange(2), default=2, show_default=True, help="From one size to the next.")
+@click.option("--type", "element", type=click.Choice(ELEMENTS), default="f32", show_default=True, help="Elements.")
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), help="Of all_reduce, instead of the usual one for a size.")
+@click.option("--move", type=Bytes(), default="16M", show_default=True, help="Largest size that is moved.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Host threads; they change no time.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, times in s and bandwidths in B/s.")
+def command(
+    collective: str, chip: str, chips: int, least: int, most: int, factor: int, as_json: bool, **how: Any
+) -> None:
+    """Time a collective on chips of a pod for sizes from --min to --max bytes.
+
+    All times and bandwidths are modelled, from the profile of the chip and the links; they say nothing about this host.
+    Sizes up to --move are moved and the result checked; larger ones are modelled from those, and say so.
+
+    A size is that of the larger of a chip's arrays. algbw is size / time, busbw what a link carries at that speed. The
+    usual algorithm of all_reduce: one_shot up to 16K, two_shot up to 4M, above that ring.
+    """
+    from ..loading import find_profile
+    from ..output import say_json
+    from ..perf import Measurement, sizes
+
+    if most < least:
+        raise click.UsageError(f"--max {most} is less than --min {least}")
+    if how["algorithm"] and collective != "all_reduce":
+        raise click.UsageError(f"--algorithm is for all_reduce; {collective} has one only")
+    try:
+        measurement = Measurement(
+            collective, find_profile(chip), chips, how["element"], algorithm=how["algorithm"], threads=how["threads"],
+            most_moved=how["move"],
+        )  # fmt: skip
+        measurement.check()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    rows: list[Row] = []
+    if not as_json:
+        _head(collective, measurement.profile.name, chips)
+    for size in sizes(least, most, factor):
+        rows.append(measurement.row(size))
+        if not as_json:
+            _line(rows[-1])
+    if as_json:
+        say_json({"collective": collective, "chip": measurement.profile.name, "chips": chips, "rows": rows})
+        return
+    _foot(rows)
+
+
+def _head(collective: str, chip: str, chips: int) -> None:
+    from ..output import say, style
+
+    say(f"{collective} on {chips} {chip}; times and bandwidths are modelled")
+    names = ("size", "count", "type", "redop", "root", "time", "algbw", "busbw", "#wrong")
+    units = ("(B)", "(elements)", "", "", "", "(us)", "(GB/s)", "(GB/s)", "")
+    say(style(_cells(names), bold=True))
+    say(_cells(units).rstrip())
+
+
+def _line(row: Row) -> None:
+    from ..output import say
+
+    wrong = "-" if row.wrong is None else row.wrong
+    numbers = (f"{number:.2f}" for number in (row.seconds * 1e6, row.algbw / 1e9, row.busbw / 1e9))
+    cells = _cells((row.size, row.count, row.type, row.redop, row.root, *numbers, wrong))
+    say(" ".join(part for part in (cells, "", row.algorithm, row.how) if part or part is cells))
+
+
+def _cells(values: tuple[object, ...]) -> str:
+    widths = (12, 12, 6, 6, 5, 11, 8, 8, 7)
+    return " ".join(f"{value!s:>{width}}" for value, width in zip(values, widths, strict=True))
+
+
+def _foot(rows: list[Row]) -> None:
+    from ..output import say
+
+    say(f"average bus bandwidth {sum(row.busbw for row in rows) / len(rows) / 1e9:.2f} GB/s")
