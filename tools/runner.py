@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -236,7 +236,7 @@ class Runner:
         if self.pod:
             self.outcome.counters = self.pod.icn.counters()
         wanted = {check.buffer for check in self.job.checks} | set(self.job.saves)
-        arrays = {name: held.array(self._fetch) for name, held in self.held.items() if name in wanted}
+        arrays = self.contents(wanted)
         if self.pod and self.pod.exchange.rank:
             return self.outcome
         for check in self.job.checks:
@@ -244,6 +244,11 @@ class Runner:
         save({name: (path, arrays[name], self.held[name].kind) for name, path in self.job.saves.items()})
         self.outcome.saved = dict(self.job.saves)
         return self.outcome
+
+    def contents(self, names: Iterable[str]) -> dict[str, Array]:
+        """What buffers hold after the run, by name, on the first rank."""
+        wanted = set(names)
+        return {name: held.array(self._fetch) for name, held in self.held.items() if name in wanted}
 
     def _fetch(self, buffer: Buffer) -> Array:
         """A buffer's content; on other ranks than the first, zeros."""
