@@ -21,7 +21,7 @@ def test_a_quantum_has_a_limit():
 
 @given(st.integers(0, 1 << 50), st.integers(0, 1 << 33))
 def test_the_time_of_matrix_instructions_does_not_overflow(done, rate):
-    """A quantum of the largest instructions on the slowest chip that a profile can describe; numpy warns of overflow."""
+    """A quantum of the largest instructions on the slowest chip of a profile; numpy warns of overflow."""
     zeros = np.zeros(MATRIX_RATES, np.int64)
     matrix, matrix_ps = zeros.copy(), zeros.copy()
     matrix[1], matrix_ps[1] = done, rate

@@ -50,7 +50,7 @@ OPERANDS, MOST_OPERANDS = vector_row(0), 4
 RESULT = vector_row(MOST_OPERANDS)
 """Where an ATOMIC of others finds its operands on the scratch warp, and leaves its result."""
 SCRATCH_BYTES = RESULT + 2 * ROW
-SERVED, NO_ROOM, UNKNOWN = 0, 1, 2
+SERVED, UNKNOWN = 0, 1
 """What became of a packet that has arrived."""
 
 
@@ -91,15 +91,13 @@ def issue(base: int, record_address: int) -> int:
 def take(chip_address: int, packet_address: int) -> int:
     """A packet has arrived: a request acts on this chip's memory and is answered, an answer goes to who waits for it.
 
-    SERVED; NO_ROOM for the answer in the outbox; or UNKNOWN: the chip must learn the ATOMIC first.
+    SERVED, or UNKNOWN: the chip must learn the ATOMIC first.
     """
     chip, packet = chip_at(chip_address), packet_at(packet_address)
     if packet.kind == DATA or packet.kind == ACK:
         if packet.tag >= 0 and chip.launch != 0 and packet.tag >> EPOCH_BIT == chip.epoch:
             take_answer(chip.launch, packet_address)
         return SERVED
-    if chip.outbox_count >= chip.outbox_capacity:
-        return NO_ROOM
     entry = 0
     if packet.kind == ATOMIC:
         entry = find_atomic(chip_address, packet.word)

@@ -31,7 +31,8 @@ def run(chip_address: int) -> int:
     `launch` to 0 or to the next one); core.DEADLOCK, no warp can ever go on; UNKNOWN_WORD, `unknown` must be learned.
 
     What the chip sends stands in the outbox, in the order of `seq`; empty it (`outbox_count` = 0) before the next
-    window. What was not taken in (`inbox_next` on) for want of room there must stand first in the next inbox.
+    window. It has room for an answer to every packet of the inbox beside what warps may send. What has not arrived by
+    the last border (`inbox_next` on) must stand first in the next inbox.
     """
     chip = chip_at(chip_address)
     if chip.launch != 0 and chip.outbox_count == 0 and launch_at(chip.launch).held > 0:  # not where Python came between
@@ -81,15 +82,14 @@ def owe(chip_address: int) -> None:
 
 
 def take_in(chip_address: int) -> int:
-    """Take in what has arrived by now: SERVED, NO_ROOM if the outbox is full, UNKNOWN for an ATOMIC to be learned."""
+    """Take in what has arrived by now: SERVED, or UNKNOWN for an ATOMIC to be learned."""
     chip = chip_at(chip_address)
     while chip.inbox_next < chip.inbox_count:
         packet_address = chip.inbox + chip.inbox_next * PACKET_SIZE
         if packet_at(packet_address).arrival > chip.time:
             return SERVED
-        found = take(chip_address, packet_address)
-        if found != SERVED:
-            return found
+        if take(chip_address, packet_address) == UNKNOWN:
+            return UNKNOWN
         chip.inbox_next += 1
     return SERVED
 

@@ -56,7 +56,7 @@ CHIP = struct(
     ("inbox_next", "i8"),  # and the first not yet taken in
     ("outbox", "i8"),  # PACKETs sent in this window,
     ("outbox_count", "i8"),  # how many,
-    ("outbox_capacity", "i8"),  # and how many there is room for
+    ("outbox_capacity", "i8"),  # and with how many of them warps must wait for the next window
     ("seq", "i8"),  # packets sent so far
     ("ranges", "i8"),  # RANGEs of its own HBM
     ("range_count", "i8"),

@@ -23,7 +23,8 @@ OUTBOX = 2048
 class Port:
     """The CHIP of one chip with what it points to. `run` runs the chip to the end of a window.
 
-    `capacity` packets fit in the outbox: at least as many as there are chips, for one access may ask all of them.
+    `capacity` is how many packets fill a window's outbox: at least as many as there are chips, for one access may ask
+    all of them. Answers always find room, so that what has arrived acts at the next border, as its senders reckon.
     """
 
     def __init__(self, number: int, engine: Engine, *, quantum: int, quantum_ps: int, capacity: int = OUTBOX):
@@ -67,8 +68,17 @@ class Port:
         keys = raw.reshape(-1).view(PACKET)
         order = np.lexsort((keys["seq"], keys["src"], keys["arrival"]))
         self._inbox = raw[order].reshape(-1).view(PACKET)
+        self._make_room(int(self.chip["outbox_capacity"][0]) + len(self._inbox))
         self.chip["inbox"] = self._inbox.ctypes.data
         self.chip["inbox_count"], self.chip["inbox_next"] = len(self._inbox), 0
+
+    def _make_room(self, size: int) -> None:
+        """Let the outbox have room for so many packets: one for an answer to each that has arrived."""
+        if size > len(self._outbox):
+            larger = np.zeros(2 * size, PACKET)
+            raw_bytes(larger)[: len(self.outbox)] = raw_bytes(self.outbox)
+            self._outbox = larger
+            self.chip["outbox"] = larger.ctypes.data
 
     @property
     def waiting(self) -> np.ndarray:
