@@ -27,12 +27,20 @@ from aiu_model import (
 )
 from hypothesis import example, given, settings
 
+<<<<<<< HEAD
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
 from m890.emulator.machine.state import POISON
 from m890.emulator.observe import Batch, Copied
 from m890.isa import ISA
 from m890.isa.aiu import TILE
+=======
+import m890
+from m890.emulator.faults import Fault
+from m890.emulator.machine.state import POISON
+from m890.isa import ISA, aiu
+from m890.isa.aiu import LAYOUTS, TILE
+>>>>>>> ux2
 
 MNEMONICS = [instruction.mnemonic for instruction in ISA if instruction.mnemonic.startswith("vmem.aiu.")]
 
@@ -256,6 +264,13 @@ def test_more_copies_than_can_be_outstanding() -> None:
     tsm = fresh()
     copy.load(run.data.tobytes(), tsm)
     assert run.out.view().tobytes() == bytes(tsm)
+
+
+def test_the_manual_names_what_makes_descriptors() -> None:
+    """Every layout is a public name, and the chapter says which."""
+    for layout in LAYOUTS:
+        assert getattr(m890, layout.name) is layout
+    assert "`m890.TILE.pack(...)`" in (aiu.__doc__ or "")
 
 
 def test_packing_refuses_what_does_not_fit() -> None:

@@ -262,7 +262,7 @@ def test_a_missing_wait_is_named_by_a_check():
     assert CliRunner().invoke(cli, ["run", "k.toml"]).exit_code == 0
     late = CliRunner().invoke(cli, ["run", "k.toml", "--timing", "late"])
     assert late.exit_code == 1
-    assert "64 hold poison: memory nothing wrote, or a register read before its s.wait" in late.stdout
+    assert "64 hold poison: memory nothing wrote, or a register or bytes of TSM read before the s.wait" in late.stdout
 
 
 @pytest.mark.parametrize("mistake", ["unknown mnemonic", "wrong register range"])
