@@ -164,6 +164,23 @@ def test_a_wait_for_an_answer_that_takes_long_is_no_deadlock(monkeypatch):
     assert flags[0].copy_to_host() == 1
 
 
+def test_a_chip_that_multiplies_for_long_is_no_deadlock(monkeypatch):
+    """It stands still for thousands of windows after each of its instructions."""
+    monkeypatch.setattr(livelock, "PATIENCE", 3)
+    monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", 1)
+    slow = m890.profile("M890").override("slow", {"matrix_peak_f16": 1e9}, "test")
+    pod = Pod(slow, chips=2, quantum=1)
+    stream = pod.chips[0].stream()
+    begin = stream.record()
+    mma = pod.assemble(
+        ".kernel k\n" + 4 * "v.mma.f32.f16.m16n16k16 vreg[16:23], vreg[0:3], vreg[4:7], vreg[16:23]\n" + "simt.exit\n"
+    )
+    mma["k"].on(0)[1, 32, stream]()
+    end = stream.record()
+    stream.synchronize()
+    assert begin.elapsed(end) > 4 * 2 * 16**3 / 1e9
+
+
 def test_ctrl_c_ends_a_pod_that_goes_on_afterwards():
     pod = Pod(chips=2, threads=2)
     loop = pod.assemble(LOOP)["loop"]
