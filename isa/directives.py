@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from . import code_directives, data_directives
+from .addresses import COARSE, UNIT
 from .arguments import Arguments
 from .diagnostics import Failure
 from .program import SCALAR_TYPES
@@ -28,8 +29,8 @@ _ALL = (
     Directive(
         ".arch",
         ".arch NAME",
-        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E). Without it those of the chip that loads the "
-        "text, ppu0015 for `m890 asm`. Before the first kernel.",
+        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E). Without it those of the chip that loads "
+        "the text, ppu0015 for `m890 asm`. Before the first kernel.",
         ".arch ppu0015",
         code_directives.arch,
     ),
@@ -59,7 +60,8 @@ _ALL = (
         ".tsm",
         ".tsm BYTES [NAME]",
         "Thread-block shared memory of the kernel; NAME stands for its offset. Several follow one another, each "
-        f"aligned to {TSM_ALIGNMENT} bytes.",
+        f"aligned to {TSM_ALIGNMENT} bytes. From {COARSE} bytes on an address takes [bytes(NAME) + vreg0], which "
+        f"must be a multiple of {UNIT}; any offset can be added to the register instead.",
         ".tsm 32 * 4 tile",
         code_directives.tsm,
     ),
@@ -101,7 +103,8 @@ _ALL = (
     Directive(
         ".reg",
         ".reg NAME = vreg4 or .reg NAME = vreg[4:7]",
-        "Another name for registers, in this kernel. NAME[1] and NAME[2:3] are parts of a range, NAME[4:7][0] is part of a part.",
+        "Another name for registers, in this kernel. NAME[1] and NAME[2:3] are parts of a range, NAME[4:7][0] is part "
+        "of a part.",
         ".reg acc = vreg[4:7]",
         code_directives.reg,
     ),

@@ -218,7 +218,8 @@ take:   v.cmp.lt.u32    scc, i, n
         s.cbr.az        emsk, taken
         vmem.ld.b32     vreg1, [0x0 + i * 0x4] @inbox
         s.wait          vldcnt(0), vstcnt(0)
-        vmem.st.b32     vreg1, [0x0 + i * 0x4] @result
+        v.mov.b32       vreg2, vreg1
+        vmem.st.b32     vreg2, [0x0 + i * 0x4] @result
         v.add.i32       i, i, %ntid.x
         s.cbr           take
 taken:  s.exit

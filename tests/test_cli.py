@@ -109,7 +109,10 @@ def test_json_is_the_whole_of_stdout():
 def test_fidelity_lists_the_defined_instructions():
     name = next(i.mnemonic for i in ISA if i.mnemonic.startswith("v.sub.f32") and i.tag == "defined")
     Path("saxpy.s").write_text(SAXPY.replace("v.fma.f32.rtte  vreg2, vreg1, a, vreg2", f"{name} vreg2, vreg1, vreg2"))
-    assert f"  {name}  1 in saxpy  " in m890(*RUN, "--fidelity").stdout
+    shown = m890(*RUN, "--fidelity").stdout
+    assert f"  {name}  1 in saxpy  " in shown
+    assert "\n1 instruction in use whose meaning is defined by this project:\n" in shown
+    assert "no source" not in shown
     (entry,) = json.loads(m890(*RUN, "--fidelity", "--json").stdout)["fidelity"]
     assert entry["mnemonic"] == name
 

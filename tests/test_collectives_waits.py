@@ -71,11 +71,11 @@ def pods():
 
     That one chip hears from another late makes the latter late for the third.
     """
-    chip, limits = few_cores("M890", launch_overhead=1e-9), Limits(instructions=2_000_000)
+    chip, limits = few_cores("M890", launch_overhead=1e-9, icn_link_bandwidth=80e9), Limits(instructions=2_000_000)
     topology = Topology.full(chip, CHIPS)
     for seed in range(8):
         for timing in ("late", "eager"):
-            slow = LinkFault(tail=seed % CHIPS, head=(seed + 1 + seed // CHIPS % 2) % CHIPS, slow=5000.0, both=False)
+            slow = LinkFault(tail=seed % CHIPS, head=(seed + 1 + seed // CHIPS % 2) % CHIPS, slow=1000.0, both=False)
             faults = [slow] if seed else []
             yield Pod(
                 chip, CHIPS, topology=topology, timing=timing, seed=seed, quantum=64, faults=faults, limits=limits
@@ -101,3 +101,11 @@ def test_everything_that_orders_is_needed(names, file, line, monkeypatch, tmp_pa
     assert any(
         goes_wrong(name, module, pod, line, monkeypatch) for pod in pods() for name, module in modules.items() if module
     )
+
+
+@pytest.mark.slow
+def test_trials_pass_on_these_pods():
+    for pod in pods():
+        for name, trial in TRIALS.items():
+            for found, expected in zip(*trial(pod, np.random.default_rng(1)), strict=True):
+                np.testing.assert_array_equal(bits(found), bits(expected), err_msg=name)

@@ -85,6 +85,17 @@ MISTAKES = {
             "hint         the index scale is 32, the access moves 4 bytes: is the scale right? Else compare the index",
         ],
     ),
+    "negative index": Mistake(
+        LOAD.replace("        vmem.ld", "        v.sub.i32       vreg0, vreg0, 4\n        vmem.ld"),
+        BUFFERS,
+        1,
+        [
+            "lanes        0-3",
+            "past the end of 'y' (256 bytes",
+            "; the base sreg[6:7] is 0 bytes into 'x' (256 bytes at 0x4000000000)",
+            "hint         vreg0 is 0xfffffffc, which is -4 if it is meant to be signed: an index counts unsigned",
+        ],
+    ),
     "no return from a function": Mistake(
         ".func f\ns.nop\n.kernel k\ns.call sreg[38:39], f\nsimt.exit\n",
         [],

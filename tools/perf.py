@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..emulator.pod import Pod, SymmetricBuffer
+from ..emulator.icn.topology import Topology
+from ..emulator.pod.pod import Pod, SymmetricBuffer
 from ..emulator.profiles import Profile
-from ..emulator.topology import Topology
 from ..programs import all_gather, all_reduce, all_to_all, broadcast, reduce, reduce_scatter, send_recv
 from ..programs.pod_group import TYPES, Array, Group
 

@@ -167,6 +167,9 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     What a kernel prints (v.print, s.print) goes to stdout as it is printed, before the result; with --json it is the
     field "printed" of the result. A launch may print 1 MiB of text, and says what is missing beyond.
 
+    With --chips a pod runs the kernel on all its chips: buffers of --arg are on each, at the same offset, and each has
+    a part of its own. mpiexec -n 4 m890 run ... divides the chips among processes (pip install 'm890[mpi]').
+
     In a launch file, flags override keys of the same name, and --arg an argument or its buffer's content. Paths
     in a launch file are relative to it; where [save] and --out write is relative to the current folder.
     """
@@ -283,13 +286,14 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
         say("\n  ".join([text, *_hints(check, job)]))
     _print_varied(varied or [], job)
     if relied is not None:
+        count = f"{len(relied)} instruction{'' if len(relied) == 1 else 's'}"
         say(
-            f"{len(relied)} instructions in use whose meaning is defined by this project:"
+            f"{count} in use whose meaning is defined by this project:"
             if relied
             else "every instruction in use is published or measured"
         )
         for one in relied:
-            say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'no source'}")
+            say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'defined here'}")
 
 
 def _print_varied(varied: list[Varied], job: Job) -> None:
