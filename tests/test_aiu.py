@@ -27,20 +27,13 @@ from aiu_model import (
 )
 from hypothesis import example, given, settings
 
-<<<<<<< HEAD
+import m890
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
 from m890.emulator.machine.state import POISON
 from m890.emulator.observe import Batch, Copied
-from m890.isa import ISA
-from m890.isa.aiu import TILE
-=======
-import m890
-from m890.emulator.faults import Fault
-from m890.emulator.machine.state import POISON
 from m890.isa import ISA, aiu
 from m890.isa.aiu import LAYOUTS, TILE
->>>>>>> ux2
 
 MNEMONICS = [instruction.mnemonic for instruction in ISA if instruction.mnemonic.startswith("vmem.aiu.")]
 
