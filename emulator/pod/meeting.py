@@ -131,8 +131,8 @@ class Meeting:
             if node is not None and node.run is not None:
                 self._look_after(place, node)
         self.now = end
-        self._meet(end)
         self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
+        self._meet(end)  # which adds some that are in the past, where a quantum is longer than a way
 
     # ---- streams -----------------------------------------------------------------------------------------------------
 
