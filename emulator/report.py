@@ -14,18 +14,19 @@ from ..isa.operands import Address, RegisterKind
 from ..isa.program import CODE_BASE, RETURN_ADDRESS, TEXT_BASE, Line
 from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.source import open_recorded
-from ..isa.spec import Access, Decoded, DecodeError, Instruction
+from ..isa.spec import Access, Decoded, DecodeError
 from ..isa.sync import INVALID_WARP_SYNC
-from . import livelock
+from . import livelock, report_copies
 from .decode import FALLS_OFF
-from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace
+from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace, ranges
 from .hbm import chip_at
-from .machine import aiu, barriers, jumps, resolve
+from .machine import barriers, jumps, resolve
 from .machine.barriers import BLOCK_BARRIER
 from .machine.state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS, WAITING
 from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
+from .report_copies import NOT_THERE
 
 ICN_UNREACHABLE = 1157
 """Published XID of an access to a chip that cannot be reached."""
@@ -44,6 +45,12 @@ _HINTS = {
     5: "raise .vregs or let the assembler count; it does not know what x0 selects",
     6: "raise .sregs or let the assembler count",
 }
+
+
+_ALL_LANES = (
+    "this instruction needs all 32 lanes of its warp: make the block a multiple of 32 threads, "
+    "and restore emsk before it (s.or.b32 emsk, emsk, saved)"
+)
 
 
 def source_of(plan: Plan, spot: Spot) -> Source | None:
@@ -93,7 +100,7 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
         block=(int(block["x"]), int(block["y"]), int(block["z"])),
         warp=number,
         lanes=lanes,
-        threads=tuple((t % x, t // x % y, t // (x * y)) for t in threads),
+        threads=tuple((t % x, t // x % y, t // (x * y)) for t in threads if t < plan.shape.threads),
         function=spot.callee,
         pc=spot.offset,
         source=source_of(plan, spot),
@@ -141,11 +148,13 @@ def _hint(
             for name, value in _values([address.index, address.base], rows).items():
                 words = value if isinstance(value, int) else value[lanes[0]] if lanes else 0
                 if POISON in (words & 0xFFFFFFFF, words >> 32):
-                    return f"{name} holds {_NOT_THERE}"
-    if isinstance(found, Decoded) and code != INVALID_WARP_SYNC:
+                    return f"{name} holds {NOT_THERE}"
+    if isinstance(found, Decoded):
         instruction = found.form.instruction
+        if code == INVALID_WARP_SYNC and (instruction.all_lanes or instruction.access or instruction.cube is not None):
+            return _ALL_LANES
         if instruction.cube is not None:
-            return _poisoned_words(found, rows)
+            return report_copies.hint(found, rows, code)
         if instruction.awbar is not None:  # the detail says it all
             return ""
     return hint or _HINTS.get(code, "")
@@ -160,19 +169,6 @@ def _address_hint(address: Address, code: int, access: Access, addresses: dict[i
     if address.index and address.scale and 1 << address.scale != access.size:
         scaled = f"the index scale is {1 << address.scale}, the access moves {access.size} bytes: is the scale right?"
         return f"{scaled} Else {_HINTS[code]}"
-    return ""
-
-
-_NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
-
-
-def _poisoned_words(found: Decoded, rows: np.ndarray) -> str:
-    """A register of an AIU copy's words that nothing has written, as a hint."""
-    for value in found.values:
-        if isinstance(value, Register):
-            for number in range(value.number, value.number + value.count):
-                if int(rows[number, 0]) == POISON:
-                    return f"sreg{number} holds {_NOT_THERE}"
     return ""
 
 
@@ -209,6 +205,18 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
     return f"lane {lane}: {size} bytes at {address:#x}: {where}"
 
 
+def _lanes_off(plan: Plan, number: int, lanes: tuple[int, ...]) -> str:
+    """What is wrong where lanes are missing."""
+    first = plan.shape.threads - number * LANES
+    missing, off = [lane for lane in lanes if lane >= first], [lane for lane in lanes if lane < first]
+    parts = [f"{_lanes_text(missing)} not exist: the block has {plan.shape.threads} threads"] if missing else []
+    return "; ".join([*parts, *([f"{_lanes_text(off, 'is', 'are')} off"] if off else [])])
+
+
+def _lanes_text(lanes: Sequence[int], one: str = "does", more: str = "do") -> str:
+    return f"lane {lanes[0]} {one}" if len(lanes) == 1 else f"lanes {ranges(lanes)} {more}"
+
+
 def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addresses: dict[int, int]) -> str:
     """What exactly is wrong, where more can be said than the code's meaning."""
     if isinstance(found, DecodeError):
@@ -216,8 +224,10 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
     if not isinstance(found, Decoded):
         return ""
     access, warp = found.form.instruction.access, plan.warp(slot, number)
+    if code == INVALID_WARP_SYNC:
+        return _lanes_off(plan, number, lanes_in(int(warp["fault_lanes"])))
     if found.form.instruction.cube is not None:
-        return _cube_detail(plan, found.form.instruction, code, warp)
+        return report_copies.detail(plan, found, plan.rows(slot, number), code, warp)
     if access and addresses:
         return _address_detail(plan, code, addresses, access)
     if found.form.instruction.awbar is not None:
@@ -229,27 +239,6 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
     if code in (jumps.INVALID, jumps.CANDIDATE_MASK, jumps.NO_CODE):
         return _jump_detail(plan, found, code, warp)
     return ""
-
-
-def _cube_detail(plan: Plan, instruction: Instruction, code: int, warp: np.void) -> str:
-    """What is wrong with an AIU copy."""
-    what, number = int(warp["address"][0]), int(warp["address"][1])
-    if code == aiu.CUBE:
-        layout = next(binding.static for binding in instruction.bindings if binding.name == "layout")
-        name = layout.name_of(what)
-        return f"{name} is {number}" if name else f"word {what} of the descriptor is {number:#x}: it must be zero"
-    if code == aiu.TSM_SIZE:
-        return f"{number} bytes at TSM offset {what:#x}; the block has {plan.tsm} bytes"
-    if code == resolve.TSM_MISALIGNED:
-        needed = aiu.SWIZZLED_ALIGNMENT if number else aiu.PACKED_ALIGNMENT
-        return f"TSM offset {what:#x} is not a multiple of {needed}"
-    if code == resolve.MISALIGNED:
-        return f"base or stride {what:#x} is not a multiple of {aiu.BASE_ALIGNMENT}"
-    if code == INVALID_WARP_SYNC:
-        return ""
-    if code == resolve.NOT_REACHABLE:
-        return f"a row of {number} bytes at {what:#x}, HBM of chip {chip_at(what)}: the AIU copies from and to its own"
-    return f"a row of {number} bytes at {what:#x}: {plan.hbm.at(what).describe(what, number)}"
 
 
 def _awbar_detail(plan: Plan, code: int, warp: np.void) -> str:
@@ -284,6 +273,8 @@ def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:
 
 
 def _operands(found: Decoded, rows: np.ndarray) -> dict[str, int | list[int]]:
+    if found.form.instruction.cube is not None:
+        return {**report_copies.operands(found, rows)}
     registers: list[Register] = []
     for kind, value in zip(found.form.instruction.kinds, found.values, strict=True):
         if isinstance(value, Register) and (kind.role == "source" or value.bank == "i"):

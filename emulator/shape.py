@@ -85,6 +85,10 @@ def check_shape(kernel: Kernel, shape: Shape, profile: Profile) -> int:
         )
     if kernel.maxntid and any(extent > most for extent, most in zip(shape.block, kernel.maxntid, strict=True)):
         raise LaunchError(f"kernel '{kernel.name}': block {shape.block} exceeds its .maxntid {kernel.maxntid}")
+    if kernel.reqntid and shape.block != kernel.reqntid:
+        raise LaunchError(
+            f"kernel '{kernel.name}': block {shape.block} is not its .reqntid {kernel.reqntid}, the only one it is for"
+        )
     if kernel.private > MAX_PRIVATE:
         raise LaunchError(
             f"kernel '{kernel.name}': {kernel.private} bytes of private memory a thread, at most {MAX_PRIVATE}"

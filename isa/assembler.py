@@ -13,13 +13,14 @@ from pathlib import Path
 from .addresses import COARSE, UNIT, offset_bytes
 from .diagnostics import AssemblyError, Diagnostic, Failure, Log, Place, SourceFile, TooManyErrors
 from .directives import REFERENCE, note_broken, perform
-from .encoding import Candidate, Encoded, Mismatch, mnemonics, usage_of
+from .encoding import Candidate, Encoded, Mismatch, mnemonics, register_mask, usage_of
 from .expressions import REGISTERS, OffsetField, Symbolic, Undefined
 from .habits import DIRECTIVES, directive_hint, instruction_hint
 from .number_kinds import CodeTarget
 from .operands import Address, Value
 from .program import Module
 from .references import encode_reference
+from .registers import Register
 from .sections import ENTRY_SREGS, Code, Deferred, Unit
 from .source import Reader, Statement, library_macros, read_lines
 from .spec import ISA, DecodeError
@@ -334,18 +335,16 @@ class Assembler:
         if code.is_function or self._calls(code):
             return
         unwritten = code.read & ~code.written & ~_ENTRY_STATE
-        for reads, place in zip(code.reads, code.places, strict=True):
+        for word, reads, place in zip(code.words, code.reads, code.places, strict=True):
             if not unwritten:
                 return
             found = reads & unwritten
             unwritten &= ~found
-            while found:
-                number = (found & -found).bit_length() - 1
-                found &= found - 1
-                name = f"vreg{number}" if number < 256 else f"sreg{number - 256}"
-                match = re.search(rf"\b{name}\b", place.text)
+            for bank, numbers in _by_operand(word, found) if found else ():
+                names, one = _runs(bank, numbers), len(numbers) == 1
+                match = re.search(rf"\b{bank}reg(?:{numbers[0]}\b|\[{numbers[0]}:[^\]]*\])", place.text)
                 start, end = match.span() if match else (None, None)
-                message = f"{name} is read but never written in kernel {code.name}"
+                message = f"{names} {'is' if one else 'are'} read but never written in kernel {code.name}"
                 self.log.warning(place, Failure(message, "registers hold nothing defined at entry", start, end))
 
     def _calls(self, code: Code) -> bool:
@@ -359,6 +358,35 @@ class Assembler:
             if given is not None and given < used:
                 message = f"{_kind(code)} {code.name} uses {bank}reg{used - 1}, but .{bank}regs gives it {given}"
                 self.log.warning(code.place, Failure(message, f"write .{bank}regs {used} or leave it out"))
+
+
+def _by_operand(word: int, mask: int) -> list[tuple[str, list[int]]]:
+    """The registers of a mask, lowest first: bank and numbers of those that one operand of the word reads."""
+    groups: list[int] = []
+    for value in ISA.decode(word).values:
+        parts = (value.index, value.base) if isinstance(value, Address) else (value,)
+        for part in parts:
+            group = register_mask(part) & mask if isinstance(part, Register) else 0
+            groups += [group] if group else []
+            mask &= ~group
+    groups += [1 << number for number in range(mask.bit_length()) if mask >> number & 1]
+    found: list[tuple[str, list[int]]] = []
+    for group in sorted(groups, key=lambda group: group & -group):
+        numbers = [number for number in range(group.bit_length()) if group >> number & 1]
+        bank = "v" if numbers[0] < 256 else "s"
+        found.append((bank, [number % 256 for number in numbers]))
+    return found
+
+
+def _runs(bank: str, numbers: list[int]) -> str:
+    """`vreg4`, or `vreg4 to vreg7, vreg9`."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    return ", ".join(f"{bank}reg{a}" if a == b else f"{bank}reg{a} to {bank}reg{b}" for a, b in runs)
 
 
 def _kind(code: Code) -> str:

@@ -117,6 +117,10 @@ class KernelBuilder:
         """The largest block the kernel may be launched with."""
         self._code.maxntid = (x, y, z)
 
+    def reqntid(self, x: int, y: int = 1, z: int = 1) -> None:
+        """The only block the kernel may be launched with."""
+        self._code.reqntid = (x, y, z)
+
     def registers(self, vregs: int | None = None, sregs: int | None = None) -> None:
         """Give the numbers of registers instead of having them counted."""
         self._code.vregs, self._code.sregs = vregs, sregs

@@ -113,11 +113,19 @@ def private(arguments: Arguments) -> None:
 
 def maxntid(arguments: Arguments) -> None:
     """`.maxntid X, Y, Z`: the largest block the kernel may be launched with."""
-    code = kernel_of(arguments)
+    kernel_of(arguments).maxntid = _block_of(arguments)
+
+
+def reqntid(arguments: Arguments) -> None:
+    """`.reqntid X, Y, Z`: the only block the kernel may be launched with."""
+    kernel_of(arguments).reqntid = _block_of(arguments)
+
+
+def _block_of(arguments: Arguments) -> tuple[int, int, int]:
     arguments.expect(1, 3)
     sizes = [arguments.integer(index, 1, MAX_THREADS[index]) for index in range(len(arguments))]
     x, y, z = [*sizes, 1, 1][:3]
-    code.maxntid = (x, y, z)
+    return x, y, z
 
 
 def vregs(arguments: Arguments) -> None:

@@ -97,6 +97,7 @@ KERNEL_RECORD = np.dtype(
         ("shared_memory_size", "<u4"),
         ("stack_size", "<u4"),
         ("maxntid", "<u4", 3),
+        ("reqntid", "<u4", 3),
         ("argument_size", "<u4"),
         ("label_count", "<u4"),
         ("line_count", "<u4"),
@@ -203,7 +204,8 @@ def unpack_kernel(
         sregs=record["sreg_number"],
         tsm=record["shared_memory_size"],
         private=record["stack_size"],
-        maxntid=tuple(record["maxntid"]) if any(record["maxntid"]) else None,
+        maxntid=_block_of(record["maxntid"]),
+        reqntid=_block_of(record["reqntid"]),
         params=_unpack_arguments(cursor, record["argument_count"], strings),
         labels=labels,
         lines=lines,
@@ -213,6 +215,12 @@ def unpack_kernel(
     for problem in kernel_problems(kernel):
         raise place.error(f"describes no legal kernel: {problem}")
     return kernel
+
+
+def _block_of(sizes: list[int]) -> tuple[int, int, int] | None:
+    """The extents of a block; None for none."""
+    x, y, z = sizes
+    return (x, y, z) if any(sizes) else None
 
 
 def _unpack_arguments(cursor: Cursor, count: int, strings: Strings) -> tuple[Parameter, ...]:
@@ -257,6 +265,7 @@ def _kernel_fields(kernel: Kernel, address: int, name: int) -> Fields:
         "shared_memory_size": kernel.tsm,
         "stack_size": kernel.private,
         "maxntid": list(kernel.maxntid or (0, 0, 0)),
+        "reqntid": list(kernel.reqntid or (0, 0, 0)),
         "argument_size": last.offset + last.size if last else 0,
         "label_count": len(kernel.labels),
         "line_count": len(kernel.lines),
@@ -335,9 +344,10 @@ def kernel_problems(kernel: Kernel) -> Iterator[str]:
     for name in ("tsm", "private"):
         if not 0 <= getattr(kernel, name) <= LIMITS[name]:
             yield f"{name} is {getattr(kernel, name)}, not 0 to {LIMITS[name]}"
-    for axis, size, limit in zip("xyz", kernel.maxntid or MAX_THREADS, MAX_THREADS, strict=True):
-        if not 0 < size <= limit:
-            yield f"maxntid.{axis} is {size}, not 1 to {limit}"
+    for name, block in (("maxntid", kernel.maxntid), ("reqntid", kernel.reqntid)):
+        for axis, size, limit in zip("xyz", block or MAX_THREADS, MAX_THREADS, strict=True):
+            if not 0 < size <= limit:
+                yield f"{name}.{axis} is {size}, not 1 to {limit}"
     yield from _parameter_problems(kernel.params)
 
 

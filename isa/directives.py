@@ -28,7 +28,8 @@ _ALL = (
     Directive(
         ".arch",
         ".arch NAME",
-        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E); without it, that of the chip that loads the text, ppu0015 for `m890 asm`. Before the first kernel.",
+        "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E). Without it those of the chip that loads "
+        "the text, ppu0015 for `m890 asm`. Before the first kernel.",
         ".arch ppu0015",
         code_directives.arch,
     ),
@@ -77,6 +78,13 @@ _ALL = (
         code_directives.maxntid,
     ),
     Directive(
+        ".reqntid",
+        ".reqntid X, Y, Z",
+        "The only block the kernel may be launched with, for one that counts on it; what is left out is 1.",
+        ".reqntid 128",
+        code_directives.reqntid,
+    ),
+    Directive(
         ".vregs",
         ".vregs N",
         "Vector registers of a lane, instead of as many as are used.",
@@ -93,7 +101,8 @@ _ALL = (
     Directive(
         ".reg",
         ".reg NAME = vreg4 or .reg NAME = vreg[4:7]",
-        "Another name for registers, in this kernel. NAME[1] and NAME[2:3] are parts of a range, NAME[4:7][0] is part of a part.",
+        "Another name for registers, in this kernel. NAME[1] and NAME[2:3] are parts of a range, NAME[4:7][0] is part "
+        "of a part.",
         ".reg acc = vreg[4:7]",
         code_directives.reg,
     ),

@@ -283,8 +283,9 @@ def _launch_needs(kernel: Kernel) -> Iterator[str]:
         yield f"{_INDENT}.tsm    {kernel.tsm}"
     if kernel.private:
         yield f"{_INDENT}.private {kernel.private}"
-    if kernel.maxntid:
-        yield f"{_INDENT}.maxntid {', '.join(str(size) for size in kernel.maxntid)}"
+    for directive, block in ((".maxntid", kernel.maxntid), (".reqntid", kernel.reqntid)):
+        if block:
+            yield f"{_INDENT}{directive} {', '.join(str(size) for size in block)}"
 
 
 def _symbol_text(relocation: Relocation, module: Module, *, spaced: bool) -> str:

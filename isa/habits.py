@@ -152,6 +152,8 @@ _ROUNDINGS = {
 _DROPPED = frozenset(
     ("approx", "full", "sync", "aligned", "global", "shared", "cta", "uni", "wide", "nc", "ca", "cg", "weak", "relaxed")
 )
+_SHAPE = re.compile(r"m[0-9]+n[0-9]+k[0-9]+")
+"""What stands behind the types here."""
 _LAST = ("sat", "ftz", "volatile")
 DIRECTIVES = {
     ".shared": ".tsm",
@@ -235,8 +237,10 @@ def _translated(rest: Sequence[str]) -> list[str]:
     if count:
         parts = [f"b{part[1:]}x{count}" if part[1:] in ("32",) else part for part in parts if part != f"v{count}"]
     rounding = [_ROUNDINGS[part] for part in parts if part in _ROUNDINGS]
+    shape = [part for part in parts if _SHAPE.fullmatch(part)]
     last = [part for part in _LAST if part in parts]
-    return [part for part in parts if part and part not in _ROUNDINGS and part not in _LAST] + rounding + last
+    elsewhere = {"", *_ROUNDINGS, *_LAST, *shape}
+    return [part for part in parts if part not in elsewhere] + shape + rounding + last
 
 
 def _likeness(parts: Sequence[str], wanted: Sequence[str]) -> float:

@@ -52,7 +52,8 @@ def _tables(lines: list[Line]) -> tuple[Numbered, list[tuple[int, int]]]:
             for call in reversed(line.calls):
                 outer = numbers.setdefault((call, outer), len(numbers) + 1)
             stacks[line.calls] = outer
-    return list(numbers), [(len(list(rows)), number) for number, rows in groupby(stacks[line.calls] for line in lines)]
+    runs = groupby(lines, key=lambda line: stacks[line.calls])
+    return list(numbers), [(len(list(rows)), number) for number, rows in runs]
 
 
 def unpack_calls(cursor: Cursor, strings: Strings, lines: dict[int, tuple[Line, ...]]) -> dict[int, tuple[Line, ...]]:
@@ -65,13 +66,14 @@ def unpack_calls(cursor: Cursor, strings: Strings, lines: dict[int, tuple[Line, 
             raise cursor.place.error(f"has call {len(stacks)} in call {row['outer']}, which does not come before it")
         call = MacroCall(strings.text(row["macro"], cursor.place), strings.text(row["file"], cursor.place), row["line"])
         calls.append((call, row["outer"]))
-        stacks.append((call, *stacks[row["outer"]]))
+        outer: int = row["outer"]
+        stacks.append((call, *stacks[outer]))
         if len(stacks[-1]) > MAX_CALLS:
             raise cursor.place.error(f"has calls nested more than {MAX_CALLS} deep")
     if cursor.left % RUN.itemsize:
         raise cursor.place.error(f"has {cursor.left} bytes behind its calls, which is no number of runs")
-    runs = [(run["rows"], run["call"]) for run in unpack(RUN, cursor.take(cursor.left))]
-    total = sum(map(len, lines.values()))
+    runs: list[tuple[int, int]] = [(run["rows"], run["call"]) for run in unpack(RUN, cursor.take(cursor.left))]
+    total = sum(len(rows) for rows in lines.values())
     if sum(rows for rows, _ in runs) != total or any(number >= len(stacks) for _, number in runs):
         raise cursor.place.error(f"does not say for {total} lines in which of {count} calls they stand")
     every = iter([stacks[number] for rows, number in runs for _ in range(rows)])

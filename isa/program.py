@@ -169,12 +169,14 @@ class Function:
 class Kernel(Function):
     """A function that can be launched.
 
-    `tsm` and `private` are bytes, `maxntid` is the largest block it may be launched with (x, y, z).
+    `tsm` and `private` are bytes. `maxntid` is the largest block it may be launched with (x, y, z), `reqntid` the only
+    one.
     """
 
     tsm: int = 0
     private: int = 0
     maxntid: tuple[int, int, int] | None = None
+    reqntid: tuple[int, int, int] | None = None
     params: tuple[Parameter, ...] = ()
 
 

@@ -74,6 +74,7 @@ class Code:
     tsm: int = 0
     private: int | None = None
     maxntid: tuple[int, int, int] | None = None
+    reqntid: tuple[int, int, int] | None = None
     vregs: int | None = None
     sregs: int | None = None
     relocations: list[Relocation] = field(default_factory=list[Relocation])
@@ -159,6 +160,7 @@ class Code:
             tsm=self.tsm,
             private=self.private or 0,
             maxntid=self.maxntid,
+            reqntid=self.reqntid,
             params=self.parameters,
         )
 

@@ -36,5 +36,7 @@ from .isa.mx import mx_quantise as mx_quantise
 from .isa.objectfile import ObjectError as ObjectError
 from .isa.program import Kernel as Kernel
 from .isa.program import Module as Module
+from .tools.tensors import load_tensors as load_tensors
+from .tools.tensors import save_tensors as save_tensors
 
 __version__: str

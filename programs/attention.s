@@ -1,5 +1,5 @@
-// Attention without ever holding all scores: out = softmax(q * k' * scale) * v, for heads of 64 or 128 binary32
-// elements, on the lanes. With `causal`, query i meets the keys up to i + keys - queries, so the last query meets all.
+// Attention without ever holding all scores: out = softmax(q * k' / sqrt(size)) * v, for heads of size 64 or 128 in
+// binary32, on the lanes. The kernels take powers of two, so `scale` is log2(e) / sqrt(size). With `causal`, query i meets the keys up to i + keys - queries, so the last query meets all.
 // Query heads share the heads of k and v in groups. (flash_attention.s is the like for bfloat16, on the matrix unit.)
 //
 // Who does what. A block of 4 warps does 4 queries of a head, one for each warp. Keys and values come in tiles of 32
@@ -117,7 +117,7 @@ fetched:
         .param  ptr key                         // keys x (heads / group) x size
         .param  ptr value                       // likewise
         .param  ptr out                         // as q
-        .maxntid 128
+        .reqntid 128
 
         .equ    SIZE, \size
         .equ    LINE, 4 * SIZE                  // bytes of a row

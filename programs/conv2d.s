@@ -44,7 +44,7 @@
         .param  ptr filter                      // n x filter_height x filter_width x channels
         .param  ptr c                           // images x P x Q x ldc
         .param  ptr bias                        // n of binary32, added to each pixel; 0: none
-        .maxntid 128
+        .reqntid 128
         .tsm    GEMM_STAGES * GEMM_STAGE
 
         .reg    lane    = vreg0

@@ -1,5 +1,8 @@
-// Attention on the matrix unit: out = softmax(q * k' * scale) * v for heads of 64, 128 or 256 bfloat16 elements, with
-// binary32 sums and softmax. With `causal`, query i meets the keys up to i + keys - queries, so the last one meets all.
+// Attention on the matrix unit: out = softmax(q * k' / sqrt(size)) * v for heads of size 64, 128 or 256, in bfloat16
+// with binary32 sums and softmax. The kernels take powers of two, so `scale` is log2(e) / sqrt(size); with another one
+// out = 2^(q * k' * scale) * v, each row divided by the sum of its powers.
+//
+// With `causal`, query i meets the keys up to i + keys - queries, so the last one meets all.
 //
 // Heads of q share those of k and v in groups. The queries of a group are rows of one matrix: row r is query r / group
 // of the group's head r % group. So a single new token still fills as many rows as a group has heads.
@@ -28,7 +31,8 @@
 //
 // Launch: block 128. Arrays: grid (ceil(queries * group / rows), heads / group), rows of a block being 128, or 64 for
 // heads of 256; keys at least 1, with `causal` at least queries. Pages: the same with the sequences as the grid's z and
-// the longest one's queries; a page has a multiple of 16 tokens. Arrays begin at multiples of 32. scale > 0.
+// the longest one's queries; a page has a multiple of 16 tokens. Arrays begin at multiples of 32. scale is log2(e) /
+// sqrt(size), 0.18033688, 0.12751743 or 0.09016844 for 64, 128 or 256, and greater than 0 in any case.
 
         .arch   ppu0015
         .include "index.inc"
@@ -43,7 +47,7 @@
 // What all kernels have in common. rows: times 16 rows for a warp. Behind it `queries` and `keys` are those of the
 // sequence, and from `query` and `out` on begin its queries.
         .macro  begin_attention size, rows
-        .maxntid 128
+        .reqntid 128
         .equ    SIZE, \size
         .equ    LINE, 2 * SIZE                  // bytes of a row of q, k, v and out
         .equ    ROWS, \rows

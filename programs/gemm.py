@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from . import load
 from .activation import ACTIVATIONS
 from .binary32 import canonical, fma
-from .narrow import narrowed
+from .narrow import converted, narrowed
 
 if TYPE_CHECKING:
     from ..emulator.buffers import Buffer
@@ -27,6 +28,7 @@ SUM_THREADS, SUM_ROWS = 128, 64
 """Of the kernel that adds the parts of a split product: threads, and rows of the grid."""
 LAYOUTS = ("nn", "nt", "tn", "tt")
 Layout = Literal["nn", "nt", "tn", "tt"]
+Activation = Literal["none", "gelu", "silu"]
 UNIT = 2.0**-24
 """What a binary32 operation is wrong by, at most, as a part of its result."""
 
@@ -66,9 +68,8 @@ class Gemm:
         return LINE // np.dtype(self.element).itemsize
 
     def elements(self, matrix: npt.ArrayLike) -> Array:
-        """A matrix of the family's type."""
-        with np.errstate(all="ignore"):
-            return np.asarray(matrix, self.element, order="C")
+        """A matrix of the family's type; see `converted`."""
+        return converted(matrix, self.element)
 
     # ---- reference ---------------------------------------------------------------------------------------------------
 
@@ -79,7 +80,7 @@ class Gemm:
         *,
         layout: Layout = "nn",
         bias: npt.ArrayLike | None = None,
-        activation: str = "none",
+        activation: Activation = "none",
         narrow: bool = False,
         splits: int = 1,
     ) -> Array:
@@ -92,7 +93,7 @@ class Gemm:
             for part in parts[1:]:
                 c = self._add(c, part)
             if bias is not None:
-                c = self._add(c, np.asarray(bias, self.sum_type))
+                c = self._add(c, converted(bias, self.sum_type))
         c = ACTIVATIONS[activation][1](c)
         return narrowed(c, self.narrow) if narrow else c
 
@@ -159,23 +160,30 @@ class Gemm:
     def launch(
         self,
         chip: Chip,
-        kernels: LoadedModule,
         a: npt.ArrayLike,
         b: npt.ArrayLike,
         *,
         layout: Layout = "nn",
         bias: npt.ArrayLike | None = None,
-        activation: str = "none",
+        activation: Activation = "none",
         narrow: bool = False,
         splits: int = 1,
     ) -> Array:
-        """a @ b on the chip; with a layout of "t." a is K x M, with ".t" b is N x K.
+        """a @ b on the chip, M x N in the type of the sums: float32, of s8 int32.
+
+        a is M x K and b K x N; with a layout of "t." a is K x M, with ".t" b is N x K. Numbers of another type than the
+        elements are converted: to floats by `m890.narrow`, to nearest even, where the largest e4m3 number stands for
+        what is larger and infinity (tf32: to float32, of which the kernel leaves out the 13 low bits); to s8 only
+        integers that it holds, so quantise floats yourself.
 
         `bias` has N values and is added to each row; then follows the `activation`: "none", "gelu" (the tanh form) or
-        "silu". `narrow` stores C in the elements' own 16-bit type. `splits` is how many blocks share K, at most; fewer
-        if K has not so many tiles. AIU copies want the bytes of a row to be a multiple of 32: here rows that are not
-        are filled up with zeros on the host; a caller of the kernel passes such row strides itself. Raises ValueError
-        for shapes that do not fit.
+        "silu", of s8 none. `narrow` stores C in the elements' own 16-bit type, bfloat16 or float16. `splits` is how
+        many blocks share K, at most; fewer if K has not so many tiles. AIU copies want the bytes of a row to be a
+        multiple of 32: here rows that are not are filled up with zeros on the host; a caller of the kernel passes such
+        row strides itself.
+
+        Raises ValueError for shapes that do not fit, what the element type has not, and integers it does not hold;
+        TypeError for floats where integers belong.
         """
         at, bt = self.natural(a, b, layout)
         (m, k), n = at.shape, bt.shape[1]
@@ -184,7 +192,8 @@ class Gemm:
         rows_a, rows_b = (padded(self.elements(each)) for each in (a, b))
         with chip.to_device(rows_a) as device_a, chip.to_device(rows_b) as device_b:
             factors = Factors((m, n, k), (device_a, device_b))
-            return self.run(chip, kernels, f"{self.program}_{layout}", factors, self.depth(k, splits), bias, epilogue)
+            name, depth = f"{self.program}_{layout}", self.depth(k, splits)
+            return self.run(chip, load(chip, self.program), name, factors, depth, bias, epilogue)
 
     def run(
         self,
@@ -201,7 +210,7 @@ class Gemm:
         parts, ldc = -(-k // depth), n + n % 2
         result = np.dtype(self.narrow if epilogue & NARROW else self.sum_type)
         with (
-            chip.to_device(np.asarray(0 if bias is None else bias, self.sum_type).reshape(-1)) as device_bias,
+            chip.to_device(converted(0 if bias is None else bias, self.sum_type).reshape(-1)) as device_bias,
             chip.empty((m, ldc), result) as device_c,
             chip.empty((parts, m, ldc) if parts > 1 else 1, self.sum_type) as workspace,
         ):

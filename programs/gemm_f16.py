@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
-import numpy.typing as npt
 
-from . import load
 from .gemm import Gemm
 
-if TYPE_CHECKING:
-    from ..emulator.chip import Chip
-
 PRODUCT = Gemm("gemm_f16", np.float16, 16, narrow=np.float16)
-reference, bound = PRODUCT.reference, PRODUCT.bound
-
-
-def launch(chip: Chip, a: npt.ArrayLike, b: npt.ArrayLike, **options: Any) -> npt.NDArray[Any]:
-    """a @ b on the chip; the options are those of `Gemm.launch`."""
-    return PRODUCT.launch(chip, load(chip, "gemm_f16"), a, b, **options)
+launch, reference, bound = PRODUCT.launch, PRODUCT.reference, PRODUCT.bound

@@ -8,6 +8,10 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from ..isa.host_arrays import HOST_NAMES, narrow
+
+_NAMES = {host: name for name, host in HOST_NAMES.items() if host != "float32"}
+
 
 def bf16(values: npt.ArrayLike) -> npt.NDArray[Any]:
     """`values` as bfloat16, without gaps."""
@@ -26,3 +30,22 @@ def narrowed(values: npt.ArrayLike, dtype: Any) -> npt.NDArray[Any]:
 def to_bf16(values: npt.ArrayLike) -> npt.NDArray[Any]:
     """`values` rounded to bfloat16."""
     return narrowed(values, ml_dtypes.bfloat16)
+
+
+def converted(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """`values` as elements of a type, without gaps: to a narrow float by `m890.narrow`, to an integer only if it fits.
+
+    Raises TypeError for what is no integer where one belongs, and ValueError for one out of range.
+    """
+    given, kind = np.asarray(values), np.dtype(dtype)
+    if kind.kind in "iu" and given.dtype != kind:
+        if given.size and given.dtype.kind not in "iub":
+            raise TypeError(f"elements are {kind} integers, not {given.dtype}: quantise and round them first")
+        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+        wrong = given[(given < low) | (given > high)]
+        if wrong.size:
+            raise ValueError(f"{kind} integers are {low} to {high}, not {wrong.flat[0]}: clip or scale them first")
+    if kind.name in _NAMES and given.dtype != kind:
+        return narrow(given, _NAMES[kind.name])
+    with np.errstate(all="ignore"):
+        return np.asarray(given, kind, order="C")

@@ -103,6 +103,7 @@ radix_count:
         .kernel radix_scan
         .param  u32 n
         .param  ptr counts
+        .reqntid 32
         .reg    lane    = vreg0
         .reg    i       = vreg1
         .reg    count   = vreg2

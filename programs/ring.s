@@ -20,7 +20,7 @@
         .param  ptr slots                       // u32, size
         .param  ptr head                        // u32
         .param  ptr tail                        // u32
-        .maxntid 32
+        .reqntid 32
 
         .reg    lane    = vreg0
         .reg    i       = vreg1                 // the lane's element

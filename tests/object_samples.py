@@ -23,6 +23,7 @@ def sample() -> Module:
         tsm=1024,
         private=64,
         maxntid=(256, 1, 1),
+        reqntid=(128, 2, 1),
         params=lay_out([("n", "u32", 1), ("a", "f32", 1), ("x", "ptr", 1), ("table", "u8", 7)]),
         labels={"saxpy": 0, "loop": 16, "end": 320},
         lines=(

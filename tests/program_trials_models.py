@@ -91,7 +91,11 @@ def flash_attention_file(args, buffers, launch):
     assert np.float32(args["scale"]) == attention.scale_of(64)
     plain, of = (buffers[name] for name in "qkv"), (buffers[name] for name in ("q", "k_pages", "v_pages"))
     sequences = flash_attention.Sequences.of(*(buffers[name] for name in ("starts", "table", "lengths")))
-    return {"y": flash_attention.reference(*plain), "paged_y": flash_attention.paged_reference(*of, sequences)}
+    return {
+        "y": flash_attention.reference(*plain),
+        "paged_y": flash_attention.paged_reference(*of, sequences),
+        "wide_y": flash_attention.reference(*(buffers[f"wide_{name}"] for name in "qkv")),
+    }
 
 
 @files

@@ -38,16 +38,20 @@ def older(**words: int) -> Copy:
 
 
 FAULTS: dict[str, tuple[int, Copy, str]] = {
-    "wide cube": (CUBE, flat(cube_c=65), "cube_c is 65"),
-    "wide cube in lines of 64": (CUBE, tile("b8", mode=1, cube_c=65), "cube_c is 65"),
-    "no elements": (CUBE, flat(cube_c=0), "cube_c is 0"),
+    "wide cube": (CUBE, flat(cube_c=65), "cube_c is 65: a swizzled row has at most 64 elements"),
+    "wide cube in lines of 64": (
+        CUBE,
+        tile("b8", mode=1, cube_c=65),
+        "cube_c is 65: a swizzled row has at most 64 elements",
+    ),
+    "no elements": (CUBE, flat(cube_c=0), "cube_c is 0: elements of the cube, 1 to 65536"),
     "no rows": (CUBE, flat(cube_w=0), "cube_w is 0"),
     "many rows": (CUBE, flat(cube_n=(1 << 16) + 1), "cube_n is 65537"),
-    "negative dim": (CUBE, flat(dim_w=-1), "dim_w is -1"),
+    "negative dim": (CUBE, flat(dim_w=-1), "dim_w is -1: elements of the tensor, at least 0"),
     "negative last dim": (CUBE, flat(dim_n=-1), "dim_n is -1"),
-    "odd stride": (12, flat(stride_w=144), "stride 0x90 is not a multiple of 32"),
-    "odd stride of planes": (12, flat(stride_n=16), "stride 0x10 is not a multiple of 32"),
-    "odd base": (12, flat(base=0x10), "base or stride 0x10 is not a multiple of 32"),
+    "odd stride": (12, flat(stride_w=144), "stride_w is 144 (0x90), which is not a multiple of 32"),
+    "odd stride of planes": (12, flat(stride_n=16), "stride_n is 16 (0x10), which is not a multiple of 32"),
+    "odd base": (12, flat(base=0x10), "base is 16 (0x10), which is not a multiple of 32"),
     "TSM alignment": (10, flat(tsm=64), "TSM offset 0x40 is not a multiple of 128"),
     "TSM alignment, packed": (10, flat(tsm=2, linear=1), "TSM offset 0x2 is not a multiple of 4"),
     "TSM size": (TSM_SIZE, flat(tsm=TSM - 896), f"1024 bytes at TSM offset 0x1c80; the block has {TSM} bytes"),
@@ -61,7 +65,7 @@ FAULTS: dict[str, tuple[int, Copy, str]] = {
     "column that stands still": (CUBE, through(step_h=0), "step_h is 0"),
     "column that goes back": (CUBE, through(step_n=-1), "step_n is -1"),
     "column of a negative tensor": (CUBE, through(dim_d=-3), "dim_d is -3"),
-    "column with an odd stride": (12, through(stride_d=48), "stride 0x30 is not a multiple of 32"),
+    "column with an odd stride": (12, through(stride_d=48), "stride_d is 48 (0x30), which is not a multiple of 32"),
     "column at the end of TSM": (TSM_SIZE, through(tsm=TSM - 30 * 128 + 128), "3840 bytes at TSM offset"),
     "column, TSM alignment": (10, through(tsm=4), "TSM offset 0x4 is not a multiple of 128"),
     "slices without rows": (CUBE, older(cube_h=0), "cube_h is 0"),
@@ -69,7 +73,11 @@ FAULTS: dict[str, tuple[int, Copy, str]] = {
     "wide slices": (CUBE, older(cube_c=65), "cube_c is 65"),
     "many cubes of slices": (CUBE, older(cube_n=(1 << 16) + 1), "cube_n is 65537"),
     "slices of a negative tensor": (CUBE, older(dim_h=-1), "dim_h is -1"),
-    "slices of an odd tensor": (12, older(dim_c=8), "stride 0x10 is not a multiple of 32"),
+    "slices of an odd tensor": (
+        12,
+        older(dim_c=8),
+        "a row of dim_c elements is 16 (0x10), which is not a multiple of 32",
+    ),
     "slices at the end of TSM": (TSM_SIZE, older(tsm=TSM - 24 * 32 + 128), f"768 bytes at TSM offset {TSM - 640:#x}"),
     "slices, TSM alignment": (10, older(tsm=32), "TSM offset 0x20 is not a multiple of 128"),
 }
@@ -97,6 +105,11 @@ def test_faults(name: str, timing: str) -> None:
         fault = refused(copy, timing, way=way)
         assert fault.code == code
         assert text in str(fault)
+        assert fault.hint
+        given = {name: value for name, value in {**copy.words, **copy.at}.items() if name != "base"}
+        shown = {name: int(fault.operands[name]) for name in given}  # type: ignore[call-overload]
+        assert all((shown[name] - value) % (1 << 32) == 0 for name, value in given.items())
+        assert all(f"{name} = " in str(fault) for name in given)
 
 
 @pytest.mark.parametrize("timing", TIMINGS)

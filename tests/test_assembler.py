@@ -232,8 +232,9 @@ def test_a_text_is_for_the_architecture_it_says_or_else_that_asked_for() -> None
 
 
 def test_resources() -> None:
-    found = kernel(".tsm 100 a\n.tsm 4*8, b\n.private 64\n.maxntid 32, 2\nv.mov.b32 vreg1, b + a\nsimt.exit")
-    assert (found.tsm, found.private, found.maxntid) == (144, 64, (32, 2, 1))
+    directives = ".tsm 100 a\n.tsm 4*8, b\n.private 64\n.maxntid 32, 2\n.reqntid 32\n"
+    found = kernel(f"{directives}v.mov.b32 vreg1, b + a\nsimt.exit")
+    assert (found.tsm, found.private, found.maxntid, found.reqntid) == (144, 64, (32, 2, 1), (32, 1, 1))
     assert ISA.text(int(found.words[0])) == "v.mov.b32 vreg1, 0x70"
     assert [kernel(f"s.mov.b32 sreg{n}, 2").sregs for n in (0, 47, 48, 79, 80, 191)] == [48, 48, 80, 80, 192, 192]
     assert kernel("vmem.ld.b32x4 vreg[12:15], [vreg200] @sreg[4:5]").vregs == 201
@@ -300,7 +301,8 @@ def test_lines_of_library_files_do_not_say_where_it_is_installed() -> None:
     assert {line.file for line in found} == {"<m890>/index.inc"}
     assert {line.root for line in found} == {"/x/a.s"}
     where = open_recorded(found[0].file)
-    assert where == LIBRARY / "index.inc" and where.is_file()
+    assert where == LIBRARY / "index.inc"
+    assert where.is_file()
     assert open_recorded("/x/a.s") == Path("/x/a.s")
 
 
@@ -445,6 +447,33 @@ def test_warnings(body: str, message: str, hint: str) -> None:
     assert [warning.message for warning in found] == [message]
     assert found[0].hint.startswith(hint)
     assert found[0].severity == "warning"
+
+
+def test_one_warning_for_each_operand() -> None:
+    """All registers of a range are one warning; those of it that are written are not named."""
+    body = """
+.reg    words = sreg[64:79]
+s.mov.b32 sreg68, 1
+v.mov.b32 vreg14, 0
+vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16 words, sreg[96:99]
+v.add.f32 vreg0, vreg1, vreg2
+vmem.st.b32x4 vreg[12:15], [0x0 + vreg8 * 0x4] @sreg[40:41]
+simt.exit
+"""
+    assert [(found.line, found.message, found.text[found.column - 1 :][: found.length]) for found in warnings(
+        f".kernel k{body}"
+    )] == [
+        (line, f"{names} read but never written in kernel k", meant)
+        for line, names, meant in [
+            (5, "sreg64 to sreg67, sreg69 to sreg79 are", "vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16 words, sreg[96:99]"),
+            (5, "sreg96 to sreg99 are", "sreg[96:99]"),
+            (6, "vreg1 is", "vreg1"),
+            (6, "vreg2 is", "vreg2"),
+            (7, "vreg8 is", "vreg8"),
+            (7, "vreg12 to vreg13, vreg15 are", "vreg[12:15]"),
+            (7, "sreg40 to sreg41 are", "sreg[40:41]"),
+        ]
+    ]  # fmt: skip
 
 
 def test_no_warnings_for_what_is_there_at_entry() -> None:

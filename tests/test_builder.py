@@ -20,6 +20,7 @@ SAXPY = """
         .param  ptr y
         .tsm    128
         .maxntid 256
+        .reqntid 64, 2
 start:  v.tid.init      vreg0, sreg[36:37]
         s.cbr.az        emsk, end
         s.mov.b32       sreg20, %blkid.x
@@ -45,6 +46,7 @@ def saxpy() -> KernelBuilder:
     n, a, x, y = b.param("u32", "n"), b.param("f32", "a"), b.param("ptr", "x"), b.param("ptr", "y")
     assert b.tsm(128) == 0
     b.maxntid(256)
+    b.reqntid(64, 2)
     b.label("start")
     b.v_tid_init(b.vreg[0], b.sreg[36:37])
     b.s_cbr_az(b.emsk, "end")
@@ -70,7 +72,7 @@ def test_same_as_the_assembler() -> None:
     built = build_module(saxpy()).kernels["saxpy"]
     written = assemble(SAXPY).kernels["saxpy"]
     assert built.words.tolist() == written.words.tolist()
-    for part in ("name", "vregs", "sregs", "tsm", "private", "maxntid", "params", "labels"):
+    for part in ("name", "vregs", "sregs", "tsm", "private", "maxntid", "reqntid", "params", "labels"):
         assert getattr(built, part) == getattr(written, part), part
     assert [line.file for line in built.lines] == [__file__] * len(written.lines)
     assert [line.offset for line in built.lines] == [line.offset for line in written.lines]

@@ -16,12 +16,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from m890.emulator.faults import Fault, MemoryLimit
-from m890.isa import ISA
+from m890.isa import ISA, aiu
 from m890.isa.addresses import COUNTERS
 from m890.isa.assembler import assemble
 from m890.isa.registers import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
 from m890.tools import exits, output
 from m890.tools.cli import VERBS, cli
+from m890.tools.lookup import SUBJECTS
 from m890.tools.trace import place_of
 
 SAXPY = """\
@@ -418,7 +419,7 @@ def test_isa_prints_pages():
     assert found["words"][0]["fields"][0]["meaning"] == "opcode 0x204"
     assert "did you mean v.fma.f32.rtte" in m890("isa", "v.fma.f32.rte", code=2).stderr
     m890("isa", code=2)
-    assert "no mnemonic contains 'zzz'" in m890("isa", "zzz", "--list", code=2).stderr
+    assert "no mnemonic contains 'zzz', and no description" in m890("isa", "zzz", "--list", code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -431,6 +432,13 @@ def test_isa_prints_pages():
         ("Atomic", "vmem.atom.", ["tsm.atom."]),
         ("convert", "v.cnvt.", ["further entries"]),
         ("matrix", "tsm.ld.mat.", ["v.mma."]),
+        ("reciprocal", "v.rcp", ["v.rsqrt"]),
+        ("exponential", "v.exp2", []),
+        ("swizzle", "", ["tsm.ld.swzl", "vmem.aiu.ld.tsm"]),
+        ("fp8", "", ["v.cnvt.f32.{f16,bf16,tf32,e4m3", "v.mma"]),
+        ("fragment", "", ["tsm.ld.mat", "v.mma"]),
+        ("gather", "vmem.ld.{b8,", ["{vmem.ga.p,tsm}.ld."]),
+        ("wgmma", "v.mma", []),
         ("%tid.x", "%tid.x\n", ["coordinate in its block, axis x", "v.mov.b32 vreg0, %tid.x"]),
         ("tid", "%tid.x\n", ["%tid.y", "%tid.z"]),
         ("%blkid.x", "%blkid.x\n", ["the same for all lanes"]),
@@ -446,6 +454,32 @@ def test_isa_looks_words_up(word: str, first: str, more: list[str]):
     assert all(text in found for text in more)
     assert max(map(len, found.splitlines())) <= 100
     assert json.loads(m890("isa", word, "--json").stdout)
+
+
+def test_a_page_has_what_its_chapter_says():
+    page = " ".join(m890("isa", "vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16").stdout.split())
+    assert "All 32 lanes must be on" in page
+    for layout, name in ((aiu.TILE, "d"), (aiu.TILE_AT, "p")):
+        assert f"{name}: {layout.name}, {layout.words} words" in page
+        assert all(f"{item.name} {item.meaning}" in page for item in layout.items)
+    page = " ".join(m890("isa", "tsm.ld.mat.b32x4").stdout.split())
+    assert "Each of the first 8, 16 or 32 lanes gives the address of one row" in page
+    assert "lanes 4*r to 4*r + 3" in page
+    page = " ".join(m890("isa", "v.mma.f32.bf16.m16n16k16").stdout.split())
+    assert "12:r3 is lane 12 of the fourth register" in page
+    (found,) = json.loads(m890("isa", "vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b16", "--json").stdout)
+    assert found["descriptors"][0]["rows"][0] == ["0-1", aiu.TILE.items[0].name, aiu.TILE.items[0].meaning]
+    assert found["chapter"]["heading"] == "The AIU"
+
+
+def test_subjects_are_those_of_instructions():
+    for subject, pattern in SUBJECTS.items():
+        assert any(re.match(pattern, instruction.mnemonic) for instruction in ISA), subject
+
+
+def test_a_list_of_what_a_word_finds():
+    listed = {line.split()[0] for line in m890("isa", "matrix", "--list").stdout.splitlines()}
+    assert {"tsm.ld.mat.b32x4", "v.mma.f32.bf16.m16n16k16"} <= listed
 
 
 def test_isa_knows_every_named_register():

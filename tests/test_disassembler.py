@@ -23,6 +23,7 @@ SOURCE = """
         .tsm    64
         .private 16
         .maxntid 256
+        .reqntid 128, 2
         v.mov.b32 vreg0, n
 loop:   vmem.ld.b32 vreg1, [bytes(0x1000) + vreg0 * 0x4] @x
         s.mov.b32 sreg20, lo(data)
@@ -51,34 +52,35 @@ DEFAULT_TEXT = """\
         .tsm    64
         .private 16
         .maxntid 256, 1, 1
+        .reqntid 128, 2, 1
         .vregs  2
         .sregs  48
-        .loc    9
-        v.mov.b32 vreg0, sreg6
         .loc    10
+        v.mov.b32 vreg0, sreg6
+        .loc    11
 loop:
         vmem.ld.b32 vreg1, [0x820 + vreg0 * 0x4] @sreg[8:9]
-        .loc    11
-        s.mov.b32 sreg20, lo(data)
         .loc    12
-        v.mul.f32 vreg1, vreg1, 0x3fc00000
+        s.mov.b32 sreg20, lo(data)
         .loc    13
-        s.cbr.nz scc, loop
+        v.mul.f32 vreg1, vreg1, 0x3fc00000
         .loc    14
-        s.cbr .L38
+        s.cbr.nz scc, loop
         .loc    15
-        s.nop
+        s.cbr .L38
         .loc    16
+        s.nop
+        .loc    17
 .L38:
         .quad   0x0000000000001234                                // 0x0000000000001234 is no instruction: \
 opcode 0x000 is not assigned
-        .loc    17
+        .loc    18
         simt.exit
 
         .kernel other
         .vregs  1
         .sregs  48
-        .loc    19
+        .loc    20
 other:
         s.cbr other
 
@@ -106,7 +108,7 @@ def test_default_text() -> None:
 
 def test_published_listing_with_annotations() -> None:
     text = disassemble(assemble(SOURCE), addresses=True, words=True, lines=False, annotate=True, kernel="scale")
-    assert text.splitlines()[11:16] == [
+    assert text.splitlines()[12:17] == [
         "       0: 00 08 00 00 80 01 00 50  v.mov.b32 vreg0, sreg6         // sreg6 = n",
         "loop:",
         "       8: 04 01 02 82 20 40 00 c9  vmem.ld.b32 vreg1, [0x820 + vreg0 * 0x4] @sreg[8:9]"
@@ -184,6 +186,7 @@ def kernels(draw: st.DrawFn, name: str) -> Kernel:
         tsm=draw(st.integers(0, 262144)),
         private=draw(st.integers(0, 2**32 - 1)),
         maxntid=draw(st.none() | st.tuples(st.integers(1, 1024), st.integers(1, 1024), st.integers(1, 128))),
+        reqntid=draw(st.none() | st.tuples(st.integers(1, 1024), st.integers(1, 1024), st.integers(1, 128))),
         params=lay_out(list(named.values())),
         labels=labels,
         lines=tuple(Line(*line) for line in lines),

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from program_samples import MODES, attention_in_binary64, examples, floats, heads, kinds, same_bits, seeds
 
 from m890 import Chip
-from m890.programs import flash_attention
+from m890.programs import flash_attention, path, source
+from m890.programs.attention import scale_of
 from m890.programs.narrow import bf16
+from m890.tools.launchfile import read
 
 SIZES = tuple(flash_attention.ROWS)
 sizes = st.sampled_from(SIZES)
@@ -182,3 +184,13 @@ def test_wrong_shapes_are_refused(shapes):
     query, key = map(np.zeros, shapes)
     with pytest.raises(ValueError, match="not "):
         flash_attention.launch(Chip(), query, key, key)
+
+
+def test_the_kernels_name_the_scale():
+    """The numbers of the text are log2(e) / sqrt(size), as the launches and the launch file have them."""
+    text = " ".join(source("flash_attention").replace("//", "").split())
+    numbers = ", ".join(f"{scale_of(size):.8f}" for size in SIZES[:-1])
+    assert f"scale is log2(e) / sqrt(size), {numbers} or {scale_of(SIZES[-1]):.8f} for 64, 128 or 256" in text
+    job = read(path("flash_attention", ".toml"))
+    scales = [launch.args["scale"] for launch in job.launches]
+    assert scales == [float(f"{scale_of(size):.8f}") for size in (64, 64, 256)]

@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 
-from m890 import Chip, Deadlock, HostMemory, LaunchError, Limits, MemoryLimit, Pod, Timeout, assemble
+from m890 import Chip, Deadlock, HostMemory, LaunchError, Limits, MemoryLimit, Pod, Timeout, assemble, programs
 from m890.emulator import launch, livelock
 from m890.emulator.codegen.cache import ObjectCache
 from m890.emulator.decode import decode
@@ -46,6 +46,29 @@ def test_a_limit_of_exactly_the_instructions_is_enough():
 def test_a_shape_that_cannot_be_is_refused(configuration):
     with pytest.raises(LaunchError):
         Chip().assemble(THREE)["k"][configuration]()
+
+
+def test_a_kernel_for_one_block_refuses_others():
+    kernel = Chip().assemble(THREE.replace("s.nop", ".reqntid 64, 2\ns.nop", 1))["k"]
+    assert kernel[1, (64, 2)]()
+    for block in (128, 64, (64, 1), (64, 4), (64, 2, 2), (2, 64)):
+        with pytest.raises(LaunchError, match=r"is not its \.reqntid \(64, 2, 1\), the only one it is for"):
+            kernel[1, block]()
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        ("gemm_bf16", "gemm_bf16_nn"),
+        ("grouped_gemm", "grouped_gemm_nt"),
+        ("gemm_f4", "gemm_f4"),
+        ("conv2d", "conv2d_bf16"),
+        ("flash_attention", "flash_attention_paged_256"),
+        ("attention", "attention_f32_64"),
+    ],
+)
+def test_programs_that_share_work_among_four_warps_say_so(program, name):
+    assert programs.module(program).kernels[name].reqntid == (128, 1, 1)
 
 
 def test_occupancy_of_nothing_is_refused():

@@ -272,6 +272,24 @@ def test_a_launch_with_half_a_warp_faults() -> None:
     assert caught.value.code == 3
 
 
+@pytest.mark.parametrize(
+    "text", ["v.mma.f32.bf16.m16n16k16 vreg[16:23], vreg[0:3], vreg[4:7], vreg[16:23]", "tsm.ld.mat.b32 vreg0, [vreg8]"]
+)
+def test_what_needs_all_lanes_says_which_are_missing(text: str) -> None:
+    """Lanes that are off, and lanes that the block does not have, differ in what to do."""
+    source = f".kernel k\n.tsm 1024\nv.mov.b32 vreg8, 0\n{text}\nsimt.exit\n"
+    with pytest.raises(m890.Fault, match="this instruction needs all 32 lanes of its warp: make the block") as caught:
+        m890.Chip().assemble(source)["k"][1, 58]()
+    assert caught.value.detail == "lanes 26-31 do not exist: the block has 58 threads"
+    assert (caught.value.lanes, caught.value.threads) == (tuple(range(26, 32)), ())
+    off = source.replace("v.mov", "s.mov.b32 emsk, 0xffff\nv.mov", 1)
+    with pytest.raises(m890.Fault, match=r"detail +lanes 16-31 are off\n"):
+        m890.Chip().assemble(off)["k"][1, 32]()
+    with pytest.raises(m890.Fault) as caught:
+        m890.Chip().assemble(off.replace("0xffff", "0x3ff7fff"))["k"][1, 26]()
+    assert caught.value.detail == "lanes 26-31 do not exist: the block has 26 threads; lane 15 is off"
+
+
 def test_text() -> None:
     """The operands of a published listing, modifiers, and what cannot stand there."""
 

@@ -153,6 +153,47 @@ def test_files_in_and_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert read_safetensors(Path("w.safetensors")) == wanted
 
 
+@pytest.mark.parametrize("name", TYPES)
+def test_python_reads_what_a_run_writes_and_the_other_way_round(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Type, shape and bits; in .npy, too. The files are those of test_files_in_and_out."""
+    monkeypatch.chdir(tmp_path)
+    array = every_code(name)
+    stored = m890.pack_e2m1(array) if name == "e2m1" else array
+    shape = "x".join(map(str, array.shape))
+    m890.save_tensors("x.safetensors", {"x": array, "other": np.zeros(3, bool), "empty": np.zeros((0, 4), np.float32)})
+    copied("safetensors:x.safetensors:x", "y.safetensors", name, shape, stored.nbytes)
+    copied("safetensors:x.safetensors:x", "y.npy", name, shape, stored.nbytes)
+    found = m890.load_tensors("x.safetensors")
+    assert sorted(found) == ["empty", "other", "x"]
+    assert found["other"].tolist() == [0, 0, 0]
+    assert found["empty"].shape == (0, 4)
+    for tensors in (found, m890.load_tensors(tmp_path / "y.safetensors"), m890.load_tensors("y.npy")):
+        back = tensors["x" if "x" in tensors else "y"]
+        assert back.dtype == array.dtype
+        assert same_bits(back, array)
+        assert back.flags.writeable
+    m890.save_tensors("z.npy", {"any": array})
+    copied("z.npy", "w.safetensors", name, shape, stored.nbytes)
+    assert same_bits(m890.load_tensors("w.safetensors")["y"], array)
+
+
+def test_tensors_that_cannot_be_saved_or_loaded(tmp_path: Path) -> None:
+    """Each says what to do."""
+    with pytest.raises(ValueError, match=r"'x' holds complex128, which no kernel can use"):
+        m890.save_tensors(tmp_path / "x.npy", {"x": 1j})
+    with pytest.raises(ValueError, match=r"holds one array, not 2: save them as \.safetensors"):
+        m890.save_tensors(tmp_path / "x.npy", {"x": 1, "y": 2})
+    for function in (m890.load_tensors, lambda path: m890.save_tensors(path, {"x": 1})):
+        with pytest.raises(ValueError, match=r"x\.bin: arrays are in files called \.npy or \.safetensors"):
+            function(tmp_path / "x.bin")
+    with pytest.raises(FileNotFoundError):
+        m890.load_tensors(tmp_path / "x.npy")
+    with pytest.raises(ValueError, match="no folder"):
+        m890.save_tensors(tmp_path / "none" / "x.npy", {"x": 1})
+
+
 def test_a_file_of_another_type_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The two formats of 8 bits are not taken for each other."""
     monkeypatch.chdir(tmp_path)

@@ -305,7 +305,7 @@ LIES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_record(INFO, descriptor.ARGUMENT, FIRST_ARGUMENT + 96, count=2**31),
         "says argument_size 23, but",
     ),
-    "short record": (lambda: with_sections(GOOD, {INFO: bytes(10)}), "needs 88 bytes at offset 0 but 10 are left"),
+    "short record": (lambda: with_sections(GOOD, {INFO: bytes(10)}), "needs 100 bytes at offset 0 but 10 are left"),
     "long record": (
         lambda: with_sections(GOOD, {".hg_info": section_data(GOOD, ".hg_info") + b"1"}),
         "goes on for 1 bytes",

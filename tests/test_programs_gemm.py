@@ -1,7 +1,9 @@
 """Matrix products on the matrix unit: against numpy to the bit, in both timings, and within the stated bound."""
 
+import pydoc
 import re
 from fractions import Fraction
+from functools import partial
 
 import mpmath
 import numpy as np
@@ -13,6 +15,7 @@ from program_trials_gemm import ACTIVATIONS, PRODUCTS, bias_of, matrix
 
 from m890 import Chip, programs
 from m890.isa.source import LIBRARY
+from m890.programs import gemm_s8
 from m890.programs.activation import ACTIVATIONS as TABLE
 from m890.programs.activation import gelu, silu
 from m890.programs.gemm import LAYOUTS, NARROW, grid_of
@@ -72,7 +75,7 @@ def test_every_shape(chip, loaded, name, data, shape, layout, kind, seed):
     options = data.draw(endings(product)) | {"layout": layout}
     if data.draw(st.booleans(), "bias"):
         options["bias"] = bias_of(product, random, shape[1])
-    found = product.launch(chip, loaded[name], a, b, **options)
+    found = product.launch(chip, a, b, **options)
     expected = product.reference(a, b, **options)
     assert found.dtype == expected.dtype
     same_bits(found, expected)
@@ -85,7 +88,7 @@ def test_every_layout_at_the_edges_of_tiles(chip, loaded, name, layout):
     product, random = PRODUCTS[name], np.random.default_rng(0)
     shape = 131, 133, 3 * product.tile + 5
     a, b = factors(product, random, shape, layout, "normal")
-    same_bits(product.launch(chip, loaded[name], a, b, layout=layout), product.reference(a, b, layout=layout))
+    same_bits(product.launch(chip, a, b, layout=layout), product.reference(a, b, layout=layout))
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
@@ -177,7 +180,7 @@ def test_activations_of_special_numbers(chip, loaded, activation, splits):
     product = PRODUCTS["tf32"]
     a, b = np.zeros((2, 40), np.float32), np.zeros((40, SPECIAL.size), np.float32)
     options = {"bias": SPECIAL, "activation": activation, "splits": splits}
-    found = product.launch(chip, loaded["tf32"], a, b, **options)
+    found = product.launch(chip, a, b, **options)
     same_bits(found, product.reference(a, b, **options))
     assert np.isnan(found[:, np.isnan(SPECIAL)]).all()
 
@@ -197,6 +200,37 @@ def test_activations_of_special_numbers(chip, loaded, activation, splits):
     ],
 )
 def test_what_is_refused(name, arguments, options, message):
-    product, chip = PRODUCTS[name], Chip()
+    product = PRODUCTS[name]
     with pytest.raises(ValueError, match=message):
-        product.launch(chip, programs.load(chip, product.program), *map(np.zeros, arguments), **options)
+        product.launch(Chip(), *(np.zeros(shape, product.element) for shape in arguments), **options)
+
+
+def test_numbers_of_another_type_are_converted_as_the_machine_does(chip):
+    """What is too large for e4m3 is the largest number, by the formula of its codes, and none of it NaN."""
+    x = np.float32([[200 * 2.5, -1e9, 3, 0.0625 * 1.0625]])
+    found = PRODUCTS["e4m3"].launch(chip, x, np.eye(4))
+    assert found.tolist() == [[448, -448, 3, 0.0625]]
+    assert PRODUCTS["bf16"].launch(chip, [[1 + 2.0**-8 + 2.0**-20, 3]], [[1], [0]]).tolist() == [[1 + 2.0**-7]]
+    assert PRODUCTS["s8"].launch(chip, [[-128, 127]], np.array([[1], [True]])).tolist() == [[-1]]
+
+
+@pytest.mark.parametrize(
+    ("a", "bias", "error", "message"),
+    [
+        ([[1.0]], None, TypeError, "elements are int8 integers, not float64: quantise"),
+        ([[300]], None, ValueError, "int8 integers are -128 to 127, not 300: clip"),
+        (np.uint8([[200]]), None, ValueError, "not 200"),
+        ([[1]], [0.5], TypeError, "elements are int32 integers, not float64"),
+        ([[1]], [2**31], ValueError, "-2147483648 to 2147483647, not 2147483648"),
+    ],
+)
+def test_integers_are_not_rounded_or_cut(a, bias, error, message):
+    for function in (PRODUCTS["s8"].reference, partial(PRODUCTS["s8"].launch, Chip())):
+        with pytest.raises(error, match=message):
+            function(a, [[1]], bias=bias)
+
+
+def test_help_of_a_product_lists_its_options():
+    text = pydoc.plain(pydoc.render_doc(gemm_s8.launch))
+    for option in ("layout", "bias", "activation", "narrow", "splits", "TypeError"):
+        assert option in text

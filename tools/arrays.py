@@ -150,8 +150,13 @@ def _check_npy_type(path: Path, wanted: Element | None) -> None:
         )
 
 
-def read_safetensors(path: Path, name: str) -> tuple[Array, Element]:
-    """The tensor `name` of a safetensors file, mapped, and its type. Raises InputError."""
+def tensor_names(path: Path) -> list[str]:
+    """The tensors of a safetensors file. Raises InputError."""
+    return list(_header(path)[0])
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """What a safetensors file says of its tensors, and where their bytes begin."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -159,9 +164,14 @@ def read_safetensors(path: Path, name: str) -> tuple[Array, Element]:
             raise InputError(f"{path}: not a safetensors file")
         try:
             header = json.loads(file.read(length))
-            tensors = {key: value for key, value in header.items() if key != "__metadata__"}
+            return {key: value for key, value in header.items() if key != "__metadata__"}, 8 + length
         except (ValueError, AttributeError, RecursionError):
             raise InputError(f"{path}: not a safetensors file: its header is no JSON object") from None
+
+
+def read_safetensors(path: Path, name: str) -> tuple[Array, Element]:
+    """The tensor `name` of a safetensors file, mapped, and its type. Raises InputError."""
+    tensors, begin = _header(path)
     if name not in tensors:
         near = get_close_matches(name, tensors, n=1)
         listed = ", ".join(sorted(tensors)[:8]) + (", ..." if len(tensors) > 8 else "")
@@ -174,7 +184,8 @@ def read_safetensors(path: Path, name: str) -> tuple[Array, Element]:
         start, end = (int(offset) for offset in entry["data_offsets"])
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: its header describes tensor '{name}' badly") from None
-    return _tensor(path, name, ("U8" if kind == "BOOL" else kind, shape), (8 + length + start, 8 + length + end), size)
+    place = begin + start, begin + end
+    return _tensor(path, name, ("U8" if kind == "BOOL" else kind, shape), place, path.stat().st_size)
 
 
 def _tensor(

@@ -17,7 +17,23 @@ LEAST = 3
 """Letters that a part of a mnemonic has at least if it abbreviates a word, as `atom` does `atomic`."""
 STEM = 6
 """Letters of a word that a chapter's heading begins with, as Conversions does for `convert`."""
-UNRELATED = 5
+UNRELATED = 6
+SUBJECTS = {
+    "reciprocal": r"v\.(rcp|rsqrt)\b",
+    "exponential": r"v\.p?exp2\b",
+    "logarithm": r"v\.log2\b",
+    "swizzle": r"tsm\.ld\.swzl|vmem\.aiu\..*\.l0\b",
+    "fp4": r"v\..*e2m1|v\.mma\..*e2m1",
+    "fp8": r"v\..*(e4m3|e5m2)",
+    "bfloat16": r"v\..*bf16",
+    "fragment": r"tsm\.(ld|st)\.mat|tsm\.ld\.swzl|v\.mma",
+    "transpose": r"tsm\.(ld|st)\.mat.*trans",
+    "gather": r"(vmem|tsm)\.ld\.b",
+    "scatter": r"(vmem|tsm)\.st\.b",
+    "wgmma": r"v\.mma",
+    "tensor": r"v\.mma|vmem\.aiu",
+}
+"""What a subject's instructions are called here, as a pattern, where neither names nor descriptions have the word."""
 
 
 class Named(NamedTuple):
@@ -68,15 +84,27 @@ def search(word: str) -> list[Entry]:
     """The entries for a word, what fits best first.
 
     That is what the word is called here if it is a habit, what has it in a mnemonic, what a part of a mnemonic
-    abbreviates, what speaks of it, and what the chapter has that is called so.
+    abbreviates, what speaks of it, what the chapter has that is called so, and what one that speaks of it has.
     """
+    return list(map(_entry, _found(word)))
+
+
+def instructions(word: str) -> list[Instruction]:
+    """All instructions of those entries."""
+    return [instruction for group in _found(word) for instruction in group]
+
+
+def _found(word: str) -> list[list[Instruction]]:
     ranked = [(_rank(group, word.lower()), group) for group in manual_entries.entries(ISA)]
-    return [_entry(group) for rank in range(UNRELATED) for place, group in ranked if place == rank]
+    return [group for rank in range(UNRELATED) for place, group in ranked if place == rank]
 
 
 def _rank(group: Sequence[Instruction], word: str) -> int:
     """How far from the word an entry is, UNRELATED if it has nothing to do with it."""
     mnemonics = [instruction.mnemonic for instruction in group]
+    subject = SUBJECTS.get(word, "")
+    if subject and any(re.match(subject, name) for name in mnemonics):
+        return 0
     here = INSTRUCTIONS.get(word, "")
     if here and any(name == here or name.startswith(f"{here}.") for name in mnemonics):
         return 0
@@ -86,11 +114,10 @@ def _rank(group: Sequence[Instruction], word: str) -> int:
         return 2
     if re.search(rf"\b{re.escape(word)}", group[0].page, re.IGNORECASE):
         return 3
-    return 4 if re.search(rf"\b{re.escape(word[:STEM])}", _chapter(group), re.IGNORECASE) else UNRELATED
-
-
-def _chapter(group: Sequence[Instruction]) -> str:
-    return manual_entries.heading_of(manual_entries.chapter_of(group[0]))[0]
+    heading, text = manual_entries.heading_of(manual_entries.chapter_of(group[0]))
+    if re.search(rf"\b{re.escape(word[:STEM])}", heading, re.IGNORECASE):
+        return 4
+    return 5 if re.search(rf"\b{re.escape(word)}", text, re.IGNORECASE) else UNRELATED
 
 
 def _entry(group: Sequence[Instruction]) -> Entry:

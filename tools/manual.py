@@ -44,9 +44,14 @@ def chapter(family: ModuleType) -> str:
 
 def words_of(layout: Layout) -> str:
     """The words of a descriptor as a table."""
-    rows = ((f"`{item.name}`", _span(layout, item), item.meaning) for item in layout.items)
+    rows = ((f"`{name}`", words, meaning) for words, name, meaning in rows_of(layout))
     heading = f"`{layout.name}`, {layout.words} words"
     return f"{heading}\n\n{table(('value', 'words', 'what it is'), rows)}"
+
+
+def rows_of(layout: Layout) -> list[tuple[str, str, str]]:
+    """The words of each value of a descriptor, its name, and what it is."""
+    return [(_span(layout, item), item.name, item.meaning) for item in layout.items]
 
 
 def _span(layout: Layout, item: Item) -> str:
@@ -107,4 +112,4 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 
-__all__ = ["anchor", "chapter", "index", "main", "manual", "page", "pages_for"]
+__all__ = ["anchor", "chapter", "index", "main", "manual", "page", "pages_for", "rows_of"]

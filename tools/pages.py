@@ -6,8 +6,9 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from ..isa import ISA, Form, Instruction
+from ..isa.aiu import Layout
 from ..isa.habits import instruction_hint
-from . import manual_entries, manual_fragments
+from . import manual, manual_entries, manual_fragments
 from .manual_examples import Sample
 
 
@@ -67,6 +68,34 @@ def lane_maps(instruction: Instruction) -> list[tuple[str, list[str]]]:
     form = manual_fragments.form_of(instruction)
     operands = manual_fragments.operands_of(form) if form else ()
     return [(manual_fragments.title(operand), manual_fragments.draw(operand, whole=True)) for operand in operands]
+
+
+def legend() -> str:
+    """How a drawing of `lane_maps` is read."""
+    return manual_fragments.INTRO.replace("\n", " ").replace("`", "")
+
+
+class Words(NamedTuple):
+    """The scalar registers that an operand names: a title, and (word, value, what it is)."""
+
+    title: str
+    rows: list[tuple[str, str, str]]
+
+
+def descriptors(instruction: Instruction) -> list[Words]:
+    """What the descriptor operands of an instruction hold, word by word."""
+    layouts = [binding.static for binding in instruction.bindings if isinstance(binding.static, Layout)]
+    names = [kind.name for kind in instruction.kinds if kind.role == "source"]
+    return [
+        Words(f"{name}: {layout.name}, {layout.words} words", manual.rows_of(layout))
+        for name, layout in zip(names, layouts, strict=False)
+    ]
+
+
+def chapter(instruction: Instruction) -> tuple[str, list[str]]:
+    """Heading and paragraphs of what the manual says before the entries of the instruction's chapter."""
+    heading, text = manual_entries.heading_of(manual_entries.chapter_of(instruction))
+    return heading, [paragraph for paragraph in text.replace("\\*", "*").split("\n\n") if paragraph]
 
 
 def operands_of(instruction: Instruction) -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""Copies by the copy engines: what is copied, in which bursts, and how long it takes (docs/machine.md section 7).
+"""Copies by the copy engines: what is copied, in which bursts, and how long it takes (docs/machine.md section 8).
 
 An engine does one copy after the other. A chip has one for each way to the host and one for other chips; the last sends
 bursts through the ICN, a few of them under way at once, so that other packets get their turn in between. The engine of

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import report
-from ..faults import Deadlock, Interrupted, WarpPlace
+from ..faults import Deadlock, Interrupted, LaunchError, WarpPlace
 from ..launch import POLL_SECONDS
 from ..machine.wire import ATOMIC, COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
 from .exchange import Exchange, News
@@ -72,6 +72,7 @@ class Meeting:
         self.numbers = 0
         self.changed = False
         """Whether memory has changed in this window, or will in the next, by what is known to all ranks."""
+        self._running = False
         self._polled = 0.0
         self._pool: ThreadPoolExecutor | None = None
 
@@ -79,6 +80,9 @@ class Meeting:
 
     def run(self, done: Callable[[], bool]) -> None:
         """Go on until `done`, or until nothing is left to do. Raises what launches raise; all work is dropped then."""
+        if self._running:
+            raise LaunchError("the pod runs already: nothing that it calls, and no other thread, can make it run")
+        self._running = True
         try:
             self._begin()
             while not done() and self._step():
@@ -90,6 +94,8 @@ class Meeting:
         except BaseException:
             self.clear()
             raise
+        finally:
+            self._running = False
 
     def _step(self) -> bool:
         """Go on to the next window, or run one; whether there was anything to do."""
@@ -122,14 +128,12 @@ class Meeting:
     def _window(self, end: int) -> None:
         self._advance(end)
         for place in self.places:
-            node = self.nodes.get(place.chip.index)
             for moment, move, index in place.peer.send(self.now, end):
                 source = move.copy.source.chip
                 assert source is not None
                 if source in self.nodes:
                     self.nodes[source].send(move, index, moment)
-            if node is not None and node.run is not None:
-                self._look_after(place, node)
+        self._poll()
         self.now = end
         self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
         self._meet(end)  # which adds some that are in the past, where a quantum is longer than a way
@@ -148,6 +152,7 @@ class Meeting:
                 move = place.peer.moves[0]
                 self._end(move, end)
                 place.peer.next()
+                del self.moves[move.number]
                 end = place.peer.arrived()
         while any([self._go_on(stream) for _, stream in sorted(self.busy.items())]):
             pass
@@ -164,9 +169,9 @@ class Meeting:
             if isinstance(task, Mark):
                 self._end(task, ready)
             elif isinstance(task, Wait):
-                if task.mark.ended is None:
+                if task.mark.ended is None and not task.mark.dropped:
                     break
-                self._end(task, max(ready, task.mark.ended))
+                self._end(task, max(ready, task.mark.ended or 0))
             else:
                 if task.began is None:
                     task.began = ready
@@ -254,19 +259,19 @@ class Meeting:
         finally:
             wait(others)
 
-    def _look_after(self, place: Place, node: Node) -> None:
-        """What is to be done now and then for a launch that runs."""
-        run = node.run
-        assert run is not None
+    def _poll(self) -> None:
+        """What is to be done now and then for launches that run."""
         now = time.monotonic()
-        try:
-            run.check_instructions()
-            if now - self._polled > POLL_SECONDS:
-                self._polled = now
-                run.check_seconds()
-                run.check()
-        except Exception as error:
-            node.error = node.error or error
+        if now - self._polled < POLL_SECONDS:
+            return
+        self._polled = now
+        for node in self.nodes.values():
+            if node.run is not None and node.error is None:
+                try:
+                    node.run.check_seconds()
+                    node.run.check()
+                except Exception as error:
+                    node.error = error
 
     def _meet(self, end: int) -> None:
         """Exchange packets, and learn what became of launches."""
@@ -329,12 +334,9 @@ class Meeting:
         if node.ended is not None:
             (ended, executed), node.ended = node.ended, None
             return chip, Status.FREE, ended, executed
-        assert node.run is not None
-        watch = node.run.watch
-        armed, stuck = watch.armed, not node.run.limits.endless and watch.stuck_in_pod()
-        news.changed |= node.stored or watch.armed != armed
-        node.stored = False
-        return chip, Status.STUCK if stuck else Status.IDLE if node.state["idle"][0] else Status.RUNS, 0, 0
+        news.changed |= node.changed
+        node.changed = False
+        return chip, Status.STUCK if node.stuck else Status.IDLE if node.state["idle"][0] else Status.RUNS, 0, 0
 
     def _gather(self, news: list[News]) -> np.ndarray:
         """The packets of all ranks, with all that is in them if they go to chips of this one."""
@@ -407,7 +409,7 @@ class Meeting:
         for node in self.nodes.values():
             node.clear()
         for stream in self.busy.values():
-            stream.tasks.clear()
+            stream.drop()
         self.busy, self.moves, self.ends, self.payloads = {}, {}, [], {}
         self.icn.clear()
         self.arrivals = self.arrivals[:0]

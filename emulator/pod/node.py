@@ -67,8 +67,10 @@ class Node:
         self.ended: tuple[int, int] | None = None
         """When the launch ended, if it did in this window, and how many instructions it executed."""
         self.error: Exception | None = None
-        self.stored = False
-        """Whether the search for a livelock has met a store in this window."""
+        self.stuck = False
+        """Whether the search for a livelock has found one,"""
+        self.changed = False
+        """and whether in this window it began, or met a store."""
         self.texts: list[str] = []
         """What its kernels have printed in this window."""
         self.sent: list[tuple[np.ndarray, np.ndarray]] = []
@@ -101,8 +103,18 @@ class Node:
         try:
             while not self._stopped(self.chip.engine.window(self.port.address)):
                 pass
+            self._look()
         except Exception as error:
             self.error = error
+
+    def _look(self) -> None:
+        """Whether the launch has executed too much, or goes round and round."""
+        if self.run is not None:
+            self.run.check_instructions()
+            watch = self.run.watch
+            armed = watch.armed
+            self.stuck = not self.run.limits.endless and watch.stuck_in_pod()
+            self.changed = self.changed or watch.armed != armed
 
     def _stopped(self, reason: int) -> bool:
         """Do what the window has stopped for; whether it has come to its end."""
@@ -124,7 +136,7 @@ class Node:
                 hint = "every live lane of a block must reach its barrier"
                 raise Deadlock(places=report.places(run.plan), hint=hint)
             else:
-                self.stored = self.stored or reason == Stop.BREAK
+                self.changed = self.changed or reason == Stop.BREAK
                 run.stopped(reason)
         return False
 

@@ -29,6 +29,8 @@ class Task:
         self.queued = stream.pod.meeting.now
         self.began: int | None = None
         self.ended: int | None = None
+        self.dropped = False
+        """It never will: something went wrong before it."""
 
 
 class Kernel(Task):
@@ -128,6 +130,12 @@ class Stream:
         """Do a task after those it has been told before."""
         self.tasks.append(task)
         self.pod.meeting.busy[self.number] = self
+
+    def drop(self) -> None:
+        """Forget what it has not done yet."""
+        for task in self.tasks:
+            task.dropped = True
+        self.tasks.clear()
 
     def launch(self, launch: Launch) -> Kernel:
         """Enqueue a launch."""

@@ -8,7 +8,7 @@ from ...emulator.pod.pod import Pod
 from .core import ALU
 from .measure import Result, every_core, medians
 
-CHIPS, TURNS = 8, 100_000
+CHIPS, TURNS = 8, 400_000
 
 
 def pod8_scaling(name: str, repeat: int | None) -> Result:

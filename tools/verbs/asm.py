@@ -89,7 +89,7 @@ def describe(module: Module) -> dict[str, Any]:
     """What a launch must know of a module."""
     from ...isa.relocations import missing
 
-    names = ("name", "vregs", "sregs", "tsm", "private", "maxntid", "params")
+    names = ("name", "vregs", "sregs", "tsm", "private", "maxntid", "reqntid", "params")
     kernels = [
         {"words": len(kernel.words), **{name: getattr(kernel, name) for name in names}}
         for kernel in module.kernels.values()

@@ -43,25 +43,28 @@ m890 isa v.cnvt --list
 @click.command("isa", cls=Verb, examples=EXAMPLES)
 @click.argument("mnemonic", required=False, shell_complete=complete)
 @click.option(
-    "--list", "as_list", is_flag=True, help="List all instructions, or those whose mnemonic contains MNEMONIC."
+    "--list",
+    "as_list",
+    is_flag=True,
+    help="List all instructions, or those whose mnemonic or description has MNEMONIC.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
     """Print the manual page of MNEMONIC: text, word, meaning, operands, where it is known from, and examples.
 
-    MNEMONIC may be a directive of the assembler, .tsm, or a macro of the library, global_x; docs/assembly.md has
-    them all. It may be a named register or a counter, %tid.x, emsk, vldcnt. Any other word is looked up in the
-    descriptions: barrier, shuffle, atomic.
+    MNEMONIC may be a directive of the assembler, .tsm, or a macro of the library, global_x. It may be a named
+    register or a counter, %tid.x, emsk, vldcnt. Any other word is looked up in the descriptions: barrier, shuffle.
     """
     from ...isa import ISA
-    from .. import pages
+    from .. import lookup, pages
     from ..library import macros
     from ..output import say, say_json
 
     if as_list:
         chosen = [instruction for instruction in ISA if (mnemonic or "") in instruction.mnemonic]
+        chosen = chosen or lookup.instructions(mnemonic or "")
         if not chosen:
-            raise Mistake(f"no mnemonic contains '{mnemonic}'")
+            raise Mistake(f"no mnemonic contains '{mnemonic}', and no description")
         _list(chosen, as_json)
         return
     if mnemonic is None:
@@ -105,7 +108,7 @@ def _looked_up(word: str, as_json: bool) -> bool:
         say(style(entry.name if len(entry.name) <= WIDTH else f"{entry.name[: WIDTH - 4]} ...", bold=True))
         say("    " + textwrap.shorten(entry.says, WIDTH - 4, placeholder=" ..."))
     if len(entries) > MOST:
-        say(f"... and {len(entries) - MOST} further entries: docs/isa.md has them all")
+        say(f"... and {len(entries) - MOST} further entries: --list shows them all")
     return bool(named or entries)
 
 
@@ -186,9 +189,17 @@ def _page(instruction: Instruction) -> None:
     if instruction.access:
         access, plural = instruction.access, "s" if instruction.access.size > 1 else ""
         say(f"    {access.size} byte{plural} a lane, aligned to {access.alignment}, counted by {access.counter}\n")
-    for title, lines in pages.lane_maps(instruction):
+    for title, rows in pages.descriptors(instruction):
+        say(style(title, bold=True))
+        for words, name, meaning in rows:
+            say(textwrap.fill(f"    {words:>5}  {name:<12} {meaning}", WIDTH, subsequent_indent=" " * 24))
+        say("")
+    maps = pages.lane_maps(instruction)
+    for title, lines in maps:
         say(style(title, bold=True))
         say(textwrap.indent("\n".join(lines), "    ") + "\n")
+    if maps:
+        say(textwrap.indent(textwrap.fill(pages.legend(), WIDTH - 4), "    ") + "\n")
     for form in instruction.forms:
         say(style(f"Word{_form_name(instruction, form)}", bold=True))
         _word(form)
@@ -197,6 +208,15 @@ def _page(instruction: Instruction) -> None:
     say(style("Examples" if len(shown) > 1 else "Example", bold=True))
     for example in shown:
         say(textwrap.indent(str(example), "    "))
+    heading, paragraphs = pages.chapter(instruction)
+    if paragraphs:
+        say("\n" + style(f"Of all in the chapter {heading}", bold=True))
+        say("\n\n".join(textwrap.indent(_filled(paragraph), "    ") for paragraph in paragraphs))
+
+
+def _filled(paragraph: str) -> str:
+    """A paragraph of the manual within the width; a table or code as it is."""
+    return paragraph if paragraph[0] in "|`-" else textwrap.fill(paragraph, WIDTH - 4)
 
 
 def _form_name(instruction: Instruction, form: Form) -> str:
@@ -240,4 +260,6 @@ def _as_dict(instruction: Instruction) -> dict[str, Any]:
             for form in instruction.forms
         ],
         "examples": [example._asdict() for example in pages.examples(instruction)],
+        "descriptors": [words._asdict() for words in pages.descriptors(instruction)],
+        "chapter": dict(zip(("heading", "paragraphs"), pages.chapter(instruction), strict=True)),
     }

@@ -159,6 +159,9 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
     What a kernel prints (v.print, s.print) goes to stdout as it is printed, before the result; with --json it is the
     field "printed" of the result. A launch may print 1 MiB of text, and says what is missing beyond.
 
+    With --chips a pod runs the kernel on all its chips: buffers of --arg are on each, at the same offset, and each has
+    a part of its own. mpiexec -n 4 m890 run ... divides the chips among processes (pip install 'm890[mpi]').
+
     In a launch file, flags override keys of the same name, and --arg an argument or its buffer's content. Paths
     in a launch file are relative to it; where [save] and --out write is relative to the current folder.
     """
