@@ -46,11 +46,7 @@ class Engine:
         assert isinstance(function, FunctionType)
         key = fingerprint("core", function)
         found = self.cache.load(key)
-        if found is None:
-            from .codegen.glue import compile_function
-
-            found = self.cache.save(key, compile_function(key, function))
-        return found
+        return self.cache.make(key, lambda: _compiled(key, function)) if found is None else found
 
     @cached_property
     def observed(self) -> dict[str, int]:
@@ -101,6 +97,12 @@ class Engine:
     def fail(self) -> int:
         """Address of the handler of words that cannot run."""
         return self.address(core.fail)
+
+
+def _compiled(key: str, function: FunctionType) -> bytes:
+    from .codegen.glue import compile_function  # imports numba, which a warm start does without
+
+    return compile_function(key, function)
 
 
 _LINKS = {"begin": 3, "run": 1, "finish": 4}

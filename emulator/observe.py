@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 import numpy as np
 
+from ..isa.effects import Stop
 from ..isa.lanes import LANES
 from ..isa.operands import Address, Value
 from ..isa.program import Function, Kernel
@@ -36,6 +37,16 @@ class Batch:
 
     def __iter__(self) -> Iterator[Event]:
         return (Event(self, event) for event in self.events)
+
+
+class Copied(NamedTuple):
+    """What an AIU copy touches: the bytes from the first to the last one.
+
+    `memory` are addresses of global memory, empty if all of the cube is outside of the tensor; `tsm` offsets in TSM.
+    """
+
+    memory: range
+    tsm: range
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,23 @@ class Event:
         lanes = self.lanes if self.decoded.form.instruction.lanes > 1 else (0,)
         return {lane: int(self.raw["address"][lane]) for lane in lanes}
 
+    @property
+    def copied(self) -> Copied | None:
+        """What an AIU copy copies; None for every other instruction, and if it faulted."""
+        low, high, tsm_low, tsm_high = (int(number) for number in self.raw["address"][:4])
+        if int(self.raw["stop"]) != Stop.COPY or tsm_low == tsm_high:
+            return None
+        return Copied(range(low, max(low, high)), range(tsm_low, tsm_high))
+
+    @property
+    def accessed(self) -> str:
+        """`0x4000000000..0x400000007c`, the first and the last address of the lanes; of a copy both its ranges."""
+        addresses, copied = self.addresses.values(), self.copied
+        if copied:
+            parts = [f"{where[0]:#x}..{where[-1]:#x}" for where in (copied.memory, copied.tsm) if where]
+            return ", TSM ".join(parts) if copied.memory else f"TSM {parts[0]}"
+        return f"{min(addresses):#x}..{max(addresses):#x}" if addresses else ""
+
     def reads(self) -> tuple[Register, ...]:
         """The registers its operands read, from the table."""
         return self._registers("source")
@@ -143,8 +171,7 @@ class Tracer:
     def executed(self, batch: Batch) -> None:
         """Write a batch's lines."""
         for event in batch:
-            addresses = event.addresses
-            where = f"  @ {min(addresses.values()):#x}..{max(addresses.values()):#x}" if addresses else ""
+            where = f"  @ {event.accessed}" if event.accessed else ""
             x, y, z = event.block
             pc = f"{event.spot.callee}+{event.pc:x}" if event.spot.callee else f"{event.pc:x}"
             self.file.write(f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {pc:>5}: {event.text}{where}\n")

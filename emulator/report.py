@@ -144,7 +144,7 @@ def _hint(
             number = _number_for_pointer(plan, address, rows)
             if number:
                 return number
-            hint = hint or _address_hint(address, code, found.form.instruction.access, addresses)
+            hint = hint or _address_hint(address, code, found.form.instruction.access, addresses, rows)
             for name, value in _values([address.index, address.base], rows).items():
                 words = value if isinstance(value, int) else value[lanes[0]] if lanes else 0
                 if POISON in (words & 0xFFFFFFFF, words >> 32):
@@ -160,12 +160,17 @@ def _hint(
     return hint or _HINTS.get(code, "")
 
 
-def _address_hint(address: Address, code: int, access: Access, addresses: dict[int, int]) -> str:
+def _address_hint(address: Address, code: int, access: Access, addresses: dict[int, int], rows: np.ndarray) -> str:
     """What else an address out of range may come from: a base that is nothing, or an index counted in other units."""
     if code != resolve.OUT_OF_RANGE or access.space != "global" or not addresses:
         return ""
     if 0 <= min(addresses.values()) < NEAR_NULL:
         return "a null pointer, or a pair of registers that was never loaded: what is in the base?"
+    for name, value in _values([address.index], rows).items():
+        index = value if isinstance(value, int) else value[next(iter(addresses))]
+        if 1 << 31 <= index < 1 << 32:
+            meant = f"{name} is {index:#x}, which is {index - (1 << 32):,} if it is meant to be signed"
+            return f"{meant}: an index counts unsigned; compare it with 0 before the access"
     if address.index and address.scale and 1 << address.scale != access.size:
         scaled = f"the index scale is {1 << address.scale}, the access moves {access.size} bytes: is the scale right?"
         return f"{scaled} Else {_HINTS[code]}"
@@ -205,6 +210,17 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
     return f"lane {lane}: {size} bytes at {address:#x}: {where}"
 
 
+def _counted_from(plan: Plan, found: Decoded, rows: np.ndarray, lane: int, said: str) -> str:
+    """Into which allocation an address's base points, unless that is said already: an index may lead far away."""
+    for base in (value.base for value in found.values if isinstance(value, Address)):
+        for name, value in _values([base], rows).items():
+            start = value if isinstance(value, int) else value[lane]
+            home = plan.hbm.at(start).find(start)
+            if home is not None and str(home) not in said:
+                return f"; the base {name} is {plan.hbm.at(start).describe(start)}"
+    return ""
+
+
 def _lanes_off(plan: Plan, number: int, lanes: tuple[int, ...]) -> str:
     """What is wrong where lanes are missing."""
     first = plan.shape.threads - number * LANES
@@ -229,7 +245,11 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
     if found.form.instruction.cube is not None:
         return report_copies.detail(plan, found, plan.rows(slot, number), code, warp)
     if access and addresses:
-        return _address_detail(plan, code, addresses, access)
+        text = _address_detail(plan, code, addresses, access)
+        lane = next(iter(addresses))
+        return text + (
+            _counted_from(plan, found, plan.rows(slot, number), lane, text) if access.space == "global" else ""
+        )
     if found.form.instruction.awbar is not None:
         return _awbar_detail(plan, code, warp)
     if code == barriers.BARRIER_PARAMETER:

@@ -246,4 +246,5 @@ class Waits(Kind):
         return tuple((name, random.getrandbits(6)) for name in chosen)
 
     def summary(self) -> str:
-        return f"counters {', '.join(COUNTERS)} with (0 to 63), or one of {', '.join(FUNCTIONS)}"
+        known = ", ".join(COUNTERS)
+        return f"such as vldcnt(0), tsmcnt(0): any of {known}, each with 0 to 63; or one of {', '.join(FUNCTIONS)}"

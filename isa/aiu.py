@@ -2,8 +2,8 @@
 
 What a cube is stands in scalar registers: a descriptor `d` of the tensor, and a position `p` in it. The tables below
 say it word by word: TILE and TILE_AT for `2d`, IM2COL and IM2COL_AT for `5d.im2col`, PACKED and PACKED_AT for `3d`;
-`TILE.pack(...)` and its siblings make the words on the host. Sizes, cubes and starts count elements, strides bytes.
-The axes are c (elements of a row), w, h, d and n.
+`m890.TILE.pack(...)` and its siblings make the words on the host. Sizes, cubes and starts count elements, strides
+bytes. The axes are c (elements of a row), w, h, d and n.
 
 A cube's rows lie in TSM one behind the other, w fastest: packed (`l1`), or swizzled (`l0`) in rows of 128 bytes (`s0`)
 or 64 bytes (`s1`), of which a cube need not fill the last bytes. On ppu001 a swizzled row is a multiple of 32 bytes,

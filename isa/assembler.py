@@ -16,7 +16,7 @@ from .directives import REFERENCE, note_broken, perform
 from .encoding import Candidate, Encoded, Mismatch, mnemonics, register_mask, usage_of
 from .expressions import REGISTERS, OffsetField, Symbolic, Undefined
 from .habits import DIRECTIVES, directive_hint, instruction_hint
-from .number_kinds import CodeTarget
+from .number_kinds import CodeTarget, DataAddress
 from .operands import Address, Value
 from .program import Module
 from .references import encode_reference
@@ -246,14 +246,20 @@ class Assembler:
         raise Failure(message, hint, start, end)
 
     def _without_annotation(self, rest: str, candidates: tuple[Candidate, ...]) -> str:
-        """The operands without `<what the last one means>`; an address is what it means, not its number."""
+        """The operands without `<what one means>` behind the last; an address is what it means, not its number."""
         match = _ANNOTATION.search(rest)
         if match is None:
             return rest
         meaning, plain = match[0].strip()[1:-1], rest[: match.start()].rstrip()
-        called = any(isinstance(kind, CodeTarget) for candidate in candidates for kind in candidate.kinds)
+        kinds = [(index, kind) for candidate in candidates for index, kind in enumerate(candidate.kinds)]
+        data = next((index for index, kind in kinds if isinstance(kind, DataAddress)), None)
+        if data is not None:
+            parts = plain.split(",")
+            return ",".join([*parts[:data], f" {meaning}", *parts[data + 1 :]])
+        called = any(isinstance(kind, CodeTarget) for _, kind in kinds)
         if (called and "]" not in plain.rpartition(",")[2]) or meaning.startswith(("lo(", "hi(")):
-            return f"{plain.rpartition(',')[0]}, {meaning}"
+            before, comma, _ = plain.rpartition(",")
+            return f"{before}{comma} {meaning}"
         return plain
 
     def _counters(self, texts: list[str], statement: Statement) -> list[tuple[str, int]]:

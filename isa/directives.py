@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from . import code_directives, data_directives
+from .addresses import COARSE, UNIT
 from .arguments import Arguments
 from .diagnostics import Failure
 from .program import SCALAR_TYPES
@@ -59,7 +60,8 @@ _ALL = (
         ".tsm",
         ".tsm BYTES [NAME]",
         "Thread-block shared memory of the kernel; NAME stands for its offset. Several follow one another, each "
-        f"aligned to {TSM_ALIGNMENT} bytes.",
+        f"aligned to {TSM_ALIGNMENT} bytes. From {COARSE} bytes on an address takes [bytes(NAME) + vreg0], which "
+        f"must be a multiple of {UNIT}; any offset can be added to the register instead.",
         ".tsm 32 * 4 tile",
         code_directives.tsm,
     ),

@@ -26,6 +26,12 @@ from .emulator.profiles import PROFILES as PROFILES
 from .emulator.profiles import Profile as Profile
 from .emulator.profiles import profile as profile
 from .isa import ISA as ISA
+from .isa.aiu import IM2COL as IM2COL
+from .isa.aiu import IM2COL_AT as IM2COL_AT
+from .isa.aiu import PACKED as PACKED
+from .isa.aiu import PACKED_AT as PACKED_AT
+from .isa.aiu import TILE as TILE
+from .isa.aiu import TILE_AT as TILE_AT
 from .isa.assembler import AssemblyError as AssemblyError
 from .isa.assembler import assemble as assemble
 from .isa.host_arrays import narrow as narrow

@@ -39,13 +39,13 @@ class Sequences(NamedTuple):
     starts: npt.NDArray[np.int64]
     """Sequence i has the queries from starts[i] up to starts[i + 1]."""
     table: npt.NDArray[np.int64]
-    """Sequences x pages."""
+    """Sequences x pages: the numbers of the pages that hold a sequence's keys and values, in order."""
     lengths: npt.NDArray[np.int64]
     """How many keys each sequence has."""
 
     @classmethod
     def of(cls, starts: npt.ArrayLike, table: npt.ArrayLike, lengths: npt.ArrayLike) -> Sequences:
-        """From whatever makes arrays of integers."""
+        """From whatever makes arrays of integers: starts of n + 1, table of n x pages, lengths of n sequences."""
         return cls(*(np.asarray(each, np.int64) for each in (starts, table, lengths)))
 
     def check(self, queries: int, pages: int, page: int, *, causal: bool) -> None:
@@ -63,6 +63,16 @@ class Sequences(NamedTuple):
             raise ValueError(f"a table of numbers below {pages}, enough for {lengths.max()} keys, not {table.tolist()}")
         if (lengths < (counts if causal else counts > 0)).any():
             raise ValueError(f"keys for all queries, not {lengths.tolist()} for {counts.tolist()}")
+
+
+Paged = Sequences | tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
+"""Sequences, or what they are made of: starts, table, lengths."""
+
+
+def _sequences(given: Paged) -> Sequences:
+    if len(given) != 3:
+        raise ValueError(f"sequences are starts, table and lengths, not {len(given)} arrays")
+    return Sequences.of(*given)
 
 
 # ---- reference -------------------------------------------------------------------------------------------------------
@@ -117,11 +127,16 @@ def _scores(query: F32, key: F32) -> F32:
 
 
 def paged_reference(
-    query: npt.ArrayLike, key: npt.ArrayLike, value: npt.ArrayLike, sequences: Sequences, *, causal: bool = True
+    query: npt.ArrayLike,
+    key: npt.ArrayLike,
+    value: npt.ArrayLike,
+    sequences: Paged,
+    *,
+    causal: bool = True,
 ) -> Heads:
     """The same of each sequence, with its keys and values gathered from their pages; as `launch_paged`."""
     query, key, value = bf16(query), bf16(key), bf16(value)
-    out, (starts, table, lengths) = np.zeros_like(query), sequences
+    out, (starts, table, lengths) = np.zeros_like(query), _sequences(sequences)
     for first, end, pages, length in zip(starts, starts[1:], table, lengths, strict=False):
         if end > first:
             own = (pool[pages].reshape(-1, *pool.shape[2:])[:length] for pool in (key, value))
@@ -205,15 +220,16 @@ def launch_paged(
     query: npt.ArrayLike,
     key: npt.ArrayLike,
     value: npt.ArrayLike,
-    sequences: Sequences,
+    sequences: Paged,
     *,
     causal: bool = True,
 ) -> Heads:
     """Attention of many sequences, whose keys and values are in pages: pages x tokens x fewer heads x size.
 
+    `sequences` are `Sequences`, or a tuple of what they hold: starts, table, lengths.
     Raises ValueError for shapes as `launch` does, and for sequences as `Sequences.check` does.
     """
-    query, key, value = bf16(query), bf16(key), bf16(value)
+    query, key, value, sequences = bf16(query), bf16(key), bf16(value), _sequences(sequences)
     if key.ndim != 4 or value.ndim != 4 or 0 in key.shape:
         raise ValueError(f"pages x tokens x heads x size, none of them 0, not {key.shape} and {value.shape}")
     check_heads(query, key[0], value[0], ROWS, causal=False)

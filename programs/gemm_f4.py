@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -38,6 +38,8 @@ PRODUCT = MxGemm("gemm_f4", np.float32, 64, narrow=ml_dtypes.bfloat16)
 
 def reference(a: Mx, b: Mx, **options: Any) -> Array:
     """What `launch` gives, to the bit."""
+    checked(a)
+    checked(b)
     return PRODUCT.reference(mx_dequantise(*a), mx_dequantise(*b), layout="nt", **options)
 
 
@@ -60,9 +62,9 @@ def launch(
 
     A last block of 32 that K does not fill has been filled with zeros when it was quantised. Rows that are no multiple
     of 32 bytes, or whose scales are no multiple of 8, are filled up with zeros here; a caller of the kernel passes such
-    row strides itself. Raises ValueError for shapes that do not fit.
+    row strides itself. Raises ValueError for shapes that do not fit, and TypeError for factors that are not quantised.
     """
-    (elements_a, scales_a), (elements_b, scales_b) = (checked(*each) for each in (a, b))
+    (elements_a, scales_a), (elements_b, scales_b) = (checked(each) for each in (a, b))
     (m, pairs), n = elements_a.shape, len(elements_b)
     if elements_b.shape[1] != pairs or 0 in (m, n, pairs):
         raise ValueError(f"the factors are M x K and N x K, none of them 0, not {shape_of(a)} and {shape_of(b)}")
@@ -81,9 +83,17 @@ def launch(
         return PRODUCT.run(chip, load(chip, "gemm_f4"), "gemm_f4", factors, depth, bias, epilogue)
 
 
-def checked(elements: npt.ArrayLike, scales: npt.ArrayLike) -> tuple[Array, Array]:
-    """Elements and scales as bytes. Raises ValueError unless they are a matrix's, quantised along its rows."""
-    pairs, powers = np.asarray(elements), np.asarray(scales)
+def checked(matrix: Mx) -> tuple[Array, Array]:
+    """Elements and scales as bytes.
+
+    Raises TypeError for what is no pair of arrays, and ValueError unless they are a matrix's, quantised along its rows.
+    """
+    given: Any = matrix
+    if not isinstance(given, tuple | list) or len(cast("list[object]", given)) != 2:
+        raise TypeError(
+            f"a factor is a pair, elements and scales: m890.mx_quantise(matrix), not {type(given).__name__}"
+        )
+    pairs, powers = np.asarray(given[0]), np.asarray(given[1])
     if pairs.dtype != np.uint8 or pairs.ndim != 2 or powers.itemsize != 1:
         raise ValueError(f"a factor is what m890.mx_quantise gives of a matrix, not {pairs.dtype} {pairs.shape}")
     if powers.shape != (len(pairs), pairs.shape[1] * PAIR // BLOCK) or pairs.shape[1] * PAIR % BLOCK:

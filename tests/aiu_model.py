@@ -126,6 +126,15 @@ def buffers(arch: str, timing: Any, size: int) -> tuple[Any, Any, Any]:
     return tuple(chip(arch, timing).to_device(np.zeros(count, np.uint8)) for count in (size, 256, TSM))
 
 
+def words_of(copy: Copy, base: int) -> np.ndarray:
+    """The words of a descriptor of a tensor at `base`, and of a position, as `program` loads them."""
+    descriptor, position = LAYOUTS[copy.form]
+    words = np.zeros(64, np.uint32)
+    words[: descriptor.words] = descriptor.pack(**{**copy.words, "base": base})
+    words[32 : 32 + position.words] = position.pack(**copy.at)
+    return words.view(np.uint8)
+
+
 class Run:
     """One launch of a copy's program, and what it leaves."""
 
@@ -134,12 +143,7 @@ class Run:
         self.data = np.random.default_rng(1).integers(0, 256, size, np.uint8)
         self.tensor, given_words, self.out = buffers(arch, timing, size)
         self.tensor.copy_from_host(self.data)
-        base = copy.words.get("base", self.tensor.address)
-        descriptor, position = LAYOUTS[copy.form]
-        words = np.zeros(64, np.uint32)
-        words[: descriptor.words] = descriptor.pack(**{**copy.words, "base": base})
-        words[32 : 32 + position.words] = position.pack(**copy.at)
-        given_words.copy_from_host(words.view(np.uint8))
+        given_words.copy_from_host(words_of(copy, copy.words.get("base", self.tensor.address)))
         self.out.copy_from_host(np.zeros(TSM, np.uint8))
         kernel(arch, timing, program(copy, **choices))[1, 32](given_words, self.out)
 

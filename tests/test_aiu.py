@@ -4,6 +4,7 @@ Programs run under both timings; `aiu_model` has the model.
 """
 
 from itertools import product
+from typing import Literal
 
 import hypothesis.strategies as st
 import numpy as np
@@ -20,14 +21,19 @@ from aiu_model import (
     column,
     fresh,
     packed,
+    program,
     tile,
+    words_of,
 )
 from hypothesis import example, given, settings
 
+import m890
+from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
 from m890.emulator.machine.state import POISON
-from m890.isa import ISA
-from m890.isa.aiu import TILE
+from m890.emulator.observe import Batch, Copied
+from m890.isa import ISA, aiu
+from m890.isa.aiu import LAYOUTS, TILE
 
 MNEMONICS = [instruction.mnemonic for instruction in ISA if instruction.mnemonic.startswith("vmem.aiu.")]
 
@@ -253,6 +259,13 @@ def test_more_copies_than_can_be_outstanding() -> None:
     assert run.out.view().tobytes() == bytes(tsm)
 
 
+def test_the_manual_names_what_makes_descriptors() -> None:
+    """Every layout is a public name, and the chapter says which."""
+    for layout in LAYOUTS:
+        assert getattr(m890, layout.name) is layout
+    assert "`m890.TILE.pack(...)`" in (aiu.__doc__ or "")
+
+
 def test_packing_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="TILE has no dim_x"):
         TILE.pack(dim_x=1)
@@ -260,3 +273,62 @@ def test_packing_refuses_what_does_not_fit() -> None:
         TILE.pack(dim_c=1 << 32)
     words = TILE.pack(base=0x4000000020, dim_c=-1, stride_n=5)
     assert words.tolist() == [0x20, 0x40, 0, 0, 5, 0, 0xFFFFFFFF, *[0] * 9]
+
+
+OBSERVED = {
+    "whole": tile(tsm=256, start_w=3),
+    "over an edge": tile(cube_c=20, start_c=-5, start_w=17, linear=1, tsm=4),
+    "nothing of the tensor": tile(start_w=50),
+    "column": column("b16", 0, 0, 0, (4, 3, 2, 2), (0,) * 3, (0,) * 3, (1,) * 4, (0,) * 3, 30, 8, 0, 0),
+    "slices": packed("b16", 0, 0, (32, 5, 4), (9, 3, 3, 2), (0, 0, 0)),
+}
+
+
+class Seen:
+    """An observer that keeps what copies copy, and what the trace says of them."""
+
+    def __init__(self) -> None:
+        self.copied: list[Copied] = []
+        self.texts: list[str] = []
+
+    def executed(self, batch: Batch) -> None:
+        for event in batch:
+            if event.copied is not None:
+                self.copied.append(event.copied)
+                self.texts.append(event.accessed)
+                assert event.text.startswith("vmem.aiu.")
+
+
+@pytest.mark.parametrize("timing", ["eager", "late"])
+@pytest.mark.parametrize("name", OBSERVED)
+def test_observers_see_what_is_copied(name: str, timing: Literal["eager", "late"]) -> None:
+    """From the first byte to the last that the model touches; twice, the second copy while the first is outstanding."""
+    copy, seen = OBSERVED[name], Seen()
+    arch = "ppu001" if copy.form == "3d" else "ppu0015"
+    chip = Chip("810E" if copy.form == "3d" else "M890", timing=timing, observers=[seen])
+    tensor, out = chip.to_device(np.zeros(1 << 15, np.uint8)), chip.to_device(np.zeros(TSM, np.uint8))
+    text = program(copy, dump=False)
+    issue = next(line for line in text.splitlines() if "vmem.aiu." in line)
+    twice = text.replace(issue, f"{issue}\n{issue}")
+    chip.assemble(f".arch {arch}\n{twice}")["k"][1, 32](chip.to_device(words_of(copy, tensor.address)), out)
+    spans = [span for row in range(len(copy.rows)) if (span := copy.span(row))]
+    first, end = min((low for low, _ in spans), default=0), max((high for _, high in spans), default=0)
+    tsm = range(copy.at["tsm"], copy.at["tsm"] + copy.reserved)
+    assert len(seen.copied) == 2
+    for found, text in zip(seen.copied, seen.texts, strict=True):
+        assert found.tsm == tsm
+        assert len(found.memory) == end - first
+        where = f"TSM {tsm[0]:#x}..{tsm[-1]:#x}"
+        if spans:
+            assert found.memory[0] == tensor.address + first
+            where = f"{found.memory[0]:#x}..{found.memory[-1]:#x}, {where}"
+        assert text == where
+
+
+def test_a_copy_that_faults_has_copied_nothing() -> None:
+    seen, copy = Seen(), tile(cube_c=0)
+    chip = Chip(observers=[seen])
+    tensor, out = chip.to_device(np.zeros(1 << 15, np.uint8)), chip.to_device(np.zeros(TSM, np.uint8))
+    with pytest.raises(Fault):
+        chip.assemble(program(copy, dump=False))["k"][1, 32](chip.to_device(words_of(copy, tensor.address)), out)
+    assert seen.copied == []

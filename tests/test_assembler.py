@@ -11,8 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m890.isa import ISA
+from m890.isa.addresses import offset_bytes
 from m890.isa.assembler import AssemblyError, Diagnostic, assemble
-from m890.isa.program import DATA_BASE, Kernel, Line, MacroCall, Module, Parameter
+from m890.isa.directives import REFERENCE
+from m890.isa.disassembler import disassemble
+from m890.isa.operands import Address
+from m890.isa.program import DATA_BASE, Kernel, Line, MacroCall, Module, Parameter, Relocation
 from m890.isa.source import LIBRARY, open_recorded
 
 NOP = 0x0800000000000000
@@ -427,6 +431,22 @@ def test_the_published_listing_is_accepted() -> None:
     assert found.labels == {"BB0_1": 0}
 
 
+def test_a_listing_says_which_data_is_meant() -> None:
+    """Whichever operand it is: the relocation comes back."""
+    body = "s.print text + 1\nv.print text, vreg[4:6]\nv.assert sreg1, text + 2\n"
+    module = assemble(f'.func f\n{body}.data\n.zero 8\ntext: .asciz "a"\n')
+    listing = disassemble(module, addresses=True, words=True)
+    assert "s.print 0x180000009 <.data+0x9>" in listing
+    assert assemble(listing).functions["f"].relocations == module.functions["f"].relocations
+    assert len(module.functions["f"].relocations) == 3
+
+
+def test_a_listing_may_say_what_a_single_operand_means() -> None:
+    text = "       0: 00 00 00 00 20 00 80 fd  vmem.acp.awbar.arrive.b64 0x0 <lo(far)>\n"
+    found = assemble(f".extern far\n.kernel k\n{text}")
+    assert found.kernels["k"].relocations == (Relocation(0, "LO32", "far"),)
+
+
 @pytest.mark.parametrize(
     ("body", "message", "hint"),
     [
@@ -447,6 +467,15 @@ def test_warnings(body: str, message: str, hint: str) -> None:
     assert [warning.message for warning in found] == [message]
     assert found[0].hint.startswith(hint)
     assert found[0].severity == "warning"
+
+
+def test_places_in_tsm_from_2_kib_on() -> None:
+    """As the page of .tsm says."""
+    body = ".tsm 4096 t\n.tsm 4096 u\nv.mov.b32 vreg1, 0\ntsm.ld.b32 vreg0, [bytes(u) + vreg1]\nsimt.exit\n"
+    found = assemble(f".kernel k\n{body}").kernels["k"]
+    address = next(value for value in ISA.decode(int(found.words[1])).values if isinstance(value, Address))
+    assert offset_bytes(address.offset) == 4096
+    assert "[bytes(NAME) + vreg0]" in REFERENCE[".tsm"].meaning
 
 
 def test_one_warning_for_each_operand() -> None:

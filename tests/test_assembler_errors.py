@@ -353,6 +353,7 @@ def test_a_faulty_definition_defines_its_name(line: str) -> None:
         ("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 d, a, b, c", "here it is v.mma.f32.f16.m16n8k16"),
         ("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 d, a, b, c", "here it is v.mma.i32.i8.i8.m16n8k32"),
         ("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e5m2.f32 d, a, b, c", "here it is v.mma.f32.e4m3.e5m2.m16n8k32"),
+        ("s.wait", "usage: s.wait counters; counters: such as vldcnt(0), tsmcnt(0): any of vldcnt, "),
         ("cp.async.commit_group", "here it is vmem.acp.commit.grp"),
         ("cp.async.wait_group 0", "here it is s.wait"),
         ("mbarrier.init.shared.b64 [x], 4", "here it is tsm.awbar.init.b64"),

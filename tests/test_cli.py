@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from m890.emulator.chip import LoadedKernel
+from m890.emulator.engine import engine
 from m890.emulator.faults import Fault, MemoryLimit
 from m890.isa import ISA, aiu
 from m890.isa.addresses import COUNTERS
@@ -83,7 +85,7 @@ def test_a_run_saves_what_the_kernel_computed():
     assert "no buffer is called 'y.npy'" in result.stderr
     result = m890(*RUN, "--out", "y=y.npy")
     assert re.fullmatch(r"saxpy  grid 4  block 256  448 instructions  \d+\.\d{3} s\n", result.stdout)
-    assert result.stderr == "m890: saved y to y.npy\n"
+    assert result.stderr.endswith("m890: saved y to y.npy\n")
     assert np.array_equal(np.load("y.npy"), 2 * X + 1)
 
 
@@ -100,13 +102,17 @@ def test_json_is_the_whole_of_stdout():
     assert result["fidelity"] == []
     (launch,) = result["launches"]
     assert launch.pop("seconds") >= 0
+    assert launch.pop("compile_seconds") >= 0
     assert launch == {"kernel": "saxpy", "grid": [4, 1, 1], "block": [256, 1, 1], "tsm": 0, "instructions": 448}
 
 
 def test_fidelity_lists_the_defined_instructions():
     name = next(i.mnemonic for i in ISA if i.mnemonic.startswith("v.sub.f32") and i.tag == "defined")
     Path("saxpy.s").write_text(SAXPY.replace("v.fma.f32.rtte  vreg2, vreg1, a, vreg2", f"{name} vreg2, vreg1, vreg2"))
-    assert f"  {name}  1 in saxpy  " in m890(*RUN, "--fidelity").stdout
+    shown = m890(*RUN, "--fidelity").stdout
+    assert f"  {name}  1 in saxpy  " in shown
+    assert "\n1 instruction in use whose meaning is defined by this project:\n" in shown
+    assert "no source" not in shown
     (entry,) = json.loads(m890(*RUN, "--fidelity", "--json").stdout)["fidelity"]
     assert entry["mnemonic"] == name
 
@@ -630,12 +636,36 @@ def test_progress_shows_only_on_terminals_and_late(monkeypatch: pytest.MonkeyPat
     assert capsys.readouterr().err == "\rk: 2 of 8 blocks (25 %)\x1b[K\r\x1b[K"
 
 
+def test_compiling_is_announced_once_and_timed_apart(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A launch that compiles for a while; what it makes is kept nowhere."""
+    cache, launch = engine().cache, LoadedKernel.launch
+    monkeypatch.setattr(cache, "save", lambda key, data: 0)
+
+    def compiles(*arguments, **named):
+        for _ in range(3):
+            cache.make("nothing", lambda: time.sleep(0.05) or b"")
+        return launch(*arguments, **named)
+
+    m890(*RUN)
+    monkeypatch.setattr(LoadedKernel, "launch", compiles)
+    (found,) = json.loads(m890(*RUN, "--json").stdout)["launches"]
+    assert found["compile_seconds"] >= 0.15
+    assert "  (0." in (text := m890(*RUN).stdout)
+    assert " s to compile, once)  0." in text
+    monkeypatch.setattr(output, "SHOW_AFTER", 0.04)
+    result = m890(*RUN)
+    assert result.stderr.count("m890: compiling instructions that have not run here before") == 1
+    assert cache.announce is None
+
+
 @pytest.mark.smoke
 def test_a_real_process_keeps_stdout_and_stderr_apart():
     done = process(*RUN, "--out", "y=y.npy", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["passed"]
-    assert done.stderr == "m890: saved y to y.npy\n"
+    assert done.stderr.endswith("m890: saved y to y.npy\n")
     failed = process(*RUN[:-1], "y=zeros:f32:3")
     assert failed.returncode == 1
     assert not failed.stdout

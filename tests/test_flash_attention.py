@@ -146,6 +146,9 @@ def test_pages_are_the_same_as_arrays(size):
         own = slice(of.starts[number], of.starts[number + 1])
         rows = (pool[of.table[number]].reshape(-1, 2, size)[:length] for pool in (key, value))
         same_bits(found[own], flash_attention.launch(Chip(), query[own], *rows))
+    same_bits(flash_attention.launch_paged(Chip(), query, key, value, tuple(each.tolist() for each in of)), found)
+    with pytest.raises(ValueError, match="sequences are starts, table and lengths, not 2 arrays"):
+        flash_attention.launch_paged(Chip(), query, key, value, of[:2])
 
 
 GOOD = {

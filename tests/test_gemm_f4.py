@@ -1,6 +1,7 @@
 """The matrix product in MX blocks: bit for bit on every kind of chip, within its bound, and what it may touch."""
 
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -110,3 +111,8 @@ def test_gemm_f4_refuses_what_does_not_fit():
         gemm_f4.launch(chip, (a[0], a[1][:, :1]), a)
     with pytest.raises(ValueError, match="the bias has N = 4 values"):
         gemm_f4.launch(chip, a, a, bias=np.zeros(5))
+    for function in (gemm_f4.reference, partial(gemm_f4.launch, chip)):
+        with pytest.raises(TypeError, match=r"a pair, elements and scales: m890\.mx_quantise\(matrix\), not ndarray"):
+            function(a, np.ones((4, 64), np.float32))
+        with pytest.raises(TypeError, match="a pair, elements and scales"):
+            function((a[0], a[1], a[1]), a)

@@ -209,7 +209,7 @@ def test_a_failed_check_names_poison():
     text = WHOLE.replace("n = 256", "n = 64")
     run(text)
     assert (
-        "64 hold poison: memory nothing wrote, or a register read before its s.wait"
+        "64 hold poison: memory nothing wrote, or a register or bytes of TSM read before the s.wait"
         in run(text, "--timing", "late", code=1).stdout
     )
 
@@ -217,7 +217,9 @@ def test_a_failed_check_names_poison():
 def test_a_failed_check_says_where_to_look():
     late, seed = "--timing late for a missing s.wait", "--seed 1, 2, 3, ... for a missing barrier"
     text = WHOLE.replace('expect = "rand:7"', 'expect = "zeros"')
-    assert f"  try {late} and {seed}: a result that changes shows one\n" in run(text, code=1).stdout
+    assert (
+        f"  try {late} and {seed}, or --vary 5 for both: a result that changes shows one\n" in run(text, code=1).stdout
+    )
     assert f"  try {seed}: " in run(text, "--timing", "late", code=1).stdout
     assert f"  try {late}: " in run(text, "--seed", "3", code=1).stdout
     assert "try " not in run(text, "--seed", "3", "--timing", "late", code=1).stdout
@@ -230,7 +232,15 @@ def test_a_failed_check_says_where_to_look():
     text = text.replace("n = 256", "n = 64")
     assert "nan may come from poison" not in run(text, code=1).stdout
     result = run(text, "--timing", "late", code=1).stdout
-    assert "64 are nan: nan may come from poison: a register read before its s.wait" in result
+    assert "64 are nan: nan may come from poison: a register or bytes of TSM read before the s.wait" in result
+
+
+def test_a_failed_check_says_that_flags_changed_the_launch():
+    """First of all, since it is the likeliest reason."""
+    hint = "what is expected may be for what the launch file says itself"
+    first = run(WHOLE, "--arg", "n=100", "--grid", "2", "--arg", "x=zeros", code=1).stdout.splitlines()[2]
+    assert first == f"  --grid, --arg n, --arg x: {hint}"
+    assert hint not in run(WHOLE.replace('expect = "rand:7"', 'expect = "zeros"'), "--seed", "1", code=1).stdout
 
 
 RACE = """
@@ -274,6 +284,47 @@ def test_a_seed_chooses_a_schedule():
     assert "FAIL" in run(RACING.replace("seed = 0", "seed = 1"), code=1).stdout
     assert "FAIL" in run(RACING, "--seed", "1", code=1).stdout
     run(RACING.replace("seed = 0", "seed = 1"), "--seed", "0")
+
+
+def test_vary_says_which_timing_and_seed_change_the_result():
+    Path("job/race.s").write_text(RACE)
+    np.save("job/y.npy", np.tile(np.arange(32, dtype=np.uint32), 2))
+    result = run(RACING, "--vary", "3", "--out", "y=found.npy", code=1)
+    assert "check y  PASS" in result.stdout
+    assert "vary --timing late  SAME\nvary --seed 1  DIFFERS\n  y: " in result.stdout
+    assert "changes with the seed shows a missing barrier" in result.stdout
+    assert "changes with the timing" not in result.stdout
+    assert np.array_equal(np.load("found.npy"), np.load("job/y.npy"))  # what is saved is the first run's
+    timing, *seeds = json.loads(run(RACING, "--vary", "3", "--json", code=1).stdout)["varied"]
+    assert timing == {"timing": "late", "seed": 0, "error": "", "differs": {}}
+    assert [(one["timing"], one["seed"]) for one in seeds] == [("eager", 1), ("eager", 2), ("eager", 3)]
+    alone = run(RACING, "--seed", "1", "--out", "y=found.npy", code=1)
+    wrong = np.flatnonzero(np.load("found.npy") != np.load("job/y.npy"))
+    assert "FAIL" in alone.stdout
+    assert seeds[0]["differs"]["y"].startswith(f"{len(wrong)} of 64 elements differ, first [{wrong[0]}]: ")
+    Path("job/race.s").write_text(RACE.replace("read: ", "read:   s.blksyn\n      "))
+    assert run(RACING, "--vary", "5").stdout.count("SAME") == 6
+
+
+def test_vary_reports_errors_of_later_runs_and_nan_that_changes():
+    """Without the wait the address is poison under late timing; without poison, NaN is the same as itself."""
+    source = """
+        .kernel race
+        .param  ptr y
+        v.mov.b32       vreg0, %tid.x
+        vmem.ld.b32     vreg1, [0x0 + vreg0 * 0x4] @y
+        vmem.st.b32     vreg1, [0x0 + INDEX * 0x4] @y
+        simt.exit
+    """
+    text = RACING.partition("[[check]]")[0]
+    Path("job/race.s").write_text(source.replace("INDEX", "vreg1"))
+    found = run(text, "--vary", "1", code=1).stdout
+    assert "vary --timing late  DIFFERS\n  exception 11" in found
+    assert re.search(r"\n  source .*race.s:6  vmem.st.b32", found)
+    assert "vary --seed 1  SAME" in found
+    assert "changes with the timing shows a missing s.wait" in found
+    Path("job/race.s").write_text(source.replace("INDEX", "vreg0"))
+    assert run(text.replace("zeros:u32", "full:nan:f32"), "--vary", "1").stdout.count("SAME") == 2
 
 
 def test_a_shape_that_does_not_fit_names_the_key():

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from m890.isa import FAMILIES, ISA
+from m890.isa import FAMILIES, ISA, matrix_loads, tensor
 from m890.isa.assembler import assemble
+from m890.isa.operands import RegisterKind
 from m890.isa.registers import NAMED_SCALARS
 from m890.tools import manual, manual_chapters, manual_entries
 from m890.tools.manual_examples import sample
@@ -95,6 +96,17 @@ def test_all_assembly_in_the_manual_assembles() -> None:
     ]
     for block, group in zip(blocks, groups, strict=True):
         assembles(block, group[0].architectures[0])
+
+
+def test_where_ranges_begin() -> None:
+    """What the syntax chapter says: at a multiple of their size, in matrix instructions, loads and stores of 2."""
+    (row,) = (line for line in manual_chapters.syntax().splitlines() if "`vreg[4:5]`" in line)
+    assert "a multiple of how many they are; in matrix instructions, loads and stores of 2" in row
+    for instruction in ISA:
+        matrix = manual_entries.chapter_of(instruction) in (tensor, matrix_loads)
+        for kind in instruction.kinds:
+            if isinstance(kind, RegisterKind) and kind.words > 2:
+                assert (kind.align or kind.words) == (2 if matrix else kind.words), instruction.mnemonic
 
 
 def test_operand_texts_of_the_syntax_chapter_assemble() -> None:

@@ -85,6 +85,17 @@ MISTAKES = {
             "hint         the index scale is 32, the access moves 4 bytes: is the scale right? Else compare the index",
         ],
     ),
+    "negative index": Mistake(
+        LOAD.replace("        vmem.ld", "        v.sub.i32       vreg0, vreg0, 4\n        vmem.ld"),
+        BUFFERS,
+        1,
+        [
+            "lanes        0-3",
+            "past the end of 'y' (256 bytes",
+            "; the base sreg[6:7] is 0 bytes into 'x' (256 bytes at 0x4000000000)",
+            "hint         vreg0 is 0xfffffffc, which is -4 if it is meant to be signed: an index counts unsigned",
+        ],
+    ),
     "no return from a function": Mistake(
         ".func f\ns.nop\n.kernel k\ns.call sreg[38:39], f\nsimt.exit\n",
         [],
@@ -251,7 +262,7 @@ def test_a_missing_wait_is_named_by_a_check():
     assert CliRunner().invoke(cli, ["run", "k.toml"]).exit_code == 0
     late = CliRunner().invoke(cli, ["run", "k.toml", "--timing", "late"])
     assert late.exit_code == 1
-    assert "64 hold poison: memory nothing wrote, or a register read before its s.wait" in late.stdout
+    assert "64 hold poison: memory nothing wrote, or a register or bytes of TSM read before the s.wait" in late.stdout
 
 
 @pytest.mark.parametrize("mistake", ["unknown mnemonic", "wrong register range"])

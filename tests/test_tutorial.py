@@ -55,7 +55,8 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     """What a command prints, without a shell."""
     program, *arguments = shlex.split(command)
     if program == "m890":
-        return CliRunner().invoke(cli, arguments).output
+        lines = CliRunner().invoke(cli, arguments).output.splitlines(True)
+        return "".join(line for line in lines if not line.startswith("m890: compiling "))
     assert program == "python"
     monkeypatch.setattr(sys, "argv", arguments)
     runpy.run_path(arguments[0], run_name="__main__")

@@ -1,7 +1,8 @@
 """How `m890` ends: exit codes that scripts can rely on, and which error gives which.
 
-0 ok, 1 the guest failed (a fault, a check), 2 usage, 3 a bad input file or source, 4 findings, 5 a hang or a limit,
-70 a bug of m890. Besides these, as in any shell: 130 after Ctrl-C, 141 when the reader of a pipe has gone.
+0 ok, 1 the guest failed (a fault, a check), 2 usage, 3 a bad input file or source, 4 reserved for checkers,
+5 a hang or a limit, 70 a bug of m890. Besides these, as in any shell: 130 after Ctrl-C, 141 when the reader of a
+pipe has gone.
 """
 
 from __future__ import annotations

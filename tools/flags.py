@@ -45,6 +45,8 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
     """The job of a launch file with flags put in, or of flags alone."""
     if is_launch_file(file):
         job = read(Path(file))
+        given = [f"--{name}" for name in ("grid", "block", "tsm") if flags[name] is not None]
+        job.changed = *given, *(f"--arg {name}" for name, _ in flags["args"])
         if flags["kernel"]:
             job.launches = [launch for launch in job.launches if launch.kernel in (flags["kernel"], None)]
             if not job.launches:

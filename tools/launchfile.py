@@ -90,6 +90,8 @@ class Job:
     timing: str = "eager"
     seed: int = 0
     threads: int = 1
+    changed: tuple[str, ...] = ()
+    """Flags that changed a launch of the file or its arguments."""
     topology: dict[str, Any] | None = None
     """`[topology]`; None for the profile's usual one."""
     faults: list[FaultSpec] = field(default_factory=list[FaultSpec])

@@ -180,7 +180,8 @@ def syntax() -> str:
         ("`sreg7`", "scalar register: 32 bits for the warp"),
         (
             "`vreg[4:5]`, `sreg[8:11]`",
-            "2 or 4 registers, lowest first; the first number is a multiple of how many they are",
+            "registers, lowest first; the first number is a multiple of how many they are; in matrix instructions, "
+            "loads and stores of 2",
         ),
         ("`vcc`, `%blkid.x`", "a named register, see below"),
         (

@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -144,6 +144,25 @@ def _default_mode() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+class Compiling:
+    """Says once on stderr that the time goes to compiling: a terminal at once, others if it takes long."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self.seconds, self.begun = seconds, seconds()
+        self.said = False
+
+    @property
+    def taken(self) -> float:
+        """Seconds that compiling has taken since this was made."""
+        return self.seconds() - self.begun
+
+    def __call__(self) -> None:
+        """Something is about to be compiled."""
+        if not self.said and (sys.stderr.isatty() or self.taken > SHOW_AFTER):
+            self.said = True
+            note("compiling instructions that have not run here before; later runs find them in a cache ...")
 
 
 class Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,7 +33,7 @@ from .initial import content, content_by_chip
 from .job_arguments import JobError, check_arguments
 from .launchfile import ArgumentValue, BufferSpec, CheckSpec, FaultSpec, Job, LaunchSpec
 from .loading import check_architecture, find_profile, load_module, pick_kernel
-from .output import Progress
+from .output import Compiling, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class Options:
 class Launched:
     """One launch that ended; `tsm` is the kernel's own and what the launch adds. `seconds` are the host's.
 
+    Beside these, compiling what was in no cache took `compile_seconds`.
     Of a pod, `chips` says how many ran it, `instructions` counts all of them, and `modelled` are seconds of the pod.
     """
 
@@ -66,6 +67,7 @@ class Launched:
     tsm: int
     instructions: int
     seconds: float
+    compile_seconds: float = 0.0
     chips: int = 1
     modelled: float | None = None
 
@@ -234,7 +236,7 @@ class Runner:
         if self.pod:
             self.outcome.counters = self.pod.icn.counters()
         wanted = {check.buffer for check in self.job.checks} | set(self.job.saves)
-        arrays = {name: held.array(self._fetch) for name, held in self.held.items() if name in wanted}
+        arrays = self.contents(wanted)
         if self.pod and self.pod.exchange.rank:
             return self.outcome
         for check in self.job.checks:
@@ -242,6 +244,11 @@ class Runner:
         save({name: (path, arrays[name], self.held[name].kind) for name, path in self.job.saves.items()})
         self.outcome.saved = dict(self.job.saves)
         return self.outcome
+
+    def contents(self, names: Iterable[str]) -> dict[str, Array]:
+        """What buffers hold after the run, by name, on the first rank."""
+        wanted = set(names)
+        return {name: held.array(self._fetch) for name, held in self.held.items() if name in wanted}
 
     def _fetch(self, buffer: Buffer) -> Array:
         """A buffer's content; on other ranks than the first, zeros."""
@@ -277,6 +284,8 @@ class Runner:
     def _launch(self, kernel: LoadedKernel | PodKernel, launch: LaunchSpec) -> None:
         progress = self.progress = Progress(kernel.kernel.name)
         self.chip.progress = progress if progress.active else None
+        cache = self.chip.engine.cache
+        compiling = cache.announce = Compiling(lambda: cache.seconds)
         started, begun = time.perf_counter(), self.pod.time if self.pod else 0.0
         try:
             values = [self._value(launch.args[parameter.name]) for parameter in kernel.kernel.params]
@@ -293,9 +302,10 @@ class Runner:
             raise
         finally:
             progress.clear()
-        seconds, tsm = time.perf_counter() - started, kernel.kernel.tsm + launch.tsm
+            cache.announce = None
+        seconds, tsm = time.perf_counter() - started - compiling.taken, kernel.kernel.tsm + launch.tsm
         total = sum(count) if isinstance(count, PerChip) else count
-        launched = Launched(kernel.kernel.name, grid, block, tsm, total, seconds)
+        launched = Launched(kernel.kernel.name, grid, block, tsm, total, seconds, compiling.taken)
         if self.pod:
             chips = self.job.chips if launch.chips is None else len(launch.chips)
             launched = replace(launched, chips=chips, modelled=self.pod.ended - begun)
@@ -312,7 +322,7 @@ class Runner:
         """The limits of the next launch."""
         if self.options.seconds is None:
             return Limits(self.options.instructions)
-        left = self.options.seconds - sum(launch.seconds for launch in self.outcome.launches)
+        left = self.options.seconds - sum(one.seconds + one.compile_seconds for one in self.outcome.launches)
         if left <= 0:
             raise Timeout(limit="seconds", value=self.options.seconds)
         return Limits(self.options.instructions, left)

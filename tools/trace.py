@@ -63,8 +63,7 @@ class Trace:
             spot = event.spot
             pc = f"{spot.callee}+{spot.offset:x}" if spot.callee else f"{spot.offset:x}"
             self._fixed[key] = f"{pc:>5} {place_of(spot.function, spot.offset):<16} {event.text}"
-        addresses = event.addresses.values()
-        accessed = f"  @ {min(addresses):#x}..{max(addresses):#x}" if addresses else ""
+        accessed = f"  @ {event.accessed}" if event.accessed else ""
         x, y, z = event.block
         chip = f"c{event.batch.chip} " if self.in_pod else ""
         return f"{chip}({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {self._fixed[key]}{accessed}\n"

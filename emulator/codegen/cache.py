@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +39,10 @@ class ObjectCache:
         self.path = path or folder()
         self.entries: dict[str, int] = {}
         self.usable = self._prepare()
+        self.seconds = 0.0
+        """How long this process has compiled."""
+        self.announce: Callable[[], object] | None = None
+        """Called before anything is compiled."""
 
     def _prepare(self) -> bool:
         try:
@@ -61,6 +67,16 @@ class ObjectCache:
         if data[: len(_MAGIC)] != _MAGIC or hashlib.sha256(body).digest() != data[len(_MAGIC) : len(_MAGIC) + 32]:
             return None
         return self._add(key, body)
+
+    def make(self, key: str, compiled: Callable[[], bytes]) -> int:
+        """Compile an object, keep it, and return its entry's address."""
+        if self.announce:
+            self.announce()
+        started = time.perf_counter()
+        try:
+            return self.save(key, compiled())
+        finally:
+            self.seconds += time.perf_counter() - started
 
     def save(self, key: str, data: bytes) -> int:
         """Keep an object and return its entry's address.

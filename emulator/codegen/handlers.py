@@ -32,8 +32,12 @@ class Handlers:
         """The handler's address, compiling it if need be (20 to 100 ms)."""
         address = self.cached(recipe)
         if address is None:
-            from .glue import compile_handler  # imports numba, which a warm start does without
-
             key = key_of(recipe)
-            address = self._found[recipe] = self.cache.save(key, compile_handler(key, recipe))
+            address = self._found[recipe] = self.cache.make(key, lambda: _compiled(key, recipe))
         return address
+
+
+def _compiled(key: str, recipe: Recipe) -> bytes:
+    from .glue import compile_handler  # imports numba, which a warm start does without
+
+    return compile_handler(key, recipe)

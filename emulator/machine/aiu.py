@@ -82,10 +82,26 @@ def copy_cube(base: int, record_address: int) -> int:
 
 
 def issue_cube(base: int, record_address: int) -> int:
-    """Where others may be outstanding: under late timing the copy waits in the queue of its group. Or HELD."""
+    """Where others may be outstanding: under late timing the copy waits in the queue of its group. Or HELD.
+
+    The warp's addresses are then, for observers: the bounds of what is copied in global memory, and those in TSM.
+    """
     code = prepare(base, record_address, base + ADDRESS)
     if code != 0:
         return code
+    tile = tile_at(base + ADDRESS)
+    low, high, to_low, to_high = tile.low, tile.high, tile.tsm, tile.tsm + tile.reserved
+    code = issue_prepared(base, record_address)
+    if code == 0:
+        write64(base + ADDRESS, low)
+        write64(base + ADDRESS + 8, high)
+        write64(base + ADDRESS + 16, to_low)
+        write64(base + ADDRESS + 24, to_high)
+    return code
+
+
+def issue_prepared(base: int, record_address: int) -> int:
+    """Do a copy whose TILE is in the warp, or put it in its queue. 0 or HELD."""
     launch = launch_at(warp_at(base).launch)
     if launch.late == 0 and warp_at(base).outstanding == 0:
         return walk(base, record_address, base + ADDRESS, MOVE)
@@ -286,6 +302,8 @@ def refuse(base: int, record_address: int, code: int, what: int, number: int) ->
     warp.fault_lanes = EVERY_LANE & ~emsk if code == INVALID_WARP_SYNC else emsk
     write64(base + ADDRESS, what)
     write64(base + ADDRESS + 8, number)
+    write64(base + ADDRESS + 16, 0)  # observers see a copy of nothing
+    write64(base + ADDRESS + 24, 0)
     return code
 
 

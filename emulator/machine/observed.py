@@ -9,6 +9,7 @@ The core calls these functions by address. HELD: the warp must try again when an
 from __future__ import annotations
 
 from ...isa.addresses import COUNTERS
+from ...isa.effects import Stop
 from ...isa.lanes import LANES
 from .core import HELD, RECORD_SIZE
 from .pending import (
@@ -67,6 +68,7 @@ STORES_FIRST = tuple(sorted(range(COUNTER_COUNT), key=lambda n: "ld" in list(COU
 EVENT_SIZE = EVENT.itemsize
 EVENT_ADDRESS = offset_of(EVENT, "address")
 PRIVATE, TSM = SPACES["private"], SPACES["tsm"]
+COPY = int(Stop.COPY)
 COPIES = list(COUNTERS).index("commit_group")
 """The counter of asynchronous copies, which counts groups of them."""
 
@@ -290,7 +292,7 @@ def emit(base: int, record_address: int) -> int:
     event.pc = (record_address - launch.program) // RECORD_SIZE * 8
     event.block, event.cu, event.warp = launch.event_block, launch.event_cu, warp.index
     event.emsk, event.size, event.stop = launch.event_emsk, size, launch.event_stop
-    if size > 0:
+    if size > 0 or event.stop == COPY:
         for lane in range(LANES):
             write64(place + EVENT_ADDRESS + 8 * lane, read64(base + ADDRESS + 8 * lane))
     launch.event_count += 1

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..checks import Checked
     from ..launchfile import Job
     from ..runner import Outcome, Relied
+    from ..vary import Varied
 
 
 class Extents(click.ParamType):
@@ -93,6 +94,7 @@ m890 run saxpy.s --grid 4 --block 256 --arg n=1000 --arg a=2.0 \
          --arg x=x.npy --arg y=zeros:f32:1000 --out y=y.npy
 m890 run gemm.hgbin --kernel gemm --grid 8,8 --block 16,16 --tsm 4096 ... --json
 m890 run gemm.toml --timing late --limit 1000000
+m890 run gemm.toml --vary 5
 m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
 """
 
@@ -136,6 +138,12 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
     metavar="N",
     help="Order of the warps: 0 (default) one after the other, 1, 2, 3, ... interleaved; finds missing barriers.",
 )
+@click.option(
+    "--vary",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Then run it again under the other timing and with seeds 1 to N, and say which results differ.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Host threads that run the chips of a pod.")
 @click.option("-I", "include", multiple=True, metavar="DIR", help="Look for .include files here, too.")
 @click.option("-D", "defines", multiple=True, metavar="NAME=VALUE", help="Define a symbol for the assembler.")
@@ -176,21 +184,25 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
     from ..output import note, show
     from ..runner import Outcome, Runner
     from ..trace import traced
+    from ..vary import vary
 
     _check_trace(flags, as_json)
-    if ranks is not None and ranks.ranks > 1 and flags["trace"] is not None:
-        raise Mistake("--trace writes one file, and each of several processes would: run it without mpiexec")
+    for name in ("trace", "vary"):
+        if ranks is not None and ranks.ranks > 1 and flags[name] is not None:
+            raise Mistake(f"--{name} is for one process: run it without mpiexec")
     outcome = Outcome()
     try:
         with _mistakes(is_launch_file(file)):
             job = job_of(file, flags)
             chosen = flags["trace_block"], flags["trace_warp"], flags["trace_chip"]
             with traced(flags["trace"], *chosen, job.chips) as observers:
-                runner = Runner(job, options_of(flags, observers, None if as_json else show, ranks), outcome)
+                options = options_of(flags, observers, None if as_json else show, ranks)
+                runner = Runner(job, options, outcome)
                 try:
                     runner.run()
                 finally:
                     _end_line(outcome, as_json)
+            varied = vary(job, options, runner.contents(job.buffers), flags["vary"]) if flags["vary"] else None
     except click.ClickException:
         raise
     except Exception as error:
@@ -200,12 +212,12 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
     for trace in observers:
         if not trace.written:
             note("the trace is empty: no such block, warp or chip ran; they count from 0")
-    _print(outcome, runner.fidelity() if fidelity else None, as_json, job)
+    _print(outcome, runner.fidelity() if fidelity else None, as_json, job, varied)
     if flags["icn"] and not as_json:
         _print_links(outcome)
     for name, path in outcome.saved.items():
         note(f"saved {name} to {path}")
-    if not outcome.passed:
+    if not outcome.passed or any(not one.same for one in varied or []):
         raise SystemExit(Code.FAILED)
 
 
@@ -242,7 +254,7 @@ def _mistakes(in_file: bool) -> Generator[None, None, None]:
 # ---- the result ------------------------------------------------------------------------------------------------------
 
 
-def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Job) -> None:
+def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Job, varied: list[Varied] | None) -> None:
     from dataclasses import asdict
 
     from ..output import counted, say, say_json, style
@@ -251,6 +263,8 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
         result = outcome.as_dict()
         if relied is not None:
             result["fidelity"] = [asdict(one) for one in relied]
+        if varied is not None:
+            result["varied"] = [asdict(one) for one in varied]
         say_json(result)
         return
     for launch in outcome.launches:
@@ -259,7 +273,8 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
         )
         executed = counted(launch.instructions, "instruction")
         pod = "" if launch.modelled is None else f"  {counted(launch.chips, 'chip')}, modelled {launch.modelled:.3e} s"
-        say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}  {launch.seconds:.3f} s")
+        compiled = f"  ({launch.compile_seconds:.3f} s to compile, once)" if launch.compile_seconds >= 0.0005 else ""
+        say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}{compiled}  {launch.seconds:.3f} s")
     for check in outcome.checks:
         verdict = style("PASS", fg="green", bold=True) if check.passed else style("FAIL", fg="red", bold=True)
         elements = counted(check.elements, "element")
@@ -269,14 +284,30 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
             place = ", ".join(str(extent) for extent in index)
             text += f", {check.differing:,} differ, first [{place}]: {found!r}, expected {expected!r}"
         say("\n  ".join([text, *_hints(check, job)]))
+    _print_varied(varied or [], job)
     if relied is not None:
+        count = f"{len(relied)} instruction{'' if len(relied) == 1 else 's'}"
         say(
-            f"{len(relied)} instructions in use whose meaning is defined by this project:"
+            f"{count} in use whose meaning is defined by this project:"
             if relied
             else "every instruction in use is published or measured"
         )
         for one in relied:
-            say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'no source'}")
+            say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'defined here'}")
+
+
+def _print_varied(varied: list[Varied], job: Job) -> None:
+    from ..output import say, style
+
+    for one in varied:
+        flags = f"--timing {one.timing}" if one.timing != job.timing else f"--seed {one.seed}"
+        verdict = style("SAME", fg="green", bold=True) if one.same else style("DIFFERS", fg="red", bold=True)
+        found = [*one.error.split("\n")[:2], *(f"{name}: {text}" for name, text in one.differs.items())]
+        say("\n  ".join([f"vary {flags}  {verdict}", *(text.strip() for text in found if text)]))
+    if any(one.timing != job.timing and not one.same for one in varied):
+        say("a result that changes with the timing shows a missing s.wait, or a read of what nothing has written yet")
+    if any(one.timing == job.timing and not one.same for one in varied):
+        say("a result that changes with the seed shows a missing barrier, or depends on the order of atomics")
 
 
 def _print_links(outcome: Outcome) -> None:
@@ -286,20 +317,26 @@ def _print_links(outcome: Outcome) -> None:
     say("\n".join(lines(outcome.counters)) if outcome.counters else "one chip has no links")
 
 
+EARLY = "a register or bytes of TSM read before the s.wait"
+
+
 def _hints(check: Checked, job: Job) -> list[str]:
     """Where to look when a check fails."""
     if check.passed:
         return []
     hints: list[str] = []
+    if job.changed:
+        hints.append(f"{', '.join(job.changed)}: what is expected may be for what the launch file says itself")
     eager = job.timing == "eager"
     if check.poison:
-        hints.append(f"{check.poison:,} hold poison: memory nothing wrote, or a register read before its s.wait")
+        hints.append(f"{check.poison:,} hold poison: memory nothing wrote, or {EARLY}")
     elif check.nan and not eager:
-        hints.append(f"{check.nan:,} are nan: nan may come from poison: a register read before its s.wait")
+        hints.append(f"{check.nan:,} are nan: nan may come from poison: {EARLY}")
     tries = ["--timing late for a missing s.wait"] if eager else []
     tries += ["--seed 1, 2, 3, ... for a missing barrier"] if job.seed == 0 else []
     if tries:
-        hints.append(f"try {' and '.join(tries)}: a result that changes shows one")
+        both = ", or --vary 5 for both" * (len(tries) > 1)
+        hints.append(f"try {' and '.join(tries)}{both}: a result that changes shows one")
     return hints
 
 
