@@ -22,7 +22,7 @@ ORDER = re.compile(
 )
 """What orders something; `s.cbr .Lwait` is the loop of those that wait for a flag."""
 CHIPS = 3
-USERS = {"pod.inc": ("all_reduce", "meet"), "collective.inc": ("all_reduce", "all_gather")}
+USERS = {"pod.inc": ("meet",), "collective.inc": ("all_reduce", "all_gather")}
 """Programs that between them use all of a file of macros."""
 
 
