@@ -31,6 +31,8 @@ PATIENCE_WINDOWS = 1 << 11
 """or windows of a pod, whose chips may do next to nothing while they wait for each other."""
 STEP = 1 << 20
 """Instructions between two digests on a chip that is alone."""
+GENERATIONS = 3
+"""Generations of packets that must pass between two moments: requests, their answers, and those that were half way."""
 BYTES_A_WINDOW = 1 << 20
 """Bytes of state that are digested for each window of a pod: with more, not every window is looked at."""
 _COMPARED = ("ring_head", "ring_count", "next_block")
@@ -44,6 +46,7 @@ class Watch:
         self.finished = self.since = 0
         self.windows = 0
         self.age, self.power, self.saved, self.found = 0, 1, b"", False
+        self.saved_at = 0
         self.pause, self.pause_windows = PATIENCE, PATIENCE_WINDOWS
         self._stores: list[int] = []
         self._kept: np.ndarray | None = None
@@ -58,8 +61,12 @@ class Watch:
         """Whether its stores stop."""
         return self._kept is not None
 
-    def stuck(self) -> bool:
-        """Compare the present with the saved moment; call after each run of the core."""
+    def stuck(self, generation: int | None = None) -> bool:
+        """Compare the present with the saved moment; call after each run of the core.
+
+        In a pod `generation` counts how often all that was under way has arrived: a warp that waits for one and the
+        same answer all the time is not stuck.
+        """
         finished = int(self.plan.launch["finished"][0])
         if finished != self.finished:
             self.finished = finished
@@ -69,18 +76,18 @@ class Watch:
         if not self.armed:
             self._arm()
         now = self.digest()
-        self.found = now == self.saved
+        self.found = now == self.saved and (generation is None or generation >= self.saved_at + GENERATIONS)
         self.age += 1
         if self.age >= self.power or not self.saved:
-            self.saved, self.age, self.power = now, 0, 2 * self.power
+            self.saved, self.saved_at, self.age, self.power = now, generation or 0, 0, 2 * self.power
         return self.found
 
-    def stuck_in_pod(self) -> bool:
+    def stuck_in_pod(self, generation: int) -> bool:
         """The same, called after each window of a pod, most of which are passed over where there is much to digest."""
         self.windows += 1
         launch = self.plan.launch[0]
         size = int(launch["ring_count"]) * self.plan.shape.warps * self.plan.stride
-        return self.stuck() if self.windows % (1 + size // BYTES_A_WINDOW) == 0 else self.found
+        return self.stuck(generation) if self.windows % (1 + size // BYTES_A_WINDOW) == 0 else self.found
 
     def forget(self) -> None:
         """Something was stored elsewhere: what was found before says nothing any more."""

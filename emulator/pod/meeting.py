@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,10 @@ class Meeting:
         self.numbers = 0
         self.changed = False
         """Whether memory has changed in this window, or will in the next, by what is known to all ranks."""
+        self.generation = self.since = 0
+        """How often all has arrived that was under way when it was last counted, and in which window that was."""
+        self.under_way: Counter[int] = Counter()
+        """Packets on the links, by the window in which they were sent."""
         self._running = False
         self._polled = 0.0
         self._pool: ThreadPoolExecutor | None = None
@@ -137,6 +141,8 @@ class Meeting:
         self.now = end
         self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
         self._meet(end)  # which adds some that are in the past, where a quantum is longer than a way
+        if not self.under_way or min(self.under_way) >= self.since:
+            self.generation, self.since = self.generation + 1, end // self.window_ps
 
     # ---- streams -----------------------------------------------------------------------------------------------------
 
@@ -244,7 +250,7 @@ class Meeting:
                     node = left.popleft()
                 except IndexError:  # another thread was quicker
                     return
-                node.advance(self.now, end)
+                node.advance(self.now, end, self.generation)
 
         self.places[0].chip.engine.window  # noqa: B018 (made ready here, not by several threads at once)
         helpers = min(self.threads, len(left)) - 1
@@ -353,8 +359,11 @@ class Meeting:
         if not len(packets) and not self.icn.in_flight:
             return
         arrived = self.icn.inject(packets, until)
+        self.under_way.update((packets["time"] // self.window_ps).tolist())
         if not len(arrived):
             return
+        self.under_way.subtract((arrived["time"] // self.window_ps).tolist())
+        self.under_way = +self.under_way
         self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
         self.changed |= bool(np.isin(arrived["kind"], (STORE, ATOMIC, COPY)).any())
         for chip, node in self.nodes.items():
@@ -412,6 +421,7 @@ class Meeting:
             stream.drop()
         self.busy, self.moves, self.ends, self.payloads = {}, {}, [], {}
         self.icn.clear()
+        self.under_way.clear()
         self.arrivals = self.arrivals[:0]
 
 
