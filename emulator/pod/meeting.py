@@ -139,8 +139,8 @@ class Meeting:
                     self.nodes[source].send(move, index, moment)
         self._poll()
         self.now = end
-        self._meet(end)
         self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
+        self._meet(end)  # which adds some that are in the past, where a quantum is longer than a way
         if not self.under_way or min(self.under_way) >= self.since:
             self.generation, self.since = self.generation + 1, end // self.window_ps
 
