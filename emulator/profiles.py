@@ -136,7 +136,7 @@ class Profile:
     matrix_types: Entry[tuple[str, ...]] = Entry("", "element types of the matrix unit")
     matrix_sparse: Entry[bool] = Entry("", "2:4 sparse matrix forms exist")
     mx_block: Entry[int | None] = Entry("elements", "k-values that share one E8M0 scale")
-    matrix_peak_f16: Entry[float] = Entry("FLOP/s", "peak rate of the FP16 matrix unit", least=10**12)
+    matrix_peak_f16: Entry[float] = Entry("FLOP/s", "peak rate of the FP16 matrix unit", least=10**9)
     matrix_seen_f16: Entry[float | None] = Entry("FLOP/s", "rate of an FP16 GEMM in a sample run")
     matrix_rate_bf16: Entry[float] = Entry("x FP16", "rate of BF16 matrices")
     matrix_rate_tf32: Entry[float] = Entry("x FP16", "rate of TF32 matrices")

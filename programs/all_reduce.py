@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     from ..emulator.pod.streams import Stream
 
 Algorithm = Literal["one_shot", "two_shot", "ring"]
-ONE_SHOT, TWO_SHOT = 16 << 10, 4 << 20
+ONE_SHOT, TWO_SHOT, TWO_SHOT_WIRED = 16 << 10, 4 << 20, 1 << 20
 """Bytes of an array up to which each is usual. The published times of the vendor's library have their steps there: from
-16 to 32 KiB, and from 4 MiB on they are those of rings."""
+16 to 32 KiB, and from 4 MiB on they are those of rings. Without a switch rings are faster from 2 MiB on."""
 LONG = 4
 """Rounds of a step from which on a ring has two blocks for each compute unit instead of one."""
 
 
-def usual(nbytes: int) -> Algorithm:
+def usual(nbytes: int, *, switched: bool = True) -> Algorithm:
     """The algorithm for an array of so many bytes: for few the one with the fewest steps, for many that of rings.
 
-    On chips behind a switch two_shot is as fast as a ring in this model, where all can send to all at once.
+    On chips behind a switch two_shot is faster than a ring in this model, where all can send to all at once; the limit
+    is that of the vendor's library. On chips joined by links of their own a ring goes over these, each used once.
     """
-    return "one_shot" if nbytes <= ONE_SHOT else "two_shot" if nbytes <= TWO_SHOT else "ring"
+    if nbytes <= ONE_SHOT:
+        return "one_shot"
+    return "two_shot" if nbytes <= (TWO_SHOT if switched else TWO_SHOT_WIRED) else "ring"
 
 
 def reference(

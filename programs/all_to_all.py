@@ -81,22 +81,26 @@ def ragged_run(
     source: SymmetricBuffer,
     target: SymmetricBuffer,
     counts: npt.ArrayLike,
+    start: npt.ArrayLike | None = None,
+    into: npt.ArrayLike | None = None,
     *,
     grid: int | None = None,
     block: int = 256,
     stream: PerChip[Stream] | None = None,
 ) -> None:
-    """The same for rows that are on the chips already: rows x width each, with room for as many as any chip has."""
+    """The same for rows that are on the chips already: rows x width each, with room for as many as any chip has.
+
+    Rows of chip c for chip d begin at row start[c, d] there and go to row into[c, d]; without these tables, one chip's
+    behind the other's.
+    """
     counts = np.asarray(counts, np.int64)
+    start = np.cumsum(counts, 1) - counts if start is None else np.asarray(start)
+    into = np.cumsum(counts, 0) - counts if into is None else np.asarray(into)
     width, kernel = source.shape[1], f"all_to_all_ragged_{size_name(source.dtype)}"
     pieces = group.pieces(width, source.dtype, parts=True)
     tables: list[Any] = [
         group.array(table.astype(np.uint32), name)
-        for name, table in (
-            ("count", counts),
-            ("from", np.cumsum(counts, 1) - counts),
-            ("into", np.cumsum(counts, 0) - counts),
-        )
+        for name, table in (("count", counts), ("from", start), ("into", into))
     ]
     grid = grid or blocks(group, (pieces or width) * int(counts.max()), block)
     values = (source, target, *tables)

@@ -129,7 +129,13 @@ class Group:
         marks: int = 2,
         stream: PerChip[Stream] | None = None,
     ) -> None:
-        """Run a collective on all chips; `marks` is how many marks it uses."""
+        """Run a collective on all chips; `marks` is how many marks it uses.
+
+        The first two arguments are source and target. Raises ValueError if they overlap.
+        """
+        source, target = arguments[:2]
+        if source.offset < target.offset + target[0].nbytes and target.offset < source.offset + source[0].nbytes:
+            raise ValueError(f"{source!r} and {target!r} overlap: chips still read the one while they write the other")
         if not 0 < grid <= MOST_BLOCKS or block % 32:
             raise ValueError(f"a grid of 1 to {MOST_BLOCKS} blocks of a multiple of 32 threads, not {grid} of {block}")
         values = (n, pieces, self.flags, self.marks(marks), *arguments)

@@ -186,9 +186,21 @@ def send_recv_(on: Between) -> tuple[Arrays, Arrays]:
 
 MEET = """
         .include "pod.inc"
-        .kernel meet                            // result = what the chip before this one has as source
+
+        .macro  all_meet
+        pod_barrier     flags, mark, v, s
+        .endm
+
+        .macro  neighbours_meet
+        pod_tell        flags, next, mark, v, s
+        pod_await       flags, previous, mark, v, s
+        .endm
+
+        .macro  meet name, how                          // result = what the chip before this one has as source
+        .kernel \\name
         .param  u32 n
         .param  u32 next
+        .param  u32 previous
         .param  ptr flags
         .param  u32 mark
         .param  ptr source
@@ -211,7 +223,7 @@ send:   v.cmp.lt.u32    scc, i, n
         v.add.i32       i, i, %ntid.x
         s.cbr           send
 sent:   s.mov.b32       emsk, sreg40
-        pod_barrier     flags, mark, v, s
+        \\how
         v.mov.b32       i, %tid.x
 take:   v.cmp.lt.u32    scc, i, n
         s.mov.b32       emsk, scc
@@ -223,6 +235,10 @@ take:   v.cmp.lt.u32    scc, i, n
         v.add.i32       i, i, %ntid.x
         s.cbr           take
 taken:  s.exit
+        .endm
+
+        meet            all, all_meet
+        meet            neighbours, neighbours_meet
 """
 SOURCES = {"meet": MEET}
 """Texts of trials that are no programs."""
@@ -230,15 +246,18 @@ SOURCES = {"meet": MEET}
 
 @trial
 def meet_(on: Between) -> tuple[Arrays, Arrays]:
-    """What has been stored before a barrier is used behind it."""
-    n = 3 * 96 + 20
+    """What has been stored before a barrier, or a flag, is used behind it. The first warp has more to store."""
+    n, found = 3 * 96 + 20, []
     x = numbers(on.random, (on.chips, n), DTYPES[0])
-    source, inbox, result = on.group.array(x), on.group.empty(n, x.dtype), on.group.empty(n, x.dtype)
-    inbox.fill(0)
-    following = on.group.per_chip([(chip + 1) % on.chips for chip in range(on.chips)])
-    kernel = on.assemble("meet")["meet"]
-    kernel[1, 96](n, following, on.group.flags, on.group.marks(1), source, inbox, result)
-    return [result.copy_to_host()], [np.roll(x, 1, axis=0)]
+    module = on.assemble("meet")
+    following, before = ([(chip + step) % on.chips for chip in range(on.chips)] for step in (1, -1))
+    neighbours = on.group.per_chip(following), on.group.per_chip(before)
+    for name in ("all", "neighbours"):
+        source, inbox, result = on.group.array(x), on.group.empty(n, x.dtype), on.group.empty(n, x.dtype)
+        inbox.fill(0)
+        module[name][1, 96](n, *neighbours, on.group.flags, on.group.marks(1), source, inbox, result)
+        found.append(result.copy_to_host())
+    return found, [np.roll(x, 1, axis=0)] * 2
 
 
 @trial

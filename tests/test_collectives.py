@@ -111,6 +111,27 @@ def test_chips_of_full_speed():
         same_bits(all_to_all.launch(pod, x), all_to_all.reference(x))
 
 
+@pytest.mark.parametrize("quantum", [16, 256, 4096])
+def test_quanta_shorter_and_longer_than_a_way(quantum):
+    """The same bits, though an answer may be there before the border behind which it was asked for."""
+    pod, random = Pod(few_cores("M890"), 3, quantum=quantum), np.random.default_rng(2)
+    x = numbers(random, (3, 300), DTYPES[2])
+    for algorithm in ("two_shot", "ring"):
+        expected = all_reduce.reference(x, algorithm=algorithm)
+        same_bits(all_reduce.launch(pod, x, algorithm=algorithm), np.broadcast_to(expected, x.shape))
+
+
+def test_threads_change_nothing():
+    """Bits, counters of links and modelled time."""
+    random, found = np.random.default_rng(6), []
+    x = numbers(random, (5, 5, 700), DTYPES[0])
+    for threads in (1, 2):
+        pod = Pod(few_cores("M890"), 5, seed=3, threads=threads, quantum=64)
+        arrays = all_reduce.launch(pod, x[0], algorithm="ring"), all_to_all.launch(pod, x)
+        found.append((pod.time, pod.icn.counters(), *(array.tobytes() for array in arrays)))
+    assert found[0] == found[1]
+
+
 def test_one_group_many_launches():
     """Flags are never reset: what follows has larger marks."""
     pod, random = Pod(few_cores("M890"), 3, quantum=64), np.random.default_rng(3)
@@ -202,6 +223,10 @@ def test_mistakes():
     }.items():
         with pytest.raises(ValueError, match=wrong):
             call()
+    with Group(pod) as group:
+        source = group.array(x)
+        with pytest.raises(ValueError, match="overlap"):
+            all_reduce.run(group, source, source)
 
 
 def test_trials_pass_as_they_are():

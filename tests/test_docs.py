@@ -35,7 +35,11 @@ def test_the_writer_fills_a_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "program", blocks("python.md", "python") + blocks("programs.md", "python") + blocks("icn.md", "python")
+    "program",
+    [
+        *(block for page in ("python.md", "programs.md", "icn.md") for block in blocks(page, "python")),
+        "\n".join(blocks("collectives.md", "python")),
+    ],
 )
 def test_python_programs_run(program: str) -> None:
     exec(compile(program, "page.md", "exec"), {"__name__": "program"})

@@ -132,6 +132,55 @@ count:  s.add.i32       sreg21, sreg21, 1
     np.testing.assert_array_equal(flags.copy_to_host(), np.ones((3, 1)))
 
 
+FAR = """
+        .kernel far                     // chip 0 loads from far away and then sets the flag that all others poll
+        .param  ptr flag
+        .param  ptr far
+        s.mov.b32       sreg20, %chip
+        s.cmp.ne.u32    scc, sreg20, 0
+        s.cbr.nz        scc, again
+        smem.ld.b32     sreg21, [0x0] @far
+        s.wait          sldcnt(0)
+        s.add.i32       sreg21, sreg21, 1
+        smem.st.b32     sreg21, [0x0] @flag
+        simt.exit
+again:  smem.ld.b32     sreg22, [0x0] @flag
+        s.wait          sldcnt(0)
+        s.cbr.az        sreg22, again
+        simt.exit
+"""
+
+
+def test_a_wait_for_an_answer_that_takes_long_is_no_deadlock(monkeypatch):
+    """Chip 0 waits for the far end of a chain, and stands still while all others go round in circles."""
+    monkeypatch.setattr(livelock, "PATIENCE", 3)
+    monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", 1)
+    rows = [(chip, chip + 1, 1) for chip in range(7)]
+    pod = Pod(chips=8, topology=m890.Topology.joined("chain", m890.profile("M890"), 8, rows))
+    pod.enable_peer_access()
+    flags = pod.symmetric(1, np.uint32, name="flag")
+    flags.fill(0)
+    pod.assemble(FAR)["far"][1, 32](flags[0], flags[7])
+    assert flags[0].copy_to_host() == 1
+
+
+def test_a_chip_that_multiplies_for_long_is_no_deadlock(monkeypatch):
+    """It stands still for thousands of windows after each of its instructions."""
+    monkeypatch.setattr(livelock, "PATIENCE", 3)
+    monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", 1)
+    slow = m890.profile("M890").override("slow", {"matrix_peak_f16": 1e9}, "test")
+    pod = Pod(slow, chips=2, quantum=1)
+    stream = pod.chips[0].stream()
+    begin = stream.record()
+    mma = pod.assemble(
+        ".kernel k\n" + 4 * "v.mma.f32.f16.m16n16k16 vreg[16:23], vreg[0:3], vreg[4:7], vreg[16:23]\n" + "simt.exit\n"
+    )
+    mma["k"].on(0)[1, 32, stream]()
+    end = stream.record()
+    stream.synchronize()
+    assert begin.elapsed(end) > 4 * 2 * 16**3 / 1e9
+
+
 def test_ctrl_c_ends_a_pod_that_goes_on_afterwards():
     pod = Pod(chips=2, threads=2)
     loop = pod.assemble(LOOP)["loop"]

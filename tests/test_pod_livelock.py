@@ -5,6 +5,7 @@ import pytest
 
 from m890 import Deadlock, Pod
 from m890.emulator import livelock
+from m890.emulator.icn.topology import Link, Topology
 
 CHASE = """
         .kernel chase                   // n loads, each from where the one before says
@@ -47,3 +48,44 @@ def test_a_chip_that_loads_the_same_for_ever_is_a_deadlock(timing, monkeypatch):
     monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", 10)
     with pytest.raises(Deadlock):
         chase(timing, FOR_EVER)
+
+
+SPIN = """
+        .kernel spin                    // warp 0 chases pointers, the other warp looks at a flag in TSM
+        .param  ptr from
+        .param  u32 n
+        .tsm    128 flag
+        v.mov.b32       vreg0, %laneid
+        v.mov.b32       vreg1, 0
+        tsm.st.b32      vreg1, [flag + vreg0 * 0x4]
+        s.wait          tsmcnt(0)
+        s.blksyn
+        s.cmp.eq.u32    scc, %warpid, 0
+        s.cbr.az        scc, look
+        s.mov.b32       sreg20, n
+again:  vmem.ld.b32     vreg1, [0x0 + vreg1 * 0x4] @from
+        s.wait          vldcnt(0)
+        s.sub.i32       sreg20, sreg20, 1
+        s.cbr.nz        sreg20, again
+        tsm.st.b32      vreg1, [flag + vreg0 * 0x4]
+        simt.exit
+look:   tsm.ld.b32      vreg3, [flag + vreg0 * 0x4]
+        s.wait          tsmcnt(0)
+        v.cmp.eq.u32    vcc, vreg3, 0
+        s.cbr.nz        vcc, look
+        simt.exit
+"""
+
+
+@pytest.mark.parametrize("patience", [1, 30])
+def test_a_warp_that_spins_while_another_waits_long_is_not_stuck(patience, monkeypatch):
+    """An answer takes tens of windows, in each of which the chip runs and comes back to the same state."""
+    monkeypatch.setattr(livelock, "PATIENCE", 1)
+    monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", patience)
+    far, near = 40 * 10**6, 10**6
+    ways = ((0, 1, far), (1, 0, far), (1, 2, near), (2, 1, near))
+    pod = Pod(chips=3, topology=Topology("line", 3, 0, tuple(Link(a, b, 1, 50e9, time) for a, b, time in ways)))
+    pod.enable_peer_access()
+    ring = pod.symmetric(64, np.uint32)
+    ring.copy_from_host(np.tile((np.arange(64, dtype=np.uint32) + 1) % 64, (3, 1)))
+    assert pod.assemble(SPIN)["spin"].on(0)[1, 64](ring[1], 3) > 1_000_000

@@ -129,15 +129,20 @@ class Measurement:
             how,
         )
 
+    @property
+    def switched(self) -> bool:
+        """Whether the chips are behind a switch."""
+        return (self.topology or Topology.of(self.profile, self.chips)).switches > 0
+
     def chosen(self, size: int) -> str:
         """The algorithm for a size; "" where there is only one."""
         if self.name != "all_reduce":
             return ""
-        return "one_shot" if self.chips == 1 else self.algorithm or all_reduce.usual(size)
+        return "one_shot" if self.chips == 1 else self.algorithm or all_reduce.usual(size, switched=self.switched)
 
     def modelled(self, size: int, algorithm: str) -> float:
         """Seconds, from sizes that can be moved."""
-        if algorithm == "ring" and (self.topology or Topology.of(self.profile, self.chips)).switches:
+        if algorithm == "ring" and self.switched:
             return self.start() + 2 * (self.chips - 1) * self.step(-(-size // self.chips))
         low, high = (self.move(self.chips, part, algorithm)[0] for part in (self.most_moved // 2, self.most_moved))
         return high + (size - self.most_moved) * (high - low) / (self.most_moved - self.most_moved // 2)

@@ -135,8 +135,8 @@ class Meeting:
                     self.nodes[source].send(move, index, moment)
         self._poll()
         self.now = end
-        self._meet(end)
         self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
+        self._meet(end)  # which adds some that are in the past, where a quantum is longer than a way
 
     # ---- streams -----------------------------------------------------------------------------------------------------
 

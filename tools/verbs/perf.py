@@ -61,7 +61,7 @@ def command(
     Sizes up to --move are moved and the result checked; larger ones are modelled from those, and say so.
 
     A size is that of the larger of a chip's arrays. algbw is size / time, busbw what a link carries at that speed. The
-    usual algorithm of all_reduce: one_shot up to 16K, two_shot up to 4M, above that ring.
+    usual algorithm of all_reduce: one_shot up to 16K, two_shot up to 4M (1M without a switch), above that ring.
     """
     from ..loading import find_profile
     from ..output import say_json
