@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +11,12 @@ from ..isa.program import SCALAR_TYPES, Kernel, Parameter
 from .buffers import Buffer
 from .faults import LaunchError
 from .hbm import Hbm
-
-if TYPE_CHECKING:
-    from .pod.pod import Pod
+from .home import Home
 
 _RANGES = {name: (np.iinfo(kind).min, np.iinfo(kind).max) for name, kind in SCALAR_TYPES.items() if kind.kind in "iu"}
 
 
-def pack(kernel: Kernel, arguments: Sequence[Any], hbm: Hbm, pod: Pod | None = None) -> np.ndarray:
+def pack(kernel: Kernel, arguments: Sequence[Any], hbm: Hbm, pod: Home | None = None) -> np.ndarray:
     """All arguments as KM bytes. Raises LaunchError naming the parameter and what it takes.
 
     Buffers are on the chip of `hbm` or, if it belongs to one, elsewhere in its `pod`.
@@ -37,7 +35,7 @@ def pack(kernel: Kernel, arguments: Sequence[Any], hbm: Hbm, pod: Pod | None = N
     return memory
 
 
-def _bytes(kernel: Kernel, parameter: Parameter, value: Any, hbm: Hbm, pod: Pod | None) -> np.ndarray:
+def _bytes(kernel: Kernel, parameter: Parameter, value: Any, hbm: Hbm, pod: Home | None) -> np.ndarray:
     where = f"kernel '{kernel.name}', argument '{parameter.name}'"
     if parameter.count > 1:
         return _array(where, parameter, value)
@@ -49,7 +47,7 @@ def _bytes(kernel: Kernel, parameter: Parameter, value: Any, hbm: Hbm, pod: Pod 
         return np.array([_number(where, parameter.type, value)], SCALAR_TYPES[parameter.type]).view(np.uint8)
 
 
-def _pointer(where: str, value: Any, hbm: Hbm, pod: Pod | None) -> int:
+def _pointer(where: str, value: Any, hbm: Hbm, pod: Home | None) -> int:
     if isinstance(value, Buffer):
         if value.freed:
             raise LaunchError(f"{where}: {value.name} is freed already")

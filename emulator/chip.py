@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,6 +20,7 @@ from .decode import Program, decode
 from .engine import Engine, engine
 from .faults import Dim3, LaunchError
 from .hbm import Hbm, HostMemory
+from .home import Home
 from .launch import Launch, Limits
 from .observe import Observer
 from .plan import Mode, Plan, Schedule
@@ -27,9 +28,6 @@ from .pod.streams import Stream
 from .printing import Console
 from .profiles import Profile, profile
 from .shape import Shape, dim3, occupancy, tsm_bytes
-
-if TYPE_CHECKING:
-    from .pod.pod import Pod
 
 Timing = Literal["eager", "late"]
 MOST_PLANS = 8
@@ -58,9 +56,9 @@ class Chip:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         host_memory: HostMemory | None = None,
         console: Console | None = None,
-        pod: Pod | None = None,
+        pod: Home | None = None,
     ):
-        self.pod = pod
+        self.pod: Home | None = pod
         """The pod it belongs to, if it is not alone."""
         self.profile = profile(kind) if isinstance(kind, str) else kind
         if timing not in ("eager", "late"):
@@ -124,7 +122,7 @@ class Chip:
 
     def memory_table(self) -> np.ndarray:
         """The RANGEs of a launch: its HBM and, in a pod, what it can reach of other chips and what not."""
-        return self.hbm.table() if self.pod is None else self.pod.memory_table(self)
+        return self.hbm.table() if self.pod is None else self.pod.memory_table(self.index)
 
     def __repr__(self) -> str:
         return f"<Chip {self.index} {self.profile.name}>"

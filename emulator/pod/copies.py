@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from ..buffers import Buffer
 from ..faults import LaunchError
+from ..home import Home
 
 if TYPE_CHECKING:
     from ..profiles import Profile
-    from .pod import Pod
     from .streams import Move
 
 BURST = 64 << 10
@@ -64,7 +64,7 @@ def whole(thing: Any) -> Side:
     return Side(thing, getattr(thing, "nbytes", 0), getattr(thing, "nbytes", 0), 1)
 
 
-def check_sides(pod: Pod, target: Side, source: Side) -> None:
+def check_sides(pod: Home, target: Side, source: Side) -> None:
     """Refuse a copy that cannot be; LaunchError."""
     for side, what in ((target, "target"), (source, "source")):
         thing = side.thing

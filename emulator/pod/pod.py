@@ -211,13 +211,14 @@ class Pod:
         for a in every if chip is None else (chip,):
             yield from ((a, b) for b in (every if peer is None else (peer,)) if a != b)
 
-    def memory_table(self, chip: Chip) -> np.ndarray:
-        """The RANGEs of a launch on `chip`: its own allocations, those of its peers, and the windows out of reach."""
-        key = sum(other.hbm.version for other in self.chips), chip.peers  # versions only grow
-        kept = self._tables.get(chip.index)
+    def memory_table(self, chip: int) -> np.ndarray:
+        """The RANGEs of a launch on a chip: its own allocations, those of its peers, and the windows out of reach."""
+        peers = self.chips[chip].peers
+        key = sum(other.hbm.version for other in self.chips), peers  # versions only grow
+        kept = self._tables.get(chip)
         if kept is None or kept[0] != key:
-            table = pod_ranges(chip.index, [other.hbm for other in self.chips], chip.peers)
-            kept = self._tables[chip.index] = key, table
+            table = pod_ranges(chip, [other.hbm for other in self.chips], peers)
+            kept = self._tables[chip] = key, table
         return kept[1]
 
     def fetch(self, buffer: Buffer) -> npt.NDArray[Any]:

@@ -11,10 +11,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..faults import LaunchError
+from ..home import Member
 from .copies import Copy, Side, check_sides, whole
 
 if TYPE_CHECKING:
-    from ..chip import Chip
     from ..launch import Launch
 
 SECOND = 10**12
@@ -116,7 +116,7 @@ class Event:
 class Stream:
     """A queue of work for one chip of a pod; `chip.stream()` makes one."""
 
-    def __init__(self, chip: Chip, name: str = ""):
+    def __init__(self, chip: Member, name: str = ""):
         if chip.pod is None:
             raise LaunchError("streams belong to the chips of a pod: Pod(chips=1).chips[0].stream()")
         self.chip, self.pod = chip, chip.pod
