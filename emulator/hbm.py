@@ -23,13 +23,11 @@ import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
-from .machine.state import POISON, RANGE, READ, WRITE
+from .machine.state import POISON, RANGE, READ, WINDOW_BITS, WRITE
 
 if TYPE_CHECKING:
     from .buffers import Buffer
 
-WINDOW_BITS = 38
-"""log2 of the size of one chip's window of guest addresses."""
 GUARD = 256
 """Bytes between two allocations that belong to neither."""
 NEAR = 1 << 16

@@ -9,7 +9,7 @@ from pod_kernels import LOAD, SIGNAL, STORE, expected
 
 import m890
 from m890 import Fault, PerChip, Pod
-from m890.emulator.hbm import WINDOW_BITS
+from m890.emulator.machine.state import WINDOW_BITS
 
 
 def test_a_launch_on_all_chips_gives_each_its_own():

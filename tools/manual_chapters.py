@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..emulator.faults import CODES, DEFINED_CODES, XIDS
-from ..emulator.hbm import GUARD, WINDOW_BITS, window_base
-from ..emulator.machine.state import OUTSTANDING, POISON
+from ..emulator.hbm import GUARD, window_base
+from ..emulator.machine.state import OUTSTANDING, POISON, WINDOW_BITS
 from ..isa import FAMILIES, ISA, fields
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
 from ..isa.callgraph import SREG_COUNTS

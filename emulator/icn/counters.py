@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .topology import Topology
+from .topology import PICOSECONDS, Topology
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def count(topology: Topology, links: NDArray[Any]) -> IcnCounters:
             topology.node_name(link.head),
             link.count,
             *(int(row[name]) for name in ("packets", "user", "overhead", "retries", "errors")),
-            *(int(row[name]) / 1e12 for name in ("busy", "waited", "most_waited")),
+            *(int(row[name]) / PICOSECONDS for name in ("busy", "waited", "most_waited")),
         )
         for link, row in zip(topology.links, links, strict=False)
     )

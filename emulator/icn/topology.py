@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ..profiles import Profile
 
 PICOSECONDS = 10**12
+"""In a second: the unit of all modelled times."""
 MOST_CHIPS = 128
 """Chips of a pod at most: a rack of M890 (source: survey)."""
 SLOWEST, FASTEST = 1e6, 1e15
@@ -258,11 +259,9 @@ class Topology:
     @classmethod
     def from_table(cls, table: Mapping[str, Any], profile: Profile, chips: int) -> Topology:
         """From `[topology]` of a launch file: see docs/icn.md. Raises ValueError naming the key."""
-        unknown = set(table) - {"kind", "links", "bandwidth", "latency", "switches"}
+        unknown = set(table) - set(KEYS)
         if unknown:
-            raise ValueError(
-                f"topology: unknown key {min(unknown)!r}: there is kind, links, bandwidth, latency, switches"
-            )
+            raise ValueError(f"topology: unknown key {min(unknown)!r}: there is {', '.join(KEYS)}")
         if "links" not in table:
             kind = table.get("kind")
             kinds = {"switch": cls.switch, "wired": cls.wired, "ring": cls.ring, "full": cls.full}

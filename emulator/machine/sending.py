@@ -7,12 +7,11 @@ from its own handler, given places in the packet for host pointers. Compiled tog
 from __future__ import annotations
 
 from ...isa.lanes import LANES
-from ..hbm import WINDOW_BITS
 from .core import HELD
 from .pending import KEPT_HOST, done, info_of, move, restore
 from .primitives import chip_at, copy, info_at, launch_at, packet_at, pending_at, read64, record_at, warp_at, write64
 from .resolve import ADDRESS, HOST
-from .state import PACKET, ROW, SENT
+from .state import PACKET, ROW, SENT, WINDOW_BITS
 from .structs import offset_of
 from .wire import ATOMIC, LOAD, STORE
 

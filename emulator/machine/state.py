@@ -87,6 +87,9 @@ READ, WRITE, EXECUTE, PEER, UNREACHABLE = 1, 2, 4, 8, 16
 """Flags of a RANGE. PEER: an allocation of another chip, whose `delta` means nothing. UNREACHABLE: the window of a chip
 that has not been enabled."""
 
+WINDOW_BITS = 38
+"""log2 of the size of one chip's window of guest addresses."""
+
 BARRIERS = 17
 """Barriers of a block: 16 named ones, and the last one for s.blksyn."""
 

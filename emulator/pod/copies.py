@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ..buffers import Buffer
 from ..faults import LaunchError
 from ..home import Home
+from ..icn.topology import picoseconds
 
 if TYPE_CHECKING:
     from ..profiles import Profile
@@ -27,8 +28,6 @@ BURST = 64 << 10
 """Most bytes of one burst."""
 DEPTH = 8
 """Bursts an engine has under way at once."""
-SECOND = 10**12
-"""Picoseconds."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -148,7 +147,7 @@ class HostEngine:
         inside = move.copy.source.chip == move.copy.target.chip
         bandwidth = profile.hbm_bandwidth / 2 if inside else profile.host_bandwidth
         taken = (0 if inside else profile.host_latency) + move.copy.nbytes / bandwidth
-        self.free = move.began + round(taken * SECOND)
+        self.free = move.began + picoseconds(taken)
         return self.free
 
 

@@ -19,11 +19,12 @@ import numpy as np
 
 from .. import report
 from ..faults import Deadlock, Interrupted, LaunchError, WarpPlace
+from ..icn.topology import PICOSECONDS, picoseconds
 from ..launch import POLL_SECONDS
 from ..machine.wire import ATOMIC, COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
 from .exchange import Exchange, News
 from .node import Node, Place, Status
-from .streams import SECOND, Kernel, Mark, Move, Stream, Task, Wait
+from .streams import Kernel, Mark, Move, Stream, Task, Wait
 
 if TYPE_CHECKING:
     from ..chip import Chip
@@ -48,7 +49,7 @@ class Meeting:
         profile = chips[0].profile
         self.quantum_ps = quantum_ps(profile, quantum)
         self.window_ps = max(1, icn.lookahead_ps // self.quantum_ps) * self.quantum_ps
-        self.overhead = round(profile.launch_overhead * SECOND)
+        self.overhead = picoseconds(profile.launch_overhead)
         self.icn, self.exchange, self.threads = icn, exchange, threads
         self.write = write
         self.now = self.latest = 0
@@ -417,4 +418,4 @@ class Meeting:
 
 def quantum_ps(profile: Any, quantum: int) -> int:
     """Modelled picoseconds in which all compute units together start so many instructions."""
-    return max(1, round(quantum * SECOND / (profile.compute_units * profile.issue_width * profile.clock)))
+    return max(1, round(quantum * PICOSECONDS / (profile.compute_units * profile.issue_width * profile.clock)))

@@ -18,7 +18,7 @@ from ..faults import LaunchError
 from ..hbm import HostMemory, common_offset
 from ..icn.faults import LinkFault
 from ..icn.icn import Icn
-from ..icn.topology import Topology
+from ..icn.topology import PICOSECONDS, Topology
 from ..launch import Limits
 from ..observe import Observer
 from ..plan import Schedule
@@ -27,7 +27,7 @@ from ..profiles import Profile, profile
 from .exchange import Alone, Exchange
 from .meeting import Meeting
 from .port import pod_ranges
-from .streams import SECOND, Stream
+from .streams import Stream
 
 T = TypeVar("T")
 MOST_QUANTUM = 1 << 20
@@ -263,12 +263,12 @@ class Pod:
     @property
     def time(self) -> float:
         """Modelled seconds since the pod began, to where its chips stand."""
-        return self.meeting.now / SECOND
+        return self.meeting.now / PICOSECONDS
 
     @property
     def ended(self) -> float:
         """When the last of all tasks ended so far: modelled seconds since the pod began."""
-        return self.meeting.latest / SECOND
+        return self.meeting.latest / PICOSECONDS
 
     def number_stream(self) -> int:
         """A number for a new stream."""

@@ -10,9 +10,9 @@ from ...isa import ISA
 from ..codegen.recipes import COMPLETE, Recipe, operand_slots
 from ..decode import atomic_operands
 from ..engine import Engine
-from ..hbm import WINDOW_BITS, Hbm, window_base
+from ..hbm import Hbm, window_base
 from ..machine.remote import OPERANDS, RESULT, SCRATCH_BYTES
-from ..machine.state import ATOMIC_ENTRY, CHIP, PACKET, PEER, RANGE, RECORD, ROW, UNREACHABLE
+from ..machine.state import ATOMIC_ENTRY, CHIP, PACKET, PEER, RANGE, RECORD, ROW, UNREACHABLE, WINDOW_BITS
 from ..machine.window import AT_BORDER
 from ..machine.wire import raw_bytes
 

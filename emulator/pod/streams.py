@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..faults import LaunchError
 from ..home import Member
+from ..icn.topology import PICOSECONDS
 from .copies import Copy, Side, check_sides, whole
 
 if TYPE_CHECKING:
     from ..launch import Launch
-
-SECOND = 10**12
-"""Picoseconds."""
 
 
 class Task:
@@ -89,7 +87,7 @@ class Event:
     @property
     def time(self) -> float:
         """Its moment in modelled seconds since the pod began. ValueError if it has not come yet."""
-        return self.picoseconds / SECOND
+        return self.picoseconds / PICOSECONDS
 
     @property
     def picoseconds(self) -> int:
@@ -100,7 +98,7 @@ class Event:
 
     def elapsed(self, later: Event) -> float:
         """Modelled seconds from this event to `later`."""
-        return (later.picoseconds - self.picoseconds) / SECOND
+        return (later.picoseconds - self.picoseconds) / PICOSECONDS
 
     def synchronize(self) -> None:
         """Run the pod until the event is recorded; nothing if nobody records it. Raises what launches raise."""
