@@ -32,6 +32,8 @@ def pack(kernel: Kernel, arguments: Sequence[Any], hbm: Hbm, pod: Pod | None = N
     memory = np.zeros(last.offset + last.size if last else 0, np.uint8)
     for parameter, value in zip(kernel.params, arguments, strict=True):
         memory[parameter.offset : parameter.offset + parameter.size] = _bytes(kernel, parameter, value, hbm, pod)
+        if isinstance(value, Buffer):
+            value.given_as(f"argument '{parameter.name}' of kernel '{kernel.name}'")
     return memory
 
 

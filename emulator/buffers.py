@@ -44,6 +44,11 @@ class Buffer:
         if any(length < 0 for length in self.shape) or self.nbytes > allocation.size:
             raise ValueError(f"shape {self.shape} of {self.dtype} does not fit into {allocation}")
 
+    def given_as(self, argument: str) -> None:
+        """Remember for messages as which argument it was given to a kernel, unless it has a name."""
+        if not self._allocation.named:
+            self._allocation.argument = argument
+
     @classmethod
     def allocate(
         cls,

@@ -93,7 +93,7 @@ def physical_memory() -> int:
     return total
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Allocation:
     """`size` bytes of HBM from guest `address` on. Two allocations are equal only if they are the same one."""
 
@@ -101,6 +101,15 @@ class Allocation:
     size: int
     name: str
     writable: bool = True
+    named: bool = True
+    """Whether its name was given to it; one without is called "#N"."""
+    argument: str = ""
+    """As which argument it has been given to a kernel, if it has no name of its own."""
+
+    @property
+    def label(self) -> str:
+        """`'x'`, or `'#2', argument 'x' of kernel 'scale'`."""
+        return f"'{self.name}'{self.argument and f', {self.argument}'}"
 
     @property
     def end(self) -> int:
@@ -109,7 +118,7 @@ class Allocation:
 
     def __str__(self) -> str:
         """`'x' (4000 bytes at 0x4000000000)`."""
-        return f"'{self.name}' ({self.size} bytes at {self.address:#x})"
+        return f"{self.label} ({self.size} bytes at {self.address:#x})"
 
 
 @dataclass(slots=True)
@@ -210,7 +219,7 @@ class Hbm:
             self.check_host(size)
         offset = self._take(size, align) if at is None else self._take_at(size, align, at)
         self._count += 1
-        allocation = Allocation(self.base + offset, size, name or f"#{self._count}", writable)
+        allocation = Allocation(self.base + offset, size, name or f"#{self._count}", writable, bool(name))
         insort(self._live, allocation, key=_address_of)
         self.version += 1
         if self.poison and not self.away:
@@ -305,7 +314,7 @@ class Hbm:
         """The allocation of the pod that holds guest `address`, for a message."""
         home = self.at(address)
         found = home.find(address)
-        return f"{address:#x}" if found is None else f"'{found.name}' of chip {home.chip}"
+        return f"{address:#x}" if found is None else f"{found.label} of chip {home.chip}"
 
     @property
     def in_use(self) -> int:

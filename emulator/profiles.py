@@ -106,11 +106,11 @@ class Profile:
 
     hbm_kind: Entry[str] = Entry("", "kind of HBM")
     hbm_bytes: Entry[int] = Entry("B", "size of HBM", least=1)
-    hbm_bandwidth: Entry[float] = Entry("B/s", "HBM bandwidth", least=1)
+    hbm_bandwidth: Entry[float] = Entry("B/s", "HBM bandwidth", least=10**6)
     hbm_copy_bandwidth: Entry[float | None] = Entry("B/s", "HBM bandwidth that copies reach")
 
     compute_units: Entry[int] = Entry("CU", "compute units of a chip", least=1)
-    clock: Entry[float] = Entry("Hz", "clock of a compute unit", least=1)
+    clock: Entry[float] = Entry("Hz", "clock of a compute unit", least=10**6)
     issue_width: Entry[int] = Entry("instructions", "warp instructions a compute unit starts in a cycle", least=1)
     launch_overhead: Entry[float] = Entry(
         "s", "from the launch of a kernel on an idle chip to its first instruction", most=1
@@ -136,7 +136,7 @@ class Profile:
     matrix_types: Entry[tuple[str, ...]] = Entry("", "element types of the matrix unit")
     matrix_sparse: Entry[bool] = Entry("", "2:4 sparse matrix forms exist")
     mx_block: Entry[int | None] = Entry("elements", "k-values that share one E8M0 scale")
-    matrix_peak_f16: Entry[float] = Entry("FLOP/s", "peak rate of the FP16 matrix unit", least=1)
+    matrix_peak_f16: Entry[float] = Entry("FLOP/s", "peak rate of the FP16 matrix unit", least=10**9)
     matrix_seen_f16: Entry[float | None] = Entry("FLOP/s", "rate of an FP16 GEMM in a sample run")
     matrix_rate_bf16: Entry[float] = Entry("x FP16", "rate of BF16 matrices")
     matrix_rate_tf32: Entry[float] = Entry("x FP16", "rate of TF32 matrices")
@@ -174,7 +174,7 @@ class Profile:
     all_reduce_bus_16: Entry[float | None] = Entry("B/s", "all-reduce bus bandwidth on 16 chips, size not stated")
 
     copy_engines: Entry[int] = Entry("engines", "copy engines of a chip", least=1)
-    host_bandwidth: Entry[float] = Entry("B/s", "copies from and to host memory, each way", least=1)
+    host_bandwidth: Entry[float] = Entry("B/s", "copies from and to host memory, each way", least=10**6)
     host_latency: Entry[float] = Entry("s", "from the start of such a copy to its first byte", most=1)
     pcie: Entry[str | None] = Entry("", "PCIe generation of the board")
     board_power: Entry[float | None] = Entry("W", "power of the board")

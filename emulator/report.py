@@ -337,7 +337,7 @@ def _of_what(plan: Plan, warp: np.void) -> str:
     for index in livelock.loads_of(plan.program):
         allocation = plan.hbm.find(int(records["lo"][index])) if records["count"][index] else None
         if allocation is not None:
-            names[f"'{allocation.name}'"] = None
+            names[allocation.label] = None
     if int(warp["state"]) == WAITING:
         lane = lanes_in(int(warp["lanes"]))[0]
         names[plan.hbm.name_at(int(warp["address"][lane]))] = None

@@ -17,7 +17,8 @@
 // The result is defined to the bit.
 //
 // Launch: grid (ceil(K / 128), ceil(N * P * Q / 128)), block 128. C a multiple of 16 (zeros fill up others), x and
-// filter at multiples of 32, ldc even, out at a multiple of 8.
+// filter at multiples of 32, ldc even, out at a multiple of 8. epilogue is 0, 1 for GELU or 2 for SiLU; + 4 to store the
+// result in bfloat16.
 
         .arch   ppu0015
         .include "gemm.inc"
@@ -39,7 +40,7 @@
         .param  u32 dilation_w
         .param  u32 pad_h                       // zeros on either side
         .param  u32 pad_w
-        .param  u32 epilogue                    // 0, GEMM_GELU or GEMM_SILU; + GEMM_NARROW
+        .param  u32 epilogue                    // 0, GEMM_GELU 1 or GEMM_SILU 2; + GEMM_NARROW 4
         .param  ptr x                           // images x height x width x channels
         .param  ptr filter                      // n x filter_height x filter_width x channels
         .param  ptr c                           // images x P x Q x ldc

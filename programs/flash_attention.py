@@ -34,18 +34,20 @@ UNIT, BF16_UNIT = 2.0**-24, 2.0**-8
 
 
 class Sequences(NamedTuple):
-    """Many sequences, of which a row of `table` has the numbers of the pages that hold keys and values."""
+    """Many sequences, with their keys and values in pages.
+
+    starts: n + 1 numbers; sequence i has the queries from starts[i] up to starts[i + 1].
+    table: n x pages; the numbers of the pages that hold a sequence's keys and values, in order.
+    lengths: n numbers; how many keys each sequence has.
+    """
 
     starts: npt.NDArray[np.int64]
-    """Sequence i has the queries from starts[i] up to starts[i + 1]."""
     table: npt.NDArray[np.int64]
-    """Sequences x pages: the numbers of the pages that hold a sequence's keys and values, in order."""
     lengths: npt.NDArray[np.int64]
-    """How many keys each sequence has."""
 
     @classmethod
     def of(cls, starts: npt.ArrayLike, table: npt.ArrayLike, lengths: npt.ArrayLike) -> Sequences:
-        """From whatever makes arrays of integers: starts of n + 1, table of n x pages, lengths of n sequences."""
+        """From whatever makes arrays of integers."""
         return cls(*(np.asarray(each, np.int64) for each in (starts, table, lengths)))
 
     def check(self, queries: int, pages: int, page: int, *, causal: bool) -> None:

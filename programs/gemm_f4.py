@@ -37,7 +37,7 @@ PRODUCT = MxGemm("gemm_f4", np.float32, 64, narrow=ml_dtypes.bfloat16)
 
 
 def reference(a: Mx, b: Mx, **options: Any) -> Array:
-    """What `launch` gives, to the bit."""
+    """What `launch` gives, to the bit; the options are bias, activation, narrow and splits, as there."""
     checked(a)
     checked(b)
     return PRODUCT.reference(mx_dequantise(*a), mx_dequantise(*b), layout="nt", **options)

@@ -1,5 +1,6 @@
 // C = A * B of MX blocks of four-bit floats (e2m1), with a scale (E8M0) for every 32 values of k: m890.mx_quantise makes
 // both. A is M x K and B is N x K, two numbers to a byte, the first in the low half. gemm.inc says what is not said here.
+// epilogue is 0, 1 for GELU or 2 for SiLU; + 4 to store C in bfloat16.
 //
 // Bytes. To copies a byte is an element, so k, lda and ldb count bytes, of two values of k, and so does depth, a multiple
 // of 128. K in values is a multiple of 32: a block that is not full is filled with zeros.

@@ -9,7 +9,7 @@
 // tiles than blocks, the last blocks find nothing to do. M / 128 + the number of experts are always enough.
 //
 // Launch: grid (ceil(N / 128), tiles), block 128. offsets has experts + 1 numbers, ascending, of which the last is at most
-// the rows of A and C. The parameter m is not used.
+// the rows of A and C. The parameter m is not used. epilogue is 0, 1 for GELU or 2 for SiLU; + 4 to store C in bfloat16.
 
         .arch   ppu0015
         .include "gemm.inc"

@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from m890 import Chip
 from m890.emulator.faults import (
     CODES,
     XIDS,
@@ -159,3 +160,27 @@ def test_ranges_name_each_number_once(numbers: set[int]):
     spans = [range(int(part[0]), int(part[-1]) + 1) for part in parts]
     assert [n for span in spans for n in span] == sorted(numbers)
     assert all(before.stop < after.start for before, after in pairwise(spans))
+
+
+def test_a_buffer_without_a_name_is_called_by_its_argument() -> None:
+    """A fault says which argument it is, of the launch that had it last; one with a name keeps it."""
+    chip = Chip()
+    load = chip.assemble("""
+        .kernel load
+        .param  ptr first
+        .param  ptr second
+        .param  u32 at
+        vmem.ld.b32     vreg1, [0x0] @first
+        v.mov.b32       vreg0, at
+        vmem.ld.b32     vreg1, [0x0 + vreg0 * 0x4] @second
+        simt.exit
+    """)["load"]
+    named, unnamed = chip.empty(64, name="x"), chip.empty(64)
+    for buffers, text in (
+        ((named, unnamed), "past the end of '#2', argument 'second' of kernel 'load' (256 bytes at"),
+        ((unnamed, named), "past the end of 'x' (256 bytes at"),
+        ((unnamed, unnamed[:8]), "past the end of '#2', argument 'second' of kernel 'load' (256 bytes at"),
+    ):
+        with pytest.raises(Fault) as caught:
+            load[1, 32](*buffers, 64)
+        assert text in caught.value.detail

@@ -1,5 +1,7 @@
 """Attention on the matrix unit, keys in order and in pages, against numpy, bit for bit, and against the formula."""
 
+import pydoc
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -187,6 +189,12 @@ def test_wrong_shapes_are_refused(shapes):
     query, key = map(np.zeros, shapes)
     with pytest.raises(ValueError, match="not "):
         flash_attention.launch(Chip(), query, key, key)
+
+
+def test_help_says_what_sequences_are():
+    text = pydoc.plain(pydoc.render_doc(flash_attention))
+    for word in ("starts: n + 1 numbers", "table: n x pages", "lengths: n numbers", "`sequences` are `Sequences`"):
+        assert word in text
 
 
 def test_the_kernels_name_the_scale():

@@ -126,6 +126,18 @@ def test_numbers_of_epilogues():
     assert numbers == {"GELU": TABLE["gelu"][0], "SILU": TABLE["silu"][0], "NARROW": NARROW}
 
 
+@pytest.mark.parametrize(
+    "name", [*(product.program for product in PRODUCTS.values()), "gemm_f4", "grouped_gemm", "conv2d"]
+)
+def test_each_text_says_what_its_epilogue_may_be(name):
+    """At its top, with the numbers of the table."""
+    top = " ".join(programs.source(name).partition("        .arch")[0].replace("//", "").split())
+    product = {each.program: each for each in PRODUCTS.values()}.get(name, PRODUCTS["bf16"])
+    wanted = "epilogue is 0" if product.integers else "epilogue is 0, {} for GELU or {} for SiLU"
+    assert wanted.format(TABLE["gelu"][0], TABLE["silu"][0]) in top
+    assert (f"; + {NARROW} to store" in top) == (product.narrow is not None)
+
+
 @pytest.mark.parametrize("name", PRODUCTS)
 @examples(FEW)
 @given(shape=shapes(), splits=st.integers(1, 3), seed=seeds)

@@ -76,10 +76,12 @@ def run(launch_address: int) -> int:
             return DONE
         before = launch.quota
         outcome = run_block(launch_address, launch.slots + slot * BLOCK_SIZE)
+        block = block_at(launch.slots + slot * BLOCK_SIZE)
+        block.spent += before - launch.quota
         if outcome == FINISHED:
             retire(launch_address, slot)
         elif outcome == EXPIRED or outcome == BLOCKED:
-            looks = before - launch.quota <= LOOK * block_at(launch.slots + slot * BLOCK_SIZE).yielded
+            looks = block.spent <= LOOK * block.yielded
             push_back(launch_address, slot)
             launch.idle = launch.idle + 1 if outcome == BLOCKED else 0
             if launch.idle > launch.ring_count and not can_admit(launch_address):
@@ -130,7 +132,7 @@ def push_back(launch_address: int, slot: int) -> None:
     """The block goes to the end of the ring, with full slices."""
     launch = launch_at(launch_address)
     block = block_at(launch.slots + slot * BLOCK_SIZE)
-    block.left, block.warp_left, block.yielded = launch.block_slice, launch.warp_slice, 0
+    block.left, block.warp_left, block.spent, block.yielded = launch.block_slice, launch.warp_slice, 0, 0
     write32(launch.ring + 4 * ((launch.ring_head + launch.ring_count) % launch.slot_count), slot)
     launch.ring_count += 1
 
@@ -160,7 +162,7 @@ def admit(launch_address: int) -> int:
     if launch.poison:
         fill(block.tsm, launch.tsm_size)
         fill(block.private, launch.block_warps * LANES * launch.private_size)
-    block.live, block.waiting, block.yielded = launch.block_warps, 0, 0
+    block.live, block.waiting, block.spent, block.yielded = launch.block_warps, 0, 0, 0
     block.cursor, block.resumed = launch.first_warp, 0
     for barrier in range(BARRIERS):
         clear(launch.slots + slot * BLOCK_SIZE, barrier)

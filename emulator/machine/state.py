@@ -98,7 +98,8 @@ BLOCK = struct(
     ("warp_left", "i8"),
     ("live", "i8"),  # warps not yet ended
     ("waiting", "i8"),  # warps that wait at a barrier
-    ("yielded", "i8"),  # times a warp let others run, in this turn of the block
+    ("spent", "i8"),  # instructions in this turn of the block, interrupted or not,
+    ("yielded", "i8"),  # and times a warp let others run
     ("arrived", "i8", BARRIERS),  # warps that have arrived at each barrier,
     ("expected", "i8", BARRIERS),  # how many open it (0: all live ones),
     ("ones", "i8", BARRIERS),  # lanes that brought a 1 to it,
@@ -115,7 +116,7 @@ BLOCK = struct(
 )
 
 MATRIX_RATES = len(RATES)
-WORK_BITS = 30
+WORK_BITS = 24
 """A launch's matrix_ps are for 2 ** WORK_BITS multiplications and additions."""
 
 LAUNCH = struct(

@@ -14,6 +14,7 @@ from .state import MATRIX_RATES, WORK_BITS
 
 WINDOW, UNKNOWN_WORD = 110, 111
 """Why `run` returns, beside the codes of Stop and those of core: `until` is reached; a word of an ATOMIC is new."""
+WORK_MASK = (1 << WORK_BITS) - 1
 AT_BORDER = -1
 """`left` of a chip that is not within a quantum."""
 
@@ -33,7 +34,7 @@ def run(chip_address: int) -> int:
     window. What was not taken in (`inbox_next` on) for want of room there must stand first in the next inbox.
     """
     chip = chip_at(chip_address)
-    if chip.launch != 0 and launch_at(chip.launch).held > 0:
+    if chip.launch != 0 and chip.outbox_count == 0 and launch_at(chip.launch).held > 0:  # not where Python came between
         retry_held(chip.launch)
     while chip.time < chip.until:
         if chip.left == AT_BORDER:
@@ -73,7 +74,8 @@ def owe(chip_address: int) -> None:
     chip = chip_at(chip_address)
     launch, work = launch_at(chip.launch), 0
     for rate in range(MATRIX_RATES):
-        work += launch.matrix[rate] * launch.matrix_ps[rate] >> WORK_BITS
+        done, ps = launch.matrix[rate], launch.matrix_ps[rate]
+        work += (done >> WORK_BITS) * ps + ((done & WORK_MASK) * ps >> WORK_BITS)  # in two, lest it overflow
         launch.matrix[rate] = 0
     chip.debt += work - chip.quantum_ps if work > chip.quantum_ps else 0
 

@@ -30,6 +30,8 @@ from .port import pod_ranges
 from .streams import SECOND, Stream
 
 T = TypeVar("T")
+MOST_QUANTUM = 1 << 20
+"""Instructions of a quantum at most: Ctrl-C and limits wait for its end, and times in it have 64 bits."""
 
 
 class PerChip(Generic[T]):
@@ -136,6 +138,8 @@ class Pod:
         for what, number in (("chips", chips), ("quantum", quantum), ("threads", threads)):
             if number < 1:
                 raise ValueError(f"{what} is a whole number from 1, not {number}")
+        if quantum > MOST_QUANTUM:
+            raise ValueError(f"quantum is at most {MOST_QUANTUM}, not {quantum}")
         self.exchange: Exchange = exchange or Alone()
         self.console = console or Console()
         memory, schedule = host_memory or HostMemory(), schedule or Schedule.seeded(seed)

@@ -73,7 +73,7 @@ class Port:
     @property
     def waiting(self) -> np.ndarray:
         """The packets that have been delivered but not taken in."""
-        return self._inbox[int(self.chip["inbox_next"][0]) :]
+        return self._inbox[int(self.chip["inbox_next"][0]) : int(self.chip["inbox_count"][0])]
 
     def serve(self, ranges: np.ndarray) -> None:
         """The chip's own allocations, as RANGE sorted by address: what others can access. Keep the array alive."""
