@@ -7,8 +7,7 @@ two (Brent's cycle search); two that agree are the proof. A loop that stores, ev
 a clock, is left to the limits.
 
 In a pod this holds for all chips together: a chip is stuck only as long as nothing was stored anywhere since the
-older of its moments, and the pod if all its chips are. Two moments before the same answer prove nothing, so what was
-under way at the older one has to be answered by the newer one.
+older of its moments, and the pod if all its chips are.
 """
 
 from __future__ import annotations
@@ -32,6 +31,8 @@ PATIENCE_WINDOWS = 1 << 11
 """or windows of a pod, whose chips may do next to nothing while they wait for each other."""
 STEP = 1 << 20
 """Instructions between two digests on a chip that is alone."""
+GENERATIONS = 3
+"""Generations of packets that must pass between two moments: requests, their answers, and those that were half way."""
 BYTES_A_WINDOW = 1 << 20
 """Bytes of state that are digested for each window of a pod: with more, not every window is looked at."""
 _COMPARED = ("ring_head", "ring_count", "next_block")
@@ -45,6 +46,7 @@ class Watch:
         self.finished = self.since = 0
         self.windows = 0
         self.age, self.power, self.saved, self.found = 0, 1, b"", False
+        self.saved_at = 0
         self.pause, self.pause_windows = PATIENCE, PATIENCE_WINDOWS
         self._stores: list[int] = []
         self._kept: np.ndarray | None = None
@@ -59,8 +61,12 @@ class Watch:
         """Whether its stores stop."""
         return self._kept is not None
 
-    def stuck(self) -> bool:
-        """Compare the present with the saved moment; call after each run of the core."""
+    def stuck(self, generation: int | None = None) -> bool:
+        """Compare the present with the saved moment; call after each run of the core.
+
+        In a pod `generation` counts how often all that was under way has arrived: a warp that waits for one and the
+        same answer all the time is not stuck.
+        """
         finished = int(self.plan.launch["finished"][0])
         if finished != self.finished:
             self.finished = finished
@@ -69,21 +75,19 @@ class Watch:
             return self.found
         if not self.armed:
             self._arm()
-        now, launch = self.digest(), self.plan.launch
-        self.found = now == self.saved and not launch["asked_before"][0]
+        now = self.digest()
+        self.found = now == self.saved and (generation is None or generation >= self.saved_at + GENERATIONS)
         self.age += 1
         if self.age >= self.power or not self.saved:
-            self.saved, self.age, self.power = now, 0, 2 * self.power
-            launch["moment"] += 1
-            launch["asked_before"] = launch["asked"]
+            self.saved, self.saved_at, self.age, self.power = now, generation or 0, 0, 2 * self.power
         return self.found
 
-    def stuck_in_pod(self) -> bool:
+    def stuck_in_pod(self, generation: int) -> bool:
         """The same, called after each window of a pod, most of which are passed over where there is much to digest."""
         self.windows += 1
         launch = self.plan.launch[0]
         size = int(launch["ring_count"]) * self.plan.shape.warps * self.plan.stride
-        return self.stuck() if self.windows % (1 + size // BYTES_A_WINDOW) == 0 else self.found
+        return self.stuck(generation) if self.windows % (1 + size // BYTES_A_WINDOW) == 0 else self.found
 
     def forget(self) -> None:
         """Something was stored elsewhere: what was found before says nothing any more."""

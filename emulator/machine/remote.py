@@ -125,8 +125,6 @@ def take_answer(launch_address: int, packet_address: int) -> None:
                 for row in range(rows):
                     write32(kept + ROW * row + 4 * lane, read32(data + ROW * row + 4 * lane))
     if entry.parts == 0:
-        launch.asked -= 1
-        launch.asked_before -= 1 if entry.moment < launch.moment else 0
         wake(launch_address, entry.warp)
 
 

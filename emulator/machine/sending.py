@@ -37,8 +37,7 @@ def send(base: int, place: int) -> int:
     if chip.outbox_count + parts > chip.outbox_capacity:
         launch.held += 1
         return HELD
-    entry.remote, entry.parts, entry.warp, entry.moment = SENT, parts, base, launch.moment
-    launch.asked += 1
+    entry.remote, entry.parts, entry.warp = SENT, parts, base
     loads = info.store == 0
     done(place)
     if loads:

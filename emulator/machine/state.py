@@ -119,11 +119,11 @@ BLOCK = struct(
 )
 
 MATRIX_RATES = len(RATES)
-WORK_BITS = 30
+WORK_BITS = 24
 """A launch's matrix_ps are for 2 ** WORK_BITS multiplications and additions."""
 
 LAUNCH = struct(
-    736,
+    712,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -198,9 +198,6 @@ LAUNCH = struct(
     ("remote", "i8"),  # the core's accesses to other chips
     ("waiting", "i8"),  # warps that wait for other chips,
     ("held", "i8"),  # and how often one found no room in the outbox
-    ("asked", "i8"),  # operations sent to other chips and not yet answered by all of them,
-    ("asked_before", "i8"),  # those of them sent before the search for a livelock saved a state,
-    ("moment", "i8"),  # and how often it has
     ("matrix", "i8", MATRIX_RATES),  # what matrix instructions have done in this quantum, by rate,
     ("matrix_ps", "i8", MATRIX_RATES),  # and the modelled time of 2 ** WORK_BITS of that
 )
@@ -253,7 +250,6 @@ PENDING = struct(
     ("counts", "u4", LANES),  # and how many bytes it reads
     ("remote", "i8"),  # it is one of another chip's memory, too: UNSENT or SENT
     ("parts", "i8"),  # answers that are still missing
-    ("moment", "i8"),  # the launch's `moment` when it was sent
     ("warp", "i8"),
 )
 """An operation that is outstanding. Once it is SENT, what others give it stands from `host` on: the bytes of each lane

@@ -14,8 +14,7 @@ from .state import MATRIX_RATES, WORK_BITS
 
 WINDOW, UNKNOWN_WORD = 110, 111
 """Why `run` returns, beside the codes of Stop and those of core: `until` is reached; a word of an ATOMIC is new."""
-HALF = WORK_BITS // 2
-HALF_MASK = (1 << HALF) - 1
+WORK_MASK = (1 << WORK_BITS) - 1
 AT_BORDER = -1
 """`left` of a chip that is not within a quantum."""
 
@@ -76,15 +75,10 @@ def owe(chip_address: int) -> None:
     chip = chip_at(chip_address)
     launch, work = launch_at(chip.launch), 0
     for rate in range(MATRIX_RATES):
-        work += work_time(launch.matrix[rate], launch.matrix_ps[rate])
+        done, ps = launch.matrix[rate], launch.matrix_ps[rate]
+        work += (done >> WORK_BITS) * ps + ((done & WORK_MASK) * ps >> WORK_BITS)  # in two, lest it overflow
         launch.matrix[rate] = 0
     chip.debt += work - chip.quantum_ps if work > chip.quantum_ps else 0
-
-
-def work_time(work: int, rate: int) -> int:
-    """work * rate >> WORK_BITS, of which the product may need more than 64 bits."""
-    high, middle, low = work >> WORK_BITS, work >> HALF & HALF_MASK, work & HALF_MASK
-    return high * rate + (middle * rate + (low * rate >> HALF) >> HALF)
 
 
 def take_in(chip_address: int) -> int:

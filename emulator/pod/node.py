@@ -96,18 +96,18 @@ class Node:
         self.state["time"] = now
         self.port.begin(self.run.plan.launch.ctypes.data)
 
-    def advance(self, now: int, end: int) -> None:
+    def advance(self, now: int, end: int, generation: int) -> None:
         """Run to the window's end, or to an error, which is kept."""
         self.state["time"], self.state["until"] = max(self.time, now), end
         self.port.serve(self.chip.hbm.table())
         try:
             while not self._stopped(self.chip.engine.window(self.port.address)):
                 pass
-            self._look()
+            self._look(generation)
         except Exception as error:
             self.error = error
 
-    def _look(self) -> None:
+    def _look(self, generation: int) -> None:
         """Whether the launch has executed too much, or goes round and round."""
         if self.run is not None:
             self.run.check_instructions()
@@ -115,7 +115,7 @@ class Node:
             armed = watch.armed
             if self.state["debt"][0] >= self.state["quantum_ps"][0]:  # it stands still because its matrices take long
                 watch.forget()
-            self.stuck = not self.run.limits.endless and watch.stuck_in_pod()
+            self.stuck = not self.run.limits.endless and watch.stuck_in_pod(generation)
             self.changed = self.changed or watch.armed != armed
 
     def _stopped(self, reason: int) -> bool:
