@@ -29,9 +29,9 @@ def through(**words: int) -> Copy:
     return found
 
 
-def older(**words: int) -> Copy:
+def older(type_: str = "b16", linear: int = 0, **words: int) -> Copy:
     """A cube of ppu001, 18 rows of 18 bytes, which take 24 times 32 in slices."""
-    found = packed("b16", 0, 0, (32, 5, 4), (9, 3, 3, 2), (0, 0, 0))
+    found = packed(type_, linear, 0, (32, 5, 4), (9, 3, 3, 2), (0, 0, 0))
     found.at["tsm"] = words.pop("tsm", 0)
     found.words |= words
     return found
@@ -79,6 +79,11 @@ FAULTS: dict[str, tuple[int, Copy, str]] = {
         "a row of dim_c elements is 16 (0x10), which is not a multiple of 32",
     ),
     "slices at the end of TSM": (TSM_SIZE, older(tsm=TSM - 24 * 32 + 128), f"768 bytes at TSM offset {TSM - 640:#x}"),
+    "a cube of 2 ** 66 bytes": (
+        TSM_SIZE,
+        older(linear=1, type_="b32", **dict.fromkeys(("dim_c", "cube_c", "cube_w", "cube_h", "cube_n"), 1 << 16)),
+        "bytes at TSM offset",
+    ),
     "slices, TSM alignment": (10, older(tsm=32), "TSM offset 0x20 is not a multiple of 128"),
 }
 """What is wrong: the code, the copy, and what the message says."""

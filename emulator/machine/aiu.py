@@ -281,7 +281,7 @@ def place_rows(tile_address: int, kind: int, form: int) -> None:
         if form == 2:
             tile.bytes = (tile.bytes + SLICE - 1) // SLICE * SLICE
             tile.layout, tile.pitch, tile.padded = SLICES, tile.bytes, (tile.rows + 7) // 8 * 8
-    tile.reserved = tile.padded * tile.pitch
+    tile.reserved = least(tile.padded, FARTHEST) * tile.pitch  # which does not overflow; so many rows fit no TSM
 
 
 def check_places(base: int, record_address: int, tile_address: int) -> int:
