@@ -10,7 +10,7 @@ import m890
 from m890.emulator import arguments, report
 from m890.emulator.launch import Limits, Run
 from m890.emulator.machine import core
-from m890.emulator.machine.window import WINDOW
+from m890.emulator.machine.window import UNKNOWN_WORD, WINDOW
 from m890.emulator.plan import Schedule, memory_ranges
 from m890.emulator.pod.port import Port, pod_ranges
 from m890.emulator.shape import Shape, dim3
@@ -108,7 +108,11 @@ class Wired:
     def _run_window(self, plans: dict[int, Any]) -> None:
         self.time += self.window
         for index, port in enumerate(self.ports):
-            while (reason := port.run(self.time)) != WINDOW:
+            port.chip["until"] = self.time
+            while (reason := port.engine.window(port.address)) != WINDOW:
+                if reason == UNKNOWN_WORD:
+                    port.learn(int(port.chip["unknown"][0]))
+                    continue
                 plan = plans[index]
                 if plan.observers:
                     report.deliver(plan)

@@ -21,7 +21,7 @@ OUTBOX = 2048
 
 
 class Port:
-    """The CHIP of one chip with what it points to. `run` runs the chip to the end of a window.
+    """The CHIP of one chip with what it points to, for `window.run`.
 
     `capacity` is how many packets fill a window's outbox: at least as many as there are chips, for one access may ask
     all of them. Answers always find room, so that what has arrived acts at the next border, as its senders reckon.
@@ -94,17 +94,6 @@ class Port:
         """The LAUNCH at an address runs from the next border on (0: none does); answers to an earlier one are lost."""
         self.chip["launch"], self.chip["idle"], self.chip["left"] = launch, 0, AT_BORDER
         self.chip["epoch"] = (int(self.chip["epoch"][0]) + 1) & (1 << 23) - 1
-
-    def run(self, until: int) -> int:
-        """Run to the border `until`: window.WINDOW, or why Python is needed. Learns atomics on the way."""
-        from ..machine.window import UNKNOWN_WORD
-
-        self.chip["until"] = until
-        while True:
-            reason = self.engine.window(self.address)
-            if reason != UNKNOWN_WORD:
-                return reason
-            self.learn(int(self.chip["unknown"][0]))
 
     def learn(self, word: int) -> None:
         """Make ready an atomic that another chip asks for."""
