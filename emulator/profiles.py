@@ -150,13 +150,13 @@ class Profile:
     icn_link_bandwidth: Entry[float] = Entry("B/s", "bandwidth of one ICN link, each way", least=10**6)
     icn_wiring: Entry[tuple[tuple[int, int, int], ...]] = Entry("links", "links between (chip, chip)")
     icn_latency: Entry[float] = Entry("s", "from chip to chip over one link, or through one switch, one way", most=1)
-    icn_header_bytes: Entry[int] = Entry("B", "what every packet begins and ends with", most=1 << 20)
+    icn_header_bytes: Entry[int] = Entry("B", "what every packet begins and ends with", most=1 << 12)
     icn_address_bytes: Entry[int] = Entry(
-        "B", "more of that in a packet that asks for something: request, store, copy", most=1 << 20
+        "B", "more of that in a packet that asks for something: request, store, copy", most=1 << 12
     )
     icn_packet_bytes: Entry[int] = Entry("B", "most data of a packet of a copy engine", least=1, most=1 << 20)
     icn_line_bytes: Entry[int] = Entry("B", "most data of a packet of a load, store or atomic", least=1, most=1 << 20)
-    icn_flit_bytes: Entry[int] = Entry("B", "a packet on the link is a multiple of this", least=1, most=1 << 20)
+    icn_flit_bytes: Entry[int] = Entry("B", "a packet on the link is a multiple of this", least=1, most=1 << 12)
     icn_retries: Entry[int] = Entry("retries", "transmit retries of a packet before error 4480", most=1000)
     server_chips: Entry[int] = Entry("chips", "most chips in a server", least=1)
     domain_chips: Entry[int] = Entry("chips", "most chips in one ICN domain", least=1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m890 import Pod
-from m890.emulator.machine import window
+from m890.emulator.machine import links, window
 from m890.emulator.machine.state import MATRIX_RATES, WORK_BITS
 from m890.emulator.pod.pod import MOST_QUANTUM
 
@@ -33,3 +33,9 @@ def test_the_time_of_matrix_instructions_does_not_overflow(done, rate):
         window.owe(0)
     assert chip.debt == done * rate >> WORK_BITS
     assert not launch.matrix.any()
+
+
+@given(st.integers(0, 1 << 30), st.integers(1, 10**12))
+def test_the_time_of_bytes_on_a_link_does_not_overflow(count, rate):
+    """Of the longest burst in the smallest packets on the slowest link."""
+    assert links.time_of(np.int64(count), np.int64(rate)) == -(-count * rate // 1000)

@@ -136,8 +136,8 @@ def enter(address: int, number: int) -> int:
 
 
 def time_of(count: int, rate: int) -> int:
-    """Picoseconds that `count` bytes take, rounded up."""
-    return (count * rate + 999) // 1000
+    """Picoseconds that `count` bytes take, rounded up; femtoseconds of all of them may need more than 64 bits."""
+    return count // 1000 * rate + (count % 1000 * rate + 999) // 1000
 
 
 def most(a: int, b: int) -> int:
