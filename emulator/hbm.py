@@ -190,6 +190,8 @@ class Hbm:
         """Where its bytes are if not in this process: what is allocated is known here, too."""
         self.copy_out: Callable[[Buffer], npt.NDArray[Any]] | None = None
         """How the ranks of a pod, if there are several, come to the content of a buffer together."""
+        self.note: Callable[[str], None] | None = None
+        """Told what the host does here, if there are several ranks, which must all do the same."""
         self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
         self._bytes: npt.NDArray[np.uint8] | None = np.frombuffer(self._map, dtype=np.uint8)
         self.host_address: int = self._bytes.ctypes.data
@@ -222,6 +224,8 @@ class Hbm:
         allocation = Allocation(self.base + offset, size, name or f"#{self._count}", writable, bool(name))
         insort(self._live, allocation, key=_address_of)
         self.version += 1
+        if self.note:
+            self.note(f"allocates {size} bytes at offset {offset:#x} of chip {self.chip} as '{allocation.name}'")
         if self.poison and not self.away:
             _fill_poison(self.view(allocation.address, size))
         return allocation
@@ -241,6 +245,8 @@ class Hbm:
         self._free.give(offset, offset + _room(allocation.size))
         self._freed.append(allocation)
         self.version += 1
+        if self.note:
+            self.note(f"frees '{allocation.name}' of chip {self.chip}")
 
     def owns(self, allocation: Allocation) -> bool:
         """Say whether `allocation` is a live one of this Hbm."""
