@@ -138,6 +138,8 @@ class Pod:
         for what, number in (("chips", chips), ("quantum", quantum), ("threads", threads)):
             if number < 1:
                 raise ValueError(f"{what} is a whole number from 1, not {number}")
+        if topology is not None and topology.chips != chips:
+            raise ValueError(f"topology {topology.name} joins {topology.chips} chips, this pod has {chips}")
         if quantum > MOST_QUANTUM:
             raise ValueError(f"quantum is at most {MOST_QUANTUM}, not {quantum}")
         self.exchange: Exchange = exchange or Alone()
