@@ -69,7 +69,7 @@ def test_found_from_the_shell(tmp_path):
 SUPPOSED = {  # what the example at the head of a file has from the kernel around it, if it is not a whole one
     "activation.inc": "",
     "divide.inc": "",
-    "fragments.inc": ".reg half = sreg40\n.reg lane = vreg1\n.tsm 16384 tile\n",
+    "fragments.inc": ".reg half = sreg40\n.reg lane = vreg1\n.reg tile = sreg41\n",
     "hash.inc": "",
     "lock.inc": ".param ptr locks\n",
     "loop.inc": ".param u32 n\n.reg i = vreg0\n.reg step = sreg40\n.reg entry = sreg41\n",
