@@ -257,7 +257,7 @@ def _mistakes(in_file: bool) -> Generator[None, None, None]:
 def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Job, varied: list[Varied] | None) -> None:
     from dataclasses import asdict
 
-    from ..output import counted, say, say_json, style
+    from ..output import counted, duration, say, say_json, style
 
     if as_json:
         result = outcome.as_dict()
@@ -272,7 +272,8 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
             "x".join(str(extent) for extent in extents) for extents in (_short(launch.grid), _short(launch.block))
         )
         executed = counted(launch.instructions, "instruction")
-        pod = "" if launch.modelled is None else f"  {counted(launch.chips, 'chip')}, modelled {launch.modelled:.3e} s"
+        modelled = duration(launch.modelled)
+        pod = f"  {counted(launch.chips, 'chip')}, modelled {modelled}" if modelled else ""
         compiled = f"  ({launch.compile_seconds:.3f} s to compile, once)" if launch.compile_seconds >= 0.0005 else ""
         say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}{compiled}  {launch.seconds:.3f} s")
     for check in outcome.checks:
