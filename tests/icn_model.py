@@ -181,9 +181,10 @@ def simulate(topology, profile, packets, seed=0, faults=()):
 def in_order(topology, profile, packets, ends, seed):
     """Arrivals: each a little late if there is a seed, none before one that was sent earlier."""
     arrivals, last = list(ends), {}
-    most = round(profile.icn_latency * 1e12) + 1
+    most = round(4 * profile.icn_latency * 1e12)
     for index in np.lexsort((packets["seq"], packets["time"])):
         source, target, sequence = (int(packets[name][index]) for name in ("src", "dst", "seq"))
-        late = draw(seed, source * topology.chips + target, (source << 44) + sequence) % most if seed else 0
+        drawn = draw(seed, source * topology.chips + target, (source << 44) + sequence) % (most + 1)
+        late = drawn * drawn // most * drawn // most if seed else 0
         last[source, target] = arrivals[index] = max(ends[index] + late, last.get((source, target), 0))
     return arrivals

@@ -32,8 +32,9 @@ ICN_NO_PATH, ICN_RETRIES = 4224, 4480
 class Icn:
     """The links of one pod. `seed` decides which packets a lossy link loses and, unless it is 0, delays each packet.
 
-    Every packet then arrives up to `jitter` times the profile's latency later, in order still. `dtype` is that of the
-    packets: PACKET, or a struct that begins with the same header, such as one whose data is elsewhere.
+    Every packet then arrives up to `jitter` times the profile's latency later, most of them little, in order still.
+    `dtype` is that of the packets: PACKET, or a struct that begins with the same header, such as one whose data is
+    elsewhere.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Icn:
         profile: Profile,
         *,
         seed: int = 0,
-        jitter: float = 1.0,
+        jitter: float = 4.0,
         faults: Iterable[LinkFault] = (),
         dtype: np.dtype[Any] = PACKET,
     ):
