@@ -308,7 +308,8 @@ def _print_varied(varied: list[Varied], job: Job) -> None:
     if any(one.timing != job.timing and not one.same for one in varied):
         say("a result that changes with the timing shows a missing s.wait, or a read of what nothing has written yet")
     if any(one.timing == job.timing and not one.same for one in varied):
-        say("a result that changes with the seed shows a missing barrier, or depends on the order of atomics")
+        missing = "barrier, fence or flag" if job.chips > 1 else "barrier"
+        say(f"a result that changes with the seed shows a missing {missing}, or depends on the order of atomics")
 
 
 def _print_links(outcome: Outcome) -> None:
