@@ -10,7 +10,8 @@ import pytest
 from m890.tools import bench
 from m890.tools.bench.core import ALU
 from m890.tools.bench.measure import Result, medians, one_core
-from m890.tools.bench.table import duration, heading, line
+from m890.tools.bench.table import heading, line
+from m890.tools.output import duration
 
 STABLE = {
     "saxpy_2e20",
@@ -127,9 +128,10 @@ def test_columns_line_up():
     full = Result("x", 1.5, 0.001, 1234.5, 3.25, 0.001, 1, 0.5)
     assert line(full, 20).split() == ["x", "1.50", "s", "1.00", "ms", "1234", "3.25", "ns", "0.0010", "1", "0.500"]
     assert len(line(full, 20)) == len(heading(20))
-    assert [duration(seconds) for seconds in (12.3, 0.9996, 4.5e-5, 2e-10)] == [
+    assert [duration(seconds) for seconds in (12.3, 0.9996, 4.5e-5, 2e-10, 0)] == [
         "12.3 s",
         "1.00 s",
         "45.0 us",
         "0.200 ns",
+        "0 s",
     ]

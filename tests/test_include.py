@@ -66,6 +66,29 @@ def test_found_from_the_shell(tmp_path):
     assert result.exit_code == 0, result.output
 
 
+SUPPOSED = {  # what the example at the head of a file has from the kernel around it, if it is not a whole one
+    "activation.inc": "",
+    "divide.inc": "",
+    "fragments.inc": ".reg half = sreg40\n.reg lane = vreg1\n.reg tile = sreg41\n",
+    "hash.inc": "",
+    "lock.inc": ".param ptr locks\n",
+    "loop.inc": ".param u32 n\n.reg i = vreg0\n.reg step = sreg40\n.reg entry = sreg41\n",
+    "minmax.inc": "".join(f".reg {name} = vreg{n}\n" for n, name in enumerate(("best", "best_at", "value", "at"), 4)),
+    "warp.inc": "",
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_example_at_its_head_assembles(file):
+    example = re.search(r"(?m)^(?://      .*\n)+", file.read_text(encoding="utf-8"))
+    assert example, "no example"
+    lines = [line.removeprefix("//").replace("...", "") for line in example[0].splitlines(keepends=True)]
+    if file.name in SUPPOSED:
+        start = max(place for place, line in enumerate(lines) if ".include" in line) + 1
+        lines[start:start] = [".kernel k\n", SUPPOSED[file.name]]
+    assert list(assemble("".join(lines) + "simt.exit\n", file.name).kernels)
+
+
 def test_described_in_the_shell():
     result = CliRunner().invoke(cli, ["isa", "block_reduce"])
     assert result.exit_code == 0

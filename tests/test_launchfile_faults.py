@@ -68,8 +68,9 @@ def test_links_of_a_run(run):
     rows = {row[0]: row[1:] for row in (re.split(r"\s{2,}", line) for line in lines[3:])}
     assert rows["chip 0 to chip 1 (2 links)"][:5] == ["2", "256", "36", "0", "0"]
     assert rows["switch 0 to chip 3"][:2] == ["2", "256"]
-    busy = {name: float(row[5].split()[0]) for name, row in rows.items()}
-    assert busy["chip 2 to switch 0"] == pytest.approx(4 * busy["chip 1 to chip 2"])
+    times = {name: row[5].split() for name, row in rows.items()}
+    busy = {name: float(time) * {"ns": 1e-9, "us": 1e-6}[unit] for name, (time, unit) in times.items()}
+    assert busy["chip 2 to switch 0"] == pytest.approx(4 * busy["chip 1 to chip 2"], rel=0.01)
     assert "nothing has passed the links" in run(JOB.replace("chip = 3", "chip = 0"), "--icn").stdout
     alone = JOB.replace("chips = 4", "").replace("chip = 3", "")
     alone = alone[: alone.index("[topology]")] + alone[alone.index("[buffers.x]") :]

@@ -138,6 +138,22 @@ def test_a_file_holds_the_parts_of_all_chips_or_what_is_the_same_for_all(right: 
     assert "has shape [32], not [4, ...]" in run(POD.replace("arange:f32:32", "same.npy"), code=3).stderr
 
 
+def test_what_is_expected_is_looked_at_before_the_launches(right: np.ndarray):
+    """A check made for 4 chips ends a run on 8, whose kernel would print, at once; shapes are said."""
+    loud = RIGHT.replace("simt.exit", 's.print text\nsimt.exit\n.data\ntext: .asciz "ran"')
+    Path("job/right.s").write_text(loud)
+    assert "ran" in run(POD).stdout
+    result = run(POD, "--chips", "8", code=3)
+    assert (
+        "has shape [4, 32], not [8, 32] or [32]: a buffer on 8 chips; it is made for 4 chips: --chips 4"
+        in result.stderr
+    )
+    assert "ran" not in result.stdout
+    result = run(POD.replace('"right.npy"', '"arange:f32:4x32"'), code=3)
+    assert "shape given beside it: [4, 32], not [32], what each chip has" in result.stderr
+    assert "ran" not in result.stdout
+
+
 def test_a_check_may_look_at_one_chip(right: np.ndarray):
     np.save("job/one.npy", right)
     one = POD.replace('expect = "right.npy"', 'expect = "one.npy"\nchip = 2')

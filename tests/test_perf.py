@@ -1,6 +1,9 @@
 """`m890 perf`: modelled times of collectives, their columns, and the published ones they are to come near."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +54,36 @@ def test_every_collective(name):
         assert row["busbw"] == pytest.approx(factor * row["algbw"])
 
 
+def test_chips_may_be_joined_otherwise(tmp_path):
+    """A kind or a file; sizes that are modelled follow it, too."""
+    sizes = ("--chips", "9", "--min", "2M", "--max", "2M", "--json")
+    times = {}
+    for kind in ("ring", "switch"):
+        report = perf("all_reduce", "--chip", "810E", "--topology", kind, "--move", "64K", *sizes)
+        assert report.exit_code == 0, report.output
+        (row,) = json.loads(report.stdout)["rows"]
+        assert row["how"] == MODELLED
+        times[kind] = row["seconds"]
+    assert times["switch"] < times["ring"] / 1.5
+    slow = tmp_path / "slow.toml"
+    slow.write_text("links = [[0, 1], [1, 2]]\nlatency = 1e-3\n")
+    lines = perf("send_recv", "--chips", "3", "--topology", str(slow), "--max", "8").stdout.splitlines()
+    assert lines[0] == "send_recv on 3 M890, topology custom; times and bandwidths are modelled"
+    assert float(lines[3].split()[5]) > 2000
+
+
+def test_ranks_share_the_chips_and_one_speaks():
+    pytest.importorskip("mpi4py", reason="comes with the extra m890[mpi], which the Makefile installs")
+    folder = Path(sys.executable).parent
+    job = [folder / "m890", "perf", "reduce", "--chips", "3", "--min", "4K", "--max", "64K", "--move", "16K"]
+    alone, shared = (
+        subprocess.run([*start, *job], capture_output=True, text=True, timeout=120, check=True).stdout
+        for start in ([], [folder / "mpiexec", "-n", "2"])
+    )
+    assert shared == alone
+    assert MODELLED in alone
+
+
 def test_what_there_is():
     assert tuple(COLLECTIVES) == NAMES
     assert set(ELEMENTS) == set(TYPES)
@@ -75,6 +108,7 @@ def test_sizes():
         (("reduce", "--min", "0"), "no number of bytes"),
         (("reduce", "--chip", "M89"), "did you mean 'M890'"),
         (("reduce", "--chip", "810E", "--chips", "9"), "wiring joins 8 chips"),
+        (("reduce", "--topology", "rings"), "there is switch, wired, ring, full"),
         (("scan",), "Invalid value"),
     ],
 )
@@ -126,6 +160,13 @@ def test_small_all_reduces_take_what_was_measured(chips):
     row = Measurement("all_reduce", M890, chips).row(8)
     assert (row.how, row.wrong) == (MOVED, 0)
     assert row.seconds == pytest.approx(dict(M890.all_reduce_small_by_chips)[chips], rel=0.25)
+
+
+def test_an_all_reduce_of_1_mib_takes_what_icn_md_says_which_is_less_than_was_measured():
+    row = Measurement("all_reduce", M890, 8).row(1 << 20)
+    assert (row.how, row.wrong, row.algorithm) == (MOVED, 0, "two_shot")
+    assert row.seconds == pytest.approx(13.2e-6, rel=0.02)
+    assert row.seconds < 0.6 * M890.all_reduce_1mb
 
 
 @pytest.mark.slow

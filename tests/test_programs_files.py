@@ -17,7 +17,7 @@ from program_trials import FILES
 
 from m890 import programs
 from m890.tools.cli import cli
-from m890.tools.initial import content
+from m890.tools.initial import Init, content, content_by_chip
 from m890.tools.launchfile import Job, read
 
 MOST_BYTES = 50_000
@@ -50,18 +50,20 @@ INPUTS = {
 """What launch files read beside the results they expect."""
 
 
-def whole_shape(job: Job, name: str) -> tuple[int, ...] | None:
-    """The shape of all of a buffer: where each chip has one, chips come first."""
+def whole(job: Job, name: str, form: Init) -> np.ndarray:
+    """All of a buffer as a form fills it: where each chip has one, chips come first."""
     spec = job.buffers[name]
-    return (job.chips, *spec.shape) if spec.chip is None and spec.shape is not None else spec.shape
+    kind, part = spec.type or spec.init.type, spec.init.shape if spec.shape is None else spec.shape
+    if spec.chip is None:
+        array, kind, part = content_by_chip(form, kind, part, job.chips)
+        part = (job.chips, *part)
+    else:
+        array, kind, part = content(form, kind, part)
+    return np.zeros(part, kind.dtype) if array is None else array
 
 
 def inputs(job: Job) -> dict[str, np.ndarray]:
-    found = {}
-    for name, spec in job.buffers.items():
-        array, kind, shape = content(spec.init, spec.type, whole_shape(job, name))
-        found[name] = np.zeros(shape, kind.dtype) if array is None else array
-    return found
+    return {name: whole(job, name, spec.init) for name, spec in job.buffers.items()}
 
 
 def expected(name: str, job: Job) -> dict[str, np.ndarray]:
@@ -95,10 +97,8 @@ def test_what_is_expected_is_what_the_reference_says(name):
     arrays = expected(name, job)
     assert arrays.keys() == {check.buffer for check in job.checks}
     for check in job.checks:
-        spec = job.buffers[check.buffer]
-        committed, kind, shape = content(check.expect, spec.type, whole_shape(job, check.buffer))
-        committed = np.zeros(shape, kind.dtype) if committed is None else committed
         assert check.rtol == check.atol == 0
+        committed = whole(job, check.buffer, check.expect)
         assert committed.tobytes() == arrays[check.buffer].tobytes()
     assert all(path.stat().st_size < MOST_BYTES for path in files_of(job).values())
 

@@ -67,7 +67,7 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
         except ValueError as error:
             raise click.UsageError(f"--chip: {error}") from None
     if flags["topology"]:
-        job.topology = _topology(flags["topology"])
+        job.topology = topology_table(flags["topology"])
     for name in ("chips", "quantum", "timing", "seed", "threads"):
         if flags[name] is not None:
             setattr(job, name, flags[name])
@@ -82,7 +82,7 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
     return job
 
 
-def _topology(text: str) -> dict[str, Any]:
+def topology_table(text: str) -> dict[str, Any]:
     """A kind of topology, or the content of a file; what is in it is checked when the pod is made."""
     if not text.endswith(".toml"):
         return {"kind": text}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..emulator.icn.counters import IcnCounters
+from .output import duration
 
 HEADS = ("link", "packets", "user bytes", "overhead bytes", "retries", "errors", "busy", "longest wait")
 
@@ -17,7 +18,7 @@ def lines(counters: IcnCounters) -> Iterator[str]:
             numbers = (link.packets, link.user_bytes, link.overhead_bytes, link.retries, link.packet_errors)
             times = (link.busy, link.most_waited)
             ends = f"{link.tail} to {link.head}" + (f" ({link.links} links)" if link.links > 1 else "")
-            rows.append((ends, *(f"{number:,}" for number in numbers), *(f"{time:.3e} s" for time in times)))
+            rows.append((ends, *(f"{number:,}" for number in numbers), *(duration(time) for time in times)))
     if len(rows) == 1:
         yield "nothing has passed the links"
         return

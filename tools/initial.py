@@ -131,9 +131,9 @@ def content(init: Init, kind: Element | None, shape: Shape | None) -> tuple[Arra
     """
     if init.path is not None:
         return _read(init, init.path, kind, shape)
-    for given, own, what in ((kind, init.type, "type"), (shape, init.shape, "shape")):
-        if given is not None and own is not None and given != own:
-            raise InputError(f"'{init.text}' does not have the {what} given beside it")
+    if kind is not None and init.type is not None and kind != init.type:
+        raise InputError(f"'{init.text}' does not have the type given beside it, {kind.name}")
+    _check_shape(init, shape)
     kind, shape = kind or init.type, init.shape if shape is None else shape
     if kind is None or shape is None:
         raise InputError(
@@ -155,8 +155,7 @@ def content_by_chip(
     """
     if init.path is None:
         part = init.shape if shape is None else shape
-        if init.shape is not None and shape is not None and init.shape != shape:
-            raise InputError(f"'{init.text}' does not have the shape given beside it")
+        _check_shape(init, shape, ", what each chip has")
         whole = None if part is None else (chips, *part)
         array, kind, _ = content(replace(init, shape=None), kind, whole)
         return array, kind, part or ()
@@ -166,8 +165,18 @@ def content_by_chip(
         return np.broadcast_to(array, (chips, *shape)), kind, shape
     if found[:1] != (chips,) or (shape is not None and found[1:] != shape):
         wanted = f"{[chips, *shape]} or {list(shape)}" if shape is not None else f"[{chips}, ...]"
-        raise InputError(f"{init.path}: has shape {list(found)}, not {wanted}: a buffer on {chips} chips")
+        made = found[0] if shape is not None and found[1:] == shape else 0
+        hint = f"; it is made for {made} chip{'s' * (made > 1)}: --chips {made}" if made else ""
+        raise InputError(f"{init.path}: has shape {list(found)}, not {wanted}: a buffer on {chips} chips{hint}")
     return array, kind, found[1:]
+
+
+def _check_shape(init: Init, shape: Shape | None, what: str = "") -> None:
+    """Refuse a form whose own shape is not the one given beside it."""
+    if init.shape is not None and shape is not None and init.shape != shape:
+        raise InputError(
+            f"'{init.text}' does not have the shape given beside it: {list(init.shape)}, not {list(shape)}{what}"
+        )
 
 
 def _read(init: Init, path: Path, kind: Element | None, shape: Shape | None) -> tuple[Array, Element, Shape]:

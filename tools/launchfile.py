@@ -137,8 +137,9 @@ KEYS: dict[str, dict[str, Key]] = {
         "chip": Key(
             'whole number or `"all"`',
             "0",
-            "the chip whose HBM holds it; on all, it is at the same offset on each, `shape` is what each has, and "
-            "`init` has one axis more, the chips, which comes first (a file may also hold what is the same for all)",
+            "the chip whose HBM holds it; on all, it is at the same offset on each, `shape`, and that of a form, is "
+            "what each has, and `init` fills all parts as one array, the chips its first axis (a file has that axis, "
+            "or is the same for all)",
         ),
     },
     "[topology]": {

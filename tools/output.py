@@ -66,6 +66,23 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def duration(seconds: float | None) -> str:
+    """A time in the unit that suits it, to three or four digits; nothing for None."""
+    if not seconds:
+        return "" if seconds is None else "0 s"
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= 0.9995 * size:
+            return f"{digits(seconds / size)} {unit}"
+    return f"{digits(seconds / 1e-9)} ns"
+
+
+def digits(value: float | None) -> str:
+    """A number to three or four digits; nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".") if value >= 0.01 else f"{value:.4f}"
+
+
 def complain(text: str, *, label: str = "error") -> None:
     """Print a message to stderr, `m890: error: ...`; no label, no prefix."""
     colour = {"warning": "yellow", "note": "cyan"}.get(label, "red")

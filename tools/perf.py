@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..emulator.icn.topology import Topology
+from ..emulator.pod.exchange import Exchange
 from ..emulator.pod.pod import Pod, SymmetricBuffer
 from ..emulator.profiles import Profile
 from ..programs import all_gather, all_reduce, all_to_all, broadcast, reduce, reduce_scatter, send_recv
@@ -91,16 +92,20 @@ class Measurement:
     chips: int
     type: str = "f32"
     topology: Topology | None = None
+    """Of these chips; None is the usual one."""
     algorithm: all_reduce.Algorithm | None = None
     threads: int = 1
     most_moved: int = 16 << 20
+    exchange: Exchange | None = None
+    """Where several ranks share the chips: all of them measure, in step, and come to the same."""
     known: dict[tuple[int, int, str], tuple[float, int]] = field(default_factory=dict)
     """What has been moved: seconds and wrong elements by chips, bytes and algorithm."""
 
-    def check(self) -> None:
-        """Raise ValueError if there is no pod of this kind."""
+    def joined(self, chips: int) -> Topology:
+        """How so many of them are joined. Raises ValueError if they cannot be."""
         if self.topology is None:
-            Topology.of(self.profile, self.chips)
+            return Topology.of(self.profile, chips)
+        return self.topology if chips == self.chips else Topology.switch(self.profile, chips)
 
     def row(self, size: int) -> Row:
         """How long an array of so many bytes takes; a size that parts do not divide is rounded up."""
@@ -131,8 +136,8 @@ class Measurement:
 
     @property
     def switched(self) -> bool:
-        """Whether the chips are behind a switch."""
-        return (self.topology or Topology.of(self.profile, self.chips)).switches > 0
+        """Whether each chip has one link, to a switch."""
+        return self.joined(self.chips).name == "switch"
 
     def chosen(self, size: int) -> str:
         """The algorithm for a size; "" where there is only one."""
@@ -167,7 +172,7 @@ class Measurement:
 
     def _move(self, chips: int, size: int, algorithm: str) -> tuple[float, int]:
         collective, kind = COLLECTIVES[self.name], np.dtype(TYPES[self.type])
-        pod = Pod(self.profile, chips, topology=self.topology if chips == self.chips else None, threads=self.threads)
+        pod = Pod(self.profile, chips, topology=self.joined(chips), threads=self.threads, exchange=self.exchange)
         options: dict[str, Any] = {"algorithm": algorithm} if algorithm else {}
         n = max(1, size // kind.itemsize // (chips if any(collective.parts) else 1))
         shapes = [(chips, n) if parts else (n,) for parts in collective.parts]

@@ -231,16 +231,16 @@ class Runner:
         """Launch, check, save. Raises what a launch raises; nothing is saved then."""
         for spec in self.job.buffers.values():
             self.held[spec.name] = self._place(spec)
+        expected = [self._expected(check) for check in self.job.checks]  # before the launches, which may take long
         for kernel, launch in zip(self.kernels, self.job.launches, strict=True):
             self._launch(kernel, launch)
         if self.pod:
             self.outcome.counters = self.pod.icn.counters()
-        wanted = {check.buffer for check in self.job.checks} | set(self.job.saves)
-        arrays = self.contents(wanted)
+        arrays = self.contents({check.buffer for check in self.job.checks} | set(self.job.saves))
         if self.pod and self.pod.exchange.rank:
             return self.outcome
-        for check in self.job.checks:
-            self.outcome.checks.append(self._check(check, arrays[check.buffer]))
+        for check, wanted in zip(self.job.checks, expected, strict=True):
+            self.outcome.checks.append(self._check(check, arrays[check.buffer], wanted))
         save({name: (path, arrays[name], self.held[name].kind) for name, path in self.job.saves.items()})
         self.outcome.saved = dict(self.job.saves)
         return self.outcome
@@ -330,17 +330,21 @@ class Runner:
     def _value(self, value: ArgumentValue) -> Any:
         return self.held[value].buffer if isinstance(value, str) else value
 
-    def _check(self, check: CheckSpec, found: Array) -> Checked:
+    def _expected(self, check: CheckSpec) -> Array:
+        """What a check expects, of all chips if its buffer is on all."""
         held = self.held[check.buffer]
         kind = None if check.expect.path is not None or check.expect.type is not None else held.kind
-        everywhere = self.job.buffers[check.buffer].chip is None
         with _placed(check.where):
-            if everywhere:
+            if self.job.buffers[check.buffer].chip is None:
                 expected, _, shape = content_by_chip(check.expect, kind, held.shape, self.job.chips)
                 shape = (self.job.chips, *shape)
             else:
                 expected, _, shape = content(check.expect, kind, held.shape)
-        expected = np.zeros(shape) if expected is None else expected
+        return np.zeros(shape) if expected is None else expected
+
+    def _check(self, check: CheckSpec, found: Array, expected: Array) -> Checked:
+        held = self.held[check.buffer]
+        everywhere = self.job.buffers[check.buffer].chip is None
         if everywhere and not isinstance(held.buffer, SymmetricBuffer):
             expected = expected[0]
         elif everywhere and check.chip is not None:

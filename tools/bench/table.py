@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ...emulator.sampler import Share
+from ..output import digits, duration
 from .measure import Result
 
 COLUMNS: tuple[tuple[str, int, Callable[[Result], str]], ...] = (
     ("seconds", 11, lambda r: duration(r.seconds)),
     ("numpy", 11, lambda r: duration(r.numpy_seconds)),
-    ("ratio", 8, lambda r: _digits(r.ratio)),
+    ("ratio", 8, lambda r: digits(r.ratio)),
     ("unit", 11, lambda r: duration(None if r.unit_ns is None else r.unit_ns / 1e9)),
-    ("gflops", 8, lambda r: _digits(r.gflops)),
+    ("gflops", 8, lambda r: digits(r.gflops)),
     ("threads", 8, lambda r: "" if r.threads is None else str(r.threads)),
-    ("cost", 8, lambda r: _digits(r.cost)),
+    ("cost", 8, lambda r: digits(r.cost)),
 )
 """Title, width and text of every column behind the name."""
 
@@ -42,19 +42,3 @@ def shares(found: list[Share], looks: int) -> Iterator[str]:
     if rest := found[len(large) :]:
         share, executed = sum(each.share for each in rest), sum(each.executed for each in rest)
         yield f"  {share:6.1%}  {executed:>12,}             others"
-
-
-def duration(seconds: float | None) -> str:
-    """A time in the unit that suits it, to three or four digits."""
-    if seconds is None:
-        return ""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= 0.9995 * size:
-            return f"{_digits(seconds / size)} {unit}"
-    return f"{_digits(seconds / 1e-9)} ns"
-
-
-def _digits(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".") if value >= 0.01 else f"{value:.4f}"

@@ -10,7 +10,8 @@ import click
 from ..help import Verb
 
 if TYPE_CHECKING:
-    from ..perf import Row
+    from ...emulator.pod.ranks import Ranks
+    from ..perf import Measurement, Row
 
 NAMES = ("all_reduce", "all_gather", "broadcast", "reduce", "reduce_scatter", "all_to_all", "send_recv")
 ALGORITHMS = ("one_shot", "two_shot", "ring")
@@ -21,6 +22,8 @@ EXAMPLES = r"""
 m890 perf all_reduce --chips 8 --max 64K
 m890 perf all_reduce --chips 8 --min 16M --max 2G
 m890 perf all_to_all --chip 810E --type bf16 --max 1M
+m890 perf all_reduce --chip 810E --chips 16 --topology ring --max 1M
+mpiexec -n 4 m890 perf all_reduce --chips 64 --max 1M
 m890 perf all_reduce --algorithm two_shot --min 1M --max 16M --json
 """
 
@@ -44,6 +47,11 @@ class Bytes(click.ParamType):
 @click.argument("collective", type=click.Choice(NAMES))
 @click.option("--chip", default="M890", help="The chip: M890, 810E, or a profile of your own, FILE.toml.")
 @click.option("--chips", type=click.IntRange(1, 128), default=8, show_default=True, help="How many of them.")
+@click.option(
+    "--topology",
+    metavar="KIND|FILE.toml",
+    help="How chips are joined: switch, wired, ring, full, or a file with links; else as is usual for the chip.",
+)
 @click.option("--min", "least", type=Bytes(), default="8", show_default=True, help="First size.")
 @click.option("--max", "most", type=Bytes(), default="16M", show_default=True, help="Last size.")
 @click.option("--factor", type=click.IntRange(2), default=2, show_default=True, help="From one size to the next.")
@@ -53,7 +61,7 @@ class Bytes(click.ParamType):
 @click.option("--threads", type=click.IntRange(1), default=1, help="Host threads; they change no time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, times in s and bandwidths in B/s.")
 def command(
-    collective: str, chip: str, chips: int, least: int, most: int, factor: int, as_json: bool, **how: Any
+    collective: str, chip: str, chips: int, topology: str | None, least: int, most: int, factor: int, **how: Any
 ) -> None:
     """Time a collective on chips of a pod for sizes from --min to --max bytes.
 
@@ -63,39 +71,62 @@ def command(
     A size is that of the larger of a chip's arrays. algbw is size / time, busbw what a link carries at that speed. The
     usual algorithm of all_reduce: one_shot up to 16K, two_shot up to 4M (1M without a switch), above that ring.
     """
-    from ..loading import find_profile
-    from ..output import say_json
-    from ..perf import Measurement, sizes
+    from ..perf import sizes
+    from ..ranks import together
 
     if most < least:
         raise click.UsageError(f"--max {most} is less than --min {least}")
     if how["algorithm"] and collective != "all_reduce":
         raise click.UsageError(f"--algorithm is for all_reduce; {collective} has one only")
+    with together() as ranks:
+        measurement = _measurement(collective, chip, chips, topology, how, ranks)
+        _measure(measurement, sizes(least, most, factor), how["as_json"])
+
+
+def _measurement(
+    collective: str, chip: str, chips: int, topology: str | None, how: dict[str, Any], ranks: Ranks | None
+) -> Measurement:
+    from ...emulator.icn.topology import Topology
+    from ..flags import topology_table
+    from ..loading import find_profile
+    from ..perf import Measurement
+
     try:
+        profile = find_profile(chip)
+        table = topology and topology_table(topology)
         measurement = Measurement(
-            collective, find_profile(chip), chips, how["element"], algorithm=how["algorithm"], threads=how["threads"],
-            most_moved=how["move"],
+            collective, profile, chips, how["element"], Topology.from_table(table, profile, chips) if table else None,
+            how["algorithm"], how["threads"], how["move"], ranks,
         )  # fmt: skip
-        measurement.check()
+        measurement.joined(chips)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    return measurement
+
+
+def _measure(measurement: Measurement, sizes: list[int], as_json: bool) -> None:
+    from ..output import say_json
+
     rows: list[Row] = []
+    names = {"collective": measurement.name, "chip": measurement.profile.name, "chips": measurement.chips}
     if not as_json:
-        _head(collective, measurement.profile.name, chips)
-    for size in sizes(least, most, factor):
+        _head(measurement)
+    for size in sizes:
         rows.append(measurement.row(size))
         if not as_json:
             _line(rows[-1])
     if as_json:
-        say_json({"collective": collective, "chip": measurement.profile.name, "chips": chips, "rows": rows})
+        say_json({**names, "rows": rows})
         return
     _foot(rows)
 
 
-def _head(collective: str, chip: str, chips: int) -> None:
+def _head(measurement: Measurement) -> None:
     from ..output import say, style
 
-    say(f"{collective} on {chips} {chip}; times and bandwidths are modelled")
+    joined = f", topology {measurement.topology.name}" if measurement.topology else ""
+    chips = f"{measurement.chips} {measurement.profile.name}{joined}"
+    say(f"{measurement.name} on {chips}; times and bandwidths are modelled")
     names = ("size", "count", "type", "redop", "root", "time", "algbw", "busbw", "#wrong")
     units = ("(B)", "(elements)", "", "", "", "(us)", "(GB/s)", "(GB/s)", "")
     say(style(_cells(names), bold=True))

@@ -257,7 +257,7 @@ def _mistakes(in_file: bool) -> Generator[None, None, None]:
 def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Job, varied: list[Varied] | None) -> None:
     from dataclasses import asdict
 
-    from ..output import counted, say, say_json, style
+    from ..output import counted, duration, say, say_json, style
 
     if as_json:
         result = outcome.as_dict()
@@ -272,7 +272,8 @@ def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Jo
             "x".join(str(extent) for extent in extents) for extents in (_short(launch.grid), _short(launch.block))
         )
         executed = counted(launch.instructions, "instruction")
-        pod = "" if launch.modelled is None else f"  {counted(launch.chips, 'chip')}, modelled {launch.modelled:.3e} s"
+        modelled = duration(launch.modelled)
+        pod = f"  {counted(launch.chips, 'chip')}, modelled {modelled}" if modelled else ""
         compiled = f"  ({launch.compile_seconds:.3f} s to compile, once)" if launch.compile_seconds >= 0.0005 else ""
         say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}{compiled}  {launch.seconds:.3f} s")
     for check in outcome.checks:
@@ -307,7 +308,8 @@ def _print_varied(varied: list[Varied], job: Job) -> None:
     if any(one.timing != job.timing and not one.same for one in varied):
         say("a result that changes with the timing shows a missing s.wait, or a read of what nothing has written yet")
     if any(one.timing == job.timing and not one.same for one in varied):
-        say("a result that changes with the seed shows a missing barrier, or depends on the order of atomics")
+        missing = "barrier, fence or flag" if job.chips > 1 else "barrier"
+        say(f"a result that changes with the seed shows a missing {missing}, or depends on the order of atomics")
 
 
 def _print_links(outcome: Outcome) -> None:
