@@ -121,6 +121,15 @@ def test_quanta_shorter_and_longer_than_a_way(quantum):
         same_bits(all_reduce.launch(pod, x, algorithm=algorithm), np.broadcast_to(expected, x.shape))
 
 
+def test_who_waits_for_a_very_slow_link_is_not_stuck():
+    """Milliseconds in which two chips look at flags and the third waits for acknowledgements that are on their way."""
+    chip = few_cores("M890", launch_overhead=1e-9, icn_link_bandwidth=80e9)
+    slow = LinkFault(tail=2, head=1, slow=1000.0, both=False)
+    pod = Pod(chip, 3, topology=Topology.full(chip, 3), seed=5, faults=[slow], quantum=64)
+    for found, expected in zip(*TRIALS["all_to_all"](pod, np.random.default_rng(1)), strict=True):
+        same_bits(found, expected)
+
+
 def test_threads_change_nothing():
     """Bits, counters of links and modelled time."""
     random, found = np.random.default_rng(6), []

@@ -72,7 +72,7 @@ def pods():
     That one chip hears from another late makes the latter late for the third.
     """
     chip = few_cores("M890", launch_overhead=1e-9, icn_link_bandwidth=80e9)
-    limits = Limits(instructions=2_000_000, endless=True)
+    limits = Limits(instructions=2_000_000)
     topology = Topology.full(chip, CHIPS)
     for seed in range(8):
         for timing in ("late", "eager"):

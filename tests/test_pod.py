@@ -132,3 +132,21 @@ print(seconds, used)
     seconds, resident = found.stdout.split()
     assert float(seconds) < 1
     assert int(resident) < 300_000_000
+
+
+def test_streams_meet_at_a_barrier():
+    """What each chip is told behind it begins when the slowest has done what it was told before."""
+    pod = Pod(chips=3)
+    sizes = (1 << 10, 1 << 22, 1 << 14)
+    arrays = [np.arange(size, dtype=np.uint8) for size in sizes]
+    buffers = [chip.empty(size, np.uint8) for chip, size in zip(pod.chips, sizes, strict=True)]
+    streams = pod.stream()
+    before = []
+    for stream, buffer, array in zip(streams, buffers, arrays, strict=True):
+        stream.copy(buffer, array)
+        before.append(stream.record())
+    pod.barrier(streams)
+    after = [stream.record() for stream in streams]
+    pod.synchronize()
+    assert len({event.picoseconds for event in before}) == 3
+    assert {event.picoseconds for event in after} == {max(event.picoseconds for event in before)}

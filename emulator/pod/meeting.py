@@ -75,7 +75,9 @@ class Meeting:
         self.generation = self.since = 0
         """How often all has arrived that was under way when it was last counted, and in which window that was."""
         self.under_way: Counter[int] = Counter()
-        """Packets on the links, by the window in which they were sent."""
+        """Packets that have not arrived, by the window in which they were sent."""
+        self.departures = np.zeros(0, np.int64)
+        """Of those whose arrivals are known, in that order, the windows in which they were sent."""
         self._running = False
         self._polled = 0.0
         self._pool: ThreadPoolExecutor | None = None
@@ -142,7 +144,9 @@ class Meeting:
                     self.nodes[source].send(move, index, moment)
         self._poll()
         self.now = end
-        self.arrivals = self.arrivals[self.arrivals + self.quantum_ps > end]
+        there = self.arrivals + self.quantum_ps <= end
+        self.under_way = +(self.under_way - Counter(self.departures[there].tolist()))
+        self.arrivals, self.departures = self.arrivals[~there], self.departures[~there]
         self._meet(end)  # which adds some that are in the past, where a quantum is longer than a way
         if not self.under_way or min(self.under_way) >= self.since:
             self.generation, self.since = self.generation + 1, end // self.window_ps
@@ -365,9 +369,8 @@ class Meeting:
         self.under_way.update((packets["time"] // self.window_ps).tolist())
         if not len(arrived):
             return
-        self.under_way.subtract((arrived["time"] // self.window_ps).tolist())
-        self.under_way = +self.under_way
         self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
+        self.departures = np.concatenate([self.departures, arrived["time"] // self.window_ps])
         self.changed |= bool(np.isin(arrived["kind"], (STORE, ATOMIC, COPY)).any())
         for chip, node in self.nodes.items():
             mine = arrived[arrived["dst"] == chip]
@@ -427,7 +430,7 @@ class Meeting:
         self.busy, self.moves, self.ends, self.payloads = {}, {}, [], {}
         self.icn.clear()
         self.under_way.clear()
-        self.arrivals = self.arrivals[:0]
+        self.arrivals, self.departures = self.arrivals[:0], self.departures[:0]
 
 
 def quantum_ps(profile: Any, quantum: int) -> int:

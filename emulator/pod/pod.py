@@ -264,6 +264,13 @@ class Pod:
         """A new stream for each chip."""
         return PerChip([chip.stream(name) for chip in self.chips])
 
+    def barrier(self, streams: PerChip[Stream]) -> None:
+        """What follows in each of these streams waits for all that they have been told until now. Returns at once."""
+        moments = [stream.record() for stream in streams]
+        for stream in streams:
+            for moment in moments:
+                stream.wait(moment)
+
     def synchronize(self) -> None:
         """Run until every stream has done everything. Raises what launches raise; all other work is dropped then."""
         self.meeting.run(lambda: False)
