@@ -101,6 +101,7 @@ class Buffer:
         """
         source = np.asarray(array)
         self._check_like(source, "from")
+        self._note("copies an array to")
         if self._hbm.away:
             return
         view = self.view()
@@ -121,6 +122,7 @@ class Buffer:
 
     def fill(self, value: object) -> None:
         """Set every element to `value`, which the dtype must be able to hold; of another rank's chip, that one does."""
+        self._note("fills")
         if self._hbm.away:
             return
         view = self.view()
@@ -196,6 +198,10 @@ class Buffer:
         for start in range(0, self.shape[0] if self.shape else 1, rows):
             self._hbm.check_host(min(STEP, self.nbytes))
             yield slice(start, start + rows) if self.shape else ...
+
+    def _note(self, does: str) -> None:
+        if self._hbm.note:
+            self._hbm.note(f"{does} '{self.name}' of chip {self.chip}")
 
     def _check_alive(self) -> None:
         if self.freed:

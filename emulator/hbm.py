@@ -116,9 +116,14 @@ class Allocation:
         """The first address past the allocation."""
         return self.address + self.size
 
+    @property
+    def extent(self) -> str:
+        """`(4000 bytes at 0x4000000000)`."""
+        return f"({self.size} bytes at {self.address:#x})"
+
     def __str__(self) -> str:
         """`'x' (4000 bytes at 0x4000000000)`."""
-        return f"{self.label} ({self.size} bytes at {self.address:#x})"
+        return f"{self.label} {self.extent}"
 
 
 @dataclass(slots=True)
@@ -190,6 +195,8 @@ class Hbm:
         """Where its bytes are if not in this process: what is allocated is known here, too."""
         self.copy_out: Callable[[Buffer], npt.NDArray[Any]] | None = None
         """How the ranks of a pod, if there are several, come to the content of a buffer together."""
+        self.note: Callable[[str], None] | None = None
+        """Told what the host does here, if there are several ranks, which must all do the same."""
         self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
         self._bytes: npt.NDArray[np.uint8] | None = np.frombuffer(self._map, dtype=np.uint8)
         self.host_address: int = self._bytes.ctypes.data
@@ -222,6 +229,8 @@ class Hbm:
         allocation = Allocation(self.base + offset, size, name or f"#{self._count}", writable, bool(name))
         insort(self._live, allocation, key=_address_of)
         self.version += 1
+        if self.note:
+            self.note(f"allocates {size} bytes at offset {offset:#x} of chip {self.chip} as '{allocation.name}'")
         if self.poison and not self.away:
             _fill_poison(self.view(allocation.address, size))
         return allocation
@@ -241,6 +250,8 @@ class Hbm:
         self._free.give(offset, offset + _room(allocation.size))
         self._freed.append(allocation)
         self.version += 1
+        if self.note:
+            self.note(f"frees '{allocation.name}' of chip {self.chip}")
 
     def owns(self, allocation: Allocation) -> bool:
         """Say whether `allocation` is a live one of this Hbm."""
@@ -290,17 +301,25 @@ class Hbm:
         return self._table
 
     def describe(self, address: int, size: int = 1) -> str:
-        """Say for a message where an access of `size` bytes at guest `address` lies: which allocation, how far off."""
+        """Say for a message where an access of `size` bytes at guest `address` lies: which allocation, how far off.
+
+        One of another chip of the pod is said to be there.
+        """
+        home = self.at(address)
+        return home._describe(address, size, "" if home is self else f" on chip {home.chip}")
+
+    def _describe(self, address: int, size: int, place: str) -> str:
         inside = self.find(address)
         if inside is not None:
-            over = address + size - inside.end
-            return f"the last {over} of {size} bytes past the end of {inside}" if over > 0 else _into(inside, address)
+            over, told = address + size - inside.end, _told(inside, place)
+            into = f"{_counted_bytes(address - inside.address)} into {told}"
+            return f"the last {over} of {size} bytes past the end of {told}" if over > 0 else into
         freed = next((old for old in reversed(self._freed) if old.address <= address < old.end), None)
         if freed is not None:
-            return f"inside freed allocation {freed}"
+            return f"inside freed allocation {_told(freed, place)}"
         if not self.base <= address < self.base + self.size:
             return f"in no allocation; {self._elsewhere(address)}"
-        return self._nearest(address)
+        return self._nearest(address, place)
 
     def free_ranges(self) -> list[tuple[int, int]]:
         """Free offsets, as sorted half-open ranges that include a guard behind the last byte."""
@@ -366,10 +385,10 @@ class Hbm:
         self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
         memory[last:end] = 0
 
-    def _nearest(self, address: int) -> str:
+    def _nearest(self, address: int, place: str) -> str:
         index = self._index(address)
-        near = [(address - a.end, f"past the end of {a}") for a in self._live[max(index, 0) : index + 1]]
-        near += [(a.address - address, f"before {a}") for a in self._live[index + 1 : index + 2]]
+        near = [(address - a.end, f"past the end of {_told(a, place)}") for a in self._live[max(index, 0) : index + 1]]
+        near += [(a.address - address, f"before {_told(a, place)}") for a in self._live[index + 1 : index + 2]]
         if not near:
             return f"in no allocation; chip {self.chip} has none"
         distance, text = min(near)
@@ -386,7 +405,9 @@ class Hbm:
         if window == self.chip:
             return f"past the end of the HBM of chip {self.chip} ({self.size >> 20} MiB)"
         if 0 <= window < 128:
-            return f"in the HBM window of chip {window}"
+            last = max((one.chip for one in self.others), default=window)
+            none = f", but there is no chip {window}: the last one of this pod is chip {last}"
+            return f"in the HBM window of chip {window}{none if window > last else ''}"
         regions = ((KM_BASE, "kernel-argument memory (KM)"), (DATA_BASE, "module data"), (CODE_BASE, "code"))
         region = next((name for base, name in regions if base <= address < window_base(0)), None)
         return f"in the addresses of {region}" if region else f"{address:#x} belongs to no window"
@@ -445,8 +466,9 @@ def _fill_poison(memory: npt.NDArray[np.uint8]) -> None:
     memory[whole:] = np.frombuffer(POISON.to_bytes(4, "little"), np.uint8)[: memory.size - whole]
 
 
-def _into(allocation: Allocation, address: int) -> str:
-    return f"{_counted_bytes(address - allocation.address)} into {allocation}"
+def _told(allocation: Allocation, place: str) -> str:
+    """`'x' on chip 1 (4000 bytes at 0x8000000000)`."""
+    return f"{allocation.label}{place} {allocation.extent}"
 
 
 def _counted_bytes(count: int) -> str:

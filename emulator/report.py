@@ -204,7 +204,7 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
         return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {plan.tsm} bytes"
     if code == resolve.MISALIGNED:
         return f"lane {lane}: {address:#x} is not a multiple of {size}"
-    where = plan.hbm.at(address).describe(address, size)
+    where = plan.hbm.describe(address, size)
     if code == resolve.NOT_REACHABLE:
         where = f"HBM of chip {chip_at(address)}, to which chip {plan.chip} has no peer access (XID {ICN_UNREACHABLE})"
     return f"lane {lane}: {size} bytes at {address:#x}: {where}"
@@ -216,8 +216,8 @@ def _counted_from(plan: Plan, found: Decoded, rows: np.ndarray, lane: int, said:
         for name, value in _values([base], rows).items():
             start = value if isinstance(value, int) else value[lane]
             home = plan.hbm.at(start).find(start)
-            if home is not None and str(home) not in said:
-                return f"; the base {name} is {plan.hbm.at(start).describe(start)}"
+            if home is not None and home.extent not in said:
+                return f"; the base {name} is {plan.hbm.describe(start)}"
     return ""
 
 

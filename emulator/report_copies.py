@@ -56,7 +56,7 @@ def detail(plan: Plan, found: Decoded, rows: np.ndarray, code: int, warp: np.voi
         return f"{name} is {what} ({what:#x}), which is not a multiple of {aiu.BASE_ALIGNMENT}"
     if code == resolve.NOT_REACHABLE:
         return f"a row of {number} bytes at {what:#x}, HBM of chip {chip_at(what)}: the AIU copies from and to its own"
-    return f"a row of {number} bytes at {what:#x}: {plan.hbm.at(what).describe(what, number)}"
+    return f"a row of {number} bytes at {what:#x}: {plan.hbm.describe(what, number)}"
 
 
 def _cube(instruction: Instruction, word: int, number: int) -> str:

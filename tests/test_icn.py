@@ -471,6 +471,20 @@ def test_splitting_changes_nothing_when_links_fail(data):
             assert np.all(np.diff(pair["arrival"]) >= 0)
 
 
+def test_ends_of_a_fault_may_be_names():
+    topology = Topology.switch(M890, 2)
+    packets = packets_of([row(0, 1, kind=COPY, burst=1 << 16)])
+    times = [
+        send(topology, M890, packets, faults=[LinkFault(tail=0, head=head, slow=4.0)])[0]["arrival"][0]
+        for head in ("s0", 2)
+    ]
+    assert times[0] == times[1] > send(topology, M890, packets)[0]["arrival"][0]
+    with pytest.raises(ValueError, match=r'no link from chip 0 to chip 1: there is \[0, "s0"\]'):
+        Icn(topology, M890, faults=[LinkFault(tail=0, head=1)])
+    with pytest.raises(ValueError, match=r'no link from switch 0 to switch 1: there is \["s0", 0\]$'):
+        Icn(custom([(0, 2, 1), (1, 2, 1), (1, 3, 1)], 2, 2), Z810E, faults=[LinkFault(tail="s0", head="s1")])
+
+
 def test_drawn_faults_are_those_of_their_seed():
     topology = Topology.wired(Z810E, 8)
     assert LinkFault.drawn(topology, 7, 5) == LinkFault.drawn(topology, 7, 5)
@@ -490,7 +504,10 @@ def test_drawn_faults_are_those_of_their_seed():
         ({"at": 1e7}, "at 0 to 1e6 s"),
         ({"after": 1 << 63}, "drops and after from 0"),
         ({"dead": 4}, "dead = 4: from chip 0 to chip 1 parallel links number 3"),
-        ({"head": 3}, "topology custom has no link from chip 0 to chip 3"),
+        ({"head": 3}, r"topology custom has no link from chip 0 to chip 3: there is \[0, 1\]"),
+        ({"head": 4}, "4 is no node; there are chips 0 to 3"),
+        ({"tail": -1}, "-1 is no node; there are chips 0 to 3"),
+        ({"head": "s0"}, "'s0' is no node; there are chips 0 to 3"),
     ],
 )
 def test_faults_that_cannot_be(values, message: str):

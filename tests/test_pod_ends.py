@@ -24,6 +24,33 @@ def test_the_fault_of_the_lowest_chip_is_raised_and_the_pod_goes_on():
     np.testing.assert_array_equal(x.copy_to_host(), expected(4, 4))
 
 
+@pytest.mark.parametrize(
+    ("chip", "offset", "text"),
+    [
+        (1, 4 * 64, r"right past the end of 'x' on chip 1 \(256 bytes at"),
+        (1, 4 * 64 + 8, r"8 bytes past the end of 'x' on chip 1 \(256 bytes at"),
+        (0, 4 * 64, r"right past the end of 'x' \(256 bytes at"),
+        (9, 0, "in the HBM window of chip 9, but there is no chip 9: the last one of this pod is chip 1"),
+    ],
+)
+def test_a_fault_says_on_which_chip_its_buffer_is(chip, offset, text):
+    pod = Pod(chips=2)
+    pod.enable_peer_access()
+    x = pod.symmetric(64, np.uint32, name="x")
+    with pytest.raises(Fault, match=text) as caught:
+        pod.assemble(STORE)["store"].on(0)[1, 1](x[0].address + (chip << 38) + offset, 0)
+    assert caught.value.chip == 0
+    pod.chips[1].to_device(x[1].copy_to_host(), name="y").free()
+    with pytest.raises(Fault, match=r"inside freed allocation 'y' on chip 1 \(256 bytes at"):
+        pod.assemble(STORE)["store"].on(0)[1, 1](x[1].address + 512, 0)
+
+
+def test_a_topology_has_the_chips_of_its_pod():
+    ring = m890.Topology.ring(m890.profile("M890"), 8)
+    with pytest.raises(ValueError, match="topology ring joins 8 chips, this pod has 4"):
+        Pod(chips=4, topology=ring)
+
+
 def test_work_behind_a_fault_is_dropped():
     pod = Pod(chips=2)
     x = pod.symmetric(64, np.uint32)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pod_split
 import pytest
+
+from m890.emulator.pod.ranks import MOST_ENTRIES, Journal, difference
 
 pytest.importorskip("mpi4py", reason="comes with the extra m890[mpi], which the Makefile installs")
 PROGRAM = Path(pod_split.__file__)
@@ -193,6 +196,88 @@ def is_rank(pid):
 
 def _first(pid):
     return b" ".join(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2])
+
+
+IN_STEP = """
+import sys
+import numpy as np
+from m890 import LaunchError, Pod, Ranks
+ranks = Ranks()
+pod = Pod(chips=2, exchange=ranks)
+pod.enable_peer_access()
+x = pod.symmetric(64, np.uint32, name="x")
+kernel = pod.assemble('''
+        .kernel k
+        .param ptr x
+        .param u32 n
+        v.mov.b32       vreg0, %tid.x
+        v.mov.b32       vreg1, n
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @x
+        simt.exit
+''')["k"]
+kernel[1, 64](x, 1)
+EACH
+if ranks.rank == 0:
+    print(x[1].copy_to_host().sum() if ranks.ranks == 1 else "all the same")
+"""
+AGAIN = "kernel[1, 64](x, 1)"
+OTHERS = {
+    "ends": ("if ranks.rank == 1: sys.exit(3)\n" + AGAIN, r"rank 1 ends where rank 0 launches k\[1, 64\] on chip 0"),
+    "grid": (
+        "kernel[1 + ranks.rank, 64](x, 1)",
+        r"rank 1 launches k\[2, 64\] on chip 0 .* where rank 0 launches k\[1, 64\] on chip 0",
+    ),
+    "arguments": ("kernel[1, 64](x, ranks.rank)", r"rank 1 launches k\[1, 64\].*arguments .* where rank 0 launches"),
+    "memory": (
+        "if ranks.rank: pod.symmetric(8, name='y')\n" + AGAIN,
+        r"rank 1 allocates 32 bytes at offset 0x[0-9a-f]+ of chip 0 as 'y' where rank 0 launches k",
+    ),
+    "fill": ("if ranks.rank: x.fill(1)\nx.copy_to_host()", "rank 1 fills 'x' of chip 0 where rank 0 copies 'x' of"),
+    "copy": ("if ranks.rank: x[0].copy_to_host()\n" + AGAIN, "rank 1 copies 'x' of chip 0 to the host where rank 0"),
+    "too late": ("if ranks.rank: x.fill(1)", "rank 1 fills 'x' of chip 0 where rank 0 ends"),
+    "caught": (
+        "try:\n    kernel[1 + ranks.rank, 64](x, 1)\nexcept LaunchError:\n    pass\n" + AGAIN,
+        r"rank 1 launches k\[2, 64\] on chip 0 .* where rank 0 launches k\[1, 64\] on chip 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "what", ["grid", "ends", *(pytest.param(name, marks=pytest.mark.slow) for name in list(OTHERS)[2:])]
+)
+def test_ranks_that_do_different_things_say_which(what):
+    """And end, all of them, at once."""
+    program, message = OTHERS[what]
+    started = time.monotonic()
+    found = subprocess.run(
+        [MPIEXEC, "-n", "2", sys.executable, "-c", IN_STEP.replace("EACH", program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert time.monotonic() - started < 30
+    assert re.search(message, found.stderr), found.stderr
+    assert (found.returncode == 0) == (what == "too late")
+
+
+@pytest.mark.slow
+def test_ranks_that_do_the_same_end_well():
+    found = mpiexec(2, sys.executable, "-c", IN_STEP.replace("EACH", AGAIN))
+    assert (found.stdout, found.stderr) == ("all the same\n", "")
+
+
+def test_the_first_difference_between_journals():
+    journals = [Journal() for _ in range(3)]
+    for number in range(2500):
+        for rank, journal in enumerate(journals):
+            journal.note(f"does {number if rank < 2 or number != 2400 else 'nothing'}")
+    assert (journals[0].state() == journals[1].state()).all()
+    assert not (journals[0].state() == journals[2].state()).all()
+    assert difference(journals) == "rank 2 does nothing where rank 0 does 2400"
+    journals[1].note("ends")
+    assert difference(journals[:2]) == "rank 1 ends where rank 0 does no more"
+    assert len(journals[0].entries) == MOST_ENTRIES
 
 
 @pytest.mark.slow

@@ -17,14 +17,15 @@ from .topology import Link, Topology, picoseconds
 class LinkFault:
     """The state of the link from node `tail` to node `head` (and, if `both`, back) from some point on.
 
+    Nodes are numbers, first the chips and then the switches, which are "s0", "s1" and so on, too.
     `slow` divides its bandwidth. `dead` of its parallel links carry nothing; with -1, all: packets then take another
     way, for good. A transmission is lost with probability `loss`, and the next `drops` are in any case; a packet that
     is lost is sent again up to `icn_retries` times. The state holds from `at` seconds of modelled time on or, if
     `after` is not 0, once the link has carried so many packets, until another fault of the link sets it anew.
     """
 
-    tail: int
-    head: int
+    tail: int | str
+    head: int | str
     slow: float = 1.0
     dead: int = 0
     loss: float = 0.0
@@ -71,13 +72,20 @@ class LinkStates:
     def add(self, faults: Iterable[LinkFault]) -> None:
         """Add faults that are to come; ValueError for a link that does not exist."""
         for fault in faults:
-            for ends in [(fault.tail, fault.head), (fault.head, fault.tail)][: 2 if fault.both else 1]:
+            tail, head = (self._node(end) for end in (fault.tail, fault.head))
+            for ends in [(tail, head), (head, tail)][: 2 if fault.both else 1]:
                 number = self.topology.number(*ends)
                 if fault.dead > (count := self.topology.links[number].count):
-                    tail, head = (self.topology.node_name(node) for node in ends)
-                    raise ValueError(f"dead = {fault.dead}: from {tail} to {head} parallel links number {count}")
+                    way = " to ".join(self.topology.node_name(node) for node in ends)
+                    raise ValueError(f"dead = {fault.dead}: from {way} parallel links number {count}")
                 self._coming.setdefault(number, []).append(fault)
                 self._next(number)
+
+    def _node(self, end: int | str) -> int:
+        """The number of a fault's end, which may be that of a switch."""
+        if isinstance(end, str) or not 0 <= end < self.topology.nodes:
+            return self.topology.node(end)
+        return int(end)
 
     def change(self, number: int, time: int) -> bool:
         """Bring a link up to date at a time; whether ways have changed."""

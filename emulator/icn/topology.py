@@ -89,9 +89,10 @@ class Topology:
         try:
             return self._numbers[tail, head]
         except KeyError:
-            raise ValueError(
-                f"topology {self.name} has no link from {self.node_name(tail)} to {self.node_name(head)}"
-            ) from None
+            ends = f"topology {self.name} has no link from {self.node_name(tail)} to {self.node_name(head)}"
+            heads = sorted(link.head for link in self.links if link.tail == tail)
+            names = [f"{node}" if node < self.chips else f'"s{node - self.chips}"' for node in (tail, *heads)]
+            raise ValueError(f"{ends}: there is [{names[0]}, {names[1]}]" if heads else ends) from None
 
     @cached_property
     def _numbers(self) -> dict[tuple[int, int], int]:

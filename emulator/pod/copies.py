@@ -47,6 +47,9 @@ class Side:
         """The chip it is on; None for the host."""
         return self.thing.chip if isinstance(self.thing, Buffer) else None
 
+    def __str__(self) -> str:
+        return "the host" if self.chip is None else f"'{self.thing.name}' of chip {self.chip}"
+
     @property
     def extent(self) -> int:
         """Bytes from the first to the last one."""

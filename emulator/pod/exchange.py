@@ -32,6 +32,14 @@ class Exchange(Protocol):
     rank: int
     ranks: int
 
+    def note(self, what: object) -> None:
+        """Remember as text what the host program has asked for: `launches k[1, 64] on chip 0`."""
+        ...
+
+    def agree(self, what: object) -> None:
+        """Note it, and see that all ranks have noted the same so far. LaunchError says who does something else."""
+        ...
+
     def owner(self, chip: int, chips: int) -> int:
         """The rank that has a chip."""
         ...
@@ -53,6 +61,12 @@ class Alone:
     """One process with all chips."""
 
     rank, ranks = 0, 1
+
+    def note(self, what: object) -> None:
+        """Nobody else has to know."""
+
+    def agree(self, what: object) -> None:
+        """Nobody else has to agree."""
 
     def owner(self, chip: int, chips: int) -> int:
         """This one."""

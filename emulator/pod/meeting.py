@@ -88,6 +88,7 @@ class Meeting:
         """Go on until `done`, or until nothing is left to do. Raises what launches raise; all work is dropped then."""
         if self._running:
             raise LaunchError("the pod runs already: nothing that it calls, and no other thread, can make it run")
+        self.exchange.agree("runs what it has enqueued")
         self._running = True
         try:
             self._begin()

@@ -138,9 +138,12 @@ class Pod:
         for what, number in (("chips", chips), ("quantum", quantum), ("threads", threads)):
             if number < 1:
                 raise ValueError(f"{what} is a whole number from 1, not {number}")
+        if topology is not None and topology.chips != chips:
+            raise ValueError(f"topology {topology.name} joins {topology.chips} chips, this pod has {chips}")
         if quantum > MOST_QUANTUM:
             raise ValueError(f"quantum is at most {MOST_QUANTUM}, not {quantum}")
         self.exchange: Exchange = exchange or Alone()
+        self.exchange.note(f"makes a pod of {chips} {self.profile.name} with seed {seed} and quantum {quantum}")
         self.console = console or Console()
         memory, schedule = host_memory or HostMemory(), schedule or Schedule.seeded(seed)
         texts: list[list[str]] = [[] for _ in range(chips)]
@@ -167,7 +170,8 @@ class Pod:
             node.texts = texts[chip]
         for chip in self.chips:
             chip.hbm.others = [other.hbm for other in self.chips]
-            chip.hbm.copy_out = self._copy_out if self.exchange.ranks > 1 else None
+            if self.exchange.ranks > 1:
+                chip.hbm.copy_out, chip.hbm.note = self._copy_out, self.exchange.note
         for chip, rank in enumerate(self.meeting.owners):
             if rank != self.exchange.rank:
                 self.chips[chip].hbm.away = f"rank {rank}"
@@ -199,6 +203,7 @@ class Pod:
             self._allow(self.chips[a], self.chips[a].peers - {b})
 
     def _allow(self, chip: Chip, peers: frozenset[int]) -> None:
+        self.exchange.note(f"lets chip {chip.index} access chips {sorted(peers)}")
         chip.peers, chip.mode = peers, replace(chip.mode, peers=bool(peers))
 
     def _pairs(self, chip: int | None, peer: int | None) -> Iterator[tuple[int, int]]:
@@ -226,8 +231,11 @@ class Pod:
         `copy_to_host` gives it to all ranks, which costs more.
         """
         exchange, owner = self.exchange, self.meeting.owners[buffer.chip]
+        fetches = f"fetches '{buffer.name}' of chip {buffer.chip}"
         if owner == 0:
+            exchange.note(fetches)
             return buffer.view().copy() if exchange.rank == 0 else np.zeros(buffer.shape, buffer.dtype)
+        exchange.agree(fetches)
         content = buffer.view().tobytes() if exchange.rank == owner else None
         found = exchange.trade([content if rank == 0 else None for rank in range(exchange.ranks)])
         if exchange.rank == 0:
@@ -236,6 +244,7 @@ class Pod:
 
     def _copy_out(self, buffer: Buffer) -> npt.NDArray[Any]:
         """A buffer's content, on all ranks."""
+        self.exchange.agree(f"copies '{buffer.name}' of chip {buffer.chip} to the host")
         owner = self.meeting.owners[buffer.chip]
         found = self.exchange.share(buffer.view().tobytes() if self.exchange.rank == owner else b"")[owner]
         return np.frombuffer(found, buffer.dtype).reshape(buffer.shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from ..faults import LaunchError
 from .copies import Copy, Side, check_sides, whole
@@ -41,9 +42,19 @@ class Kernel(Task):
         self.launch = launch
         self.executed = 0
 
+    def __str__(self) -> str:
+        kernel, shape, where = self.launch.kernel.kernel, self.launch.shape, self.stream.chip.index
+        sizes = f"{_short(shape.grid)}, {_short(shape.block)}"
+        code, values = crc32(kernel.words.tobytes()), crc32(self.launch.memory.tobytes())
+        more = f", {shape.tsm} bytes of TSM" if shape.tsm else ""
+        return f"launches {kernel.name}[{sizes}] on chip {where} (code {code:08x}, arguments {values:08x}{more})"
+
 
 class Mark(Task):
     """The point of a stream at which an event is recorded."""
+
+    def __str__(self) -> str:
+        return f"records an event in a stream of chip {self.stream.chip.index}"
 
 
 class Wait(Task):
@@ -53,6 +64,9 @@ class Wait(Task):
         super().__init__(stream)
         self.mark = mark
 
+    def __str__(self) -> str:
+        return f"waits for an event in a stream of chip {self.stream.chip.index}"
+
 
 class Move(Task):
     """A copy by one of the chip's copy engines."""
@@ -61,6 +75,9 @@ class Move(Task):
         super().__init__(stream)
         self.copy = copy
         self.number = 0
+
+    def __str__(self) -> str:
+        return f"copies {self.copy.nbytes} bytes from {self.copy.source} to {self.copy.target}"
 
     @property
     def pulls(self) -> bool:
@@ -128,6 +145,7 @@ class Stream:
 
     def add(self, task: Task) -> None:
         """Do a task after those it has been told before."""
+        self.pod.exchange.note(task)
         self.tasks.append(task)
         self.pod.meeting.busy[self.number] = self
 
@@ -174,3 +192,8 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream {self.name or hex(id(self))} of chip {self.chip.index}, {len(self.tasks)} tasks>"
+
+
+def _short(dim3: tuple[int, int, int]) -> str:
+    """As in a launch: `64`, or `(8, 2, 1)`."""
+    return str(dim3[0]) if dim3[1:] == (1, 1) else str(dim3)
