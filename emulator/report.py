@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.source import open_recorded
 from ..isa.spec import Access, Decoded, DecodeError
 from ..isa.sync import INVALID_WARP_SYNC
-from . import livelock, report_copies
+from . import livelock, report_copies, report_outstanding
 from .decode import FALLS_OFF
 from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace, ranges
 from .hbm import chip_at
@@ -30,8 +31,11 @@ from .report_copies import NOT_THERE
 
 ICN_UNREACHABLE = 1157
 """Published XID of an access to a chip that cannot be reached."""
+MOST_STORES = 2
+"""Of the places whose stores a warp has outstanding, so many are named."""
 NEAR_NULL = 1 << 20
 """Below this address nothing is, and a program that asks for it has no address."""
+ENDLESS = "states repeat and nothing is stored: an endless loop, or a wait for what nobody writes"
 _HINTS = {
     3: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
@@ -123,15 +127,19 @@ def _hint_at_end(spot: Spot, ran_on: bool) -> str:
 
 
 def hint_for_loop(plan: Plan) -> str:
-    """What to do about warps that loop for ever."""
-    hint = "states repeat and nothing is stored: an endless loop, or a wait for what nobody writes"
+    """What to do about warps that loop for ever; ENDLESS if there is nothing to be seen."""
     for slot, index, warp in _live_warps(plan):
+        for store in report_outstanding.stores(plan, slot, index):
+            return (
+                "what is waited for may be a store that is outstanding still: complete it with "
+                f"s.wait {store.counter}(0) before the loop, or store with .release"
+            )
         rows, spot = plan.rows(slot, index), plan.program.spot_of(plan.program.index_of(int(warp["pc"])))
         back = plan.program.record_at(int(rows[RETURN_ADDRESS, 0]) | int(rows[RETURN_ADDRESS + 1, 0]) << 32)
         if spot.callee and back and plan.program.spot_of(plan.program.index_of(back)).function is spot.function:
             pair = register_text(Register("s", RETURN_ADDRESS, 2))
             return f"{pair} leads back into function {spot.callee}: a function that calls others saves it before"
-    return hint
+    return ENDLESS
 
 
 def _hint(
@@ -326,9 +334,21 @@ def places(plan: Plan, *, looping: bool = False) -> tuple[WarpPlace, ...]:
     for slot, index, warp in _live_warps(plan):
         block = plan.blocks[slot]
         where = (int(block["x"]), int(block["y"]), int(block["z"]))
-        runs = f"a change{_of_what(plan, warp)} that cannot come (it loops)" if looping else ""
+        kept = _kept_back(plan, slot, index)
+        runs = f"a change{_of_what(plan, warp)} that cannot come (it loops{kept})" if looping else ""
         found += _paths(plan, where, index, warp, block, runs)
     return tuple(found)
+
+
+def _kept_back(plan: Plan, slot: int, index: int) -> str:
+    """The stores of a warp that nothing has completed: ", with 1 store to 'flag' of chip 1 outstanding (put.s:28)"."""
+    found = Counter[str]()
+    for store in report_outstanding.stores(plan, slot, index):
+        source = source_of(plan, plan.program.spot_of(store.record))
+        found[f"{plan.hbm.name_at(store.address)} outstanding{f' ({source.brief})' if source else ''}"] += 1
+    texts = [f"{count} store{'s' if count > 1 else ''} to {text}" for text, count in found.items()]
+    more = [f"{len(texts) - MOST_STORES} more"] if len(texts) > MOST_STORES else []
+    return f", with {', '.join(texts[:MOST_STORES] + more)}" if texts else ""
 
 
 def _of_what(plan: Plan, warp: np.void) -> str:

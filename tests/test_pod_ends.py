@@ -318,3 +318,46 @@ def test_sleep_lets_the_rest_of_a_quantum_pass_and_changes_no_time():
     other, many, _ = waits_for_one_that_counts("s.nop")
     assert abs(time - other) <= quantum
     assert 10 * few < many
+
+
+FORGOTTEN = """
+        .kernel swap                    // each chip sets the other's flag, and waits for its own
+        .param  ptr flag
+        .param  ptr theirs
+        s.cmp.eq.u32    scc, %chip, 2
+        s.cbr.nz        scc, end
+        s.mov.b32       sreg21, 1
+        smem.st.b32     sreg21, [0x0] @theirs
+        WAIT
+again:  smem.ld.b32     sreg22, [0x0] @flag
+        s.wait          sldcnt(0)
+        s.cbr.az        sreg22, again
+end:    simt.exit
+"""
+
+
+def test_a_store_that_nobody_has_completed_is_named(monkeypatch):
+    monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", 100)
+    monkeypatch.setattr(livelock, "PATIENCE", 1 << 16)
+    pod = Pod(chips=3, timing="late")
+    pod.enable_peer_access()
+    flag = pod.symmetric(1, np.uint32, name="flag")
+    flag.fill(0)
+    theirs = PerChip([flag[1], flag[0], flag[2]])
+    with pytest.raises(Deadlock) as caught:
+        pod.assemble(FORGOTTEN.replace("WAIT", ""), "put.s")["swap"][1, 32](flag, theirs)
+    assert [place.waits_for for place in caught.value.places] == [
+        f"a change of 'flag' that cannot come (it loops, with 1 store to 'flag' of chip {other} outstanding (put.s:8))"
+        for other in (1, 0)
+    ]
+    assert "before the loop, or store with .release" in caught.value.hint
+    assert "s.wait sstcnt(0)" in caught.value.hint
+    assert caught.value.hint.endswith("; on chip 2 the kernel has ended")
+    flag.fill(0)
+    pod.assemble(FORGOTTEN.replace("WAIT", "s.wait sstcnt(0)"))["swap"][1, 32](flag, theirs)
+    flag.fill(0)
+    waits = pod.assemble(FORGOTTEN.replace("WAIT", "s.wait sstcnt(0)"))["swap"]
+    with pytest.raises(Deadlock) as caught:  # nobody sets that of chip 0, and nothing is outstanding
+        waits[1, 32](flag, PerChip([flag[1]] * 3))
+    assert "outstanding" not in str(caught.value)
+    assert "a wait for what nobody writes" in caught.value.hint

@@ -89,6 +89,8 @@ class Meeting:
         if self._running:
             raise LaunchError("the pod runs already: nothing that it calls, and no other thread, can make it run")
         self.exchange.agree("runs what it has enqueued")
+        for place in self.places:
+            place.ran = False
         self._running = True
         try:
             self._begin()
@@ -300,7 +302,7 @@ class Meeting:
             place.status = Status(status)
             if status == Status.FREE:
                 task.launch.end()
-                task.executed, place.task = executed, None
+                task.executed, place.task, place.ran = executed, None, True
                 self._end(task, ended)
                 self.changed = True
         self._judge(self.changed or any(one.changed for one in news))
@@ -409,7 +411,9 @@ class Meeting:
                 found.append((report.places(plan, looping=looping), report.hint_for_loop(plan)))
         everywhere = [entry for one in self.exchange.share(found) for entry in one]
         places = tuple(place for entry in everywhere for place in entry[0])
-        raise Deadlock(places=places, hint=everywhere[0][1])
+        hint = next((hint for _, hint in everywhere if hint != report.ENDLESS), report.ENDLESS)
+        ended = [f"chip {place.chip.index}" for place in self.places if place.ran and not place.task]
+        raise Deadlock(places=places, hint=f"{hint}; on {', '.join(ended)} the kernel has ended" if ended else hint)
 
     def _places(self, *, looping: bool) -> tuple[WarpPlace, ...]:
         runs = [node.run for node in self.nodes.values() if node.run is not None]

@@ -45,6 +45,8 @@ class Place:
     chip: Chip
     task: Kernel | None = None
     status: Status = Status.FREE
+    ran: bool = False
+    """Whether a kernel has ended on it since the host made the pod run."""
     ready: list[tuple[int, int, Kernel]] = field(default_factory=list[tuple[int, int, Kernel]])
     """Kernels by the time at which they were ready and their number."""
     into: HostEngine = field(default_factory=HostEngine)

@@ -123,7 +123,7 @@ class Ranks:
 
     def _end(self) -> None:
         """Tell the others that the program ends here: they may be about to do something that needs this rank."""
-        if self._left or self._parted:
+        if self._left or self._parted or self._mpi.Is_finalized():
             return
         try:
             self.agree("ends")
