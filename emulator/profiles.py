@@ -87,9 +87,9 @@ class Entry(Generic[T]):
             if not isfinite(number):
                 raise ValueError(f"{self.name} = {number} is no finite number")
             if number < self.least:
-                raise ValueError(f"{self.name} = {fact.value} is below {self.least}")
+                raise ValueError(f"{self.name} = {fact.value} is below {self.least:,} {self.unit}".rstrip())
             if number > self.most:
-                raise ValueError(f"{self.name} = {fact.value} is above {self.most:g}")
+                raise ValueError(f"{self.name} = {fact.value} is above {self.most:g} {self.unit}".rstrip())
         profile.__dict__[self.name] = replace(fact, unit=self.unit, meaning=self.meaning)
 
 
@@ -315,7 +315,8 @@ def _converted(key: str, value: object, like: object) -> object:
         return float(value)
     wanted = "list" if isinstance(like, tuple) else type(like).__name__
     if type(value).__name__ != wanted:
-        raise ValueError(f"{key}: {value!r} should be of type {wanted}")
+        unit = f", in {ENTRIES[key].unit}" if wanted in ("int", "float") and ENTRIES[key].unit else ""
+        raise ValueError(f"{key}: {value!r} should be of type {wanted}{unit}")
     return value
 
 

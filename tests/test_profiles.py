@@ -244,6 +244,8 @@ def test_a_user_profile_may_have_a_name(toml):
         ('base = "M890"\ncompute_unit = 4', "unknown key 'compute_unit': did you mean 'compute_units'"),
         ('base = "M890"\nzzzzz = 4', "unknown key 'zzzzz'"),
         ('base = "M890"\nwarp_size = 64', "warp_size belongs to the architecture"),
+        ('base = "M890"\nicn_link_bandwidth = "200 GB/s"', "'200 GB/s' should be of type float, in B/s"),
+        ('base = "M890"\nicn_link_bandwidth = 200', "icn_link_bandwidth = 200.0 is below 1,000,000 B/s"),
         ('base = "M890"\ncompute_units = "many"', "'many' should be of type int"),
         ('base = "M890"\ncompute_units = 3.5', "3.5 should be of type int"),
         ('base = "M890"\ncompute_units = true', "True should be of type int"),
