@@ -23,12 +23,25 @@ class Clock(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """What ranks compare to see that they do the same."""
+
+    def note(self, what: object) -> None:
+        """Remember as text what the host program has asked for."""
+        ...
+
+
 class Home(Protocol):
     """What a chip belongs to, if it is not alone."""
 
     @property
     def meeting(self) -> Clock:
         """Where its chips meet."""
+        ...
+
+    @property
+    def exchange(self) -> Journal:
+        """What is asked of its chips, for other ranks to compare."""
         ...
 
     def owns(self, buffer: Buffer) -> bool:
