@@ -27,14 +27,13 @@ from .primitives import (
     write64,
     write_row,
 )
-from .resolve import HOST
+from .resolve import HOST, range_among
 from .sending import EPOCH_BIT, PACKET_ADDRESS, PACKET_DATA, PACKET_SIZE, send
 from .state import (
     ACQUIRE,
     ATOMIC_ENTRY,
     EMSK_ROW,
     POISON,
-    RANGE,
     READ,
     READY,
     ROW,
@@ -45,7 +44,7 @@ from .state import (
 )
 from .wire import ACK, ATOMIC, COPY, DATA, HEADER_BYTES, LOAD, STORE
 
-RANGE_SIZE, ENTRY_SIZE = RANGE.itemsize, ATOMIC_ENTRY.itemsize
+ENTRY_SIZE = ATOMIC_ENTRY.itemsize
 OPERANDS, MOST_OPERANDS = vector_row(0), 4
 RESULT = vector_row(MOST_OPERANDS)
 """Where an ATOMIC of others finds its operands on the scratch warp, and leaves its result."""
@@ -205,15 +204,7 @@ def act(chip_address: int, packet_address: int, answer_address: int, entry_addre
 def find_host(chip_address: int, address: int, size: int, rights: int) -> int:
     """The host address of some bytes of the chip's HBM, or 0 if they may not be accessed."""
     chip = chip_at(chip_address)
-    low, high = 0, chip.range_count
-    while low < high:
-        middle = (low + high) // 2
-        if range_at(chip.ranges + middle * RANGE_SIZE).hi <= address:
-            low = middle + 1
-        else:
-            high = middle
-    if low == chip.range_count:
+    found = range_among(chip.ranges, chip.range_count, address, size)
+    if found == 0 or range_at(found).flags & rights != rights:
         return 0
-    place = range_at(chip.ranges + low * RANGE_SIZE)
-    inside = address >= place.lo and address <= place.hi - size
-    return address + place.delta if inside and place.flags & rights == rights else 0
+    return address + range_at(found).delta

@@ -63,16 +63,21 @@ def bytes_of(base: int, record_address: int, request: int, lane: int) -> int:
 def find_range(base: int, address: int, size: int) -> int:
     """The RANGE that holds the whole access, or 0."""
     launch = launch_at(warp_at(base).launch)
-    low, high = 0, launch.range_count
+    return range_among(launch.ranges, launch.range_count, address, size)
+
+
+def range_among(ranges: int, count: int, address: int, size: int) -> int:
+    """The one of so many RANGEs, sorted by address, that holds `size` bytes at an address, or 0."""
+    low, high = 0, count
     while low < high:
         middle = (low + high) // 2
-        if range_at(launch.ranges + middle * RANGE_SIZE).hi <= address:
+        if range_at(ranges + middle * RANGE_SIZE).hi <= address:
             low = middle + 1
         else:
             high = middle
-    if low == launch.range_count:
+    if low == count:
         return 0
-    found = launch.ranges + low * RANGE_SIZE
+    found = ranges + low * RANGE_SIZE
     place = range_at(found)
     return found if address >= place.lo and address <= place.hi - size else 0
 
