@@ -40,11 +40,8 @@ def run(
     stream: PerChip[Stream] | None = None,
 ) -> None:
     """The same for arrays that are on the chips already."""
-    n, kernel, pieces = (
-        source.shape[0],
-        f"broadcast_{size_name(source.dtype)}",
-        group.pieces(source.shape[0], source.dtype),
-    )
+    n, kernel = source.shape[0], f"broadcast_{size_name(source.dtype)}"
+    pieces = group.pieces(n, source.dtype)
     grid = grid or group.blocks(-(-group.work(n, source.dtype) // group.chips), each=ROUND, block=block)
     arguments = source, target, group.chip(root)
     group.launch("broadcast", kernel, n, pieces, *arguments, grid=grid, block=block, stream=stream)

@@ -40,11 +40,8 @@ def run(
     stream: PerChip[Stream] | None = None,
 ) -> None:
     """The same for arrays that are on the chips already; only the root's target is written."""
-    n, kernel, pieces = (
-        source.shape[0],
-        f"reduce_{type_name(source.dtype)}",
-        group.pieces(source.shape[0], source.dtype),
-    )
+    n, kernel = source.shape[0], f"reduce_{type_name(source.dtype)}"
+    pieces = group.pieces(n, source.dtype)
     grid = grid or group.blocks(-(-group.work(n, source.dtype) // group.chips), block=block)
     arguments = source, target, group.chip(root)
     group.launch("reduce", kernel, n, pieces, *arguments, grid=grid, block=block, stream=stream)

@@ -61,11 +61,8 @@ def run(
     to, of = [NOBODY] * group.chips, [NOBODY] * group.chips
     for sender, receiver in sent:
         to[sender], of[receiver] = receiver, sender
-    n, kernel, pieces = (
-        source.shape[0],
-        f"send_recv_{size_name(source.dtype)}",
-        group.pieces(source.shape[0], source.dtype),
-    )
+    n, kernel = source.shape[0], f"send_recv_{size_name(source.dtype)}"
+    pieces = group.pieces(n, source.dtype)
     grid = grid or group.blocks(group.work(n, source.dtype), each=ROUND, block=block)
     peers = group.array(np.array([to, of], np.uint32).T, "peers")
     group.launch("send_recv", kernel, n, pieces, source, target, peers, grid=grid, block=block, stream=stream)
