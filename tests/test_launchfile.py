@@ -8,9 +8,10 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from launchfile_runs import folder as folder
+from launchfile_runs import run
 
 from m890.tools import initial
 from m890.tools.arrays import (
@@ -26,7 +27,6 @@ from m890.tools.arrays import (
     to_device,
 )
 from m890.tools.checks import compare
-from m890.tools.cli import cli
 from m890.tools.exits import InputError
 from m890.tools.launchfile import CheckSpec, Job, read
 
@@ -100,23 +100,6 @@ n = 100
 x = "x"
 y = "y"
 """
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder, and copy.s in `job` below it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "job").mkdir()
-    (tmp_path / "job" / "copy.s").write_text(COPY)
-    return tmp_path
-
-
-def run(text: str, *flags: str, code: int = 0) -> Result:
-    """Run a launch file with this text."""
-    Path("job/job.toml").write_text(text)
-    result = CliRunner().invoke(cli, ["run", "job/job.toml", *flags])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
 
 
 def test_every_key_of_a_launch_file():

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from launchfile_runs import folder as folder
+from launchfile_runs import run
 
 from m890.tools.cli import cli
 
@@ -81,23 +83,6 @@ expect = "right.npy"
 [save]
 y = "y.npy"
 """
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A current folder, and copy.s in `job` below it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "job").mkdir()
-    (tmp_path / "job" / "copy.s").write_text(COPY)
-    return tmp_path
-
-
-def run(text: str, *flags: str, code: int = 0) -> Result:
-    """Run a launch file with this text."""
-    Path("job/job.toml").write_text(text)
-    result = CliRunner().invoke(cli, ["run", "job/job.toml", *flags])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
 
 
 @pytest.fixture

@@ -6,7 +6,21 @@ import pytest
 import m890
 
 SEEDS = range(1, 21)
-ROUND = """
+UNTIL_SET = """
+        .macro  until_set flag          // chip 1 waits for the flag and reads the data
+1:      smem.ld.b32     sreg41, [0x0] @\\flag
+        s.wait          sldcnt(0)
+        s.cbr.az        sreg41, 1b
+        vmem.ld.b32     vreg3, [0x0 + vreg0 * 0x4] @data
+        s.wait          vldcnt(0)
+        vmem.st.b32     vreg3, [0x0 + vreg0 * 0x4] @found
+        s.wait          vstcnt(0)
+        simt.exit
+        .endm
+"""
+ROUND = (
+    UNTIL_SET
+    + """
         .kernel round                   // chip 0 stores data on chip 1 and tells chip 2, which tells chip 1
         .param  ptr data                // of chip 1
         .param  ptr first               // flag of chip 2
@@ -34,16 +48,12 @@ tells:  smem.ld.b32     sreg41, [0x0] @first
         vmem.st.b32     vreg1, [0x0 + vreg2 * 0x4] @second
         s.wait          vstcnt(0)
         simt.exit
-reads:  smem.ld.b32     sreg41, [0x0] @second
-        s.wait          sldcnt(0)
-        s.cbr.az        sreg41, reads
-        vmem.ld.b32     vreg3, [0x0 + vreg0 * 0x4] @data
-        s.wait          vldcnt(0)
-        vmem.st.b32     vreg3, [0x0 + vreg0 * 0x4] @found
-        s.wait          vstcnt(0)
-        simt.exit
+reads:  until_set       second
 """
-NEIGHBOUR = """
+)
+NEIGHBOUR = (
+    UNTIL_SET
+    + """
         .kernel neighbour               // chip 0 stores data on chip 1 and tells it so
         .param  ptr data
         .param  ptr flag
@@ -59,15 +69,9 @@ NEIGHBOUR = """
         vmem.st.b32     vreg1, [0x0 + vreg2 * 0x4] @flag
         s.wait          vstcnt(0)
         simt.exit
-reads:  smem.ld.b32     sreg41, [0x0] @flag
-        s.wait          sldcnt(0)
-        s.cbr.az        sreg41, reads
-        vmem.ld.b32     vreg3, [0x0 + vreg0 * 0x4] @data
-        s.wait          vldcnt(0)
-        vmem.st.b32     vreg3, [0x0 + vreg0 * 0x4] @found
-        s.wait          vstcnt(0)
-        simt.exit
+reads:  until_set       flag
 """
+)
 
 
 def found_by(source, chips, flags, seed, **options):
