@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +23,6 @@ import numpy.typing as npt
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
 from .faults import M890Error, MemoryLimit
 from .machine.state import POISON, RANGE, READ, WINDOW_BITS, WRITE
-
-if TYPE_CHECKING:
-    from .buffers import Buffer
 
 GUARD = 256
 """Bytes between two allocations that belong to neither."""
@@ -191,8 +187,8 @@ class Hbm:
         """Those of all chips of its pod, if it is in one, for messages."""
         self.away = ""
         """Where its bytes are if not in this process: what is allocated is known here, too."""
-        self.copy_out: Callable[[Buffer], npt.NDArray[Any]] | None = None
-        """How the ranks of a pod, if there are several, come to the content of a buffer together."""
+        self.copy_out: Callable[[str, int, int], npt.NDArray[np.uint8]] | None = None
+        """How the ranks of a pod, if there are several, come to bytes together: their name, guest address and size."""
         self.note: Callable[[str], None] | None = None
         """Told what the host does here, if there are several ranks, which must all do the same."""
         self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
