@@ -18,7 +18,8 @@ from .codegen.recipes import FAST, ISSUE, PEER
 from .decode import Program
 from .engine import Engine
 from .faults import Dim3, LaunchError
-from .hbm import Hbm, reserve
+from .hbm import Hbm
+from .host_memory import reserve
 from .machine.state import (
     BLOCK,
     EVENT,

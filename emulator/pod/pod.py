@@ -15,7 +15,8 @@ from ...isa.program import Kernel, Module
 from ..buffers import Buffer
 from ..chip import Chip, LoadedKernel, LoadedModule, Timing, configuration, read_module, refuse_names
 from ..faults import LaunchError
-from ..hbm import HostMemory, chip_at, common_offset
+from ..hbm import chip_at, common_offset
+from ..host_memory import HostMemory
 from ..icn.faults import LinkFault
 from ..icn.icn import Icn
 from ..icn.topology import PICOSECONDS, Topology
