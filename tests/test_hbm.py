@@ -13,16 +13,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from m890.emulator.buffers import Buffer
 from m890.emulator.faults import M890Error, MemoryLimit
-from m890.emulator.hbm import (
-    GUARD,
-    RANGE,
-    Allocation,
-    FreeRanges,
-    Hbm,
-    HostMemory,
-    physical_memory,
-    window_base,
-)
+from m890.emulator.hbm import GUARD, RANGE, Allocation, FreeRanges, Hbm, window_base
+from m890.emulator.host_memory import HostMemory, physical_memory
 from m890.emulator.machine.state import POISON, READ, WRITE
 from m890.emulator.profiles import PROFILES
 

@@ -13,7 +13,7 @@ from one import ALL, FAST, ISSUE, One, assert_rows, bench, stop
 from m890.emulator import plan
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault, LaunchError, MemoryLimit
-from m890.emulator.hbm import HostMemory
+from m890.emulator.host_memory import HostMemory
 from m890.emulator.machine.state import POISON
 from m890.isa.effects import Stop
 from m890.isa.lanes import LANES
