@@ -77,7 +77,7 @@ def test_ranks_share_the_chips_and_one_speaks():
     folder = Path(sys.executable).parent
     job = [folder / "m890", "perf", "reduce", "--chips", "3", "--min", "4K", "--max", "64K", "--move", "16K"]
     alone, shared = (
-        subprocess.run([*start, *job], capture_output=True, text=True, timeout=120, check=True).stdout
+        subprocess.run([*start, *job], capture_output=True, text=True, timeout=300, check=True).stdout
         for start in ([], [folder / "mpiexec", "-n", "2"])
     )
     assert shared == alone
