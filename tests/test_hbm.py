@@ -113,7 +113,7 @@ class AllocatorMachine(RuleBasedStateMachine):
 
 
 TestAllocator = AllocatorMachine.TestCase
-TestAllocator.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAllocator.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 @pytest.fixture
