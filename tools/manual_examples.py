@@ -23,7 +23,8 @@ ENDS = {
     "EXIT_WARP": "the warp ends",
     "BARRIER": "the warp waits for its block",
     "PRINT": "the text is printed",
-    "WAIT": "the warp waits until that is done",
+    "WAIT": "the warp goes on when that is done",
+    "COPY": "the copy is outstanding, or a fault",
     "TRAP": "fault, the launch ends",
 }
 
