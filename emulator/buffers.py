@@ -128,7 +128,7 @@ class Buffer:
 
         Where several ranks run the pod, all of them do so together.
         """
-        content = self.view() if self._hbm.copy_out is None else self._hbm.copy_out(self)
+        content = self._content()
         if out is None:
             return content.copy()
         self._check_like(out, "to")
@@ -206,6 +206,13 @@ class Buffer:
         """`Buffer('x', float32, (1000,), 0x4000000000, chip 0)`, with `freed` where that is so."""
         state = ", freed" if self.freed else ""
         return f"Buffer('{self.name}', {self.dtype}, {self.shape}, {self.address:#x}, chip {self.chip}{state})"
+
+    def _content(self) -> Array:
+        """What is in the buffer, wherever its chip is: a view, or a copy that all ranks of the pod come to together."""
+        self._check_alive()
+        if self._hbm.copy_out is None:
+            return self.view()
+        return self._hbm.copy_out(self.name, self.address, self.nbytes).view(self.dtype).reshape(self.shape)
 
     def _parts(self) -> Iterator[slice | EllipsisType]:
         """Cut the first axis into parts of about `STEP` bytes, checking the host memory limit before each."""

@@ -19,8 +19,9 @@ from .buffers import Buffer
 from .decode import Program, decode
 from .engine import Engine, engine
 from .faults import Dim3, LaunchError
-from .hbm import Hbm, HostMemory
+from .hbm import Hbm
 from .home import Home
+from .host_memory import HostMemory
 from .launch import Launch, Limits
 from .observe import Observer
 from .plan import Mode, Plan, Schedule

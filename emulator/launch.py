@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
@@ -17,6 +16,7 @@ from .faults import Deadlock, Interrupted, LaunchError, Timeout
 from .livelock import STEP, Watch
 from .machine import core
 from .plan import Plan, memory_ranges
+from .sampler import watched
 
 if TYPE_CHECKING:
     from .chip import LoadedKernel
@@ -155,9 +155,8 @@ class Launch:
         Raises LaunchError, Fault, Timeout, Deadlock, MemoryLimit, Interrupted.
         """
         running = self.start()
-        sampler = running.plan.engine.sampler
         try:
-            with sampler.watch(running.plan) if sampler else nullcontext():
+            with watched(running.plan):
                 _run(running)
         except KeyboardInterrupt:
             raise Interrupted(report.places(running.plan)) from None

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from m890.isa import ISA
@@ -550,13 +550,11 @@ def survives(text: str) -> Module | None:
     return None
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_assembles_or_has_errors(text: str) -> None:
     survives(text)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PIECES) | st.text(max_size=4), st.sampled_from(["", " ", "\n"]))))
 def test_any_pieces_assemble_or_have_errors(pieces: list[tuple[str, str]]) -> None:
     survives(".kernel k\n" + "".join(piece + space for piece, space in pieces))

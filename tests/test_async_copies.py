@@ -123,7 +123,7 @@ STEPS = st.sampled_from([1, 1, 1, 0, 2, -1])
     counts=st.lists(st.sampled_from([0, 1, 3, 4, 5, 8, 13, 15, 16, 17, ALL]), min_size=1, max_size=4),
     lanes=LANES_ON,
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_one_copy(
     name: str, zfill: bool, wide: bool, build: str, first: int, step: int, to_first: int, to_step: int,
     odd: dict[int, int], to_odd: dict[int, int], counts: list[int], lanes: list[int],
@@ -299,7 +299,7 @@ NUMBERS = np.arange(32 * LANES, dtype=np.uint32).reshape(32, LANES) * 3 + 7
 
 @pytest.mark.parametrize("timing", ["eager", "late"])
 @given(steps=st.lists(STEP, max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_groups(timing: str, steps: list[Step]) -> None:
     """Whatever a warp copies, commits, waits for, reads and stores."""
     wanted = model_of(steps, NUMBERS, timing == "late")

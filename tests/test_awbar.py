@@ -189,7 +189,7 @@ STEPS = st.builds(
     counts=st.tuples(*[st.sampled_from([1, 2, 5, 40, 100, MOST])] * 3),
     steps=st.lists(STEPS, min_size=1, max_size=8),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_operations(timing: str, counts: tuple[int, int, int], steps: list[Step]) -> None:
     first = [Step("init", 1 << lane, count, "third") for lane, count in enumerate(counts)]
     check(first + steps, timing)

@@ -14,16 +14,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from m890.emulator.buffers import Buffer
 from m890.emulator.faults import M890Error, MemoryLimit
-from m890.emulator.hbm import (
-    GUARD,
-    RANGE,
-    Allocation,
-    FreeRanges,
-    Hbm,
-    HostMemory,
-    physical_memory,
-    window_base,
-)
+from m890.emulator.hbm import GUARD, RANGE, Allocation, FreeRanges, Hbm, window_base
+from m890.emulator.host_memory import HostMemory, physical_memory
 from m890.emulator.machine.state import POISON, READ, WRITE
 from m890.emulator.pod.pod import Pod
 from m890.emulator.profiles import PROFILES
@@ -123,7 +115,7 @@ class AllocatorMachine(RuleBasedStateMachine):
 
 
 TestAllocator = AllocatorMachine.TestCase
-TestAllocator.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAllocator.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ TOPOLOGIES = {
     "two ways": (Z810E, custom([(0, 1, 1), (0, 2, 2), (1, 3, 2), (2, 3, 2), (0, 4, 2), (4, 3, 2)], 5)),
     "one": (M890, Topology.of(M890, 1)),
 }
-MANY = settings(deadline=None, max_examples=25)
+MANY = settings(max_examples=25)
 EACH = pytest.mark.parametrize(("profile", "topology"), TOPOLOGIES.values(), ids=TOPOLOGIES)
 
 

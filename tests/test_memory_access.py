@@ -582,7 +582,7 @@ FORMS = [
     offset=st.integers(0, 0xFFF),
     known=st.booleans(),
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_vmem_anywhere(
     form: Any,
     build: str,

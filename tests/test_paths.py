@@ -252,7 +252,7 @@ def shared_chip() -> Chip:
 
 
 @given(program=PROGRAMS, threads=st.sampled_from([32, 1, 40, 64]), seed=st.integers(0, 99), opposite=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_programs(program: list[Any], threads: int, seed: int, opposite: bool) -> None:
     """if, else, loops, breaks and early exits, nested: every lane ends as it would alone."""
     compare(program, threads, seed, opposite, NEVER, shared_chip())
@@ -260,7 +260,7 @@ def test_programs(program: list[Any], threads: int, seed: int, opposite: bool) -
 
 @pytest.mark.slow
 @given(program=PROGRAMS, threads=st.sampled_from([32, 1, 40, 64]), seed=st.integers(0, 99), opposite=st.booleans())
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 def test_many_programs(program: list[Any], threads: int, seed: int, opposite: bool) -> None:
     compare(program, threads, seed, opposite, NEVER, shared_chip())
 

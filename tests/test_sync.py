@@ -150,7 +150,7 @@ def expected_of(warps: int, lanes: list[int], phases: list[Phase]) -> np.ndarray
     timing=st.sampled_from(["eager", "late"]),
     named=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_named_barriers(plan: Any, schedule: Schedule, timing: str, named: bool) -> None:
     """Nobody passes before all have come, and reductions see every lane once, in any order of warps."""
     warps, ended, phases = plan

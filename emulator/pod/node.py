@@ -16,7 +16,7 @@ from ..faults import Deadlock
 from ..launch import Launch, Run
 from ..machine import core, window
 from ..machine.wire import COPY, PACKET
-from .copies import HostEngine, PeerEngine
+from .copy_engines import HostEngine, PeerEngine
 from .port import OUTBOX, Port
 from .streams import Kernel, Move
 

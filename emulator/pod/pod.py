@@ -16,7 +16,8 @@ from ...isa.program import Kernel, Module
 from ..buffers import Buffer, layout
 from ..chip import Chip, LoadedKernel, LoadedModule, Timing, configuration, read_module, refuse_names
 from ..faults import LaunchError
-from ..hbm import HostMemory, common_offset
+from ..hbm import chip_at, common_offset
+from ..host_memory import HostMemory
 from ..icn.faults import LinkFault
 from ..icn.icn import Icn
 from ..icn.topology import PICOSECONDS, Topology
@@ -244,12 +245,13 @@ class Pod:
             return np.frombuffer(found[owner], buffer.dtype).reshape(buffer.shape)
         return np.zeros(buffer.shape, buffer.dtype)
 
-    def _copy_out(self, buffer: Buffer) -> npt.NDArray[Any]:
-        """A buffer's content, on all ranks."""
-        self.exchange.agree(f"copies '{buffer.name}' of chip {buffer.chip} to the host")
-        owner = self.meeting.owners[buffer.chip]
-        found = self.exchange.share(buffer.view().tobytes() if self.exchange.rank == owner else b"")[owner]
-        return np.frombuffer(found, buffer.dtype).reshape(buffer.shape)
+    def _copy_out(self, name: str, address: int, size: int) -> npt.NDArray[np.uint8]:
+        """Bytes of a chip's memory, on all ranks."""
+        chip = chip_at(address)
+        self.exchange.agree(f"copies '{name}' of chip {chip} to the host")
+        owner = self.meeting.owners[chip]
+        mine = self.chips[chip].hbm.view(address, size).tobytes() if self.exchange.rank == owner else b""
+        return np.frombuffer(self.exchange.share(mine)[owner], np.uint8)
 
     # ---- work --------------------------------------------------------------------------------------------------------
 
