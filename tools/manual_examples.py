@@ -24,7 +24,10 @@ ENDS = {
     "BARRIER": "the warp waits for its block",
     "PRINT": "the text is printed",
     "WAIT": "the warp goes on when that is done",
+    "AWBAR": "what it does to the awbar, or a fault",
     "COPY": "the copy is outstanding, or a fault",
+    "FAULT": "fault",
+    "YIELD": "other warps go on first",
     "TRAP": "fault, the launch ends",
 }
 
