@@ -18,7 +18,8 @@ from program_trials import FILES
 from m890 import programs
 from m890.tools.cli import cli
 from m890.tools.initial import Init, content, content_by_chip
-from m890.tools.launchfile import Job, read
+from m890.tools.job import Job
+from m890.tools.launchfile import read
 
 MOST_BYTES = 50_000
 DATA = programs.FOLDER / "data"
