@@ -85,6 +85,8 @@ class Job:
     """Flags that changed a launch of the file or its arguments."""
     topology: dict[str, Any] | None = None
     """`[topology]`; None for the profile's usual one."""
+    topology_where: str = ""
+    """The file that says it."""
     faults: list[FaultSpec] = field(default_factory=list[FaultSpec])
     folder: Path = Path()
     """Where a profile named by a relative path lies."""

@@ -45,10 +45,7 @@ def chips_of(
 
 def _pod(job: Job, profile: Profile, exchange: Exchange | None, settings: dict[str, Any]) -> Pod:
     try:
-        if job.topology is None:
-            topology = Topology.of(profile, job.chips)
-        else:
-            topology = Topology.from_table(job.topology, profile, job.chips)
+        topology = _topology(job, profile)
         pod = Pod(
             profile,
             job.chips,
@@ -60,6 +57,8 @@ def _pod(job: Job, profile: Profile, exchange: Exchange | None, settings: dict[s
             exchange=exchange,
             **settings,
         )
+    except JobError:
+        raise
     except ValueError as error:
         raise JobError("", str(error)) from None
     if job.chips > 1:
@@ -67,14 +66,25 @@ def _pod(job: Job, profile: Profile, exchange: Exchange | None, settings: dict[s
     return pod
 
 
+def _topology(job: Job, profile: Profile) -> Topology:
+    """How a job's chips are joined; JobError."""
+    try:
+        if job.topology is None:
+            return Topology.of(profile, job.chips)
+        return Topology.from_table(job.topology, profile, job.chips)
+    except ValueError as error:
+        raise JobError(job.topology_where, str(error)) from None
+
+
 def _fault(spec: FaultSpec, topology: Topology) -> LinkFault:
     """A fault of one of the topology's links; JobError."""
     try:
         tail, head = (topology.node(name) for name in spec.link)
-        topology.number(tail, head)
-        return LinkFault(tail=tail, head=head, **spec.state)
+        fault = LinkFault(tail=tail, head=head, **spec.state)
+        fault.ways(topology)
     except ValueError as error:
         raise JobError(spec.where, str(error)) from None
+    return fault
 
 
 def _check(job: Job) -> None:

@@ -37,7 +37,7 @@ def read(path: Path) -> Job:
     if root.has("topology"):
         topology = root.table("topology")
         topology.only("[topology]")
-        job.topology = topology.values
+        job.topology, job.topology_where = topology.values, str(path)
     job.faults = [_fault(table) for table in root.tables("fault")]
     for table in root.tables_by_name("buffers"):
         job.buffers[table.key] = _buffer(table, path.parent)
