@@ -26,7 +26,8 @@ from m890.programs import (
     reduce_scatter,
     send_recv,
 )
-from m890.programs.pod_group import Group, rings
+from m890.programs.pod_group import Group
+from m890.programs.ring_orders import rings
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.int32), np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
