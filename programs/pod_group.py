@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -99,12 +99,6 @@ class Group:
         if not 0 <= number < self.chips:
             raise ValueError(f"there is no chip {number}: this pod has {self.chips}, from 0")
         return number
-
-    def per_chip(self, values: Sequence[int]) -> PerChip[int]:
-        """A number for each chip as an argument."""
-        from ..emulator.pod.pod import PerChip
-
-        return PerChip(values)
 
     def marks(self, count: int) -> int:
         """The first of so many marks that no launch has had."""

@@ -252,7 +252,7 @@ def meet_(on: Between) -> tuple[Arrays, Arrays]:
     x = numbers(on.random, (on.chips, n), DTYPES[0])
     module = on.assemble("meet")
     following, before = ([(chip + step) % on.chips for chip in range(on.chips)] for step in (1, -1))
-    neighbours = on.group.per_chip(following), on.group.per_chip(before)
+    neighbours = PerChip(following), PerChip(before)
     for name in ("all", "neighbours"):
         source, inbox, result = on.group.array(x), on.group.empty(n, x.dtype), on.group.empty(n, x.dtype)
         inbox.fill(0)
