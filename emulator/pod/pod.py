@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from ...isa.assembler import assemble
 from ...isa.program import Kernel, Module
-from ..buffers import Buffer
+from ..buffers import Buffer, layout
 from ..chip import Chip, LoadedKernel, LoadedModule, Timing, configuration, read_module, refuse_names
 from ..faults import LaunchError
 from ..hbm import chip_at, common_offset
@@ -185,8 +186,8 @@ class Pod:
         self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = np.float32, *, name: str | None = None
     ) -> SymmetricBuffer:
         """Allocate a buffer at the same offset on all chips. Raises MemoryLimit if none has room on all."""
-        count = shape if isinstance(shape, int) else int(np.prod(shape, dtype=np.int64))
-        offset = common_offset([chip.hbm for chip in self.chips], count * np.dtype(dtype).itemsize)
+        lengths, kind = layout(shape, dtype)
+        offset = common_offset([chip.hbm for chip in self.chips], math.prod(lengths) * kind.itemsize)
         return SymmetricBuffer([Buffer.allocate(chip.hbm, shape, dtype, name=name, at=offset) for chip in self.chips])
 
     def owns(self, buffer: Buffer) -> bool:
