@@ -10,7 +10,8 @@ from ...isa.aiu import FORM as FORM_FIELD
 from ...isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT, SIZE, SWIZZLED, TILE, TILE_AT, Layout
 from ...isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
 from ...isa.sync import INVALID_WARP_SYNC
-from .core import HELD, least
+from .arithmetic import greatest, least
+from .core import HELD
 from .observed import COPIES, complete_oldest, settle_conflicts
 from .pending import KEPT_HOST, PENDING_SIZE, enqueue, place_in_queue, place_of_spare, queue_of
 from .primitives import (
@@ -38,12 +39,11 @@ from .resolve import (
     WRITE_DENIED,
     find_range,
 )
-from .state import COPIED, EMSK_ROW, OUTSTANDING, PEER, POISON, READ, RECORD, ROW, UNREACHABLE, WRITE
+from .state import COPIED, EMSK_ROW, OUTSTANDING, PEER, POISON, READ, RECORD_SIZE, ROW, UNREACHABLE, WRITE
 from .state import TILE as TILE_STRUCT
 
 TSM_SIZE, CUBE = 14, 15
 """Published exception codes."""
-RECORD_SIZE = RECORD.itemsize
 BASE_ALIGNMENT, SWIZZLED_ALIGNMENT, PACKED_ALIGNMENT = 32, 128, 4
 MOST = 1 << 16
 """Elements of a cube along an axis, and rows of a column."""
@@ -368,7 +368,7 @@ def whole_rows(base: int, record_address: int, tile_address: int, row: int, coun
         return 0
     if what == CHECK:
         tile.low = least(tile.low, first)
-        tile.high = first + length if first + length > tile.high else tile.high
+        tile.high = greatest(tile.high, first + length)
         return 1
     move_whole_rows(base, record_address, tile_address, row, count, first + range_at(found).delta, stride)
     return 1
@@ -383,7 +383,7 @@ def one_row(
         w, h, depth = nearest(w, tile.dim[1]), nearest(h, tile.dim[2]), nearest(depth, tile.dim[3])
     inside = w >= 0 and w < tile.dim[1] and h >= 0 and h < tile.dim[2] and n >= 0 and n < tile.dim[4]
     inside = inside and depth >= 0 and depth < tile.dim[3]
-    first, last = tile.c if tile.c > 0 else 0, least(tile.c + tile.cube_c, tile.dim[0])
+    first, last = greatest(tile.c, 0), least(tile.c + tile.cube_c, tile.dim[0])
     if not inside or first >= last:
         if what == MOVE and tile.out == 0:
             move_row(base, tile_address, row, 0, 0, 0)
@@ -399,7 +399,7 @@ def one_row(
 
 def nearest(position: int, count: int) -> int:
     """The nearest position inside."""
-    return 0 if position < 0 else position if position < count else count - 1
+    return greatest(0, least(position, count - 1))
 
 
 def range_of(base: int, tile_address: int, address: int, size: int) -> int:
@@ -421,7 +421,7 @@ def check_row(base: int, record_address: int, tile_address: int, address: int, s
     if range_at(found).flags & (WRITE if tile.out else READ) == 0:
         return refuse(base, record_address, WRITE_DENIED if tile.out else READ_DENIED, address, size)
     tile.low = least(tile.low, address)
-    tile.high = address + size if address + size > tile.high else tile.high
+    tile.high = greatest(tile.high, address + size)
     return 0
 
 
@@ -444,7 +444,7 @@ def move_row(base: int, tile_address: int, row: int, host: int, first: int, last
     for start in range(0, tile.bytes, piece):
         end = least(start + piece, tile.bytes)
         place = warp_at(base).tsm + place_of(tile_address, row, start)
-        low, high = first if first > start else start, least(last, end)
+        low, high = greatest(first, start), least(last, end)
         if low >= high:
             low, high = start, start
         if tile.out:
