@@ -172,6 +172,8 @@ def test_drawn_faults_are_those_of_their_seed():
         ({"at": float("nan")}, "at 0 to 1e6 s"),
         ({"at": 1e7}, "at 0 to 1e6 s"),
         ({"after": 1 << 63}, "drops and after from 0"),
+        ({"dead": 0.5}, "whole numbers, not 0.5, 0, 0"),
+        ({"drops": 1.5}, "whole numbers, not 0, 1.5, 0"),
         ({"dead": 4}, "dead = 4: from chip 0 to chip 1 parallel links number 3"),
         ({"head": 3}, r"topology custom has no link from chip 0 to chip 3: there is \[0, 1\]"),
         ({"head": 4}, "4 is no node; there are chips 0 to 3"),

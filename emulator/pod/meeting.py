@@ -136,6 +136,7 @@ class Meeting:
         self._advance(end)
         for place in self.places:
             for moment, move, index in place.peer.send(self.now, end):
+                move.copy.check()
                 source = move.copy.source.chip
                 assert source is not None
                 if source in self.nodes:
@@ -235,6 +236,7 @@ class Meeting:
         """Do a copy with the host, or within a chip, where the chip is; what comes to the host comes to all ranks."""
         self.changed = True
         copy = move.copy
+        copy.check()
         chip = copy.target.chip if copy.source.chip is None else copy.source.chip
         assert chip is not None
         if copy.target.chip is None and self.exchange.ranks > 1:

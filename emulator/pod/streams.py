@@ -114,7 +114,11 @@ class Event:
     @property
     def picoseconds(self) -> int:
         """The same, exactly."""
-        if self.mark is None or self.mark.ended is None:
+        if self.mark is None:
+            raise ValueError(f"{self!r}: no stream has been told to record it")
+        if self.mark.dropped:
+            raise ValueError(f"{self!r}: an error ended all work before it; record it again")
+        if self.mark.ended is None:
             raise ValueError(f"{self!r} is not recorded yet: synchronize first")
         return self.mark.ended
 
@@ -169,9 +173,15 @@ class Stream:
         return (event or Event()).record(self)
 
     def wait(self, event: Event) -> None:
-        """What follows waits until the event is recorded; nothing if nobody has been told to record it."""
-        if event.mark is not None:
-            self.add(Wait(self, event.mark))
+        """What follows waits until the event is recorded; nothing if nobody has been told to record it.
+
+        LaunchError for an event of another pod: pods have a clock each.
+        """
+        if event.mark is None:
+            return
+        if event.mark.stream.pod is not self.pod:
+            raise LaunchError(f"{event!r} is recorded by {event.mark.stream!r} of another pod: synchronize it instead")
+        self.add(Wait(self, event.mark))
 
     def copy(self, target: Any, source: Any) -> None:
         """Copy all of `source` to `target`, buffers or numpy arrays of equal size in bytes.
