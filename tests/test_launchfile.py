@@ -17,7 +17,8 @@ from m890.tools.arrays import (
     read_safetensors,
     save,
 )
-from m890.tools.launchfile import Job, read
+from m890.tools.job import Job
+from m890.tools.launchfile import read
 
 COPY = """\
         .arch   ppu0015
