@@ -280,7 +280,9 @@ def _awbar_detail(plan: Plan, code: int, warp: np.void) -> str:
     where = f"lane {lane}: TSM offset {int(warp['address'][lane]):#x}"
     if code == barriers.BARRIER_PARAMETER:
         return f"{where}: {REASONS[int(warp['taken'])]}"
-    return f"{where} is not a multiple of 8, or outside of the block's {plan.tsm} bytes"
+    if code == resolve.TSM_MISALIGNED:
+        return f"{where} is not a multiple of 8"
+    return f"{where} is outside of the block's {plan.tsm} bytes"
 
 
 def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:

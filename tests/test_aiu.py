@@ -271,6 +271,10 @@ def test_packing_refuses_what_does_not_fit() -> None:
         TILE.pack(dim_x=1)
     with pytest.raises(ValueError, match="does not fit in 32 bits"):
         TILE.pack(dim_c=1 << 32)
+    for value in (1.5, None, "1"):
+        with pytest.raises(TypeError, match="cube_w is a whole number, not"):
+            TILE.pack(cube_w=value)  # type: ignore[arg-type]
+    assert TILE.pack(dim_c=np.int64(7))[TILE.places["dim_c"]] == 7
     words = TILE.pack(base=0x4000000020, dim_c=-1, stride_n=5)
     assert words.tolist() == [0x20, 0x40, 0, 0, 5, 0, 0xFFFFFFFF, *[0] * 9]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from ...isa.assembler import assemble
 from ...isa.program import Kernel, Module
-from ..buffers import Buffer
+from ..buffers import Buffer, layout
 from ..chip import Chip, LoadedKernel, LoadedModule, Timing, configuration, read_module, refuse_names
 from ..faults import LaunchError
 from ..hbm import chip_at, common_offset
@@ -185,8 +186,8 @@ class Pod:
         self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = np.float32, *, name: str | None = None
     ) -> SymmetricBuffer:
         """Allocate a buffer at the same offset on all chips. Raises MemoryLimit if none has room on all."""
-        count = shape if isinstance(shape, int) else int(np.prod(shape, dtype=np.int64))
-        offset = common_offset([chip.hbm for chip in self.chips], count * np.dtype(dtype).itemsize)
+        lengths, kind = layout(shape, dtype)
+        offset = common_offset([chip.hbm for chip in self.chips], math.prod(lengths) * kind.itemsize)
         return SymmetricBuffer([Buffer.allocate(chip.hbm, shape, dtype, name=name, at=offset) for chip in self.chips])
 
     def owns(self, buffer: Buffer) -> bool:
@@ -372,6 +373,8 @@ class PodKernel:
         if stream is not None and not isinstance(stream, PerChip):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise LaunchError(f"a launch on all chips takes pod.stream(), a stream for each of them, not {stream!r}")
         chosen = range(len(pod.chips)) if chips is None else chips
+        if missing := [chip for chip in chosen if chip not in range(len(pod.chips))]:
+            raise LaunchError(f"there is no chip {missing[0]}: this pod has {len(pod.chips)}, from 0")
         prepared = {
             chip: self.kernels[chip].prepare(
                 grid, block, [_of(value, chip) for value in values], tsm=tsm, cooperative=cooperative, limits=limits
