@@ -128,6 +128,16 @@ def test_one_rank_prints_and_saves(job):
 
 
 @pytest.mark.slow
+def test_ranks_do_not_change_the_order_of_blocks(job):
+    Path("k.s").write_text(FILL.replace("%chip", "%blkid.x"))
+    Path("job.toml").write_text(LAUNCH.replace("grid = 1", "grid = 5"))
+    blocks = "".join(f"chip {block}\n" for block in (3, 4, 0, 1, 2))  # Schedule.seeded(3): from 3 on, by steps of 1
+    for ranks in (1, 2, 3):
+        result = json.loads(mpiexec(ranks, M890, "run", "job.toml", "--seed", "3", "--json").stdout)
+        assert result["printed"] == 3 * blocks
+
+
+@pytest.mark.slow
 def test_what_goes_wrong_is_said_once_and_ends_all(job):
     Path("job.toml").write_text(LAUNCH.replace("full:2.5", "full:3.5"))
     assert mpiexec(3, M890, "run", "job.toml", code=1).stdout.count("FAIL") == 1

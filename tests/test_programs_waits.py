@@ -11,7 +11,7 @@ import pytest
 from collective_trials import TRIALS as COLLECTIVES
 from program_trials import TRIALS
 
-from m890 import Chip, Limits, M890Error, Schedule, programs
+from m890 import Chip, Limits, M890Error, Schedule, profile, programs
 from m890.isa.assembler import assemble
 from m890.isa.source import LIBRARY
 from m890.programs.binary32 import bits
@@ -103,6 +103,16 @@ def test_every_barrier_is_needed(name, file, line, monkeypatch, tmp_path):
             Chip(timing=timing, schedule=order, limits=limits) for timing in ("late", "eager") for order in SCHEDULES
         )
         assert any(goes_wrong(name, module, chip, line, monkeypatch) for chip in chips)
+
+
+@pytest.mark.parametrize("step", [-1, 3])
+def test_no_program_relies_on_an_order_of_blocks(step):
+    """Two blocks at a time, all that ring.s needs, beginning with the last one."""
+    few = profile("M890").override("two blocks", {"compute_units": 2, "blocks_per_cu": 1}, "tests")
+    chip = Chip(few, schedule=Schedule(first_block=-1, block_step=step), limits=Limits(instructions=3_000_000))
+    for name, trial in TRIALS.items():
+        for found, expected in zip(*trial(chip, np.random.default_rng(0)), strict=True):
+            np.testing.assert_array_equal(bits(found), bits(expected), err_msg=name)
 
 
 def test_trials_pass_as_they_are():
