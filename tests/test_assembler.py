@@ -235,6 +235,18 @@ def test_a_text_is_for_the_architecture_it_says_or_else_that_asked_for() -> None
     assert assemble(f".arch ppu0015\n{text}", arch="ppu001").arch == "ppu0015"
 
 
+def test_a_text_knows_the_architecture_it_is_for() -> None:
+    """The vendor's name for its number, as of the line, and before the first kernel."""
+    text = "N = __HGGC_ARCH__ + 1\n.ifdef __HGGC_ARCH__\n.kernel k\n.endif\nv.mov.b32 vreg1, N\nsimt.exit"
+    for arch, number in (("ppu0015", 150), ("ppu001", 100)):
+        for module in (assemble(text, arch=arch), assemble(f".arch {arch}\n{text}")):
+            assert ISA.text(int(module.kernels["k"].words[0])) == f"v.mov.b32 vreg1, {number + 1:#x}"
+    with pytest.raises(AssemblyError, match="__HGGC_ARCH__ has a meaning in expressions"):
+        assemble("__HGGC_ARCH__ = 100")
+    with pytest.raises(AssemblyError, match="__HGGC_ARCH__ has a meaning in expressions"):
+        assemble(text, defines={"__HGGC_ARCH__": 100})
+
+
 def test_resources() -> None:
     directives = ".tsm 100 a\n.tsm 4*8, b\n.private 64\n.maxntid 32, 2\n.reqntid 32\n"
     found = kernel(f"{directives}v.mov.b32 vreg1, b + a\nsimt.exit")
