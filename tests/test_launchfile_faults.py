@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-
-from m890.tools.cli import cli
+from launchfile_runs import folder as folder
+from launchfile_runs import run
 
 COPY = """
         .arch ppu001
@@ -48,21 +47,7 @@ expect = "arange"
 """
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    Path("copy.s").write_text(COPY)
-
-    def run(text: str, *flags: str, code: int = 0):
-        Path("job.toml").write_text(text)
-        result = CliRunner().invoke(cli, ["run", "job.toml", *flags])
-        assert result.exit_code == code, (result.output, result.exception)
-        return result
-
-    return run
-
-
-def test_links_of_a_run(run):
+def test_links_of_a_run():
     lines = run(JOB, "--icn").stdout.splitlines()
     assert re.split(r"\s{2,}", lines[2])[:4] == ["link", "packets", "user bytes", "overhead bytes"]
     rows = {row[0]: row[1:] for row in (re.split(r"\s{2,}", line) for line in lines[3:])}
@@ -79,7 +64,7 @@ def test_links_of_a_run(run):
     assert {link["tail"] for link in links if link["user_bytes"]} == {"chip 0", "chip 1", "chip 2", "switch 0"}
 
 
-def test_topologies_of_a_run(run):
+def test_topologies_of_a_run():
     def tails(*flags, text=JOB, code=0):
         result = run(text, "--json", *flags, code=code)
         return {link["tail"] for link in json.loads(result.stdout)["icn"]["links"] if link["user_bytes"]}
@@ -92,9 +77,13 @@ def test_topologies_of_a_run(run):
     Path("line.toml").write_text("links = [[0, 3], [3, 2], [2, 1]\n")
     assert "line.toml: Unclosed array" in run(JOB, "--topology", "line.toml", code=3).stderr
     assert "none.toml" in run(JOB, "--topology", "none.toml", code=3).stderr
+    unused = JOB.replace("switches = 1", "switches = 2")
+    assert "job.toml: topology custom: no link to switch 1; add one, or leave it out" in run(unused, code=3).stderr
+    Path("line.toml").write_text("links = [[0, 3], [3, 2], [2, 4]]\n")
+    assert "line.toml: topology: links has [2, 4]: 4 is no node" in run(JOB, "--topology", "line.toml", code=3).stderr
 
 
-def test_faults_of_a_run(run):
+def test_faults_of_a_run():
     lost = JOB.replace("slow = 4.0", "drops = 2\nboth = false")
     links = json.loads(run(lost, "--json").stdout)["icn"]["links"]
     assert [(link["tail"], link["retries"]) for link in links if link["retries"]] == [("chip 2", 2)]
@@ -114,7 +103,7 @@ def test_faults_of_a_run(run):
         ("slow = 4.0", 'slow = "4"', r":10: fault\[0\].slow: a number from 0 belongs here"),
         ("slow = 4.0", "slow = 0.5", r":8: fault\[0\]: slow = 0.5: it divides the bandwidth"),
         ("slow = 4.0", "loss = 2", r"fault\[0\]: loss = 2.0: a probability"),
-        ("slow = 4.0", "dead = 3", "dead = 3: from chip 2 to switch 0 parallel links number 1"),
+        ("slow = 4.0", "dead = 3", r":8: fault\[0\]: dead = 3: from chip 2 to switch 0 parallel links number 1"),
         ("slow = 4.0", 'dead = "both"', r"fault\[0\].dead: a whole number from 0"),
         ("slow = 4.0", "both = 1", r"fault\[0\].both: true or false"),
         (
@@ -128,5 +117,5 @@ def test_faults_of_a_run(run):
         ("[[fault]]", "[fault]", r"\[\[fault\]\], with double brackets"),
     ],
 )
-def test_mistakes_in_faults(run, old: str, new: str, message: str):
+def test_mistakes_in_faults(old: str, new: str, message: str):
     assert re.search(message, run(JOB.replace(old, new), code=3).stderr)
