@@ -9,7 +9,7 @@ from assembly import SAXPY, data, kernel, texts, value, warnings
 
 from m890.isa import ISA
 from m890.isa.addresses import offset_bytes
-from m890.isa.assembler import assemble
+from m890.isa.assembler import AssemblyError, assemble
 from m890.isa.directives import REFERENCE
 from m890.isa.disassembler import disassemble
 from m890.isa.operands import Address
