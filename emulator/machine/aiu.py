@@ -360,7 +360,7 @@ def whole_rows(base: int, record_address: int, tile_address: int, row: int, coun
     tile = tile_at(tile_address)
     stride, size = tile.step[0] * tile.stride[0], tile.cube_c * tile.size
     first = address + tile.c * tile.size
-    if stride < 0 or stride > FARTHEST or tile.layout == SLICES or tile.out:
+    if stride < 0 or stride > FARTHEST or size != tile.bytes or tile.out:  # a row may not fill its slices
         return 0
     length = (count - 1) * stride + size
     found = range_of(base, tile_address, first, length)
@@ -370,7 +370,10 @@ def whole_rows(base: int, record_address: int, tile_address: int, row: int, coun
         tile.low = least(tile.low, first)
         tile.high = first + length if first + length > tile.high else tile.high
         return 1
-    move_whole_rows(base, record_address, tile_address, row, count, first + range_at(found).delta, stride)
+    if tile.layout == SLICES:
+        move_slices(base, tile_address, row, count, first + range_at(found).delta, stride)
+    else:
+        move_whole_rows(base, record_address, tile_address, row, count, first + range_at(found).delta, stride)
     return 1
 
 
@@ -485,6 +488,18 @@ def move_whole_rows(
             if whole != size:
                 copy(tsm + offset + (whole ^ turn), host + whole, size - whole)
         offset += pitch
+        host += stride
+
+
+def move_slices(base: int, tile_address: int, row: int, count: int, host: int, stride: int) -> None:
+    """The same for rows of whole slices, as on ppu001: the halves of a slice lie side by side."""
+    tile = tile_at(tile_address)
+    tsm, size, padded = warp_at(base).tsm + tile.tsm, tile.bytes, tile.padded
+    for index in range(row, row + count):
+        for byte in range(0, size, SLICE):
+            offset = slice_offset(index, byte, padded)
+            copy(tsm + offset, host + byte, PIECE)
+            copy(tsm + (offset ^ PIECE), host + byte + PIECE, PIECE)
         host += stride
 
 
