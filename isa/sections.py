@@ -182,6 +182,8 @@ class Unit:
 
     def __init__(self, arch: str) -> None:
         self.arch = arch
+        self.arch_used = False
+        """Whether the text has asked which one that is."""
         self.codes: dict[str, Code] = {}
         self.code: Code | None = None
         self.in_data = False
@@ -234,6 +236,7 @@ class Unit:
         if name == DATA:
             return Symbolic(DATA_BASE, DATA)
         if name == ARCH:
+            self.arch_used = True
             return ARCHITECTURES[self.arch]
         if name in self.externs or (name in self.codes and self.codes[name].is_function):
             return Symbolic(CODE_BASE, name)
