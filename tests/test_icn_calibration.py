@@ -189,7 +189,9 @@ def test_a_topology_of_ones_own(toml):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "kind = None: there is switch, wired, ring, full, or give links"),
+        ("", r"give a kind \(switch, wired, ring, full\) or links"),
+        ("bandwidth = 5e9", r"give a kind \(switch, wired, ring, full\) or links"),
+        ('kind = ["ring"]', r"kind = \['ring'\]: there is"),
         ('kind = "star"', "kind = 'star': there is"),
         ('kind = "ring"\nlatency = 1e-6', "kind = 'ring' stands alone"),
         ('kind = "ring"\nlinks = [[0, 1]]', "exclude each other"),
@@ -204,6 +206,13 @@ def test_a_topology_of_ones_own(toml):
         ("links = [[0, 0]]", r"no link can be \(0, 0, 1\)"),
         ("links = [[0, 1], [1, 0], [1, 2], [2, 3]]", "two entries for one pair"),
         ("links = [[0, 1], [1, 2]]", "no way from chip 0 to chip 3; add a link"),
+        ("links = [[0, 1], [1, 2], [2, 3]]\nswitches = 1.5", "switches = 1.5 should be a whole number from 0"),
+        ("links = [[0, 1], [1, 2], [2, 3]]\nswitches = -1", "switches = -1 should be a whole number from 0"),
+        ("links = [[0, 1], [1, 2], [2, 3]]\nswitches = 1000000000", "no link to switch 0; add one, or leave it out"),
+        (
+            'links = [[0, 1], [1, 2], [2, 3], ["s0", "s1"]]\nswitches = 2',
+            "no way from switch 0 to chip 0; add a link",
+        ),
         ("links = [[0, 1]]\nbandwidth = 0", "bandwidth and latency are above 0"),
         ("links = [[0, 1]]\nbandwidth = nan", "bandwidth = nan should be a finite number"),
         ("links = [[0, 1]]\nlatency = inf", "latency = inf should be a finite number"),

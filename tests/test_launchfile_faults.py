@@ -77,6 +77,10 @@ def test_topologies_of_a_run():
     Path("line.toml").write_text("links = [[0, 3], [3, 2], [2, 1]\n")
     assert "line.toml: Unclosed array" in run(JOB, "--topology", "line.toml", code=3).stderr
     assert "none.toml" in run(JOB, "--topology", "none.toml", code=3).stderr
+    unused = JOB.replace("switches = 1", "switches = 2")
+    assert "job.toml: topology custom: no link to switch 1; add one, or leave it out" in run(unused, code=3).stderr
+    Path("line.toml").write_text("links = [[0, 3], [3, 2], [2, 4]]\n")
+    assert "line.toml: topology: links has [2, 4]: 4 is no node" in run(JOB, "--topology", "line.toml", code=3).stderr
 
 
 def test_faults_of_a_run():
@@ -99,7 +103,7 @@ def test_faults_of_a_run():
         ("slow = 4.0", 'slow = "4"', r":10: fault\[0\].slow: a number from 0 belongs here"),
         ("slow = 4.0", "slow = 0.5", r":8: fault\[0\]: slow = 0.5: it divides the bandwidth"),
         ("slow = 4.0", "loss = 2", r"fault\[0\]: loss = 2.0: a probability"),
-        ("slow = 4.0", "dead = 3", "dead = 3: from chip 2 to switch 0 parallel links number 1"),
+        ("slow = 4.0", "dead = 3", r":8: fault\[0\]: dead = 3: from chip 2 to switch 0 parallel links number 1"),
         ("slow = 4.0", 'dead = "both"', r"fault\[0\].dead: a whole number from 0"),
         ("slow = 4.0", "both = 1", r"fault\[0\].both: true or false"),
         (

@@ -127,6 +127,13 @@ def test_what_is_modelled_is_near_what_is_moved():
         assert modelled.seconds == pytest.approx(moved.seconds, rel=0.1)
 
 
+def test_nothing_is_modelled_as_faster_than_the_links():
+    """Four rings of one link each, and what was moved so small that most of its time was latency."""
+    row = Measurement("all_reduce", profile("810E"), 8, algorithm="ring", most_moved=1 << 16).row(1 << 30)
+    assert row.how == MODELLED
+    assert 0.8 < row.busbw / (4 * profile("810E").icn_link_bandwidth) < 1
+
+
 @pytest.mark.slow
 def test_rings_over_links_of_their_own_are_faster():
     """On the 8 cards of the 810E: four rings beat one in the order of the numbers by far, and two shots."""

@@ -21,6 +21,15 @@ def test_a_launch_on_all_chips_gives_each_its_own():
     assert pod.time > 0
 
 
+@pytest.mark.parametrize("missing", [3, -1])
+def test_a_launch_on_chips_that_are_not_there_is_refused(missing):
+    pod = Pod(chips=3)
+    x = pod.symmetric(64, np.uint32)
+    with pytest.raises(m890.LaunchError, match=f"there is no chip {missing}: this pod has 3, from 0"):
+        pod.assemble(STORE)["store"].launch(1, 64, (x, 1), chips=[0, missing])
+    assert pod.time == 0
+
+
 def test_symmetric_buffers_are_at_one_offset():
     pod = Pod(chips=4)
     pod.chips[2].empty(1000, np.uint8)  # the heaps are no longer alike

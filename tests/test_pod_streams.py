@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pod_kernels import STORE
 
 import m890
-from m890 import Event, LaunchError, Pod
+from m890 import Event, Fault, LaunchError, Pod
 
 
 def test_a_stream_does_one_thing_after_the_other_and_streams_wait_for_events():
@@ -137,6 +137,45 @@ def test_what_cannot_be_copied_is_refused():
         stream.copy(x, np.zeros(10, np.uint8))
     with pytest.raises(LaunchError, match="streams belong to"):
         m890.Chip().stream()
+
+
+@pytest.mark.parametrize("peer", [0, 1])
+@pytest.mark.parametrize("what", ["target", "source"])
+def test_a_copy_of_what_has_been_freed_since_is_an_error(peer, what):
+    """Even if something else is there by now."""
+    pod = Pod(chips=2)
+    here, there = (pod.chips[chip].to_device(np.zeros(10, np.uint8)) for chip in (0, peer))
+    stream = pod.chips[0].stream()
+    stream.copy(there, here)
+    gone = {"target": there, "source": here}[what]
+    gone.free()
+    after = pod.chips[gone.chip].to_device(np.full(10, 3, np.uint8))
+    assert after.address == gone.address
+    with pytest.raises(LaunchError, match=f"the {what} .* was freed before the copy had ended"):
+        pod.synchronize()
+    assert (after.copy_to_host() == 3).all()
+    stream.copy(after, np.ones(10, np.uint8))
+    stream.synchronize()
+    assert (after.copy_to_host() == 1).all()
+
+
+def test_events_of_other_pods_are_refused_and_what_is_wrong_with_an_event_is_said():
+    pod, other = Pod(chips=1), Pod(chips=1)
+    stream = pod.chips[0].stream()
+    with pytest.raises(LaunchError, match="of another pod: synchronize it instead"):
+        stream.wait(other.chips[0].stream().record())
+    with pytest.raises(ValueError, match="no stream has been told to record it"):
+        Event().time  # noqa: B018
+    begin = stream.record()
+    pod.assemble(".kernel wrong\ns.trap\n")["wrong"].on(0)[1, 32, stream]()
+    end = stream.record()
+    with pytest.raises(Fault):
+        pod.synchronize()
+    with pytest.raises(ValueError, match="an error ended all work before it; record it again"):
+        begin.elapsed(end)
+    end.record(stream)
+    pod.synchronize()
+    assert begin.elapsed(end) >= 0
 
 
 def test_kernels_of_two_streams_of_a_chip_run_one_at_a_time():

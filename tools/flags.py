@@ -68,6 +68,7 @@ def job_of(file: str, flags: Mapping[str, Any]) -> Job:
             raise click.UsageError(f"--chip: {error}") from None
     if flags["topology"]:
         job.topology = topology_table(flags["topology"])
+        job.topology_where = "--topology" if "kind" in job.topology else flags["topology"]
     for name in ("chips", "quantum", "timing", "seed", "threads"):
         if flags[name] is not None:
             setattr(job, name, flags[name])

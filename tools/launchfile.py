@@ -94,6 +94,8 @@ class Job:
     """Flags that changed a launch of the file or its arguments."""
     topology: dict[str, Any] | None = None
     """`[topology]`; None for the profile's usual one."""
+    topology_where: str = ""
+    """The file that says it."""
     faults: list[FaultSpec] = field(default_factory=list[FaultSpec])
     folder: Path = Path()
     """Where a profile named by a relative path lies."""
@@ -227,7 +229,7 @@ def read(path: Path) -> Job:
     if root.has("topology"):
         topology = root.table("topology")
         topology.only("[topology]")
-        job.topology = topology.values
+        job.topology, job.topology_where = topology.values, str(path)
     job.faults = [_fault(table) for table in root.tables("fault")]
     for table in root.tables_by_name("buffers"):
         job.buffers[table.key] = _buffer(table, path.parent)

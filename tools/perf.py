@@ -3,14 +3,15 @@
 A size is moved: a pod runs the collective on real arrays, and the result is checked. Sizes above what is sensible to
 move are modelled from others that are. For a ring behind a switch, where each chip only ever uses its own link, a step
 takes as long with two chips as with many: two chips show what a step takes, up to 16 MiB, and beyond that it grows in
-proportion. For all else the time of an array grows in proportion behind the largest one that was moved.
+proportion. For all else the time of an array grows in proportion behind the largest one that was moved, and never by
+less than what the bytes of the busiest link take: behind a small one it may hardly have begun to grow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,6 +84,16 @@ class Row:
     how: str
 
 
+class Moved(NamedTuple):
+    """What came of an array that was moved."""
+
+    seconds: float
+    wrong: int
+    """Elements that are not what they should be."""
+    busy: float
+    """Seconds of the link that sent longest."""
+
+
 @dataclass
 class Measurement:
     """One collective on pods of one kind; `algorithm` is one of all_reduce's, or None for the usual one."""
@@ -98,8 +109,8 @@ class Measurement:
     most_moved: int = 16 << 20
     exchange: Exchange | None = None
     """Where several ranks share the chips: all of them measure, in step, and come to the same."""
-    known: dict[tuple[int, int, str], tuple[float, int]] = field(default_factory=dict)
-    """What has been moved: seconds and wrong elements by chips, bytes and algorithm."""
+    known: dict[tuple[int, int, str], Moved] = field(default_factory=dict)
+    """What has been moved, by chips, bytes and algorithm."""
 
     def joined(self, chips: int) -> Topology:
         """How so many of them are joined. Raises ValueError if they cannot be."""
@@ -115,7 +126,7 @@ class Measurement:
         size = count * parts * kind.itemsize
         algorithm = self.chosen(size)
         if size <= self.most_moved:
-            (seconds, wrong), how = self.move(self.chips, size, algorithm), MOVED
+            (seconds, wrong, _), how = self.move(self.chips, size, algorithm), MOVED
         else:
             seconds, wrong, how = self.modelled(size, algorithm), None, MODELLED
         redop, root = "sum" if collective.sums else "none", -1 if collective.root is None else collective.root
@@ -149,28 +160,29 @@ class Measurement:
         """Seconds, from sizes that can be moved."""
         if algorithm == "ring" and self.switched:
             return self.start() + 2 * (self.chips - 1) * self.step(-(-size // self.chips))
-        low, high = (self.move(self.chips, part, algorithm)[0] for part in (self.most_moved // 2, self.most_moved))
-        return high + (size - self.most_moved) * (high - low) / (self.most_moved - self.most_moved // 2)
+        half, most = self.most_moved // 2, self.most_moved
+        low, high = (self.move(self.chips, part, algorithm) for part in (half, most))
+        return high.seconds + (size - most) * max((high.seconds - low.seconds) / (most - half), high.busy / most)
 
     def start(self) -> float:
         """Seconds of a ring's launch up to its first step: two chips have two of these, three have four."""
-        return 2 * self.move(2, 64, "ring")[0] - self.move(3, 96, "ring")[0]
+        return 2 * self.move(2, 64, "ring").seconds - self.move(3, 96, "ring").seconds
 
     def step(self, size: int) -> float:
         """Seconds of a step of so many bytes of a ring behind a switch."""
         if size <= STEPS[1]:
-            return (self.move(2, 2 * size, "ring")[0] - self.start()) / 2
+            return (self.move(2, 2 * size, "ring").seconds - self.start()) / 2
         low, high = (self.step(part) for part in STEPS)
         return high + (size - STEPS[1]) * (high - low) / (STEPS[1] - STEPS[0])
 
-    def move(self, chips: int, size: int, algorithm: str) -> tuple[float, int]:
+    def move(self, chips: int, size: int, algorithm: str) -> Moved:
         """Run it once on a pod: seconds from its enqueueing to the last chip's end, and how many elements are wrong."""
         key = chips, size, algorithm
         if key not in self.known:
             self.known[key] = self._move(*key)
         return self.known[key]
 
-    def _move(self, chips: int, size: int, algorithm: str) -> tuple[float, int]:
+    def _move(self, chips: int, size: int, algorithm: str) -> Moved:
         collective, kind = COLLECTIVES[self.name], np.dtype(TYPES[self.type])
         pod = Pod(self.profile, chips, topology=self.joined(chips), threads=self.threads, exchange=self.exchange)
         options: dict[str, Any] = {"algorithm": algorithm} if algorithm else {}
@@ -186,7 +198,8 @@ class Measurement:
             pod.synchronize()
             found = target[0].copy_to_host()[None] if self.name == "reduce" else target.copy_to_host()
         wrong = int(np.count_nonzero(found != collective.reference(content)))
-        return max(event.time for event in end) - min(event.time for event in begin), wrong
+        busy = max((link.busy for link in pod.icn.counters().links), default=0.0)
+        return Moved(max(event.time for event in end) - min(event.time for event in begin), wrong, busy)
 
 
 def sizes(least: int, most: int, factor: int) -> list[int]:

@@ -193,11 +193,7 @@ class Runner:
     def _make_pod(self, profile: Profile, settings: dict[str, Any]) -> Pod:
         job = self.job
         try:
-            topology = (
-                Topology.of(profile, job.chips)
-                if job.topology is None
-                else Topology.from_table(job.topology, profile, job.chips)
-            )
+            topology = _topology(job, profile)
             pod = Pod(
                 profile,
                 job.chips,
@@ -209,6 +205,8 @@ class Runner:
                 exchange=self.options.exchange,
                 **settings,
             )
+        except JobError:
+            raise
         except ValueError as error:
             raise JobError("", str(error)) from None
         if job.chips > 1:
@@ -356,14 +354,25 @@ class Runner:
         return [relied for kernel in dict.fromkeys(self.kernels) for relied in _relied(kernel)]
 
 
+def _topology(job: Job, profile: Profile) -> Topology:
+    """How a job's chips are joined; JobError."""
+    try:
+        if job.topology is None:
+            return Topology.of(profile, job.chips)
+        return Topology.from_table(job.topology, profile, job.chips)
+    except ValueError as error:
+        raise JobError(job.topology_where, str(error)) from None
+
+
 def _fault(spec: FaultSpec, topology: Topology) -> LinkFault:
     """A fault of one of the topology's links; JobError."""
     try:
         tail, head = (topology.node(name) for name in spec.link)
-        topology.number(tail, head)
-        return LinkFault(tail=tail, head=head, **spec.state)
+        fault = LinkFault(tail=tail, head=head, **spec.state)
+        fault.ways(topology)
     except ValueError as error:
         raise JobError(spec.where, str(error)) from None
+    return fault
 
 
 def needs_pod(job: Job, options: Options) -> bool:

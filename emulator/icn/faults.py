@@ -40,8 +40,24 @@ class LinkFault:
             raise ValueError(f"slow = {self.slow}: it divides the bandwidth, so it is 1 to 1000")
         if not 0.0 <= self.loss <= 1.0:
             raise ValueError(f"loss = {self.loss}: a probability, 0 to 1")
+        counts = self.dead, self.drops, self.after
+        if any(int(count) != count for count in counts):
+            raise ValueError(f"dead, drops and after are whole numbers, not {', '.join(map(str, counts))}")
         if not (self.dead >= -1 and 0 <= self.drops < NEVER and 0 <= self.after < NEVER and 0 <= self.at <= 1e6):
             raise ValueError("dead is a number of links (-1: all), at 0 to 1e6 s, drops and after from 0 to 2 ** 62")
+
+    def ways(self, topology: Topology) -> list[int]:
+        """The numbers of the links that fail; ValueError if there is none, or not so many in parallel as are dead."""
+        tail, head = (
+            topology.node(end) if isinstance(end, str) or not 0 <= end < topology.nodes else end
+            for end in (self.tail, self.head)
+        )
+        found = [topology.number(*ends) for ends in [(tail, head), (head, tail)][: 2 if self.both else 1]]
+        for link in (topology.links[number] for number in found):
+            if self.dead > link.count:
+                way = f"{topology.node_name(link.tail)} to {topology.node_name(link.head)}"
+                raise ValueError(f"dead = {self.dead}: from {way} parallel links number {link.count}")
+        return found
 
     @classmethod
     def drawn(cls, topology: Topology, seed: int, number: int = 1, span: float = 1e-3) -> tuple[LinkFault, ...]:
@@ -72,20 +88,9 @@ class LinkStates:
     def add(self, faults: Iterable[LinkFault]) -> None:
         """Add faults that are to come; ValueError for a link that does not exist."""
         for fault in faults:
-            tail, head = (self._node(end) for end in (fault.tail, fault.head))
-            for ends in [(tail, head), (head, tail)][: 2 if fault.both else 1]:
-                number = self.topology.number(*ends)
-                if fault.dead > (count := self.topology.links[number].count):
-                    way = " to ".join(self.topology.node_name(node) for node in ends)
-                    raise ValueError(f"dead = {fault.dead}: from {way} parallel links number {count}")
+            for number in fault.ways(self.topology):
                 self._coming.setdefault(number, []).append(fault)
                 self._next(number)
-
-    def _node(self, end: int | str) -> int:
-        """The number of a fault's end, which may be that of a switch."""
-        if isinstance(end, str) or not 0 <= end < self.topology.nodes:
-            return self.topology.node(end)
-        return int(end)
 
     def change(self, number: int, time: int) -> bool:
         """Bring a link up to date at a time; whether ways have changed."""

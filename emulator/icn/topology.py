@@ -29,7 +29,8 @@ MOST_CHIPS = 128
 """Chips of a pod at most: a rack of M890 (source: survey)."""
 SLOWEST, FASTEST = 1e6, 1e15
 """B/s of a link: what whole femtoseconds a byte can express."""
-FAR = 1 << 30
+FAR = 1 << 20
+"""Seconds to a node to which nothing leads; as picoseconds they have 64 bits."""
 KEYS = ("kind", "links", "bandwidth", "latency", "switches")
 """Keys of a topology in TOML."""
 
@@ -67,10 +68,13 @@ class Topology:
                 )
         if len({(link.tail, link.head) for link in self.links}) != len(self.links):
             raise ValueError(f"topology {self.name}: two entries for one pair; give the number of parallel links")
-        alone = np.argwhere(self._ways[: self.chips] < 0)
+        joined = {link.head for link in self.links}
+        if (idle := next((node for node in range(self.chips, self.nodes) if node not in joined), None)) is not None:
+            raise ValueError(f"topology {self.name}: no link to {self.node_name(idle)}; add one, or leave it out")
+        alone = np.argwhere(self._ways < 0)
         if len(alone):
             a, b = (int(number) for number in alone[0])
-            raise ValueError(f"topology {self.name}: no way from chip {a} to chip {b}; add a link")
+            raise ValueError(f"topology {self.name}: no way from {self.node_name(a)} to chip {b}; add a link")
 
     @property
     def nodes(self) -> int:
@@ -266,19 +270,23 @@ class Topology:
         if "links" not in table:
             kind = table.get("kind")
             kinds = {"switch": cls.switch, "wired": cls.wired, "ring": cls.ring, "full": cls.full}
-            if kind not in kinds:
+            if "kind" not in table:
+                raise ValueError(f"topology: give a kind ({', '.join(kinds)}) or links")
+            if not isinstance(kind, str) or kind not in kinds:
                 raise ValueError(f"topology: kind = {kind!r}: there is {', '.join(kinds)}, or give links")
             if set(table) != {"kind"}:
                 raise ValueError(f"topology: kind = {kind!r} stands alone; bandwidth and the rest belong to links")
             return kinds[kind](profile, chips)
         if "kind" in table:
             raise ValueError("topology: kind and links exclude each other")
-        switches = int(_number(table, "switches", 0))
+        switches = table.get("switches", 0)
+        if type(switches) is not int or switches < 0:
+            raise ValueError(f"topology: switches = {switches!r} should be a whole number from 0")
         rows = [_row(row, chips, switches) for row in _rows(table["links"])]
         speed = _number(table, "bandwidth", profile.icn_link_bandwidth)
         latency = _number(table, "latency", profile.icn_latency)
-        if not (speed > 0 and latency > 0 and switches >= 0):
-            raise ValueError("topology: bandwidth and latency are above 0, switches not below")
+        if not (speed > 0 and latency > 0):
+            raise ValueError("topology: bandwidth and latency are above 0")
         return cls.joined("custom", profile, chips, rows, speed, latency, switches)
 
     @classmethod

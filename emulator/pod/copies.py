@@ -119,6 +119,12 @@ class Copy:
         rows, columns = self.part(index)
         return (rows.stop - rows.start) * (columns.stop - columns.start)
 
+    def check(self) -> None:
+        """Refuse to go on if the host has freed one of its sides since it was told to copy; LaunchError."""
+        for side, what in ((self.target, "target"), (self.source, "source")):
+            if isinstance(side.thing, Buffer) and side.thing.freed:
+                raise LaunchError(f"copy: the {what} {side.thing.name} was freed before the copy had ended")
+
     def do(self) -> None:
         """Move all bytes."""
         self.target.view()[...] = self.source.view()

@@ -13,23 +13,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import report
+from ..chip import Chip
 from ..faults import Deadlock, Interrupted, LaunchError, WarpPlace
+from ..icn.icn import Icn
 from ..icn.topology import PICOSECONDS, picoseconds
 from ..launch import POLL_SECONDS
 from ..machine.wire import ATOMIC, COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
 from .exchange import Exchange, News
 from .node import Node, Place, Status
 from .streams import Kernel, Mark, Move, Stream, Task, Wait
-
-if TYPE_CHECKING:
-    from ..chip import Chip
-    from ..icn.icn import Icn
-
 
 NOTHING = np.zeros(0, PACKET)
 
@@ -139,6 +136,7 @@ class Meeting:
         self._advance(end)
         for place in self.places:
             for moment, move, index in place.peer.send(self.now, end):
+                move.copy.check()
                 source = move.copy.source.chip
                 assert source is not None
                 if source in self.nodes:
@@ -238,6 +236,7 @@ class Meeting:
         """Do a copy with the host, or within a chip, where the chip is; what comes to the host comes to all ranks."""
         self.changed = True
         copy = move.copy
+        copy.check()
         chip = copy.target.chip if copy.source.chip is None else copy.source.chip
         assert chip is not None
         if copy.target.chip is None and self.exchange.ranks > 1:

@@ -373,6 +373,8 @@ class PodKernel:
         if stream is not None and not isinstance(stream, PerChip):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise LaunchError(f"a launch on all chips takes pod.stream(), a stream for each of them, not {stream!r}")
         chosen = range(len(pod.chips)) if chips is None else chips
+        if missing := [chip for chip in chosen if chip not in range(len(pod.chips))]:
+            raise LaunchError(f"there is no chip {missing[0]}: this pod has {len(pod.chips)}, from 0")
         prepared = {
             chip: self.kernels[chip].prepare(
                 grid, block, [_of(value, chip) for value in values], tsm=tsm, cooperative=cooperative, limits=limits
