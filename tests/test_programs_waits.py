@@ -20,6 +20,7 @@ from m890.isa.source import LIBRARY
 from m890.programs.binary32 import bits
 
 WAIT = re.compile(r"\bs\.wait\b[^/]*")
+COUNTER = re.compile(r"(\w+)\(([\w -]+)\)")
 BARRIER = re.compile(r"(?<!macro  )\b(?:s\.blksyn|block_sync)\b")
 INCLUDE = re.compile(r'^\s*\.include\s+"([\w.]+)"', re.MULTILINE)
 ALIKE = {"M890": {"gemm_e4m3", "gemm_f16", "gemm_tf32"}, "810E": {"gemm_f16", "gemm_tf32", "gemm_s8", "grouped_gemm"}}
@@ -51,8 +52,8 @@ def texts(name):
     return found
 
 
-def assembled(name, arch, file, number, what, folder):
-    """The program without the wait or barrier of one line of one of its files."""
+def assembled(name, arch, file, number, what, folder, replacement=replacement):
+    """The program without the wait or barrier of one line of one of its files, or with another in its place."""
     for other, text in texts(name).items():
         lines = text.splitlines()
         if other == file:
@@ -99,6 +100,31 @@ def test_every_wait_is_needed(kind, name, file, line, monkeypatch, tmp_path):
     chip = Chip(kind, timing="late", limits=Limits(instructions=3_000_000))
     module = assembled(name, chip.profile.arch, file, line, WAIT, tmp_path)
     assert not is_used(name, module) or goes_wrong(name, module, chip, line, monkeypatch)
+
+
+def weaker(wait):
+    """The wait with one counter less, if it has several, and with each count that is not 0 one larger, in turn."""
+    counters = COUNTER.findall(wait)
+    for own, (name, count) in enumerate(counters):
+        others = counters[:own] + counters[own + 1 :]
+        changed = [others] if others else []
+        if count != "0" or name == "commit_group":
+            changed.append([*others, (name, f"{count} + 1")])
+        for each in changed:
+            yield "s.wait " + ", ".join(f"{name}({count})" for name, count in each) + " "
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "name", "file", "line"), places(WAIT))
+def test_every_counter_and_count_of_a_wait_is_needed(kind, name, file, line, monkeypatch, tmp_path):
+    """The same of waits that wait for less."""
+    arch = profile(kind).arch
+    whole = programs.module(name, arch).kernels
+    for wait in weaker(WAIT.search(texts(name)[file].splitlines()[line])[0]):
+        module = assembled(name, arch, file, line, WAIT, tmp_path, lambda _, wait=wait: wait)
+        chip = Chip(kind, timing="late", limits=Limits(instructions=3_000_000))
+        used = any(not np.array_equal(kernel.words, whole[kernel.name].words) for kernel in module.kernels.values())
+        assert not used or goes_wrong(name, module, chip, line, monkeypatch), wait
 
 
 @pytest.mark.parametrize(("kind", "name", "file", "line"), places(BARRIER))
