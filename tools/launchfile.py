@@ -69,6 +69,7 @@ class CheckSpec:
     """The place of `expect` in the launch file."""
     chip: int | None = None
     """Of a buffer on all chips, the one to look at; None for all."""
+    chip_where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +304,7 @@ def _check(table: _Table, folder: Path, buffers: dict[str, BufferSpec]) -> Check
         table.truth("nan_equal"),
         table.at("expect"),
         table.whole("chip") if table.has("chip") else None,
+        table.at("chip"),
     )
 
 
