@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterable, Iterator
 from types import EllipsisType, TracebackType
 from typing import Any
 
@@ -13,9 +14,29 @@ import numpy.typing as npt
 from .hbm import Allocation, Hbm
 
 Array = npt.NDArray[Any]
+Shape = int | tuple[int, ...]
 
 STEP = 1 << 28
 """Bytes the host writes into a buffer between two checks of its memory limit."""
+
+
+def layout(shape: Shape, dtype: npt.DTypeLike) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape as a tuple and the type in the host's byte order.
+
+    Raises TypeError for lengths that are no whole numbers and for types without fixed bytes, ValueError for lengths
+    below 0.
+    """
+    given: Any = shape
+    try:
+        lengths = tuple(operator.index(each) for each in (given if isinstance(given, Iterable) else (given,)))
+    except TypeError:
+        raise TypeError(f"a shape is a whole number or a tuple of them, not {shape!r}") from None
+    if any(length < 0 for length in lengths):
+        raise ValueError(f"a shape has no negative lengths: {shape!r}")
+    kind = np.dtype(dtype)
+    if kind.hasobject or kind.itemsize == 0:
+        raise TypeError(f"{kind} has no fixed bytes, so no buffer can hold it")
+    return lengths, kind if kind.isnative else kind.newbyteorder("=")
 
 
 class Buffer:
@@ -27,21 +48,15 @@ class Buffer:
     whichever buffer) or its HBM closed is a ValueError.
     """
 
-    def __init__(
-        self, hbm: Hbm, allocation: Allocation, shape: int | tuple[int, ...], dtype: npt.DTypeLike = np.uint8
-    ) -> None:
+    def __init__(self, hbm: Hbm, allocation: Allocation, shape: Shape, dtype: npt.DTypeLike = np.uint8) -> None:
         """Cover `allocation` of `hbm`; raises ValueError unless `shape` and `dtype` need at most its size."""
-        kind = np.dtype(dtype)
-        if kind.hasobject or kind.itemsize == 0:
-            raise TypeError(f"{kind} has no fixed bytes, so no buffer can hold it")
-        self.dtype: np.dtype[Any] = kind if kind.isnative else kind.newbyteorder("=")
-        self.shape: tuple[int, ...] = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.shape, self.dtype = layout(shape, dtype)
         self.address = allocation.address
         self.name = allocation.name
         self.owner = True
         self._hbm = hbm
         self._allocation = allocation
-        if any(length < 0 for length in self.shape) or self.nbytes > allocation.size:
+        if self.nbytes > allocation.size:
             raise ValueError(f"shape {self.shape} of {self.dtype} does not fit into {allocation}")
 
     def given_as(self, argument: str) -> None:
@@ -53,7 +68,7 @@ class Buffer:
     def allocate(
         cls,
         hbm: Hbm,
-        shape: int | tuple[int, ...],
+        shape: Shape,
         dtype: npt.DTypeLike,
         *,
         name: str | None = None,
@@ -61,10 +76,10 @@ class Buffer:
     ) -> Buffer:
         """Allocate an array of `shape` and `dtype` in `hbm`, at offset `at` if one is given.
 
-        Raises MemoryLimit if it does not fit and ValueError if bytes at `at` are taken.
+        Raises MemoryLimit if it does not fit, ValueError if bytes at `at` are taken, and what `layout` raises.
         """
-        count = shape if isinstance(shape, int) else math.prod(shape)
-        return cls(hbm, hbm.allocate(count * np.dtype(dtype).itemsize, name=name, at=at), shape, dtype)
+        lengths, kind = layout(shape, dtype)
+        return cls(hbm, hbm.allocate(math.prod(lengths) * kind.itemsize, name=name, at=at), lengths, kind)
 
     @property
     def nbytes(self) -> int:
@@ -113,7 +128,7 @@ class Buffer:
 
         Where several ranks run the pod, all of them do so together.
         """
-        content = self.view() if self._hbm.copy_out is None else self._hbm.copy_out(self)
+        content = self._content()
         if out is None:
             return content.copy()
         self._check_like(out, "to")
@@ -191,6 +206,13 @@ class Buffer:
         """`Buffer('x', float32, (1000,), 0x4000000000, chip 0)`, with `freed` where that is so."""
         state = ", freed" if self.freed else ""
         return f"Buffer('{self.name}', {self.dtype}, {self.shape}, {self.address:#x}, chip {self.chip}{state})"
+
+    def _content(self) -> Array:
+        """What is in the buffer, wherever its chip is: a view, or a copy that all ranks of the pod come to together."""
+        self._check_alive()
+        if self._hbm.copy_out is None:
+            return self.view()
+        return self._hbm.copy_out(self.name, self.address, self.nbytes).view(self.dtype).reshape(self.shape)
 
     def _parts(self) -> Iterator[slice | EllipsisType]:
         """Cut the first axis into parts of about `STEP` bytes, checking the host memory limit before each."""

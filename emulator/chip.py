@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
+from zlib import crc32
 
 import numpy as np
 
@@ -19,11 +21,12 @@ from .buffers import Buffer
 from .decode import Program, decode
 from .engine import Engine, engine
 from .faults import Dim3, LaunchError
-from .hbm import Hbm, HostMemory
+from .hbm import Hbm
 from .home import Home
-from .launch import Launch, Limits
+from .host_memory import HostMemory
+from .launch import Limits, Run
 from .observe import Observer
-from .plan import Mode, Plan, Schedule
+from .plan import Mode, Plan, Schedule, memory_ranges
 from .pod.streams import Stream
 from .printing import Console
 from .profiles import Profile, profile
@@ -313,6 +316,64 @@ class LoadedKernel:
         """Blocks a compute unit can hold, by what limits them: registers, tsm, warps, blocks."""
         shape = Shape((1, 1, 1), dim3(block, "block"), tsm_bytes(tsm))
         return occupancy(self.kernel.vregs, self.kernel.tsm + tsm, shape, self.module.chip.profile)
+
+
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """A kernel with its shape and arguments, checked and ready to start."""
+
+    kernel: LoadedKernel
+    shape: Shape
+    memory: np.ndarray
+    """The bytes of its arguments."""
+    limits: Limits
+
+    def start(self, port: int = 0) -> Run:
+        """Put the chip at the kernel's entry; `port` is the address of its CHIP, if it has one.
+
+        Raises LaunchError if the kernel is running already.
+        """
+        kernel, module = self.kernel, self.kernel.module
+        chip = module.chip
+        if kernel.running:  # its records remember where the arguments of that launch are
+            raise LaunchError(f"kernel '{kernel.kernel.name}' is running already")
+        plan = kernel.plan(self.shape)
+        ranges = memory_ranges(chip.memory_table(), self.memory, kernel.kernel.words, module.data, module.text)
+        plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
+        chip.launches += 1
+        plan.start(self.memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches, chip=port))
+        kernel.running = True
+        return Run(plan, self.limits, chip.console, chip.progress)
+
+    def end(self) -> None:
+        """Say that it runs no longer."""
+        if self.kernel.running:
+            self.kernel.running = False
+            self.kernel.module.chip.console.finish()
+
+    def alone(self) -> int:
+        """Run it to its end on a chip alone: instructions executed.
+
+        Raises LaunchError, Fault, Timeout, Deadlock, MemoryLimit, Interrupted.
+        """
+        running = self.start()
+        try:
+            running.alone()
+        finally:
+            self.end()
+        return running.executed
+
+    def __str__(self) -> str:
+        kernel, where = self.kernel.kernel, self.kernel.module.chip.index
+        sizes = f"{_short(self.shape.grid)}, {_short(self.shape.block)}"
+        code, values = crc32(kernel.words.tobytes()), crc32(self.memory.tobytes())
+        more = f", {self.shape.tsm} bytes of TSM" if self.shape.tsm else ""
+        return f"launches {kernel.name}[{sizes}] on chip {where} (code {code:08x}, arguments {values:08x}{more})"
+
+
+def _short(dim3: Dim3) -> str:
+    """As in a launch: `64`, or `(8, 2, 1)`."""
+    return str(dim3[0]) if dim3[1:] == (1, 1) else str(dim3)
 
 
 _DECODED: WeakKeyDictionary[Module, dict[tuple[object, ...], Program]] = WeakKeyDictionary()

@@ -6,15 +6,12 @@ import ctypes
 from collections.abc import Callable
 from functools import cached_property
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .codegen.cache import ObjectCache
 from .codegen.fingerprint import fingerprint
 from .codegen.handlers import Handlers
 from .machine import aiu, awbar, core, jumps, links, observed, remote, resolve, window
-
-if TYPE_CHECKING:
-    from .sampler import Sampler
 
 
 class Engine:
@@ -23,8 +20,6 @@ class Engine:
     def __init__(self, cache: ObjectCache | None = None):
         self.cache = cache or ObjectCache()
         self.handlers = Handlers(self.cache)
-        self.sampler: Sampler | None = None
-        """Watches every launch, if there is one."""
 
     @cached_property
     def run(self) -> Callable[[int], int]:

@@ -6,27 +6,20 @@ address becomes a host address by adding `host_address - window_base`. Memory co
 
 from __future__ import annotations
 
-import gc
 import mmap
-import os
 import sys
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE
-from .faults import M890Error, MemoryLimit
+from .faults import MemoryLimit
+from .host_memory import HostMemory, reserve
 from .machine.state import POISON, RANGE, READ, WINDOW_BITS, WRITE
-
-if TYPE_CHECKING:
-    from .buffers import Buffer
 
 GUARD = 256
 """Bytes between two allocations that belong to neither."""
@@ -44,51 +37,6 @@ def window_base(chip: int) -> int:
 def chip_at(address: int) -> int:
     """The chip in whose window a guest address lies; -1 below all of them."""
     return (address >> WINDOW_BITS) - 1
-
-
-class HostMemory:
-    """The limit on what this process may take of the host's memory, checked long before the host runs out.
-
-    `limit` is in bytes, by default 80 % of the physical memory (or of the control group's share of it); `hint` tells
-    the user how to raise it.
-    """
-
-    def __init__(
-        self, limit: int | None = None, hint: str = "raise the limit, or use fewer or smaller buffers"
-    ) -> None:
-        self.limit = physical_memory() * 4 // 5 if limit is None else limit
-        self.hint = hint
-
-    def in_use(self) -> int:
-        """Resident bytes of this process now (its peak where the host has no /proc)."""
-        try:
-            with open("/proc/self/statm", "rb") as statm:
-                return int(statm.read().split()[1]) * mmap.PAGESIZE
-        except OSError:
-            import resource  # only where /proc is missing; not every platform has it
-
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            return peak if sys.platform == "darwin" else peak * 1024
-
-    def check(self, extra: int = 0) -> None:
-        """Raise MemoryLimit if `extra` more bytes would pass the limit."""
-        if self.in_use() + extra <= self.limit:
-            return
-        gc.collect()  # pods and their chips know each other: what is left of old ones may not have been noticed yet
-        in_use = self.in_use()
-        if in_use + extra > self.limit:
-            raise MemoryLimit(space="host memory", limit=self.limit, in_use=in_use, requested=extra, hint=self.hint)
-
-
-def physical_memory() -> int:
-    """Bytes of memory this process can ever get: the host's, or its control group's limit if that is less."""
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(path).read_text()))
-        except (OSError, ValueError):  # no such group, or the word "max"
-            continue
-    return total
 
 
 @dataclass(slots=True, eq=False)
@@ -191,8 +139,8 @@ class Hbm:
         """Those of all chips of its pod, if it is in one, for messages."""
         self.away = ""
         """Where its bytes are if not in this process: what is allocated is known here, too."""
-        self.copy_out: Callable[[Buffer], npt.NDArray[Any]] | None = None
-        """How the ranks of a pod, if there are several, come to the content of a buffer together."""
+        self.copy_out: Callable[[str, int, int], npt.NDArray[np.uint8]] | None = None
+        """How the ranks of a pod, if there are several, come to bytes together: their name, guest address and size."""
         self.note: Callable[[str], None] | None = None
         """Told what the host does here, if there are several ranks, which must all do the same."""
         self._map: mmap.mmap | None = reserve(size, f"the HBM of chip {chip}", "use a profile with a smaller hbm_bytes")
@@ -425,27 +373,6 @@ def common_offset(hbms: Sequence[Hbm], size: int, align: int = 256) -> int:
         in_use = max(one.in_use for one in hbms)
         raise MemoryLimit(space="HBM of every chip", limit=hbms[0].size, in_use=in_use, requested=size, hint=hint)
     return found
-
-
-def reserve(size: int, purpose: str, otherwise: str) -> mmap.mmap:
-    """Map `size` bytes of private zero pages that the host commits only when touched, one by one.
-
-    M890Error, with what they are for and what can be done instead, if the host refuses.
-    """
-    if sys.platform == "win32":
-        raise M890Error("HBM needs lazily committed memory (mmap), which this platform does not offer; use WSL")
-    no_reserve = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
-    with suppress(OSError):
-        return mmap.mmap(-1, size, flags=flags)
-    gc.collect()  # old pods have addresses, too
-    try:
-        return mmap.mmap(-1, size, flags=flags)
-    except (OSError, OverflowError) as error:
-        raise M890Error(
-            f"the host refuses {size >> 20} MiB of address space for {purpose} ({error}); see `ulimit -v` and "
-            f"/proc/sys/vm/overcommit_memory (2 forbids it), or {otherwise}"
-        ) from error
 
 
 def _room(size: int) -> int:

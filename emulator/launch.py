@@ -5,22 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NoReturn
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Literal, NoReturn
 
 from ..isa.effects import Stop
 from . import printing, report
-from .faults import Deadlock, Interrupted, LaunchError, Timeout
+from .faults import Deadlock, Interrupted, Timeout
 from .livelock import STEP, Watch
 from .machine import core
-from .plan import Plan, memory_ranges
-
-if TYPE_CHECKING:
-    from .chip import LoadedKernel
-    from .shape import Shape
+from .plan import Plan
+from .sampler import watched
 
 POLL_SECONDS = 0.02
 """How often, roughly, Python looks for Ctrl-C, limits and progress."""
@@ -67,8 +61,10 @@ class Run:
         return int(self.plan.launch["executed"][0])
 
     def stopped(self, reason: int) -> None:
-        """Do what the core has stopped for; raises Fault."""
+        """Do what the core has stopped for; raises Fault, Deadlock."""
         plan, launch = self.plan, self.plan.launch
+        if reason == core.DEADLOCK:
+            raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
         if reason == Stop.EVENTS:  # `deliver` has been called
             return
         if reason == Stop.BREAK:
@@ -115,89 +111,45 @@ class Run:
         """Raise the Timeout of a limit."""
         raise Timeout(limit=limit, value=value, places=report.places(self.plan))
 
-
-@dataclass(frozen=True, eq=False)
-class Launch:
-    """A kernel with its shape and arguments, checked and ready to start."""
-
-    kernel: LoadedKernel
-    shape: Shape
-    memory: np.ndarray
-    """The bytes of its arguments."""
-    limits: Limits
-
-    def start(self, port: int = 0) -> Run:
-        """Put the chip at the kernel's entry; `port` is the address of its CHIP, if it has one.
-
-        Raises LaunchError if the kernel is running already.
-        """
-        kernel, module = self.kernel, self.kernel.module
-        chip = module.chip
-        if kernel.running:  # its records remember where the arguments of that launch are
-            raise LaunchError(f"kernel '{kernel.kernel.name}' is running already")
-        plan = kernel.plan(self.shape)
-        ranges = memory_ranges(chip.memory_table(), self.memory, kernel.kernel.words, module.data, module.text)
-        plan.program.records["count"] = 0  # records remember the allocation they hit last: no longer valid
-        chip.launches += 1
-        plan.start(self.memory, ranges, chip.clocks, replace(chip.mode, grid=chip.launches, chip=port))
-        kernel.running = True
-        return Run(plan, self.limits, chip.console, chip.progress)
-
-    def end(self) -> None:
-        """Say that it runs no longer."""
-        if self.kernel.running:
-            self.kernel.running = False
-            self.kernel.module.chip.console.finish()
-
-    def alone(self) -> int:
-        """Run it to its end on a chip alone: instructions executed.
-
-        Raises LaunchError, Fault, Timeout, Deadlock, MemoryLimit, Interrupted.
-        """
-        running = self.start()
-        sampler = running.plan.engine.sampler
+    def alone(self) -> None:
+        """Go on to its end on a chip alone. Raises Fault, Timeout, Deadlock, MemoryLimit, Interrupted."""
         try:
-            with sampler.watch(running.plan) if sampler else nullcontext():
-                _run(running)
+            with watched(self.plan):
+                self._to_its_end()
         except KeyboardInterrupt:
-            raise Interrupted(report.places(running.plan)) from None
+            raise Interrupted(report.places(self.plan)) from None
         finally:
-            running.watch.disarm()
-            self.end()
-        return running.executed
+            self.watch.disarm()
 
-
-def _run(running: Run) -> None:
-    plan, limits, watch = running.plan, running.limits, running.watch
-    launch, address = plan.launch, plan.launch.ctypes.data
-    step, left, before = 1 << 20, 0, running.started
-    while True:
-        if launch["quota"][0] <= 0:  # what a stop has left of it is used up first
-            left = STEP if watch.active else step
-            if limits.instructions is not None:
-                left = min(left, limits.instructions - running.executed)
-                if left <= 0:
-                    running.give_up("instructions", limits.instructions)
-            launch["quota"], before = left, time.monotonic()
-        reason = plan.engine.run(address)
-        running.deliver()
-        if reason == core.DONE:
-            return
-        if reason == core.DEADLOCK:
-            raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
-        if reason != core.QUOTA:
-            running.stopped(reason)
-        if reason != Stop.COMPILE:
-            running.check_seconds()
-        if reason != core.QUOTA:
-            continue
-        running.check()
-        if not limits.endless and watch.stuck():
-            raise Deadlock(places=report.places(plan, looping=True), hint=report.hint_for_loop(plan))
-        if watch.active:
-            continue
-        now = time.monotonic()
-        if now - before < POLL_SECONDS / 2 and left == step:
-            step = min(step * 2, 1 << 30)
-        elif now - before > POLL_SECONDS * 2:
-            step = max(step // 2, 1 << 12)
+    def _to_its_end(self) -> None:
+        plan, limits, watch = self.plan, self.limits, self.watch
+        launch, address = plan.launch, plan.launch.ctypes.data
+        step, left, before = 1 << 20, 0, self.started
+        while True:
+            if launch["quota"][0] <= 0:  # what a stop has left of it is used up first
+                left = STEP if watch.active else step
+                if limits.instructions is not None:
+                    left = min(left, limits.instructions - self.executed)
+                    if left <= 0:
+                        self.give_up("instructions", limits.instructions)
+                launch["quota"], before = left, time.monotonic()
+            reason = plan.engine.run(address)
+            self.deliver()
+            if reason == core.DONE:
+                return
+            if reason != core.QUOTA:
+                self.stopped(reason)
+            if reason != Stop.COMPILE:
+                self.check_seconds()
+            if reason != core.QUOTA:
+                continue
+            self.check()
+            if not limits.endless and watch.stuck():
+                raise Deadlock(places=report.places(plan, looping=True), hint=report.hint_for_loop(plan))
+            if watch.active:
+                continue
+            now = time.monotonic()
+            if now - before < POLL_SECONDS / 2 and left == step:
+                step = min(step * 2, 1 << 30)
+            elif now - before > POLL_SECONDS * 2:
+                step = max(step // 2, 1 << 12)

@@ -35,7 +35,7 @@ GENERATIONS = 3
 """Generations of packets that must pass between two moments: requests, their answers, and those that were half way."""
 BYTES_A_WINDOW = 1 << 20
 """Bytes of state that are digested for each window of a pod: with more, not every window is looked at."""
-_COMPARED = ("ring_head", "ring_count", "next_block")
+_COMPARED = ("ring_head", "ring_count", "admitted")
 
 
 class Watch:

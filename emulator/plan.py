@@ -18,7 +18,8 @@ from .codegen.recipes import FAST, ISSUE, PEER
 from .decode import Program
 from .engine import Engine
 from .faults import Dim3, LaunchError
-from .hbm import Hbm, reserve
+from .hbm import Hbm
+from .host_memory import reserve
 from .machine.state import (
     BLOCK,
     EVENT,
@@ -44,7 +45,7 @@ _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
 
 SLICES, TURNS, STEPS = (1, 2, 3, 5, 8, 13, 21, 34, 50), (1, 3, 10, 100, 1000), (1, -1, 3, 5)
-"""What seeds choose from: instructions of a warp's turn, turns of a block, steps to the next warp."""
+"""What seeds choose from: instructions of a warp's turn, turns of a block, steps to the next warp or block."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Schedule:
     """The warp of a block that begins, modulo how many it has."""
     warp_step: int = 1
     """How far on the next warp is, modulo how many there are; a step that would leave warps out becomes 1."""
+    first_block: int = 0
+    """The block of a grid that becomes resident first, modulo how many it has. The one that is i-th in this order runs
+    on compute unit i, modulo how many a chip has."""
+    block_step: int = 1
+    """How far on the next block is, as `warp_step`."""
 
     def __post_init__(self) -> None:
         """Refuse slices in which nothing can run."""
@@ -72,21 +78,30 @@ class Schedule:
     def seeded(cls, seed: int) -> Schedule:
         """The usual schedule for 0, else one in which warps interleave; which one follows from the seed alone.
 
-        Warp `seed`, modulo the block's warps, begins. Slices are short, and the order of the warps varies.
+        Block `seed` of a grid becomes resident first, and warp `seed` of a block begins, modulo how many there are.
+        Slices are short, and the orders of blocks and of warps vary.
         """
         if seed < 0:
             raise ValueError(f"a seed is a whole number from 0, not {seed}")
         if seed == 0:
             return cls()
-        warp_slice, turns, step = (int(number) for number in np.random.PCG64(seed).random_raw(3))
+        warp_slice, turns, warp_step, block_step = (int(number) for number in np.random.PCG64(seed).random_raw(4))
         warp_slice = SLICES[warp_slice % len(SLICES)]
         block_slice = warp_slice * TURNS[turns % len(TURNS)]
-        return cls(warp_slice, block_slice, first_warp=seed, warp_step=STEPS[step % len(STEPS)])
+        return cls(
+            warp_slice,
+            block_slice,
+            first_warp=seed,
+            warp_step=STEPS[warp_step % len(STEPS)],
+            first_block=seed,
+            block_step=STEPS[block_step % len(STEPS)],
+        )
 
-    def step_among(self, warps: int) -> int:
-        """`warp_step` for a block of so many warps."""
-        step = self.warp_step % warps
-        return step if math.gcd(step, warps) == 1 else 1
+
+def step_among(step: int, count: int) -> int:
+    """The step, modulo a number of warps or blocks, that comes to all of them."""
+    step %= count
+    return step if math.gcd(step, count) == 1 else 1
 
 
 @dataclass(frozen=True)
@@ -259,7 +274,9 @@ class Plan:
             "block_slice": schedule.block_slice,
             "spin_limit": schedule.spin_limit,
             "first_warp": schedule.first_warp % self.shape.warps,
-            "warp_step": schedule.step_among(self.shape.warps),
+            "warp_step": step_among(schedule.warp_step, self.shape.warps),
+            "next_block": schedule.first_block % self.shape.blocks,
+            "block_step": step_among(schedule.block_step, self.shape.blocks),
             "template_rows": self.template_rows.ctypes.data,
             "template": self.template.ctypes.data,
             "template_count": len(self.template_rows),

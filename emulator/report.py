@@ -36,6 +36,10 @@ MOST_STORES = 2
 NEAR_NULL = 1 << 20
 """Below this address nothing is, and a program that asks for it has no address."""
 ENDLESS = "states repeat and nothing is stored: an endless loop, or a wait for what nobody writes"
+_NOT_BEGUN = (
+    "{} of {} blocks have not begun, for which others must end: if one of those is waited for, "
+    "let blocks take a number in turn (vmem.atom.add) instead of %blkid"
+)
 _HINTS = {
     3: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
     9: "declare more with .tsm or the launch's tsm, or correct the offset",
@@ -139,7 +143,8 @@ def hint_for_loop(plan: Plan) -> str:
         if spot.callee and back and plan.program.spot_of(plan.program.index_of(back)).function is spot.function:
             pair = register_text(Register("s", RETURN_ADDRESS, 2))
             return f"{pair} leads back into function {spot.callee}: a function that calls others saves it before"
-    return ENDLESS
+    late = int(plan.launch["blocks"][0] - plan.launch["admitted"][0])
+    return f"{ENDLESS}; {_NOT_BEGUN.format(late, plan.shape.blocks)}" if late else ENDLESS
 
 
 def _hint(
@@ -275,7 +280,9 @@ def _awbar_detail(plan: Plan, code: int, warp: np.void) -> str:
     where = f"lane {lane}: TSM offset {int(warp['address'][lane]):#x}"
     if code == barriers.BARRIER_PARAMETER:
         return f"{where}: {REASONS[int(warp['taken'])]}"
-    return f"{where} is not a multiple of 8, or outside of the block's {plan.tsm} bytes"
+    if code == resolve.TSM_MISALIGNED:
+        return f"{where} is not a multiple of 8"
+    return f"{where} is outside of the block's {plan.tsm} bytes"
 
 
 def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:

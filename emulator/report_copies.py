@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..isa.aiu import MODE, SIZE, Item, Layout
+from ..isa.aiu import MODE, SIZE, SWIZZLED, Item, Layout
 from ..isa.registers import Register
 from ..isa.spec import Decoded, Instruction
 from .hbm import chip_at
@@ -18,7 +18,7 @@ NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is mi
 _HINTS = {
     resolve.MISALIGNED: f"rows begin at multiples of {aiu.BASE_ALIGNMENT} bytes: pad the tensor's rows, "
     "or begin at such a place",
-    resolve.TSM_MISALIGNED: "place it with .tsm or .align at such a multiple, or copy packed (l1)",
+    resolve.TSM_MISALIGNED: "place it with .tsm or .align at such a multiple",
     aiu.TSM_SIZE: "declare more with .tsm or the launch's tsm, or copy a smaller cube",
     aiu.CUBE: "correct the descriptor: m890 isa on the mnemonic says what its words are",
     resolve.OUT_OF_RANGE: "the tensor is larger than its buffer: check base, dims and strides against it",
@@ -80,4 +80,5 @@ def hint(found: Decoded, rows: np.ndarray, code: int) -> str:
             for number in range(value.number, value.number + value.count):
                 if int(rows[number, 0]) == POISON:
                     return f"sreg{number} holds {NOT_THERE}"
-    return _HINTS.get(code, "")
+    packed = code == resolve.TSM_MISALIGNED and SWIZZLED.get(found.form.instruction.cube or 0)
+    return _HINTS.get(code, "") + (", or copy packed (l1)" if packed else "")

@@ -14,8 +14,9 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 
@@ -51,20 +52,27 @@ class Share(NamedTuple):
 
 
 class Sampler:
-    """Watches launches; a plan's first one is left out, since it compiles."""
+    """Watches the launches on chips alone inside its `with`; a plan's first one is left out, since it compiles."""
 
     def __init__(self) -> None:
         self.seen: defaultdict[str, float] = defaultdict(float)
         """Processor time between looks, by mnemonic."""
         self.executed: Counter[str] = Counter()
         self.looks, self.seconds = 0, 0.0
-        self._met: set[int] = set()
+        self._met: WeakSet[Plan] = WeakSet()
+
+    def __enter__(self) -> Sampler:
+        _watching.append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _watching.remove(self)
 
     @contextmanager
     def watch(self, plan: Plan) -> Generator[None]:
         """Watch one launch."""
-        if id(plan) not in self._met:
-            self._met.add(id(plan))
+        if plan not in self._met:
+            self._met.add(plan)
             yield
             return
         records = plan.program.records
@@ -107,6 +115,15 @@ class Sampler:
             Share(name, self.executed[name], share, share * self.seconds * 1e9 / self.executed[name])
             for name, share in shares
         ]
+
+
+_watching: list[Sampler] = []
+"""Those inside their `with`: the innermost one watches."""
+
+
+def watched(plan: Plan) -> AbstractContextManager[None]:
+    """Watch a launch, if anything watches."""
+    return _watching[-1].watch(plan) if _watching else nullcontext()
 
 
 def _processor_time() -> Callable[[], float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from .profiles import Profile
 
 MAX_PRIVATE = 512 * 1024
 """Most bytes of private memory a thread may have (defined)."""
+MAX_BLOCKS = 1 << 62
+"""Most blocks of a grid (defined): the number of one and a step to the next are together an int64."""
 
 
 def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
@@ -83,8 +86,16 @@ def check_shape(kernel: Kernel, shape: Shape, profile: Profile) -> int:
             f"kernel '{kernel.name}': a block of {shape.threads} threads, "
             f"{profile.name} takes at most {profile.max_threads}"
         )
-    if kernel.maxntid and any(extent > most for extent, most in zip(shape.block, kernel.maxntid, strict=True)):
-        raise LaunchError(f"kernel '{kernel.name}': block {shape.block} exceeds its .maxntid {kernel.maxntid}")
+    if shape.blocks > MAX_BLOCKS:
+        raise LaunchError(
+            f"kernel '{kernel.name}': grid {shape.grid} has {shape.blocks:,} blocks, at most {MAX_BLOCKS:,}"
+        )
+    if kernel.maxntid and shape.threads > math.prod(kernel.maxntid):
+        most = math.prod(kernel.maxntid)
+        raise LaunchError(
+            f"kernel '{kernel.name}': block {shape.block} has {shape.threads} threads, more than the {most} of its "
+            f".maxntid {kernel.maxntid}"
+        )
     if kernel.reqntid and shape.block != kernel.reqntid:
         raise LaunchError(
             f"kernel '{kernel.name}': block {shape.block} is not its .reqntid {kernel.reqntid}, the only one it is for"

@@ -23,6 +23,7 @@ instruction, with rows and columns exchanged by the program. None of this is mod
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -73,11 +74,18 @@ class Layout:
         return next((item.name for item in reversed(self.items) if self.places[item.name] <= word < self.used), "")
 
     def pack(self, **values: int) -> np.ndarray:
-        """The words, as uint32; what is not given is 0. Raises ValueError for what does not fit or has no place."""
+        """The words, as uint32; what is not given is 0.
+
+        Raises TypeError for what is no whole number, and ValueError for what does not fit or has no place.
+        """
         found, known = np.zeros(self.words, np.uint32), {item.name: item for item in self.items}
-        for name, value in values.items():
+        for name, given in values.items():
             if name not in known:
                 raise ValueError(f"{self.name} has no {name}; it has {', '.join(known)}")
+            try:
+                value = operator.index(given)
+            except TypeError:
+                raise TypeError(f"{name} is a whole number, not {given!r}") from None
             bits = 32 * known[name].words
             if not -(1 << bits - 1) <= value < 1 << bits:
                 raise ValueError(f"{name}={value} does not fit in {bits} bits")

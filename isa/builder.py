@@ -114,7 +114,7 @@ class KernelBuilder:
         self._code.private = size
 
     def maxntid(self, x: int, y: int = 1, z: int = 1) -> None:
-        """The largest block the kernel may be launched with."""
+        """The most threads, x * y * z, of a block the kernel may be launched with."""
         self._code.maxntid = (x, y, z)
 
     def reqntid(self, x: int, y: int = 1, z: int = 1) -> None:

@@ -112,7 +112,7 @@ def private(arguments: Arguments) -> None:
 
 
 def maxntid(arguments: Arguments) -> None:
-    """`.maxntid X, Y, Z`: the largest block the kernel may be launched with."""
+    """`.maxntid X, Y, Z`: the most threads, X * Y * Z, of a block it may be launched with."""
     kernel_of(arguments).maxntid = _block_of(arguments)
 
 

@@ -75,7 +75,7 @@ _ALL = (
     Directive(
         ".maxntid",
         ".maxntid X, Y, Z",
-        "The largest block the kernel may be launched with.",
+        "The most threads, X * Y * Z, of a block the kernel may be launched with, whatever its extents.",
         ".maxntid 256",
         code_directives.maxntid,
     ),

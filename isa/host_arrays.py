@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .formats import E2M1, F16, FORMATS, TF32
 from .numerics import RTTE, RTZ, keep_finite
-from .rounding import narrow_to, scale_of
+from .rounding import narrow_to, scale_of, to_odd
 
 Array = npt.NDArray[Any]
 
@@ -36,16 +36,30 @@ def host_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(getattr(ml_dtypes, HOST_NAMES[name], HOST_NAMES[name]))
 
 
+def binary32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """`values` in binary32, rounded to odd if they are wider: rounding them once more is as good as rounding once.
+
+    Wider are binary64 and integers of 32 bits or more; what is wider than binary64 is rounded to it first.
+    Raises TypeError for complex numbers, and what numpy raises for what is no number.
+    """
+    given = np.asarray(values)
+    if given.dtype.kind == "c":
+        raise TypeError(f"a chip has no complex numbers: convert the real and the imaginary part of this {given.dtype}")
+    if np.can_cast(given.dtype, np.float32):
+        return given.astype(np.float32, order="C")
+    with np.errstate(all="ignore"):
+        return cast("npt.NDArray[np.float32]", to_odd(cast("Any", given.astype(np.float64, order="C"))))
+
+
 def narrow(values: npt.ArrayLike, name: str) -> Array:
-    """`values`, as float32 numbers of any shape, in a narrow type, rounded once as `v.cnvt.NAME.f32.rtte` does.
+    """`values`, numbers of any shape, in a narrow type, rounded once as `v.cnvt.NAME.f32.rtte` does.
 
     To nearest even. Too large becomes infinity in f16, bf16 and tf32; in e4m3, e5m2 and e2m1 the largest number, and so
     does infinity. NaN becomes the canonical one, +6 in e2m1. e8m0 is rounded toward zero (`v.cnvt.e8m0.f32.rtz`). The
-    way back is exact: `narrow(x, name).astype(numpy.float32)`. Raises ValueError for an unknown type.
+    way back is exact: `narrow(x, name).astype(numpy.float32)`. Raises ValueError for an unknown type, and TypeError for
+    complex numbers.
     """
-    dtype = host_dtype(name)
-    with np.errstate(over="ignore", invalid="ignore"):
-        x: Any = np.asarray(values).astype(np.float32, order="C")
+    dtype, x = host_dtype(name), cast("Any", binary32(values))
     with np.errstate(all="ignore"):
         if name == "e8m0":
             bits: Any = scale_of(x, RTZ)

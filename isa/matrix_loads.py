@@ -118,7 +118,7 @@ def _register(
         **known,
     )
     def load(at: Any, tiles: Tiles) -> Item:
-        """d = the tiles whose rows the lanes point to, transposed if the mnemonic says so."""
+        """d = the tiles whose rows are at `at`, transposed if the mnemonic says so."""
         return transposed(load_rows(at, tiles), tiles)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .formats import F32, FORMATS
-from .host_arrays import Array, host_dtype, narrow, pack_e2m1, unpack_e2m1
+from .host_arrays import Array, binary32, host_dtype, narrow, pack_e2m1, unpack_e2m1
 from .matrix import BLOCK
 from .numerics import RTZ, canonical
 from .rounding import power_of, scale_of
@@ -44,12 +44,12 @@ def mx_quantise(x: npt.ArrayLike, element: str = "e2m1", axis: int = -1) -> tupl
     With n elements along the axis, that is ceil(n / 32) blocks: so long is the axis of the scales, which are of type
     `ml_dtypes.float8_e8m0fnu`. Elements are as a chip's memory holds them: "e4m3" and "e5m2" as arrays of their
     ml_dtypes type, 32 * blocks along the axis; "e2m1" as uint8, two numbers in a byte, the first in the low half, and
-    16 * blocks along the axis. Raises ValueError for another element type and IndexError if there is no such axis.
+    16 * blocks along the axis. Raises ValueError for another element type, IndexError if there is no such axis, and
+    TypeError for complex numbers.
     """
     if element not in ELEMENT_TYPES:
         raise ValueError(f"MX elements are {', '.join(ELEMENT_TYPES)}, not '{element}'")
-    with np.errstate(over="ignore", invalid="ignore"):
-        rows = np.moveaxis(np.asarray(x).astype(np.float32), axis, -1)
+    rows = np.moveaxis(binary32(x), axis, -1)
     count = -(-rows.shape[-1] // BLOCK)
     missing = count * BLOCK - rows.shape[-1]
     rows = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, missing)]) if missing else rows

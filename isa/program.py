@@ -169,8 +169,8 @@ class Function:
 class Kernel(Function):
     """A function that can be launched.
 
-    `tsm` and `private` are bytes. `maxntid` is the largest block it may be launched with (x, y, z), `reqntid` the only
-    one.
+    `tsm` and `private` are bytes. `maxntid` are extents whose product is the most threads a block of it may have
+    (published: REF), `reqntid` those of the only block it may be launched with; (x, y, z).
     """
 
     tsm: int = 0

@@ -8,7 +8,7 @@ from .emulator.faults import LaunchError as LaunchError
 from .emulator.faults import M890Error as M890Error
 from .emulator.faults import MemoryLimit as MemoryLimit
 from .emulator.faults import Timeout as Timeout
-from .emulator.hbm import HostMemory as HostMemory
+from .emulator.host_memory import HostMemory as HostMemory
 from .emulator.icn.faults import LinkFault as LinkFault
 from .emulator.icn.topology import Topology as Topology
 from .emulator.launch import Limits as Limits

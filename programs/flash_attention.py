@@ -11,7 +11,7 @@ import numpy.typing as npt
 from . import load
 from .attention import check_heads, exp2, products, scale_of, weighted
 from .binary32 import F32, canonical, f32, fma
-from .narrow import bf16, to_bf16
+from .narrow import bf16, to_bf16, whole
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -47,8 +47,8 @@ class Sequences(NamedTuple):
 
     @classmethod
     def of(cls, starts: npt.ArrayLike, table: npt.ArrayLike, lengths: npt.ArrayLike) -> Sequences:
-        """From whatever makes arrays of integers."""
-        return cls(*(np.asarray(each, np.int64) for each in (starts, table, lengths)))
+        """From whatever makes arrays of whole numbers. Raises TypeError for others."""
+        return cls(*(whole(each, np.int64) for each in (starts, table, lengths)))
 
     def check(self, queries: int, pages: int, page: int, *, causal: bool) -> None:
         """Raise ValueError unless they have so many queries, and keys for them in so many pages of so many tokens."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from . import gemm_bf16, load
 from .gemm import SIDE, Array, Factors, padded
+from .narrow import whole
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -86,7 +87,7 @@ def checked(
     a: npt.ArrayLike, b: npt.ArrayLike, offsets: npt.ArrayLike, layout: str
 ) -> tuple[Array, Array, npt.NDArray[np.int64]]:
     """The matrices in bfloat16, and the offsets. Raises ValueError unless they fit together."""
-    a, b, bounds = PRODUCT.elements(a), PRODUCT.elements(b), np.asarray(offsets, np.int64)
+    a, b, bounds = PRODUCT.elements(a), PRODUCT.elements(b), whole(offsets, np.int64)
     if layout not in ("nn", "nt"):
         raise ValueError(f"the layout is nn or nt, not {layout!r}")
     if a.ndim != 2 or b.ndim != 3 or b.shape[1 if layout == "nn" else 2] != a.shape[1] or 0 in (a.shape[1], *b.shape):

@@ -40,7 +40,7 @@ def converted(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     given, kind = np.asarray(values), np.dtype(dtype)
     if kind.kind in "iu" and given.dtype != kind:
         if given.size and given.dtype.kind not in "iub":
-            raise TypeError(f"elements are {kind} integers, not {given.dtype}: quantise and round them first")
+            raise TypeError(f"{kind} integers belong here, not {given.dtype}: quantise or round them first")
         low, high = np.iinfo(kind).min, np.iinfo(kind).max
         wrong = given[(given < low) | (given > high)]
         if wrong.size:
@@ -49,3 +49,14 @@ def converted(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         return narrow(given, _NAMES[kind.name])
     with np.errstate(all="ignore"):
         return np.asarray(given, kind, order="C")
+
+
+def whole(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Places, counts and positions as integers of a type, if they are: as `converted`, but 3.0 is one, too.
+
+    Numpy makes such numbers where signed and unsigned integers of 64 bits meet.
+    """
+    given = np.asarray(values)
+    if given.dtype.kind == "f" and bool((np.abs(given) < 2.0**53).all()) and bool((given == np.trunc(given)).all()):
+        given = given.astype(np.int64)
+    return converted(given, dtype)

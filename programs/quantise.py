@@ -15,6 +15,7 @@ from ..isa.host_arrays import Array, host_dtype, narrow
 from ..isa.matrix import BLOCK
 from . import load
 from .binary32 import F32, canonical, f32
+from .narrow import converted
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -91,7 +92,7 @@ def dequantise_mxf4(
     chip: Chip, packed: npt.ArrayLike, scales: npt.ArrayLike, *, block: int = 128, grid: int = 8
 ) -> F32:
     """What `m890.mx_dequantise(packed, scales)` gives, on the chip. Raises ValueError if they do not fit together."""
-    packed, powers = np.asarray(packed, np.uint8), np.asarray(scales).view(np.uint8)
+    packed, powers = converted(packed, np.uint8), np.asarray(scales).view(np.uint8)
     check(block)
     if packed.shape != (*powers.shape[:-1], powers.shape[-1] * BLOCK // 2):
         raise ValueError(f"16 bytes have a scale, not {packed.shape} bytes {powers.shape} scales")

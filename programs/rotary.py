@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from . import load
 from .binary32 import F32, canonical, f32, fma
+from .narrow import whole
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 def step_of(size: int, base: float) -> np.float32:
     """What the exponent of a pair's frequency grows by from pair to pair, for heads of a size."""
+    if not 0 < base < np.inf:
+        raise ValueError(f"a base is a number above 0, not {base}")
     return np.float32(-np.log2(base) / (size // 2))
 
 
@@ -25,7 +28,7 @@ def reference(x: npt.ArrayLike, positions: npt.ArrayLike, base: float = 10_000) 
     with np.errstate(all="ignore"):
         powers = np.arange(half, dtype=np.float32) * step_of(2 * half, base) if half else f32([])
         frequency = np.exp2(powers.astype(np.float64)).astype(np.float32)
-        angle = np.asarray(positions, np.uint32).astype(np.float32)[:, None, None] * frequency
+        angle = whole(positions, np.uint32).astype(np.float32)[:, None, None] * frequency
         sine, cosine = (function(angle.astype(np.float64)).astype(np.float32) for function in (np.sin, np.cos))
         first, second = x[..., :half], x[..., half:]
         left = fma(first, cosine, -(second * sine))
@@ -42,8 +45,12 @@ def launch(
     block: int = 128,
     grid: int = 8,
 ) -> F32:
-    """The same on the chip: x is tokens x heads x size, and there is a position for each token."""
-    x, positions = f32(x), np.asarray(positions, np.uint32)
+    """The same on the chip: x is tokens x heads x size, and there is a position for each token.
+
+    Raises ValueError for shapes that do not fit, a position below 0 and a base that has no logarithm, TypeError for
+    positions that are no whole numbers.
+    """
+    x, positions = f32(x), whole(positions, np.uint32)
     if x.ndim != 3 or x.shape[2] % 2 or positions.shape != x.shape[:1] or block % 32:
         raise ValueError(
             f"tokens x heads x an even size, a position per token and whole warps, "

@@ -1,4 +1,4 @@
-"""What all tests share: the record of which test file runs which form, for docs/support.md (`make support`)."""
+"""What all tests share: how hypothesis searches, and the record of what runs which form, for docs/support.md."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a busy machine an example, or drawing one, may take any time: that is no failure.
+settings.register_profile("m890", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("m890")
 
 RECORD = os.environ.get("M890_SUPPORT")
-"""The file to write the record to, or nothing."""
+"""The file that `make support` wants the record in, or nothing."""
 _seen: dict[str, set[str]] = defaultdict(set)
 
 

@@ -6,9 +6,8 @@ A test module says in `COPY` what copy.s is.
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-
-from m890.tools.cli import cli
+from click.testing import Result
+from command_line import m890
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +22,4 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 def run(text: str, *flags: str, code: int = 0) -> Result:
     """Run a launch file with this text."""
     Path("job/job.toml").write_text(text)
-    result = CliRunner().invoke(cli, ["run", "job/job.toml", *flags])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
+    return m890("run", "job/job.toml", *flags, code=code)

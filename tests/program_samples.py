@@ -77,9 +77,8 @@ def plane_blocks(draw):
 
 def examples(count=EXAMPLES):
     """Hypothesis settings; one chip serves all examples of a test."""
-    return settings(
-        max_examples=count, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    slow_or_shared = [*settings().suppress_health_check, HealthCheck.function_scoped_fixture]
+    return settings(max_examples=count, derandomize=True, suppress_health_check=slow_or_shared)
 
 
 MODES = {

@@ -85,7 +85,7 @@ def test_every_form(mnemonic: str) -> None:
 @example("b8", (0, 1), 0, (64, 20, 2), (64, 8, 1), (0, 2, 1), 0)
 @example("b8", (1, 0), 0, (64, 20, 2), (50, 8, 1), (3, 2, 1), 0)
 @example("b16", (0, 0), 0, (64, 20, 2), (64, 4, 2), (0, 2, 0), 0)  # of two planes
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_tiles(
     type_: str, arrangement: tuple[int, int], padding: int, dims: tuple[int, int, int], cube: tuple[int, int, int],
     start: tuple[int, int, int], place: int,
@@ -113,7 +113,7 @@ def test_tiles(
     start_c=st.integers(-3, 8),
     skip=st.integers(0, 10),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_columns(
     type_: str, arrangement: tuple[int, int], padding: int, dims: tuple[int, ...], lower: tuple[int, ...],
     upper: tuple[int, ...], step: tuple[int, ...], offset: tuple[int, ...], pixels: int, cube_c: int, start_c: int,
@@ -134,7 +134,7 @@ def test_columns(
     cube=st.tuples(st.integers(1, 32), st.integers(1, 5), st.integers(1, 4), st.integers(1, 2)),
     start=st.tuples(st.integers(-4, 20), st.integers(-3, 6), st.integers(-3, 5)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_cubes_of_ppu001(
     type_: str, linear: int, padding: int, dims: tuple[int, int, int], cube: tuple[int, int, int, int],
     start: tuple[int, int, int],
@@ -150,7 +150,7 @@ def test_cubes_of_ppu001(
     start=st.tuples(st.integers(-9, 70), st.integers(-5, 22), st.integers(-1, 3)),
     cube=st.tuples(st.integers(1, 16), st.integers(1, 12), st.integers(1, 2)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_stores(
     type_: str, arrangement: tuple[int, int], start: tuple[int, int, int], cube: tuple[int, int, int]
 ) -> None:
@@ -271,6 +271,10 @@ def test_packing_refuses_what_does_not_fit() -> None:
         TILE.pack(dim_x=1)
     with pytest.raises(ValueError, match="does not fit in 32 bits"):
         TILE.pack(dim_c=1 << 32)
+    for value in (1.5, None, "1"):
+        with pytest.raises(TypeError, match="cube_w is a whole number, not"):
+            TILE.pack(cube_w=value)  # type: ignore[arg-type]
+    assert TILE.pack(dim_c=np.int64(7))[TILE.places["dim_c"]] == 7
     words = TILE.pack(base=0x4000000020, dim_c=-1, stride_n=5)
     assert words.tolist() == [0x20, 0x40, 0, 0, 5, 0, 0xFFFFFFFF, *[0] * 9]
 

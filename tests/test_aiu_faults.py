@@ -111,6 +111,7 @@ def test_faults(name: str, timing: str) -> None:
         assert fault.code == code
         assert text in str(fault)
         assert fault.hint
+        assert ("copy packed" in fault.hint) == (code == 10 and not copy.linear)
         given = {name: value for name, value in {**copy.words, **copy.at}.items() if name != "base"}
         shown = {name: int(fault.operands[name]) for name in given}  # type: ignore[call-overload]
         assert all((shown[name] - value) % (1 << 32) == 0 for name, value in given.items())

@@ -1,74 +1,21 @@
-"""The assembler: every directive, expression and form of operand, and that no text makes it crash or hang."""
+"""The assembler: every directive, expression and form of operand, and what it warns of."""
 
 from __future__ import annotations
 
 import struct
-import time
-from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from assembly import SAXPY, data, kernel, texts, value, warnings
 
 from m890.isa import ISA
 from m890.isa.addresses import offset_bytes
-from m890.isa.assembler import AssemblyError, Diagnostic, assemble
+from m890.isa.assembler import assemble
 from m890.isa.directives import REFERENCE
 from m890.isa.disassembler import disassemble
 from m890.isa.operands import Address
-from m890.isa.program import DATA_BASE, Kernel, Line, MacroCall, Module, Parameter, Relocation
-from m890.isa.source import LIBRARY, open_recorded
+from m890.isa.program import DATA_BASE, Line, Parameter, Relocation
 
 NOP = 0x0800000000000000
-SAXPY = """
-        .arch   ppu0015
-        .kernel saxpy
-        .param  u32 n                // sreg6
-        .param  f32 a                // sreg7
-        .param  ptr x                // sreg[8:9]
-        .param  ptr y                // sreg[10:11]
-saxpy:  v.tid.init      vreg0, sreg[36:37]
-        v.and.b32       vreg0, vreg0, 0xfff          // tid.x
-        s.mov.b32       sreg20, %blkid.x
-        s.mull.i32      sreg20, sreg20, %ntid.x
-        v.add.i32       vreg0, vreg0, sreg20         // i = blkid.x * ntid.x + tid.x
-        v.cmp.lt.u32    sreg21, vreg0, n
-        s.lop.emsk      sreg22, sreg21 # 0x8         // keep the lanes with i < n
-        vmem.ld.b32     vreg1, [0x0 + vreg0 * 0x4] @x
-        vmem.ld.b32     vreg2, [0x0 + vreg0 * 0x4] @y
-        s.wait          vldcnt(0)
-        v.fma.f32.rtte  vreg2, vreg1, a, vreg2
-        vmem.st.b32     vreg2, [0x0 + vreg0 * 0x4] @y
-        s.or.b32        emsk, emsk, sreg22
-        simt.exit
-"""
-
-
-def kernel(body: str, **options: object) -> Kernel:
-    """The only kernel of a text that begins behind `.kernel k`."""
-    return assemble(f".kernel k\n{body}", **options).kernels["k"]  # type: ignore[arg-type]
-
-
-def texts(body: str) -> list[str]:
-    """What the words of a kernel's text mean."""
-    return [ISA.text(int(word)) for word in kernel(body).words]
-
-
-def data(body: str) -> bytes:
-    """The bytes of a `.data` text."""
-    return assemble(f".data\n{body}").data
-
-
-def value(expression: str) -> int:
-    """A constant expression's value."""
-    return int.from_bytes(data(f".quad {expression}"), "little", signed=True)
-
-
-def warnings(text: str) -> list[Diagnostic]:
-    """The warnings of a text."""
-    found: list[Diagnostic] = []
-    assemble(text, warn=found.append)
-    return found
 
 
 def test_saxpy_of_the_design() -> None:
@@ -245,142 +192,6 @@ def test_resources() -> None:
     assert kernel(".vregs 7\n.sregs 41\ns.nop").vregs == 7
 
 
-def test_macros() -> None:
-    body = """
-        .macro  shift d, n=2
-        v.shll.b32 \\d, \\d, \\n
-        .endm
-        .macro  loop count
-l\\@:   shift vreg\\count\\()0
-        s.cbr l\\@
-        .endm
-        shift   vreg1
-        shift   vreg2, 1 + 2
-        shift   n=4, d=vreg3
-        loop    1
-        loop    2
-"""
-    assert texts(body) == [
-        "v.shll.b32 vreg1, vreg1, 0x2",
-        "v.shll.b32 vreg2, vreg2, 0x3",
-        "v.shll.b32 vreg3, vreg3, 0x4",
-        "v.shll.b32 vreg10, vreg10, 0x2",
-        "s.cbr 0xffffe",
-        "v.shll.b32 vreg20, vreg20, 0x2",
-        "s.cbr 0xffffe",
-    ]
-    lines = kernel(body).lines
-    assert [line.line for line in lines] == [4, 4, 4, 4, 8, 4, 8]
-    assert [line.calls[-1].line for line in lines] == [10, 11, 12, 13, 13, 14, 14]
-
-
-def test_lines_of_macros() -> None:
-    """The line is the innermost; the macros around it are those whose bodies it stands in, as called."""
-    text = """.macro  inner
-s.nop
-.endm
-.kernel k
-.macro  outer
-.rept   2
-inner
-.endr
-s.nop
-.endm
-s.nop
-outer
-inner
-"""
-    outer = MacroCall("outer", "a.s", 12)
-    in_both = MacroCall("inner", "a.s", 7), outer
-    assert assemble(text, "a.s").kernels["k"].lines == (
-        Line(0, "a.s", 11),
-        Line(8, "a.s", 2, in_both),  # and once more: the same line, called from the same one
-        Line(24, "a.s", 9, (outer,)),
-        Line(32, "a.s", 2, (MacroCall("inner", "a.s", 13),)),
-    )
-
-
-def test_lines_of_library_files_do_not_say_where_it_is_installed() -> None:
-    found = assemble('.include "index.inc"\n.kernel k\nglobal_x vreg0\n', "/x/a.s").kernels["k"].lines
-    assert {line.file for line in found} == {"<m890>/index.inc"}
-    assert {line.root for line in found} == {"/x/a.s"}
-    where = open_recorded(found[0].file)
-    assert where == LIBRARY / "index.inc"
-    assert where.is_file()
-    assert open_recorded("/x/a.s") == Path("/x/a.s")
-
-
-def test_given_macros() -> None:
-    body = '.file "a.s"\n.within "m", "b.s", 3, "n n", "c.s", 4\n.loc 7\ns.nop\n.within\n.loc 8\ns.nop\n'
-    calls = MacroCall("m", "b.s", 3), MacroCall("n n", "c.s", 4)
-    assert kernel(body).lines == (Line(0, "a.s", 7, calls), Line(8, "a.s", 8))
-
-
-def test_numbered_repetitions() -> None:
-    body = """
-        .reg    a = vreg[4:7]
-        .macro  clear last
-        .rept   \\last + 1, J
-        .rept   2, I
-        v.mov.b32 a[2*\\J+\\I], \\J
-        .endr
-        .endr
-        .endm
-        clear   last=1
-        .rept   1, lo
-        v.mov.b32 vreg\\lo, lo(7)
-        .endr
-"""
-    assert texts(body) == [
-        "v.mov.b32 vreg4, 0x0",
-        "v.mov.b32 vreg5, 0x0",
-        "v.mov.b32 vreg6, 0x1",
-        "v.mov.b32 vreg7, 0x1",
-        "v.mov.b32 vreg0, 0x7",
-    ]
-
-
-def test_repetitions_and_conditions() -> None:
-    body = """
-i = 0
-        .rept   4
-        .if     i == 1
-        v.mov.b32 vreg0, 100
-        .elseif i == 2
-        v.mov.b32 vreg0, 200
-        .else
-        .if     0
-        .else
-        v.mov.b32 vreg0, i
-        .endif
-        .endif
-i = i + 1
-        .endr
-        .rept   0
-        s.nop
-        .endr
-        .ifdef  i
-        s.nop
-        .endif
-        .ifndef i
-        s.exit
-        .endif
-"""
-    expected = [f"v.mov.b32 vreg0, {number:#x}" for number in (0, 100, 200, 3)]
-    assert texts(body) == [*expected, "s.nop"]
-
-
-def test_include_and_defines(tmp_path: Path) -> None:
-    (tmp_path / "inc").mkdir()
-    (tmp_path / "near.inc").write_text('.equ NEAR, 1\n.include "far.inc"\n')
-    (tmp_path / "inc" / "far.inc").write_text("FAR = NEAR + X\ns.nop\n")
-    text = '.kernel k\n.include "near.inc"\nv.mov.b32 vreg0, FAR\n'
-    module = assemble(text, str(tmp_path / "a.s"), include=[tmp_path / "inc"], defines={"X": "2 * 3"})
-    found = module.kernels["k"]
-    assert ISA.text(int(found.words[1])) == "v.mov.b32 vreg0, 0x7"
-    assert found.lines == (Line(0, str(tmp_path / "inc" / "far.inc"), 2), Line(8, str(tmp_path / "a.s"), 3))
-
-
 def test_data() -> None:
     text = """
         .kernel k
@@ -508,81 +319,6 @@ simt.exit
 def test_no_warnings_for_what_is_there_at_entry() -> None:
     body = "v.mov.b32 vreg0, sreg37\nv.add.i32 vreg0, vreg0, vcc\ns.cbr k\ns.nop\ns.nop\n"
     assert warnings(f".kernel k\n{body}vmem.ld.b32 vreg1, [bytes(0x1000)] @sreg[4:5]\nsimt.exit") == []
-
-
-def seconds(text: str) -> float:
-    """Processor time to assemble, the best of three."""
-    best = float("inf")
-    for _ in range(3):
-        start = time.process_time()
-        assemble(text)
-        best = min(best, time.process_time() - start)
-    return best
-
-
-def test_twenty_thousand_lines_in_a_second() -> None:
-    head, body = SAXPY.splitlines()[:7], SAXPY.splitlines()[8:-1]
-    lines = [f"l{n}: {body[n % len(body)]}" if n % 10 == 0 else body[n % len(body)] for n in range(19_980)]
-    assert seconds("\n".join([*head, *lines, "s.cbr.nz scc, l10", "simt.exit"])) < 1
-
-
-def test_many_forward_references_are_fast() -> None:
-    lines = [f"label{n}: s.cbr label{n + 1}" for n in range(10_000)]
-    assert seconds("\n".join([".kernel k", *lines, "label10000:"])) < 1
-
-
-_PIECES = r"""
-.kernel k|.macro m a,b=2|.endm|.rept 3|.rept 99999|.endr|.if 1|.else|.elseif x|.endif|.ifdef a|.data|.text|.byte |
-.quad |.word 1,2|x:|1:|1b|1f|x|.tsm 16 b|.param u32 n|.param ptr p[3]|.reg a = vreg[1:4]|q = q+1|.include "a"|
-.align 8|.zero 10|.asciz "a"|m 1|m|\a|\@|.loc 3|.file "x"|"|'|/*|*/|//|;|[|]|(|)|@p|+|-|*|<<|?|:|vreg4|sreg[4:5]|
-a[1]|!|.reuse|bytes(3)|lo(|.|0x10|1.5|nan|1e3|070|,|#|s.cbr |v.add.f32 |s.wait |vldcnt(0)|.maxntid 1,2|.vregs 3|
-.arch ppu001|%tid.x|%foo|<B>:|50: c9 00 04 00 e0 00 01 c9 |%|/|<|>|="""
-PIECES = [*_PIECES.replace("\n", "").split("|"), "|", "||", "\0"]
-
-
-def survives(text: str) -> Module | None:
-    """Any text assembles or gives errors that can be printed."""
-    try:
-        return assemble(text)
-    except AssemblyError as error:
-        printed = str(error)
-    assert ": error: " in printed
-    return None
-
-
-@settings(deadline=None)
-@given(st.text())
-def test_any_text_assembles_or_has_errors(text: str) -> None:
-    survives(text)
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(PIECES) | st.text(max_size=4), st.sampled_from(["", " ", "\n"]))))
-def test_any_pieces_assemble_or_have_errors(pieces: list[tuple[str, str]]) -> None:
-    survives(".kernel k\n" + "".join(piece + space for piece, space in pieces))
-
-
-@pytest.mark.parametrize("piece", ["(", "-", "1+", "a?", "|", "vreg[", "1<<", "9", '"', "\\", "lo(", "1 && ", "[", "!"])
-def test_long_expressions_end(piece: str) -> None:
-    for place in ("v.add.f32 vreg1, vreg2, ", ".if ", ".equ a, ", ""):
-        assert survives(f".kernel k\n{place}{piece * 3000}") is None
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        ".macro m a\nm \\a\\a\n.endm\nm x",
-        ".macro m\nm\nm\n.endm\nm",
-        ".rept 100000\n.rept 100000\ns.nop\n.endr\n.endr",
-        ".rept 1000000000\ns.nop\n.endr",
-        ".data\n.zero 1 << 60",
-        ".align 1 << 40",
-    ],
-)
-def test_expansion_ends(body: str) -> None:
-    start = time.process_time()
-    assert survives(f".kernel k\n{body}") is None
-    assert time.process_time() - start < 2
 
 
 def test_an_address_may_use_one_register_twice():

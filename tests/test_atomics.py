@@ -142,7 +142,7 @@ def test_every_atomic(space: str, way: str, name: str) -> None:
     emsk=st.integers(0, ALL) | st.just(ALL),
     data=st.lists(st.sampled_from(INTERESTING) | st.integers(0, ALL), min_size=4, max_size=4 * LANES),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_atomic(space: str, way: tuple[str, str], indices: list[int], emsk: int, data: list[int]) -> None:
     """Any operation with any data, few addresses, some of them outside."""
     b = bench()
@@ -186,7 +186,7 @@ def test_misaligned(space: str, name: str) -> None:
 @pytest.mark.parametrize(("format", "name"), [(F16, "f16x2"), (BF16, "bf16x2")])
 @given(data=st.lists(st.integers(0, ALL), min_size=2 * LANES, max_size=2 * LANES))
 @example(data=[0x7BFF0001, 0x7BFF0001] * LANES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_packed_sums_are_exact(format: Float, name: str, data: list[int]) -> None:
     """Any two pairs of halves."""
     b = bench()

@@ -291,7 +291,7 @@ STEP = st.tuples(
 
 
 @given(steps=st.lists(STEP, min_size=1, max_size=24))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_late_is_eager_with_waits(steps: list[tuple[str, int, int, bool]]) -> None:
     """Any operations on four rows of memory: waiting before a register is used gives the same bits in both timings."""
     lines, busy = [], set()

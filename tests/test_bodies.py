@@ -245,7 +245,7 @@ BITS = st.one_of(st.sampled_from(FLOATS), st.sampled_from(INTEGERS), st.integers
 
 
 @given(form=st.sampled_from(FORMS), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_body_is_handler_for_any_state(form: Any, data: st.DataObject) -> None:
     """The same with values that hypothesis picks, and shrinks to a small example."""
     values = plain(form)

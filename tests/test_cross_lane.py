@@ -32,7 +32,7 @@ floats = st.lists(st.one_of(st.sampled_from(SPECIAL), words), min_size=LANES, ma
 
 
 def often(count: int = 100) -> Any:
-    return settings(max_examples=count, deadline=None, derandomize=True)
+    return settings(max_examples=count, derandomize=True)
 
 
 def lanes(mask: int) -> list[int]:

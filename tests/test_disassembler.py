@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from object_samples import plain
 
@@ -202,7 +202,6 @@ def modules(draw: st.DrawFn) -> Module:
     return Module("ppu0015", found, data, symbols)
 
 
-@settings(deadline=None)
 @given(modules())
 def test_every_module_comes_back(module: Module) -> None:
     comes_back(module)

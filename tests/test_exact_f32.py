@@ -84,7 +84,7 @@ PATTERN = st.one_of(st.sampled_from(SPECIAL), st.integers(0, 0xFFFFFFFF))
 @given(
     a=PATTERN, b=PATTERN, c=PATTERN, delta=st.integers(-2, 2), rounding=st.sampled_from(ROUNDINGS), near=st.booleans()
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_fma_of_anything(a: int, b: int, c: int, delta: int, rounding: str, near: bool) -> None:
     """Free values; `near` makes c the negated product or next to it."""
     c = (exact_mul(a, b, "rtte") ^ 0x80000000) + delta & 0xFFFFFFFF if near else c

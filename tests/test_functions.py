@@ -258,7 +258,7 @@ def decode(word: int) -> object:
         return None
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(linked_modules())
 def test_every_module_comes_back(module: Module) -> None:
     for text in (disassemble(module), disassemble(module, addresses=True, words=True, annotate=True)):

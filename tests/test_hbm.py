@@ -3,6 +3,7 @@
 import gc
 import mmap
 import time
+from functools import partial
 from typing import Any
 
 import hypothesis.strategies as st
@@ -13,17 +14,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from m890.emulator.buffers import Buffer
 from m890.emulator.faults import M890Error, MemoryLimit
-from m890.emulator.hbm import (
-    GUARD,
-    RANGE,
-    Allocation,
-    FreeRanges,
-    Hbm,
-    HostMemory,
-    physical_memory,
-    window_base,
-)
+from m890.emulator.hbm import GUARD, RANGE, Allocation, FreeRanges, Hbm, window_base
+from m890.emulator.host_memory import HostMemory, physical_memory
 from m890.emulator.machine.state import POISON, READ, WRITE
+from m890.emulator.pod.pod import Pod
 from m890.emulator.profiles import PROFILES
 
 SIZE = 1 << 16
@@ -121,7 +115,7 @@ class AllocatorMachine(RuleBasedStateMachine):
 
 
 TestAllocator = AllocatorMachine.TestCase
-TestAllocator.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAllocator.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 @pytest.fixture
@@ -352,12 +346,24 @@ def test_copies_longer_than_a_step(hbm: Hbm, monkeypatch: pytest.MonkeyPatch):
     assert (buffer.view() == 9).all()
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3, 0), 5])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), 5, np.int64(5), [2, np.uint8(3)], np.array([2, 3])])
 def test_unusual_shapes(hbm: Hbm, shape: Any):
     buffer = Buffer.allocate(hbm, shape, "u2")
     buffer.fill(3)
     assert np.array_equal(buffer.view(), np.full(shape, 3, "u2"))
     buffer.free()
+
+
+@pytest.mark.parametrize("shape", [(4, 1.5), 1.5, np.float64(2), "3", ("a",), None, (None, 2), (-2, -3), -1])
+def test_what_is_no_shape_takes_no_memory(hbm: Hbm, shape: Any):
+    pod = Pod("M890", chips=2)
+    for allocate, memory in ((partial(Buffer.allocate, hbm), hbm), (pod.symmetric, pod.chips[1].hbm)):
+        with pytest.raises((TypeError, ValueError), match="a shape"):
+            allocate(shape, "u2")
+        with pytest.raises(TypeError, match="no fixed bytes"):
+            allocate(4, object)
+        assert memory.allocations() == ()
+        assert allocate(4, "u2").shape == (4,)
 
 
 def test_views_dlpack_and_asarray_share_memory(hbm: Hbm):

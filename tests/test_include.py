@@ -196,7 +196,7 @@ def test_every_element_has_one_turn(n, grid, block):
 @given(number=st.integers(0, 3000), size=st.integers(1, 3000), n=words)
 @example(number=3, size=100, n=350)
 @example(number=4, size=100, n=350)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 def test_tile_bounds(number, size, n):
     body = """
         s.mov.b32       sreg43, n0
@@ -263,7 +263,7 @@ divisors = st.one_of(
 @example(divisor=1, seed=0, unit="v")
 @example(divisor=7, seed=0, unit="v")
 @example(divisor=2**32 - 1, seed=0, unit="s")
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 def test_division_by_a_constant(divisor, seed, unit):
     """Numbers around multiples of the divisor, where a quotient would be wrong first."""
     random = np.random.default_rng(seed)
@@ -298,7 +298,7 @@ def test_divisors_that_are_refused(divisor):
 
 
 @given(seed=words, low=st.integers(-1000, 0), high=st.integers(0, 1000))
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10, derandomize=True)
 def test_least_and_greatest(seed, low, high):
     a, b = numbers(seed), numbers(seed + 1)
     signed = a.view(np.int32)

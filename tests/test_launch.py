@@ -56,6 +56,23 @@ def test_a_kernel_for_one_block_refuses_others():
             kernel[1, block]()
 
 
+def test_a_kernel_for_so_many_threads_refuses_more_in_whatever_extents():
+    kernel = Chip().assemble(THREE.replace("s.nop", ".maxntid 64, 2\ns.nop", 1))["k"]
+    for block in (128, (2, 64), (1, 1, 128), (4, 8, 4), 1):
+        assert kernel[1, block]()
+    for block in (129, (64, 3), (2, 65), (64, 2, 2)):
+        with pytest.raises(LaunchError, match=r"threads, more than the 128 of its \.maxntid \(64, 2, 1\)"):
+            kernel[1, block]()
+
+
+def test_a_grid_of_more_blocks_than_can_be_counted_is_refused():
+    kernel, most = Chip(limits=Limits(instructions=100)).assemble(THREE)["k"], 2**31 - 1
+    with pytest.raises(Timeout):
+        kernel[(most, most), 32]()
+    with pytest.raises(LaunchError, match="blocks, at most 4,611,686,018,427,387,904"):
+        kernel[(most, most, 2), 32]()
+
+
 @pytest.mark.parametrize(
     ("program", "name"),
     [

@@ -2,14 +2,10 @@
 
 import json
 import re
-from contextlib import suppress
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from launchfile_runs import folder as folder
 from launchfile_runs import run
 
@@ -18,17 +14,10 @@ from m890.tools.arrays import (
     ELEMENTS,
     Element,
     device_layout,
-    element,
-    from_device,
-    parse_shape,
-    read_npy,
     read_safetensors,
     save,
-    to_device,
 )
-from m890.tools.checks import compare
-from m890.tools.exits import InputError
-from m890.tools.launchfile import CheckSpec, Job, read
+from m890.tools.launchfile import Job, read
 
 COPY = """\
         .arch   ppu0015
@@ -49,6 +38,8 @@ COPY = """\
         s.or.b32        emsk, emsk, sreg22
         simt.exit
 """
+
+
 WHOLE = """\
 profile = "M890"
 chips = 1
@@ -85,6 +76,8 @@ nan_equal = true
 [save]
 y = "y.npy"
 """
+
+
 SHORT = """\
 [buffers.x]
 init = "arange:u8:100"
@@ -241,6 +234,8 @@ read:   tsm.ld.b32      vreg3, [shared + vreg1 * 0x4]
         vmem.st.b32     vreg3, [0x0 + vreg0 * 0x4] @y
         simt.exit
 """
+
+
 RACING = """
 seed = 0
 
@@ -318,6 +313,25 @@ def test_a_shape_that_does_not_fit_names_the_key():
     assert "job.toml:28: check[0].expect: job/x.npy: has shape [3, 5], not [16, 4]" in message
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ELEMENTS.values() if kind.narrow], ids=lambda kind: kind.name)
+def test_narrow_types_go_through_a_run(kind: Element):
+    array = initial.random(7, kind, (4, 8))
+    save({"x": ("job/x.npy", array, kind)})
+    text = SHORT.replace('"arange:u8:100"', '"npy:x.npy"').replace(
+        'type = "u8"\nshape = [100]', f'type = "{kind.name}"\nshape = [4, 8]'
+    )
+    check = '[[check]]\nbuffer = "y"\nexpect = "npy:x.npy"\n'
+    size = int(np.prod(device_layout(kind, (4, 8))[0])) * device_layout(kind, (4, 8))[1].itemsize
+    run(
+        text.replace("n = 100", f"n = {size}").replace("block = 100", f"block = {size}") + check,
+        "--out",
+        "y=y.safetensors",
+    )
+    back, found = read_safetensors(Path("y.safetensors"), "y")
+    assert found is kind
+    assert back.tobytes() == array.tobytes()
+
+
 MISTAKES = [
     ('profile = "M890"', 'profil = "M890"', r":1: profil: unknown key: did you mean 'profile'\?"),
     ("[[check]]", "[[checks]]", r":26: checks: unknown key: did you mean 'check'\?"),
@@ -383,197 +397,3 @@ def test_a_mistake_names_file_line_and_key(right: str, wrong: str, message: str)
 
 def test_an_empty_file_launches_nothing():
     assert "nothing to launch: add [[launch]]" in run("", code=3).stderr
-
-
-# ---- files and types -------------------------------------------------------------------------------------------------
-
-NARROW = [kind for kind in ELEMENTS.values() if kind.narrow]
-
-
-def samples(kind: Element, shape: tuple[int, ...]) -> np.ndarray:
-    """An array with every bit pattern in it, as far as there is room."""
-    count = int(np.prod(shape))
-    if kind.packed:
-        return (np.arange(count) % 16).astype(np.uint8).view(kind.dtype).reshape(shape)
-    width = kind.dtype.itemsize
-    return np.resize(np.arange(1 << min(16, 8 * width)), count).astype(f"u{width}").view(kind.dtype).reshape(shape)
-
-
-@pytest.mark.parametrize("kind", ELEMENTS.values(), ids=lambda kind: kind.name)
-@pytest.mark.parametrize("suffix", ["npy", "safetensors"])
-def test_types_survive_files(kind: Element, suffix: str):
-    array = samples(kind, (5, 64))
-    path = Path(f"a.{suffix}")
-    save({"a": (str(path), array, kind)})
-    back, found = read_npy(path) if suffix == "npy" else read_safetensors(path, "a")
-    assert found is kind
-    assert back.dtype == kind.dtype
-    assert back.shape == array.shape
-    assert back.tobytes() == array.tobytes()
-
-
-def test_safetensors_files_are_those_of_the_library():
-    from safetensors.numpy import load_file, save_file
-
-    arrays = {"a": np.arange(6, dtype=np.float32), "b": np.ones((2, 3), np.int64)}
-    save_file(arrays, "theirs.safetensors")
-    for name, array in arrays.items():
-        assert np.array_equal(read_safetensors(Path("theirs.safetensors"), name)[0], array)
-    save(
-        {
-            name: ("ours.safetensors", array, ELEMENTS[kind])
-            for (name, array), kind in zip(arrays.items(), ("f32", "s64"), strict=True)
-        }
-    )
-    assert all(np.array_equal(array, arrays[name]) for name, array in load_file("ours.safetensors").items())
-    with pytest.raises(InputError, match="no tensor 'c': it has a, b"):
-        read_safetensors(Path("ours.safetensors"), "c")
-    content = Path("ours.safetensors").read_bytes()
-    for end in range(0, len(content), 7):
-        Path("cut.safetensors").write_bytes(content[:end])
-        with pytest.raises(InputError, match="cut"):
-            read_safetensors(Path("cut.safetensors"), "a")
-
-
-def test_what_numpy_saves_of_narrow_types_needs_a_name():
-    np.save("a.npy", np.arange(4).astype(ml_dtypes.bfloat16))
-    with pytest.raises(InputError, match=r"without a type.*npy:a\.npy:TYPE with TYPE one of bf16"):
-        read_npy(Path("a.npy"))
-    assert read_npy(Path("a.npy"), element("bf16"))[0].astype(float).tolist() == [0, 1, 2, 3]
-    with pytest.raises(InputError, match="2-byte values, which are no e4m3"):
-        read_npy(Path("a.npy"), element("e4m3"))
-    array, kind, _ = initial.content(initial.parse("npy:a.npy:bf16", Path()), None, None)
-    assert kind.name == "bf16"
-    assert array is not None
-    np.save("b.npy", np.arange(4).astype(ml_dtypes.float8_e5m2))
-    with pytest.raises(InputError, match="numpy cannot read back"):
-        read_npy(Path("b.npy"))
-
-
-def test_other_files_are_refused_or_converted():
-    np.save("a.npy", np.arange(4, dtype=">f4"))
-    assert read_npy(Path("a.npy"))[1].name == "f32"
-    np.save("a.npy", np.array([True, False]))
-    assert read_npy(Path("a.npy"))[0].tolist() == [1, 0]
-    np.save("a.npy", np.array([1j]))
-    with pytest.raises(InputError, match="complex128, which no kernel can use"):
-        read_npy(Path("a.npy"))
-    np.save("a.npy", np.array([{}]), allow_pickle=True)
-    with pytest.raises(InputError, match=r"not an array in \.npy format"):
-        read_npy(Path("a.npy"))
-    np.savez("a.npz", a=np.arange(3))
-    Path("a.npz").rename("a.npy")
-    with pytest.raises(InputError, match=r"\.npz archive"):
-        read_npy(Path("a.npy"))
-    np.save("a.npy", np.zeros((2, 3), np.float64))
-    init = initial.parse("a.npy", Path())
-    with pytest.raises(InputError, match="holds f64, not f32; convert it"):
-        initial.content(init, element("f32"), None)
-    with pytest.raises(InputError, match=r"has shape \[2, 3\], not \[3, 2\]"):
-        initial.content(init, None, (3, 2))
-
-
-@pytest.mark.parametrize("kind", NARROW, ids=lambda kind: kind.name)
-def test_narrow_types_go_through_a_run(kind: Element):
-    array = samples(kind, (4, 8))
-    save({"x": ("job/x.npy", array, kind)})
-    text = SHORT.replace('"arange:u8:100"', '"npy:x.npy"').replace(
-        'type = "u8"\nshape = [100]', f'type = "{kind.name}"\nshape = [4, 8]'
-    )
-    check = '[[check]]\nbuffer = "y"\nexpect = "npy:x.npy"\n'
-    size = int(np.prod(device_layout(kind, (4, 8))[0])) * device_layout(kind, (4, 8))[1].itemsize
-    run(
-        text.replace("n = 100", f"n = {size}").replace("block = 100", f"block = {size}") + check,
-        "--out",
-        "y=y.safetensors",
-    )
-    back, found = read_safetensors(Path("y.safetensors"), "y")
-    assert found is kind
-    assert back.tobytes() == array.tobytes()
-
-
-def test_e2m1_is_packed_low_half_first():
-    array = np.array([[1, 2, 3, 15]], np.uint8).view(ml_dtypes.float4_e2m1fn)
-    assert to_device(array, element("e2m1")).tolist() == [[0x21, 0xF3]]
-    assert from_device(to_device(array, element("e2m1")), element("e2m1")).tobytes() == array.tobytes()
-    with pytest.raises(ValueError, match="last extent of the shape must be even"):
-        device_layout(element("e2m1"), (2, 3))
-
-
-# ---- init forms ------------------------------------------------------------------------------------------------------
-
-
-def test_forms_fill_buffers():
-    def made(text: str) -> list[float]:
-        array, _, shape = initial.content(initial.parse(text, Path()), None, None)
-        return [0] * int(np.prod(shape)) if array is None else array.astype(float).ravel().tolist()
-
-    assert made("zeros:f32:2x2") == [0, 0, 0, 0]
-    assert made("full:1.5:bf16:3") == [1.5, 1.5, 1.5]
-    assert made("full:0xff:u8:2") == [255, 255]
-    assert made("arange:s16:2x3") == [0, 1, 2, 3, 4, 5]
-    assert made("full:-inf:f16:1") == [-np.inf]
-    with pytest.raises(InputError, match="full:300:u8:1"):
-        made("full:300:u8:1")
-
-
-def test_random_numbers_never_change():
-    assert initial.random(7, element("f32"), (3,)).view(np.uint32).tolist() == [1048582404, 1061904282, 1057826476]
-    assert (
-        initial.random(7, element("u8"), (4,)).tolist()
-        == initial.random(7, element("u32"), (2, 2)).astype(np.uint8).ravel().tolist()
-    )
-    values = initial.random(1, element("f32"), (10000,))
-    assert values.min() >= -1
-    assert values.max() < 1
-    assert abs(values.mean()) < 0.03
-
-
-@given(st.sampled_from(list(ELEMENTS)), st.lists(st.integers(0, 9), min_size=1, max_size=3), st.integers(0, 2**64 - 1))
-def test_forms_read_back_what_they_say(kind: str, shape: list[int], seed: int):
-    extents = "x".join(map(str, shape))
-    assert parse_shape(extents) == tuple(shape)
-    array, found, made = initial.content(initial.parse(f"rand:{seed}:{kind}:{extents}", Path()), None, None)
-    assert found.name == kind
-    assert made == tuple(shape)
-    assert array is not None
-    assert array.dtype == found.dtype
-
-
-@given(st.text(max_size=30))
-def test_any_text_is_a_form_or_a_value_error(text: str):
-    with suppress(ValueError):
-        assert initial.parse(text, Path()).text == text
-
-
-# ---- checks ----------------------------------------------------------------------------------------------------------
-
-
-def checked(found: object, expected: object, **options: object):
-    """Compare two lists."""
-    spec = CheckSpec("b", initial.parse("zeros", Path()), **options)  # pyright: ignore[reportArgumentType]
-    return compare(np.asarray(found), np.asarray(expected), spec)
-
-
-def test_checks_compare_values():
-    assert checked([1.0, -0.0, np.inf], [1.0, 0.0, np.inf]).passed
-    result = checked([[1.0, 2.0], [3.0, 4.5]], [[1.0, 2.0], [3.0, 4.0]])
-    assert (result.differing, result.max_abs_error, result.first) == (1, 0.5, ((1, 1), 4.5, 4.0))
-    assert checked([1.01], [1.0], rtol=0.02).passed
-    assert not checked([1.01], [1.0], rtol=0.001).passed
-    assert checked([1.01], [1.0], atol=0.02).passed
-    assert not checked([np.inf], [1e30], rtol=1.0, atol=1e30).passed
-    assert checked([2**63 + 1], [2**63]).max_abs_error == 1
-    assert not checked(np.array([2**63 + 1], np.uint64), np.array([2**63], np.uint64)).passed
-    assert checked(np.array([0], np.uint8), np.array([255], np.uint8)).max_abs_error == 255
-
-
-def test_checks_and_nan():
-    assert checked([np.nan, 1.0], [np.nan, 1.0]).passed
-    assert not checked([np.nan], [np.nan], nan_equal=False).passed
-    result = checked([np.nan, 1.0], [0.0, 1.0], rtol=1.0, atol=1.0)
-    assert not result.passed
-    assert np.isnan(result.max_abs_error)
-    bf16 = np.array([np.nan, 1, 2]).astype(ml_dtypes.bfloat16)
-    assert checked(bf16, bf16).passed
-    assert checked(bf16, [np.nan, 1.0, 3.0]).first == ((2,), 2.0, 3.0)

@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-
-from m890.tools.cli import cli
+from launchfile_runs import folder as folder
+from launchfile_runs import run
 
 COPY = """
         .arch ppu001
@@ -48,21 +47,7 @@ expect = "arange"
 """
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    Path("copy.s").write_text(COPY)
-
-    def run(text: str, *flags: str, code: int = 0):
-        Path("job.toml").write_text(text)
-        result = CliRunner().invoke(cli, ["run", "job.toml", *flags])
-        assert result.exit_code == code, (result.output, result.exception)
-        return result
-
-    return run
-
-
-def test_links_of_a_run(run):
+def test_links_of_a_run():
     lines = run(JOB, "--icn").stdout.splitlines()
     assert re.split(r"\s{2,}", lines[2])[:4] == ["link", "packets", "user bytes", "overhead bytes"]
     rows = {row[0]: row[1:] for row in (re.split(r"\s{2,}", line) for line in lines[3:])}
@@ -79,7 +64,7 @@ def test_links_of_a_run(run):
     assert {link["tail"] for link in links if link["user_bytes"]} == {"chip 0", "chip 1", "chip 2", "switch 0"}
 
 
-def test_topologies_of_a_run(run):
+def test_topologies_of_a_run():
     def tails(*flags, text=JOB, code=0):
         result = run(text, "--json", *flags, code=code)
         return {link["tail"] for link in json.loads(result.stdout)["icn"]["links"] if link["user_bytes"]}
@@ -98,7 +83,7 @@ def test_topologies_of_a_run(run):
     assert "line.toml: topology: links has [2, 4]: 4 is no node" in run(JOB, "--topology", "line.toml", code=3).stderr
 
 
-def test_faults_of_a_run(run):
+def test_faults_of_a_run():
     lost = JOB.replace("slow = 4.0", "drops = 2\nboth = false")
     links = json.loads(run(lost, "--json").stdout)["icn"]["links"]
     assert [(link["tail"], link["retries"]) for link in links if link["retries"]] == [("chip 2", 2)]
@@ -132,5 +117,5 @@ def test_faults_of_a_run(run):
         ("[[fault]]", "[fault]", r"\[\[fault\]\], with double brackets"),
     ],
 )
-def test_mistakes_in_faults(run, old: str, new: str, message: str):
+def test_mistakes_in_faults(old: str, new: str, message: str):
     assert re.search(message, run(JOB.replace(old, new), code=3).stderr)

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import m890
 from launchfile_runs import folder as folder
 from launchfile_runs import run
-
-from m890.tools.cli import cli
 
 COPY = """\
         .kernel copy
@@ -107,8 +105,7 @@ def test_a_launch_file_runs_a_pod(right: np.ndarray):
 
 def test_buffers_of_flags_are_on_all_chips(right: np.ndarray):
     flags = ["--chips", "4", "--grid", "1", "--block", "32", "--arg", "from=arange:f32:32", "--arg", "to=zeros:f32:32"]
-    result = CliRunner().invoke(cli, ["run", "job/right.s", *flags, "--out", "to=y.npy"])
-    assert result.exit_code == 0, result.output
+    result = m890("run", "job/right.s", *flags, "--out", "to=y.npy")
     assert "4 chips, modelled" in result.stdout
     np.testing.assert_array_equal(np.load("y.npy"), right)
 

@@ -221,7 +221,7 @@ def call(function: str, table: str, random: Random) -> str:
     return f"{load}\ns.wait sldcnt(0)\ns.call sreg[38:39], sreg[50:51]"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 1 << 32))
 def test_a_program_in_several_files_is_the_program(seed: int) -> None:
     random = Random(seed)

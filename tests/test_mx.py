@@ -34,12 +34,35 @@ def test_narrow_is_the_instruction(name: str) -> None:
     assert (found.view(f"u{found.itemsize}").ravel() == wanted).all()
 
 
+def beside_ties(name: str) -> np.ndarray:
+    """binary64 numbers right beside each middle of two numbers, where rounding to binary32 first would tell no more."""
+    table = numbers(name)
+    middles = np.append((table[:-1] + table[1:]) / 2, [table[-1] * 1.25, 1e300, 1e-300])
+    beside = [middles, np.nextafter(middles, 0), np.nextafter(middles, np.inf)]
+    return np.concatenate([*beside, *(-each for each in beside)])
+
+
+@pytest.mark.parametrize("name", [name for name in HOST_NAMES if name != "e8m0"])
+def test_narrow_rounds_binary64_and_integers_once(name: str) -> None:
+    x = beside_ties(name)
+    found = m890.narrow(x, name)
+    wanted = encode(name, x, finite=found.itemsize == 1)
+    assert (found.view(f"u{found.itemsize}") == wanted).all()
+    whole = np.int64(2) ** 30 + (np.int64(1) << np.arange(4, 31)) + np.arange(-1, 2)[:, None]
+    assert (
+        m890.narrow(whole, name).view(f"u{found.itemsize}") == encode(name, whole, finite=found.itemsize == 1)
+    ).all()
+
+
 def test_narrow_takes_what_numpy_takes() -> None:
     assert m890.narrow([1, 2.5], "bf16").tolist() == [1, 2.5]
     assert m890.narrow(1e300, "f16") == np.inf
     assert m890.narrow(np.arange(6.0).reshape(2, 3).T, "e4m3").tolist() == [[0, 3], [1, 4], [2, 5]]
     with pytest.raises(ValueError, match="unknown narrow type 'f8': one of f16, tf32, bf16, e4m3"):
         m890.narrow(1, "f8")
+    for function in (m890.mx_quantise, lambda x: m890.narrow(x, "bf16")):
+        with pytest.raises(TypeError, match="complex64"):
+            function(np.ones(32, np.complex64))
 
 
 # ---- two to a byte ---------------------------------------------------------------------------------------------------
@@ -113,6 +136,21 @@ def test_a_block_is_that_of_fractions(element: str, block: list[int], spread: in
         codes, power = block_by_fractions(each, element)
         assert scales.view(np.uint8).tolist() == [power]
         assert codes_of(stored).tolist() == codes.tolist()
+
+
+@elements
+def test_a_block_of_binary64_is_rounded_once(element: str) -> None:
+    """Elements beside their ties, and a largest number that binary32 takes for the next power of two."""
+    ties = beside_ties(element)
+    ties = ties[np.abs(ties) < numbers(element)[-1]]
+    rows = np.pad(ties, (0, -len(ties) % 31)).reshape(-1, 31)
+    for most in (numbers(element)[-1], 2.0 * (1 - 2.0**-40)):
+        for row in rows:
+            block = np.append(row if most > 2 else row / 16, most)
+            codes, power = block_by_fractions(block, element)
+            stored, scales = m890.mx_quantise(block, element)
+            assert scales.view(np.uint8).tolist() == [power]
+            assert codes_of(stored).tolist() == codes.tolist()
 
 
 @elements

@@ -73,7 +73,6 @@ def modules(draw: st.DrawFn) -> Module:
 
 
 @given(modules())
-@settings(deadline=None)
 def test_reading_inverts_writing(module: Module) -> None:
     data = objectfile.write(module)
     back = objectfile.read(data)
@@ -256,7 +255,7 @@ def test_addr2line_finds_the_source_line(tmp_path: Path) -> None:
 
 
 @given(modules())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_pyelftools_reads_the_same(module: Module) -> None:
     elffile = pytest.importorskip("elftools.elf.elffile")
     file = elffile.ELFFile(io.BytesIO(objectfile.write(module)))

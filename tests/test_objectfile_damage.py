@@ -71,7 +71,7 @@ def test_every_field_may_hold_an_extreme(value: int) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_few_wrong_bytes(changes: list[tuple[int, int]]) -> None:
     data = bytearray(GOOD)
     for position, byte in changes:
@@ -80,14 +80,13 @@ def test_a_few_wrong_bytes(changes: list[tuple[int, int]]) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_any_bytes(data: bytes) -> None:
     check_survives(data)
     check_survives(GOOD[:64] + data)
 
 
 @given(st.binary(max_size=60))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_line_program(program: bytes) -> None:
     lines = section_data(SMALL, ".debug_line")
     header_end = lines.index(dwarf.SET_ADDRESS + CODE_BASE.to_bytes(8, "little"))

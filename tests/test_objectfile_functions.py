@@ -40,7 +40,7 @@ def test_every_byte_may_be_wrong() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(LINKED) - 1), st.integers(0, 255)), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_few_wrong_bytes(changes: list[tuple[int, int]]) -> None:
     data = bytearray(LINKED)
     for position, byte in changes:

@@ -131,7 +131,7 @@ HALF = st.integers(0, 0xFFFF) | st.sampled_from(specials("f16") + specials("bf16
 
 
 @given(name=st.sampled_from(FORMATS), values=st.lists(st.tuples(HALF, HALF, HALF), min_size=1, max_size=64))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_fma_of_anything(name: str, values: list[tuple[int, int, int]]) -> None:
     both(f"v.fma.{name}x2", [np.array(column, np.uint32) for column in zip(*values, strict=True)], fused(name))
 

@@ -87,7 +87,7 @@ PLACES = st.tuples(st.integers(0, 3), st.integers(0, 40), st.integers(0, 5))  # 
     ),
     seed=st.integers(0, 3),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_copies_in_an_order_that_events_keep_do_what_numpy_does(moves, seed):
     """Rows between three chips and the host, by streams of any chip, each behind the one before it."""
     pod = Pod(chips=3, seed=seed)

@@ -42,7 +42,7 @@ EDGES = st.sampled_from([0, 1, 7, 8, 255, 256, 0x7F, 0x80, 0x7FFF, 0x8000, 0x7FF
 
 @given(flags=FLAGS, width=WIDTH, precision=PRECISION, size=st.sampled_from(["", "h", "hh", "l", "ll", "z"]),
        kind=st.sampled_from("diuxXo"), value=EDGES | st.integers(0, (1 << 64) - 1))  # fmt: skip
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(flags="#", width="", precision=".0", size="", kind="o", value=0)
 @example(flags="0", width="5", precision=".3", size="", kind="d", value=5)
 def test_integers(flags: str, width: str, precision: str, size: str, kind: str, value: int) -> None:
@@ -62,7 +62,7 @@ DOUBLES = SINGLES.map(lambda n: n << 32) | st.floats().map(lambda x: struct.unpa
 
 @given(flags=FLAGS, width=WIDTH, precision=PRECISION, kind=st.sampled_from("fFeEgGaA"), wide=st.booleans(),
        single=SINGLES, double=DOUBLES)  # fmt: skip
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @example(flags="", width="", precision=".0", kind="a", wide=False, single=0x3FC00000, double=0)
 @example(flags="0", width="9", precision="", kind="f", wide=False, single=0x7F800000, double=0)
 def test_floats(flags: str, width: str, precision: str, kind: str, wide: bool, single: int, double: int) -> None:

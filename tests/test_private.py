@@ -13,7 +13,7 @@ from one import ALL, FAST, ISSUE, One, assert_rows, bench, stop
 from m890.emulator import plan
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault, LaunchError, MemoryLimit
-from m890.emulator.hbm import HostMemory
+from m890.emulator.host_memory import HostMemory
 from m890.emulator.machine.state import POISON
 from m890.isa.effects import Stop
 from m890.isa.lanes import LANES
@@ -89,7 +89,7 @@ def test_every_width(way: str, name: str, build: str) -> None:
     | st.lists(st.sampled_from([0, 16, 32]), min_size=LANES, max_size=LANES),
     emsk=st.integers(0, ALL),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_anywhere(way: tuple[str, str], build: str, size: int, offsets: list[int], emsk: int) -> None:
     bench().scramble(np.random.default_rng(2))
     compare(*way, build, size, offsets, emsk)

@@ -275,7 +275,7 @@ def test_helpers_refuse_wrong_shapes(launch, arguments):
 # ---- the tool the references stand on ------------------------------------------------------------------------------
 
 
-@settings(max_examples=MANY, deadline=None, derandomize=True)
+@settings(max_examples=MANY, derandomize=True)
 @given(words=st.lists(st.integers(0, 2**32 - 1), min_size=3, max_size=3), kind=kinds, seed=seeds)
 def test_fma_rounds_once(words, kind, seed):
     a, b, c = floats(np.random.default_rng(seed), 3, kind) if seed % 2 else np.array(words, np.uint32).view(np.float32)

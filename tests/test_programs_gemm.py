@@ -229,10 +229,10 @@ def test_numbers_of_another_type_are_converted_as_the_machine_does(chip):
 @pytest.mark.parametrize(
     ("a", "bias", "error", "message"),
     [
-        ([[1.0]], None, TypeError, "elements are int8 integers, not float64: quantise"),
+        ([[1.0]], None, TypeError, "int8 integers belong here, not float64: quantise"),
         ([[300]], None, ValueError, "int8 integers are -128 to 127, not 300: clip"),
         (np.uint8([[200]]), None, ValueError, "not 200"),
-        ([[1]], [0.5], TypeError, "elements are int32 integers, not float64"),
+        ([[1]], [0.5], TypeError, "int32 integers belong here, not float64"),
         ([[1]], [2**31], ValueError, "-2147483648 to 2147483647, not 2147483648"),
     ],
 )

@@ -19,7 +19,17 @@ from program_samples import (
 )
 
 from m890 import Chip, mx_dequantise, mx_quantise
-from m890.programs import attention, matmul_f32, quantise, rms_norm, rotary, swiglu, topk_router
+from m890.programs import (
+    attention,
+    flash_attention,
+    grouped_gemm,
+    matmul_f32,
+    quantise,
+    rms_norm,
+    rotary,
+    swiglu,
+    topk_router,
+)
 from m890.programs.narrow import bf16
 
 FEW = 20
@@ -274,9 +284,12 @@ def test_a_layer_of_a_model():
     ("launch", "arguments"),
     [
         (rms_norm.launch, (np.zeros((2, 3)), np.zeros(2), 1e-5)),
-        (rotary.launch, (np.zeros((2, 1, 3)), np.zeros(2))),
+        (rotary.launch, (np.zeros((2, 1, 3)), [0, 0])),
+        (rotary.launch, (np.zeros((2, 1, 4)), np.array([0, -1]))),
+        (rotary.launch, (np.zeros((2, 1, 4)), [0, 1 << 32])),
+        (rotary.launch, (np.zeros((2, 1, 4)), [0, 0], -1.0)),
         (swiglu.launch, (np.zeros(2), np.zeros(3))),
-        (quantise.dequantise_mxf4, (np.zeros(32), np.zeros(1))),
+        (quantise.dequantise_mxf4, (np.zeros(32, np.uint8), np.zeros(1))),
         (topk_router.launch, (np.zeros((2, 3)), 4)),
         (attention.launch, (np.zeros((2, 1, 32)), np.zeros((2, 1, 32)), np.zeros((2, 1, 32)))),
         (attention.launch, (np.zeros((2, 3, 64)), np.zeros((2, 2, 64)), np.zeros((2, 2, 64)))),
@@ -285,4 +298,18 @@ def test_a_layer_of_a_model():
 )
 def test_helpers_refuse_wrong_shapes(launch, arguments):
     with pytest.raises(ValueError, match="not "):
+        launch(Chip(), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("launch", "arguments"),
+    [
+        (rotary.launch, (np.zeros((2, 1, 4)), [0, 0.5])),
+        (quantise.dequantise_mxf4, (np.zeros(32), np.zeros(1))),
+        (grouped_gemm.launch, (np.zeros((4, 8)), np.zeros((2, 8, 5)), [0, 1.5, 4])),
+        (flash_attention.launch_paged, (*np.zeros((3, 1, 16, 1, 64)), ([0, 1], [[0.5]], [1]))),
+    ],
+)
+def test_helpers_refuse_numbers_that_are_no_integers(launch, arguments):
+    with pytest.raises(TypeError, match="integers belong here, not float64"):
         launch(Chip(), *arguments)

@@ -198,7 +198,7 @@ PROGRAMS = given(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @PROGRAMS
 def test_a_warp_sees_its_accesses_in_order(program: list[Op], timing: str, capacity: int) -> None:
     """Registers, the memories of all chips and TSM are those of the model."""
@@ -206,7 +206,7 @@ def test_a_warp_sees_its_accesses_in_order(program: list[Op], timing: str, capac
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @PROGRAMS
 def test_a_warp_sees_its_accesses_in_order_in_many_programs(program: list[Op], timing: str, capacity: int) -> None:
     """The same, for more of them."""

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import m890
-from m890.emulator.engine import engine
 from m890.emulator.sampler import Sampler
 
 SOURCE = """
@@ -26,21 +25,20 @@ TURNS = 1_000_000
 WARPS = 2
 
 
-def test_watched_launches(monkeypatch):
+def test_watched_launches():
     chip = m890.Chip("M890")
     x = chip.to_device(np.ones(32 * WARPS, np.float32))
     kernel = chip.assemble(SOURCE)["steps"]
-    sampler = Sampler()
-    monkeypatch.setattr(engine(), "sampler", sampler)
-    executed = kernel[1, 32 * WARPS](TURNS, x)
-    assert not sampler.executed, "the first launch compiles"
-    handlers = kernel.program.records["handler"].copy()
-
-    for _ in range(2):
-        x.copy_from_host(np.ones(32 * WARPS, np.float32))
-        assert kernel[1, 32 * WARPS](TURNS, x) == executed
-        assert not x.copy_to_host().any()
-        np.testing.assert_array_equal(kernel.program.records["handler"], handlers)
+    with Sampler() as sampler:
+        executed = kernel[1, 32 * WARPS](TURNS, x)
+        assert not sampler.executed, "the first launch compiles"
+        handlers = kernel.program.records["handler"].copy()
+        for _ in range(2):
+            x.copy_from_host(np.ones(32 * WARPS, np.float32))
+            assert kernel[1, 32 * WARPS](TURNS, x) == executed
+            assert not x.copy_to_host().any()
+            np.testing.assert_array_equal(kernel.program.records["handler"], handlers)
+    kernel[1, 32 * WARPS](TURNS, x)  # which nothing watches
 
     assert sampler.executed.total() == 2 * executed
     assert sampler.executed["v.fma.f32.rtte"] == 2 * WARPS * TURNS
@@ -53,14 +51,14 @@ def test_watched_launches(monkeypatch):
     assert abs(spent - sampler.seconds) <= 1e-9 * spent
 
 
-def test_a_fault_ends_the_watch(monkeypatch):
+def test_a_fault_ends_the_watch():
     chip = m890.Chip("M890")
     x = chip.to_device(np.ones(32 * WARPS, np.float32))
     kernel = chip.assemble(SOURCE)["steps"]
     kernel[1, 32 * WARPS](1, x)
     handlers = kernel.program.records["handler"].copy()
-    monkeypatch.setattr(engine(), "sampler", Sampler())
-    for _ in range(2):
-        with pytest.raises(m890.Fault, match=r"vmem\.st\.b32"):
-            kernel[1, 64 * WARPS](1, x)
+    with Sampler():
+        for _ in range(2):
+            with pytest.raises(m890.Fault, match=r"vmem\.st\.b32"):
+                kernel[1, 64 * WARPS](1, x)
     np.testing.assert_array_equal(kernel.program.records["handler"], handlers)

@@ -93,7 +93,7 @@ def test_div(rounding: str) -> None:
 
 
 @given(a=ANY, b=ANY, rounding=st.sampled_from(ROUNDINGS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_div_of_anything(a: int, b: int, rounding: str) -> None:
     agrees(f"v.div.f32{suffix_of(rounding)} vreg12, vreg0, vreg4", [[a], [b]], lambda a, b: exact_div(a, b, rounding))
 
@@ -236,7 +236,7 @@ def test_elementary(name: str) -> None:
 
 @given(a=ANY)
 @example(0x3F800001)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_elementary_of_anything(a: int) -> None:
     for name, exact in EXACT.items():
         agrees(f"v.{name}.f32 vreg12, vreg0", [[a]], lambda a, e=exact: e(a, "rtte"))

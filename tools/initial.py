@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..emulator.hbm import HostMemory
+from ..emulator.host_memory import HostMemory
 from .arrays import ELEMENTS, Array, Element, Shape, element, parse_shape, read_npy, read_safetensors
 from .exits import InputError
 

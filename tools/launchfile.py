@@ -128,7 +128,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "seed": Key(
             "whole number",
             "0",
-            "order of the warps: 0 one after the other, others interleaved, and packets delayed at random",
+            "order of blocks and warps: 0 one after the other, others interleaved, and packets delayed at random",
         ),
     },
     "[buffers.NAME]": {

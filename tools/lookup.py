@@ -84,9 +84,11 @@ def search(word: str) -> list[Entry]:
     """The entries for a word, what fits best first.
 
     That is what the word is called here if it is a habit, what has it in a mnemonic, what a part of a mnemonic
-    abbreviates, what speaks of it, what the chapter has that is called so, and what one that speaks of it has.
+    abbreviates, what speaks of it, what the chapter has that is called so, and what one that speaks of it has. What
+    differs only in the kind of an operand is one entry.
     """
-    return list(map(_entry, _found(word)))
+    entries = map(_entry, _found(word))
+    return list({(entry.name, entry.says): entry for entry in entries}.values())
 
 
 def instructions(word: str) -> list[Instruction]:

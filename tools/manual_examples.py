@@ -23,7 +23,11 @@ ENDS = {
     "EXIT_WARP": "the warp ends",
     "BARRIER": "the warp waits for its block",
     "PRINT": "the text is printed",
-    "WAIT": "the warp waits until that is done",
+    "WAIT": "the warp goes on when that is done",
+    "AWBAR": "what it does to the awbar, or a fault",
+    "COPY": "the copy is outstanding, or a fault",
+    "FAULT": "fault",
+    "YIELD": "other warps go on first",
     "TRAP": "fault, the launch ends",
 }
 

@@ -1,4 +1,4 @@
-"""One job under other timings and orders of its warps: a result that changes shows a missing wait or barrier."""
+"""One job under other timings and orders of blocks and warps: a result that changes shows a missing wait or barrier."""
 
 from __future__ import annotations
 

@@ -103,9 +103,9 @@ def run(launch_address: int) -> int:
 def can_admit(launch_address: int) -> bool:
     """Whether the next block's compute unit has room for it."""
     launch = launch_at(launch_address)
-    if launch.next_block >= launch.blocks or launch.free_count == 0:
+    if launch.admitted >= launch.blocks or launch.free_count == 0:
         return False
-    return read32(launch.resident + 4 * (launch.next_block % launch.cus)) < launch.per_cu
+    return read32(launch.resident + 4 * (launch.admitted % launch.cus)) < launch.per_cu
 
 
 def next_slot(launch_address: int) -> int:
@@ -149,11 +149,12 @@ def push_front(launch_address: int, slot: int) -> None:
 def admit(launch_address: int) -> int:
     """Make the next block resident: registers and paths of its warps as at kernel entry."""
     launch = launch_at(launch_address)
-    number, launch.next_block, launch.idle = launch.next_block, launch.next_block + 1, 0
+    number, cu, launch.idle = launch.next_block, launch.admitted % launch.cus, 0
+    launch.next_block, launch.admitted = (number + launch.block_step) % launch.blocks, launch.admitted + 1
     launch.free_count -= 1
     slot = read32(launch.free + 4 * launch.free_count)
     block = block_at(launch.slots + slot * BLOCK_SIZE)
-    block.number, block.cu = number, number % launch.cus
+    block.number, block.cu = number, cu
     resident = launch.resident + 4 * block.cu
     write32(resident, read32(resident) + 1)
     block.x = number % launch.grid_x

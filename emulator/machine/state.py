@@ -123,7 +123,7 @@ WORK_BITS = 24
 """A launch's matrix_ps are for 2 ** WORK_BITS multiplications and additions."""
 
 LAUNCH = struct(
-    712,
+    728,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -140,7 +140,9 @@ LAUNCH = struct(
     ("grid_x", "i8"),
     ("grid_y", "i8"),
     ("blocks", "i8"),
-    ("next_block", "i8"),
+    ("admitted", "i8"),  # blocks that have become resident,
+    ("next_block", "i8"),  # the one that does next,
+    ("block_step", "i8"),  # and how far on, modulo `blocks`, the one after it is: no factor in common
     ("finished", "i8"),
     ("cus", "i8"),
     ("per_cu", "i8"),

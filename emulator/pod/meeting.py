@@ -13,23 +13,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import report
+from ..chip import Chip
 from ..faults import Deadlock, Interrupted, LaunchError, WarpPlace
+from ..icn.icn import Icn
 from ..icn.topology import PICOSECONDS, picoseconds
 from ..launch import POLL_SECONDS
 from ..machine.wire import ATOMIC, COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
 from .exchange import Exchange, News
 from .node import Node, Place, Status
 from .streams import Kernel, Mark, Move, Stream, Task, Wait
-
-if TYPE_CHECKING:
-    from ..chip import Chip
-    from ..icn.icn import Icn
-
 
 NOTHING = np.zeros(0, PACKET)
 

@@ -6,22 +6,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import IntEnum
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...isa.effects import Stop
-from .. import report
-from ..faults import Deadlock
-from ..launch import Launch, Run
+from ..chip import Chip
+from ..launch import Run
 from ..machine import core, window
 from ..machine.wire import COPY, PACKET
-from .copies import HostEngine, PeerEngine
+from .copy_engines import HostEngine, PeerEngine
 from .port import OUTBOX, Port
-from .streams import Kernel, Move
-
-if TYPE_CHECKING:
-    from ..chip import Chip
+from .streams import Kernel, Move, Prepared
 
 _python = Lock()
 """Held by a thread that does for its chip what only Python can: compiling, printing, observers."""
@@ -65,7 +60,7 @@ class Node:
     def __init__(self, chip: Chip, quantum: int, quantum_ps: int):
         self.chip = chip
         self.run: Run | None = None
-        self.launch: Launch | None = None
+        self.launch: Prepared | None = None
         self.ended: tuple[int, int] | None = None
         """When the launch ended, if it did in this window, and how many instructions it executed."""
         self.error: Exception | None = None
@@ -136,9 +131,6 @@ class Node:
                 self.ended = self.time, run.executed
                 self._end()
                 run.check_instructions()
-            elif reason == core.DEADLOCK:
-                hint = "every live lane of a block must reach its barrier"
-                raise Deadlock(places=report.places(run.plan), hint=hint)
             else:
                 self.changed = self.changed or reason == Stop.BREAK
                 run.stopped(reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,10 +13,11 @@ import numpy.typing as npt
 
 from ...isa.assembler import assemble
 from ...isa.program import Kernel, Module
-from ..buffers import Buffer
+from ..buffers import Buffer, layout
 from ..chip import Chip, LoadedKernel, LoadedModule, Timing, configuration, read_module, refuse_names
 from ..faults import LaunchError
-from ..hbm import HostMemory, common_offset
+from ..hbm import chip_at, common_offset
+from ..host_memory import HostMemory
 from ..icn.faults import LinkFault
 from ..icn.icn import Icn
 from ..icn.topology import PICOSECONDS, Topology
@@ -184,8 +186,8 @@ class Pod:
         self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = np.float32, *, name: str | None = None
     ) -> SymmetricBuffer:
         """Allocate a buffer at the same offset on all chips. Raises MemoryLimit if none has room on all."""
-        count = shape if isinstance(shape, int) else int(np.prod(shape, dtype=np.int64))
-        offset = common_offset([chip.hbm for chip in self.chips], count * np.dtype(dtype).itemsize)
+        lengths, kind = layout(shape, dtype)
+        offset = common_offset([chip.hbm for chip in self.chips], math.prod(lengths) * kind.itemsize)
         return SymmetricBuffer([Buffer.allocate(chip.hbm, shape, dtype, name=name, at=offset) for chip in self.chips])
 
     def owns(self, buffer: Buffer) -> bool:
@@ -243,12 +245,13 @@ class Pod:
             return np.frombuffer(found[owner], buffer.dtype).reshape(buffer.shape)
         return np.zeros(buffer.shape, buffer.dtype)
 
-    def _copy_out(self, buffer: Buffer) -> npt.NDArray[Any]:
-        """A buffer's content, on all ranks."""
-        self.exchange.agree(f"copies '{buffer.name}' of chip {buffer.chip} to the host")
-        owner = self.meeting.owners[buffer.chip]
-        found = self.exchange.share(buffer.view().tobytes() if self.exchange.rank == owner else b"")[owner]
-        return np.frombuffer(found, buffer.dtype).reshape(buffer.shape)
+    def _copy_out(self, name: str, address: int, size: int) -> npt.NDArray[np.uint8]:
+        """Bytes of a chip's memory, on all ranks."""
+        chip = chip_at(address)
+        self.exchange.agree(f"copies '{name}' of chip {chip} to the host")
+        owner = self.meeting.owners[chip]
+        mine = self.chips[chip].hbm.view(address, size).tobytes() if self.exchange.rank == owner else b""
+        return np.frombuffer(self.exchange.share(mine)[owner], np.uint8)
 
     # ---- work --------------------------------------------------------------------------------------------------------
 

@@ -8,16 +8,25 @@ synchronises. All times are modelled, in integer picoseconds of the pod's one cl
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
-from zlib import crc32
+from typing import Any, Protocol
 
 from ..faults import LaunchError
 from ..home import Member
 from ..icn.topology import PICOSECONDS
+from ..launch import Run
 from .copies import Copy, Side, check_sides, whole
 
-if TYPE_CHECKING:
-    from ..launch import Launch
+
+class Prepared(Protocol):
+    """A launch that waits for its turn in a stream. Its text is what ranks compare to see that they launch the same."""
+
+    def start(self, port: int) -> Run:
+        """Put the chip at the kernel's entry; `port` is the address of its CHIP. Raises LaunchError."""
+        ...
+
+    def end(self) -> None:
+        """Say that it runs no longer."""
+        ...
 
 
 class Task:
@@ -35,17 +44,13 @@ class Task:
 class Kernel(Task):
     """A launch. `executed` is how many instructions its warps executed, once it has ended."""
 
-    def __init__(self, stream: Stream, launch: Launch):
+    def __init__(self, stream: Stream, launch: Prepared):
         super().__init__(stream)
         self.launch = launch
         self.executed = 0
 
     def __str__(self) -> str:
-        kernel, shape, where = self.launch.kernel.kernel, self.launch.shape, self.stream.chip.index
-        sizes = f"{_short(shape.grid)}, {_short(shape.block)}"
-        code, values = crc32(kernel.words.tobytes()), crc32(self.launch.memory.tobytes())
-        more = f", {shape.tsm} bytes of TSM" if shape.tsm else ""
-        return f"launches {kernel.name}[{sizes}] on chip {where} (code {code:08x}, arguments {values:08x}{more})"
+        return str(self.launch)
 
 
 class Mark(Task):
@@ -157,7 +162,7 @@ class Stream:
             task.dropped = True
         self.tasks.clear()
 
-    def launch(self, launch: Launch) -> Kernel:
+    def launch(self, launch: Prepared) -> Kernel:
         """Enqueue a launch."""
         task = Kernel(self, launch)
         self.add(task)
@@ -200,8 +205,3 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream {self.name or hex(id(self))} of chip {self.chip.index}, {len(self.tasks)} tasks>"
-
-
-def _short(dim3: tuple[int, int, int]) -> str:
-    """As in a launch: `64`, or `(8, 2, 1)`."""
-    return str(dim3[0]) if dim3[1:] == (1, 1) else str(dim3)

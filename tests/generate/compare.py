@@ -7,7 +7,7 @@ from itertools import zip_longest
 from random import Random
 
 import numpy as np
-from model import Block, Launch, Memory, decode, step_of
+from model import Block, Fault, Launch, Memory, decode, step_of
 from model.machine import Stuck, TooLong
 
 import m890
@@ -234,7 +234,8 @@ def mismatch(program: Program) -> str | None:
     """Run a program everywhere: what differs, or None. A program that runs too long agrees with everything.
 
     One that waits for what it uses must give the same in both timings. Of one that does not the model knows what it
-    gives in each.
+    gives in each. Warps that part may lock each other out, or come to one barrier with two numbers of threads: then
+    the core must end so too.
     """
     words, start = program.words(), prepare(program)
     wanted = None
@@ -248,7 +249,10 @@ def mismatch(program: Program) -> str | None:
         except TooLong:
             return None
         except Stuck:
-            return None if ends_in(m890.Deadlock, machine, program, words, start) else f"{timing}: no deadlock"
+            return None if end(machine, program, words, start) == "deadlock" else f"{timing}: no deadlock"
+        except Fault as fault:
+            ended = end(machine, program, words, start)
+            return None if ended == f"fault {fault.code}" else f"{timing}: core {ended}, model fault {fault.code}"
         except m890.M890Error as error:
             return f"{timing}: {type(error).__name__}: {error}"
         differs = difference(found, wanted)
@@ -257,13 +261,15 @@ def mismatch(program: Program) -> str | None:
     return None
 
 
-def ends_in(kind: type[Exception], machine: Core, program: Program, words: list[int], start: State) -> bool:
-    """Whether the core raises this."""
+def end(machine: Core, program: Program, words: list[int], start: State) -> str:
+    """How a program ends on the core."""
     try:
         machine.run(program, words, start)
-    except kind:
-        return True
-    return False
+    except m890.Deadlock:
+        return "deadlock"
+    except m890.Fault as fault:
+        return f"fault {fault.code}"
+    return "exit"
 
 
 def program_of(seed: int) -> Program:
@@ -289,7 +295,12 @@ def sweep(seeds: range) -> tuple[list[str], set[str]]:
     for seed in seeds:
         program = program_of(seed)
         seen |= forms_of(program) if seed % 4 == 0 else set()
-        if mismatch(program):
+        try:
+            differs = mismatch(program)
+        except Exception as error:
+            error.add_note(f"in the program of seed {seed}")
+            raise
+        if differs:
             reports.append(f"seed {seed}: {explain(program)}")
     return reports, seen
 

@@ -16,7 +16,6 @@ from difflib import get_close_matches
 
 import click
 
-from ...emulator.engine import engine
 from ...emulator.sampler import Sampler
 from ..output import atomic, complain
 from . import core, kernels, matrix, moves, observed, pods, start, table
@@ -70,11 +69,8 @@ def main(
 
 def _shares(name: str, repeat: int | None) -> Sampler:
     """Where the time of a benchmark's launches goes: nowhere if it makes none in this process."""
-    sampler = engine().sampler = Sampler()
-    try:
+    with Sampler() as sampler:
         ENTRIES[name](name, repeat)  # on all cores: who looks must not wait for who is looked at
-    finally:
-        engine().sampler = None
     return sampler
 
 

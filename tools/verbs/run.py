@@ -136,7 +136,8 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
     "--seed",
     type=click.IntRange(0),
     metavar="N",
-    help="Order of the warps: 0 (default) one after the other, 1, 2, 3, ... interleaved; finds missing barriers.",
+    help="Order of blocks and warps: 0 (default) one after the other, 1, 2, 3, ... interleaved, beginning elsewhere; "
+    "finds missing barriers, and kernels that rely on an order of blocks.",
 )
 @click.option(
     "--vary",
@@ -308,8 +309,8 @@ def _print_varied(varied: list[Varied], job: Job) -> None:
     if any(one.timing != job.timing and not one.same for one in varied):
         say("a result that changes with the timing shows a missing s.wait, or a read of what nothing has written yet")
     if any(one.timing == job.timing and not one.same for one in varied):
-        missing = "barrier, fence or flag" if job.chips > 1 else "barrier"
-        say(f"a result that changes with the seed shows a missing {missing}, or depends on the order of atomics")
+        missing, order = "barrier, fence or flag" if job.chips > 1 else "barrier", "the order of blocks or atomics"
+        say(f"a result that changes with the seed shows a missing {missing}, or depends on {order}")
 
 
 def _print_links(outcome: Outcome) -> None:
