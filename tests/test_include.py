@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from m890 import AssemblyError, Chip
 from m890.isa.assembler import assemble
-from m890.isa.source import LIBRARY
-from m890.tools.library import macros_of
+from m890.isa.source import LIBRARY, included_by
+from m890.tools.library import macros, macros_of
 
 FILES = sorted(LIBRARY.glob("*.inc"))
 CHIPS = [Chip(timing="eager"), Chip(timing="late")]
@@ -116,6 +116,14 @@ def test_a_macro_whose_file_is_not_included():
         assemble(".kernel k\nglobal_x vreg0\nsimt.exit\n")
 
 
+@pytest.mark.parametrize("arch", ["ppu001", "ppu0015"])
+def test_a_macro_of_which_each_architecture_has_its_own(arch):
+    with pytest.raises(AssemblyError, match=r'a macro of the library: \.include "fragments\.inc"'):
+        assemble(".kernel k\nfragment_registers at, bt\nsimt.exit\n", arch=arch)
+    assert macros()["fragment_registers"].file == "fragments.inc"
+    assert included_by("gemm_store.inc") == "gemm_store.inc"
+
+
 def test_all_together_do_not_collide():
     assert assemble(INCLUDES * 2 + ".kernel k\nsimt.exit\n").kernels
 
@@ -124,7 +132,7 @@ def test_all_together_do_not_collide():
 def test_every_macro_is_described(file):
     text = file.read_text(encoding="utf-8")
     assert text.startswith("// ")
-    assert f'//      .include "{file.name}"' in text
+    assert f'//      .include "{included_by(file.name)}"' in text
     macros = macros_of(text)
     assert [macro.name for macro in macros] == re.findall(r"^\s+\.macro\s+(\w+)", text, re.MULTILINE)
     assert all(macro.paragraphs[0] for macro in macros)

@@ -5,7 +5,7 @@ Rows that follow each other along w, all inside the tensor and in one allocation
 
 from __future__ import annotations
 
-from ...isa.swizzle import LINE, PIECE, slice_offset, swizzle
+from ...isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
 from ...isa.sync import INVALID_WARP_SYNC
 from .arithmetic import greatest, least
 from .primitives import (
@@ -88,7 +88,7 @@ def whole_rows(base: int, record_address: int, tile_address: int, row: int, coun
     tile = tile_at(tile_address)
     stride, size = tile.step[0] * tile.stride[0], tile.cube_c * tile.size
     first = address + tile.c * tile.size
-    if stride < 0 or stride > FARTHEST or tile.layout == SLICES or tile.out:
+    if stride < 0 or stride > FARTHEST or size != tile.bytes or tile.out:  # a row may not fill its slices
         return 0
     length = (count - 1) * stride + size
     found = range_of(base, tile_address, first, length)
@@ -98,7 +98,10 @@ def whole_rows(base: int, record_address: int, tile_address: int, row: int, coun
         tile.low = least(tile.low, first)
         tile.high = greatest(tile.high, first + length)
         return 1
-    move_whole_rows(base, record_address, tile_address, row, count, first + range_at(found).delta, stride)
+    if tile.layout == SLICES:
+        move_slices(base, tile_address, row, count, first + range_at(found).delta, stride)
+    else:
+        move_whole_rows(base, record_address, tile_address, row, count, first + range_at(found).delta, stride)
     return 1
 
 
@@ -213,6 +216,18 @@ def move_whole_rows(
             if whole != size:
                 copy(tsm + offset + (whole ^ turn), host + whole, size - whole)
         offset += pitch
+        host += stride
+
+
+def move_slices(base: int, tile_address: int, row: int, count: int, host: int, stride: int) -> None:
+    """The same for rows of whole slices, as on ppu001: the halves of a slice lie side by side."""
+    tile = tile_at(tile_address)
+    tsm, size, padded = warp_at(base).tsm + tile.tsm, tile.bytes, tile.padded
+    for index in range(row, row + count):
+        for byte in range(0, size, SLICE):
+            offset = slice_offset(index, byte, padded)
+            copy(tsm + offset, host + byte, PIECE)
+            copy(tsm + (offset ^ PIECE), host + byte + PIECE, PIECE)
         host += stride
 
 
