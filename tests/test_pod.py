@@ -27,6 +27,8 @@ def test_a_launch_on_chips_that_are_not_there_is_refused(missing):
     x = pod.symmetric(64, np.uint32)
     with pytest.raises(m890.LaunchError, match=f"there is no chip {missing}: this pod has 3, from 0"):
         pod.assemble(STORE)["store"].launch(1, 64, (x, 1), chips=[0, missing])
+    with pytest.raises(m890.LaunchError, match="name each once"):
+        pod.assemble(STORE)["store"].launch(1, 64, (x, 1), chips=[2, 1, 2])
     assert pod.time == 0
 
 

@@ -60,6 +60,7 @@ class CheckSpec:
     """The place of `expect` in the launch file."""
     chip: int | None = None
     """Of a buffer on all chips, the one to look at; None for all."""
+    chip_where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class JobBuffers:
                 shape = (self.job.chips, *shape)
             else:
                 expected, _, shape = content(check.expect, kind, held.shape)
-        return np.zeros(shape) if expected is None else expected
+        return np.zeros(shape, held.kind.dtype) if expected is None else expected
 
     def checked(self, check: CheckSpec, found: Array, expected: Array) -> Checked:
         """What was found beside what is expected."""

@@ -97,10 +97,12 @@ def _check(job: Job) -> None:
     for launch in job.launches:
         if launch.chips is not None and (not launch.chips or max(launch.chips) >= job.chips):
             raise JobError(launch.where, f"chips {list(launch.chips)}: {there}; raise chips, or --chips")
+        if launch.chips is not None and len(set(launch.chips)) < len(launch.chips):
+            raise JobError(launch.where, f"chips {list(launch.chips)}: name each chip once")
     for check in job.checks:
         if check.chip is None:
             continue
         if job.buffers[check.buffer].chip is not None:
-            raise JobError(check.where, f"chip {check.chip}: buffer '{check.buffer}' is not on all chips")
+            raise JobError(check.chip_where, f"chip {check.chip}: buffer '{check.buffer}' is not on all chips")
         if check.chip >= job.chips:
-            raise JobError(check.where, f"chip {check.chip}: {there}; raise chips, or --chips")
+            raise JobError(check.chip_where, f"chip {check.chip}: {there}; raise chips, or --chips")

@@ -111,4 +111,5 @@ def _check(table: Table, folder: Path, buffers: dict[str, BufferSpec]) -> CheckS
         table.truth("nan_equal"),
         table.at("expect"),
         table.whole("chip") if table.has("chip") else None,
+        table.at("chip"),
     )
