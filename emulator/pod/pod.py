@@ -23,9 +23,9 @@ from ..icn.icn import Icn
 from ..icn.topology import PICOSECONDS, Topology
 from ..launch import Limits
 from ..observe import Observer
-from ..plan import Schedule
 from ..printing import Console
 from ..profiles import Profile, profile
+from ..schedule import Schedule
 from .exchange import Alone, Exchange
 from .meeting import Meeting
 from .port import pod_ranges
