@@ -20,7 +20,7 @@ from ..hbm import chip_at, common_offset
 from ..host_memory import HostMemory
 from ..icn.faults import LinkFault
 from ..icn.icn import Icn
-from ..icn.topology import PICOSECONDS, Topology
+from ..icn.topology import PICOSECONDS, Topology, check_chips
 from ..launch import Limits
 from ..observe import Observer
 from ..plan import Schedule
@@ -140,6 +140,7 @@ class Pod:
         for what, number in (("chips", chips), ("quantum", quantum), ("threads", threads)):
             if number < 1:
                 raise ValueError(f"{what} is a whole number from 1, not {number}")
+        check_chips(chips)
         if topology is not None and topology.chips != chips:
             raise ValueError(f"topology {topology.name} joins {topology.chips} chips, this pod has {chips}")
         if quantum > MOST_QUANTUM:
