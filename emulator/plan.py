@@ -15,7 +15,6 @@ from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
 from ..isa.registers import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from . import arguments
 from .codegen.recipes import FAST, ISSUE, PEER
-from .decode import Program
 from .engine import Engine
 from .faults import Dim3, LaunchError
 from .hbm import Hbm
@@ -39,6 +38,7 @@ from .machine.state import (
 from .machine.state import PEER as PEER_MEMORY
 from .observe import Observer
 from .profiles import Profile
+from .program import Program
 from .shape import Shape, check_shape
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)

@@ -314,14 +314,8 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
             warp.pc = reached
             outcome = GO_ON
         if launch.events != 0 and outcome != STOP_COMPILE and outcome != STOP_BREAK and outcome != HELD:
-            launch.event_block, launch.event_cu = block.number, block.cu
-            launch.event_stop = reached - STOP if reached >= STOP else 0
-            call(launch.emit, base, first)
-        write_clock(clock, count)
-        block.warp_left -= count
-        block.left -= count
-        launch.quota -= count
-        launch.executed += count
+            observe(launch_address, block_address, base, first, reached)
+        spend(launch_address, block_address, clock, count)
         if outcome >= STOP or outcome == HELD:
             warp.spin = warp.spin + count if contended else 0
             launch.stop_pc = warp.pc
@@ -341,23 +335,30 @@ def least(a: int, b: int) -> int:
     return a if a < b else b
 
 
-def write_clock(clock: int, count: int) -> None:
-    """Count instructions of a compute unit."""
+def observe(launch_address: int, block_address: int, base: int, pc: int, reached: int) -> None:
+    """Write an event for the instruction at pc, which has been executed."""
+    launch, block = launch_at(launch_address), block_at(block_address)
+    launch.event_block, launch.event_cu = block.number, block.cu
+    launch.event_stop = reached - STOP if reached >= STOP else 0
+    call(launch.emit, base, pc)
+
+
+def spend(launch_address: int, block_address: int, clock: int, count: int) -> None:
+    """Take instructions that have been executed off the slices and the quota, and count them."""
+    launch, block = launch_at(launch_address), block_at(block_address)
     write64(clock, read64(clock) + count)
+    block.warp_left -= count
+    block.left -= count
+    launch.quota -= count
+    launch.executed += count
 
 
 def stopped(launch_address: int, block_address: int, base: int, pc: int, code: int, clock: int, count: int) -> int:
     """Act on a stop code of the instruction at pc: GO_ON, BLOCKED, FINISHED, HELD, or the code for Python."""
     warp = warp_at(base)
     warp.pc = pc + RECORD_SIZE
-    launch = launch_at(launch_address)
     if code == EXIT_LANES or code == EXIT_WARP:
-        if ends(base, code) and launch.finish != 0 and call(launch.finish, base, 0) == HELD:
-            return hold(base, pc)
-        if code == EXIT_WARP or drop_lanes(base):
-            warp.live, warp.paths, warp.state = 0, 0, ENDED
-            return FINISHED
-        return GO_ON if warp.lanes != 0 else arrived(launch_address, block_address, base)
+        return leave(launch_address, block_address, base, pc, code)
     if code == BARRIER:
         outcome = reach_barrier(launch_address, block_address, base, pc)
         if outcome == ARRIVED:
@@ -369,41 +370,61 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
     if code == SPLIT:
         split(base)
         return GO_ON
-    if code == WAIT or code == ACCESS:
-        return hold(base, pc) if call(launch.wait if code == WAIT else launch.access, base, pc) == HELD else GO_ON
-    if code == REMOTE:
-        found = call(launch.remote, base, pc)
-        if found == STOP_COMPILE:
-            warp.pc = pc
-            return STOP_COMPILE
-        return hold(base, pc) if found == HELD else GO_ON
-    if code == COPY:
-        found = call(launch.cube, base, pc)
-        if found == 0:
-            return GO_ON
-        warp.pc = pc
-        return hold(base, pc) if found == HELD else STOP_FAULT
-    if code == AWBAR:
-        found = call(launch.awbar, base, pc)
-        if found == HELD:
-            return hold(base, pc)
-        if found == AWBAR_REFUSED:
-            warp.pc = pc
-            return STOP_FAULT
-        if found == LETS_OTHERS_RUN:
-            yielded(launch_address, block_address, base, count)
-        return GO_ON
+    if code == WAIT or code == ACCESS or code == REMOTE or code == COPY or code == AWBAR:
+        return operate(launch_address, block_address, base, pc, code, count)
     if code == CLOCK:
-        now = read64(clock) + count - 1
-        time = (launch.globaltime + launch.executed + count - 1) // QUANTUM * QUANTUM
-        write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
-        write_row(base + CLOCK_ROW + ROW, now >> 32)
-        write_row(base + TIME_ROW, time & 0xFFFFFFFF)
-        write_row(base + TIME_ROW + ROW, time >> 32)
-        call(record_at(pc).value, base, pc)
+        read_clock(launch_address, base, pc, read64(clock) + count - 1, count)
         return GO_ON
     warp.pc = pc
     return code
+
+
+def leave(launch_address: int, block_address: int, base: int, pc: int, code: int) -> int:
+    """Lanes of the warp, or all that is left of it, exit: GO_ON, BLOCKED, FINISHED, HELD, or the code for Python."""
+    warp, launch = warp_at(base), launch_at(launch_address)
+    if ends(base, code) and launch.finish != 0 and call(launch.finish, base, 0) == HELD:
+        return hold(base, pc)
+    if code == EXIT_WARP or drop_lanes(base):
+        warp.live, warp.paths, warp.state = 0, 0, ENDED
+        return FINISHED
+    return GO_ON if warp.lanes != 0 else arrived(launch_address, block_address, base)
+
+
+def operate(launch_address: int, block_address: int, base: int, pc: int, code: int, count: int) -> int:
+    """Let what is compiled apart do the instruction at pc: GO_ON, HELD, or the code for Python."""
+    launch = launch_at(launch_address)
+    if code == WAIT:
+        found = call(launch.wait, base, pc)
+    elif code == ACCESS:
+        found = call(launch.access, base, pc)
+    elif code == REMOTE:
+        found = call(launch.remote, base, pc)
+    elif code == COPY:
+        found = call(launch.cube, base, pc)
+    else:
+        found = call(launch.awbar, base, pc)
+    if found == HELD:
+        return hold(base, pc)
+    if code == REMOTE and found == STOP_COMPILE:
+        warp_at(base).pc = pc
+        return STOP_COMPILE
+    if (code == COPY and found != 0) or (code == AWBAR and found == AWBAR_REFUSED):
+        warp_at(base).pc = pc
+        return STOP_FAULT
+    if code == AWBAR and found == LETS_OTHERS_RUN:
+        yielded(launch_address, block_address, base, count)
+    return GO_ON
+
+
+def read_clock(launch_address: int, base: int, pc: int, now: int, count: int) -> None:
+    """Run an instruction that reads a clock, which is put into its rows first."""
+    launch = launch_at(launch_address)
+    time = (launch.globaltime + launch.executed + count - 1) // QUANTUM * QUANTUM
+    write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
+    write_row(base + CLOCK_ROW + ROW, now >> 32)
+    write_row(base + TIME_ROW, time & 0xFFFFFFFF)
+    write_row(base + TIME_ROW + ROW, time >> 32)
+    call(record_at(pc).value, base, pc)
 
 
 def yielded(launch_address: int, block_address: int, base: int, count: int) -> None:
