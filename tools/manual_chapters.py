@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..emulator.faults import CODES, DEFINED_CODES, XIDS
+from ..emulator.faults import XIDS
 from ..emulator.hbm import GUARD, window_base
 from ..emulator.machine.state import OUTSTANDING, POISON, WINDOW_BITS
 from ..isa import FAMILIES, ISA, fields
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
 from ..isa.callgraph import SREG_COUNTS
+from ..isa.exceptions import CODES, DEFINED_CODES
 from ..isa.fields import Field
 from ..isa.lanes import LANES
 from ..isa.numerics import ROUNDINGS

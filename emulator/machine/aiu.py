@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from ...isa.aiu import FORM as FORM_FIELD
 from ...isa.aiu import IM2COL, IM2COL_AT, MODE, NEIGHBOUR, OUT, PACKED, PACKED_AT, SIZE, SWIZZLED, TILE, TILE_AT, Layout
+from ...isa.exceptions import (
+    AIU_CUBE,
+    AIU_TSM_SIZE,
+    INVALID_PA,
+    INVALID_WARP_SYNC,
+    MISALIGNED,
+    OUT_OF_RANGE,
+    READ_DENIED,
+    TSM_MISALIGNED,
+    WRITE_DENIED,
+)
 from ...isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
-from ...isa.sync import INVALID_WARP_SYNC
 from .core import HELD, least
 from .observed import COPIES, complete_oldest, settle_conflicts
 from .pending import KEPT_HOST, PENDING_SIZE, enqueue, place_in_queue, place_of_spare, queue_of
@@ -28,22 +38,10 @@ from .primitives import (
     write32,
     write64,
 )
-from .resolve import (
-    ADDRESS,
-    MISALIGNED,
-    NOT_REACHABLE,
-    OUT_OF_RANGE,
-    READ_DENIED,
-    TSM_MISALIGNED,
-    WRITE_DENIED,
-    find_range,
-)
-from .state import COPIED, EMSK_ROW, OUTSTANDING, PEER, POISON, READ, RECORD, ROW, UNREACHABLE, WRITE
+from .resolve import ADDRESS, find_range
+from .state import COPIED, EMSK_ROW, OUTSTANDING, PEER, POISON, READ, RECORD_SIZE, ROW, UNREACHABLE, WRITE
 from .state import TILE as TILE_STRUCT
 
-TSM_SIZE, CUBE = 14, 15
-"""Published exception codes."""
-RECORD_SIZE = RECORD.itemsize
 BASE_ALIGNMENT, SWIZZLED_ALIGNMENT, PACKED_ALIGNMENT = 32, 128, 4
 MOST = 1 << 16
 """Elements of a cube along an axis, and rows of a column."""
@@ -171,7 +169,7 @@ def prepare(base: int, record_address: int, tile_address: int) -> int:
         used, words = PACKED_USED, PACKED_WORDS
     for word in range(used, words):
         if read32(d + ROW * word) != 0:
-            return refuse(base, record_address, CUBE, word, read32(d + ROW * word))
+            return refuse(base, record_address, AIU_CUBE, word, read32(d + ROW * word))
     code = check_cube(base, record_address, tile_address, d, form)
     if code != 0:
         return code
@@ -250,18 +248,18 @@ def check_cube(base: int, record_address: int, tile_address: int, d: int, form: 
         dim, cube, counts = PACKED_DIM, PACKED_CUBE, 3
     for axis in range(5 if form == 1 else 3):
         if signed(d + ROW * (dim + axis)) < 0:
-            return refuse(base, record_address, CUBE, dim + axis, signed(d + ROW * (dim + axis)))
+            return refuse(base, record_address, AIU_CUBE, dim + axis, signed(d + ROW * (dim + axis)))
     if tile.cube_c < 1 or tile.cube_c > MOST:
-        return refuse(base, record_address, CUBE, cube, tile.cube_c)
+        return refuse(base, record_address, AIU_CUBE, cube, tile.cube_c)
     for axis in range(counts):
         if tile.count[axis] < 1 or tile.count[axis] > MOST:
-            return refuse(base, record_address, CUBE, cube + 1 + axis, tile.count[axis])
+            return refuse(base, record_address, AIU_CUBE, cube + 1 + axis, tile.count[axis])
     for axis in range(4):
         if tile.step[axis] < 1:
-            return refuse(base, record_address, CUBE, step + axis, tile.step[axis])
+            return refuse(base, record_address, AIU_CUBE, step + axis, tile.step[axis])
     row = (128 >> (1 if record_at(record_address).value & MODE_BIT else 0)) // tile.size
     if record_at(record_address).value & SWIZZLED_BIT and tile.cube_c > row:
-        return refuse(base, record_address, CUBE, cube, tile.cube_c)
+        return refuse(base, record_address, AIU_CUBE, cube, tile.cube_c)
     if tile.base % BASE_ALIGNMENT != 0:
         return refuse(base, record_address, MISALIGNED, tile.base, -1)
     for axis in range(4):
@@ -290,7 +288,7 @@ def check_places(base: int, record_address: int, tile_address: int) -> int:
     if tile.tsm % (PACKED_ALIGNMENT if tile.layout == PACKED_ROWS else SWIZZLED_ALIGNMENT) != 0:
         return refuse(base, record_address, TSM_MISALIGNED, tile.tsm, tile.layout)
     if tile.tsm + tile.reserved > warp_at(base).tsm_size:
-        return refuse(base, record_address, TSM_SIZE, tile.tsm, tile.reserved)
+        return refuse(base, record_address, AIU_TSM_SIZE, tile.tsm, tile.reserved)
     return 0
 
 
@@ -417,7 +415,7 @@ def check_row(base: int, record_address: int, tile_address: int, address: int, s
     if found == 0:
         return refuse(base, record_address, OUT_OF_RANGE, address, size)
     if range_at(found).flags & (PEER | UNREACHABLE):  # the AIU copies from and to its own HBM
-        return refuse(base, record_address, NOT_REACHABLE, address, size)
+        return refuse(base, record_address, INVALID_PA, address, size)
     if range_at(found).flags & (WRITE if tile.out else READ) == 0:
         return refuse(base, record_address, WRITE_DENIED if tile.out else READ_DENIED, address, size)
     tile.low = least(tile.low, address)

@@ -37,7 +37,7 @@ from .state import (
     QUEUE,
     QUEUES_BYTES,
     READY,
-    RECORD,
+    RECORD_SIZE,
     ROW,
     SCALAR_ROWS,
     STOP,
@@ -53,9 +53,9 @@ LOOK = 32
 GO_ON, EXPIRED, BLOCKED, FINISHED, HELD = 200, 201, 202, 203, 204
 """What became of a warp or block. HELD: the warp tries its instruction again later, as if it had not come to it yet."""
 
-RECORD_SIZE, BLOCK_SIZE, QUEUE_SIZE = RECORD.itemsize, BLOCK.itemsize, QUEUE.itemsize
-QUANTUM = 4096
-"""Instructions of a chip between two ticks of %globaltimer."""
+BLOCK_SIZE, QUEUE_SIZE = BLOCK.itemsize, QUEUE.itemsize
+TICK = 4096
+"""Instructions of a chip between two ticks of %globaltimer, whatever the quantum of a pod is."""
 CLOCK_ROW, TIME_ROW = scalar_row(CLOCKS["%clock64"][0]), scalar_row(CLOCKS["%globaltimer"][0])
 BLKID_ROW, CUID_ROW = scalar_row(UNIFORM_SPECIALS["%blkid.x"][0]), scalar_row(UNIFORM_SPECIALS["%cuid"][0])
 STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop.FAULT), STOP + int(Stop.BREAK)
@@ -419,7 +419,7 @@ def operate(launch_address: int, block_address: int, base: int, pc: int, code: i
 def read_clock(launch_address: int, base: int, pc: int, now: int, count: int) -> None:
     """Run an instruction that reads a clock, which is put into its rows first."""
     launch = launch_at(launch_address)
-    time = (launch.globaltime + launch.executed + count - 1) // QUANTUM * QUANTUM
+    time = (launch.globaltime + launch.executed + count - 1) // TICK * TICK
     write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
     write_row(base + CLOCK_ROW + ROW, now >> 32)
     write_row(base + TIME_ROW, time & 0xFFFFFFFF)

@@ -6,7 +6,7 @@ Compiled together with `observed`, which has the queues.
 from __future__ import annotations
 
 from ...isa.lanes import LANES
-from .core import QUEUE_SIZE, RECORD_SIZE, least
+from .core import QUEUE_SIZE, least
 from .primitives import (
     call,
     info_at,
@@ -22,7 +22,19 @@ from .primitives import (
     write_row,
 )
 from .resolve import ADDRESS, HOST
-from .state import COUNTER_COUNT, EMSK_ROW, FIRST_PENDING, INFO, OUTSTANDING, PENDING, POISON, ROW, SPARE, WARP
+from .state import (
+    COUNTER_COUNT,
+    EMSK_ROW,
+    FIRST_PENDING,
+    INFO,
+    OUTSTANDING,
+    PENDING,
+    POISON,
+    RECORD_SIZE,
+    ROW,
+    SPARE,
+    WARP,
+)
 from .structs import offset_of
 
 INFO_SIZE, PENDING_SIZE = INFO.itemsize, PENDING.itemsize

@@ -80,6 +80,11 @@ RECORD = struct(
     ("count", "i8"),  # how many addresses an access may start at,
     ("delta", "i8"),  # host address minus guest address
 )
+RECORD_SIZE = RECORD.itemsize
+
+SIZE_BITS, STORES, COUNTED = 0xFF, 0x100, 0x200
+"""What a handler asks of `resolve`: the bytes of an access, plus STORES if it is a store, plus COUNTED times 1 + the
+place in RECORD.operand of the operand that says how many of the bytes a lane reads."""
 
 RANGE = np.dtype([("lo", "i8"), ("hi", "i8"), ("delta", "i8"), ("flags", "i8")])
 """Guest addresses [lo, hi) that may be accessed as `flags` say; host address = guest + delta."""
