@@ -11,6 +11,7 @@ import numpy as np
 from ..isa import ISA, DecodeError
 from ..isa.addresses import COMPLETES, COUNTERS, AddressKind, offset_bytes
 from ..isa.aiu import OUT
+from ..isa.awbar import SIZE as AWBAR_SIZE
 from ..isa.effects import Jump
 from ..isa.exceptions import INVALID_INSTRUCTION, INVALID_SREG, INVALID_VREG, KI_OUT_OF_RANGE
 from ..isa.lanes import LANES
@@ -166,6 +167,8 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: Consta
         out = OUT.get(instruction.cube)
         program.infos["counter"][index] = list(COUNTERS).index("commit_group")
         program.infos["store"][index], program.infos["copies"][index] = out, FROM_TSM if out else TO_TSM
+    if instruction.awbar is not None:
+        program.infos["size"][index] = AWBAR_SIZE  # for observers
 
 
 _STATICS: dict[str, Callable[[Any], int]] = {

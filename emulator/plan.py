@@ -39,7 +39,7 @@ from .machine.state import PEER as PEER_MEMORY
 from .observe import Observer
 from .profiles import Profile
 from .program import Program
-from .shape import Shape, check_shape
+from .shape import Shape, check_shape, place_in
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
 
@@ -328,7 +328,7 @@ class Plan:
         if mode.poison:
             self.hbm.check_host(self.unfilled)
             self.unfilled = 0
-        self.ranges, self.clocks, self.memory = ranges, clocks, memory
+        self.ranges, self.clocks, self.memory, self.number = ranges, clocks, memory, mode.grid
 
     def warp(self, slot: int, index: int) -> np.void:
         """The WARP header of a resident warp."""
@@ -360,14 +360,11 @@ class Plan:
 def lane_specials(shape: Shape) -> np.ndarray:
     """The per-lane special registers in table order, (specials, warps, 32) uint32."""
     thread = np.arange(shape.warps * LANES, dtype=np.uint64).reshape(shape.warps, LANES)
-    x, y, _ = shape.block
     lane = np.broadcast_to(np.arange(LANES, dtype=np.uint64), thread.shape)
     bit = np.uint64(1) << lane
     everything = np.uint64(0xFFFFFFFF)
     parts = [
-        thread % x,
-        thread // x % y,
-        thread // (x * y),
+        *place_in(shape.block, thread),
         lane,
         bit,
         bit - 1,
@@ -379,8 +376,8 @@ def lane_specials(shape: Shape) -> np.ndarray:
 
 
 def _packed_id(thread: int, block: Dim3) -> int:
-    x, y, _ = block
-    return thread % x | (thread // x % y) << 12 | (thread // (x * y) & 0xFF) << 24
+    x, y, z = place_in(block, thread)
+    return x | y << 12 | (z & 0xFF) << 24
 
 
 def memory_ranges(hbm: np.ndarray, km: np.ndarray, code: np.ndarray, data: np.ndarray, text: np.ndarray) -> np.ndarray:

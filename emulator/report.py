@@ -43,6 +43,7 @@ from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
 from .report_copies import NOT_THERE
+from .shape import threads_of
 
 MOST_STORES = 2
 """Of the places whose stores a warp has outstanding, so many are named."""
@@ -111,8 +112,6 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
     addresses = {lane: int(warp["address"][lane]) & (1 << 64) - 1 for lane in asked}
     ended = code == KI_OUT_OF_RANGE and spot.word is None
     hint = _hint_at_end(spot, ran_on) if ended else _hint(plan, code, found, rows, lanes, addresses)
-    x, y, _ = plan.shape.block
-    threads = [number * LANES + lane for lane in lanes]
     return Fault(
         code=code,
         kernel=plan.program.kernel.name,
@@ -121,7 +120,7 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
         block=(int(block["x"]), int(block["y"]), int(block["z"])),
         warp=number,
         lanes=lanes,
-        threads=tuple((t % x, t // x % y, t // (x * y)) for t in threads if t < plan.shape.threads),
+        threads=tuple(threads_of(plan.shape.block, number, lanes).values()),
         function=spot.callee,
         pc=spot.offset,
         source=source_of(plan, spot),
@@ -466,7 +465,14 @@ def deliver(plan: Plan) -> None:
     if count:
         program = plan.program
         batch = Batch(
-            program.kernel, program.decoded, plan.shape.grid, plan.chip, plan.events[:count].copy(), program.pieces
+            program.kernel,
+            program.decoded,
+            plan.shape.grid,
+            plan.shape.block,
+            plan.chip,
+            plan.number,
+            plan.events[:count].copy(),
+            program.pieces,
         )
         for observer in plan.observers:
             observer.executed(batch)

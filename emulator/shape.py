@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,18 @@ def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
     if min(x, y, z) < 1:
         raise LaunchError(f"a {what} has at least one in every direction, not {value!r}")
     return x, y, z
+
+
+def place_in(extents: Dim3, number: Any) -> tuple[Any, Any, Any]:
+    """Where in a grid the block of that number is, or in a block the thread: x counts first. Numbers or arrays."""
+    x, y, _ = extents
+    return number % x, number // x % y, number // (x * y)
+
+
+def threads_of(block: Dim3, warp: int, lanes: Iterable[int]) -> dict[int, Dim3]:
+    """Where in its block the thread of each lane of a warp is; without lanes that have none."""
+    numbers = ((lane, LANES * warp + lane) for lane in lanes)
+    return {lane: place_in(block, number) for lane, number in numbers if number < math.prod(block)}
 
 
 def tsm_bytes(value: Any) -> int:

@@ -26,6 +26,7 @@ from ...isa.awbar import (
     NOT_VALID,
     OPERATION,
     RELAXED,
+    SIZE,
     STATE,
     TEST,
     TEST_PARITY,
@@ -49,7 +50,6 @@ from .primitives import queue_at, read32, read64, record_at, warp_at, write32, w
 from .resolve import ADDRESS, HOST
 from .state import EMSK_ROW, ROW
 
-SIZE = 8
 DONE, REFUSED = 0, AWBAR_REFUSED
 OPERATIONS, RELAXED_BIT, NO_COMPLETE_BIT, DROP_BIT, STATE_BIT = (
     field.mask for field in (OPERATION, RELAXED, NO_COMPLETE, DROP, STATE)

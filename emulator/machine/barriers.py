@@ -43,6 +43,7 @@ def reach_barrier(launch_address: int, block_address: int, base: int, pc: int) -
             return refuse(base, pc)
     if block.arrived[barrier] > 0 and block.expected[barrier] != count:
         return refuse(base, pc)
+    launch.event_barrier, launch.event_expected = barrier, count  # now: scc, which may name them, may get a result
     if kind & ARRIVE:
         if warp.lanes != warp.live:
             return refuse(base, pc)
