@@ -11,13 +11,13 @@ from ..isa.exceptions import AIU_CUBE, AIU_TSM_SIZE, INVALID_PA, MISALIGNED, OUT
 from ..isa.registers import Register
 from ..isa.spec import Decoded, Instruction
 from .hbm import chip_at
-from .machine import aiu
+from .machine import tiles
 from .machine.state import POISON
 from .plan import Plan
 
 NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
 _HINTS = {
-    MISALIGNED: f"rows begin at multiples of {aiu.BASE_ALIGNMENT} bytes: pad the tensor's rows, "
+    MISALIGNED: f"rows begin at multiples of {tiles.BASE_ALIGNMENT} bytes: pad the tensor's rows, "
     "or begin at such a place",
     TSM_MISALIGNED: "place it with .tsm or .align at such a multiple",
     AIU_TSM_SIZE: "declare more with .tsm or the launch's tsm, or copy a smaller cube",
@@ -49,12 +49,12 @@ def detail(plan: Plan, found: Decoded, rows: np.ndarray, code: int, warp: np.voi
     if code == AIU_TSM_SIZE:
         return f"{number} bytes at TSM offset {what:#x}; the block has {plan.tsm} bytes"
     if code == TSM_MISALIGNED:
-        needed = aiu.SWIZZLED_ALIGNMENT if number else aiu.PACKED_ALIGNMENT
+        needed = tiles.SWIZZLED_ALIGNMENT if number else tiles.PACKED_ALIGNMENT
         return f"TSM offset {what:#x} is not a multiple of {needed}"
     if code == MISALIGNED:
         steps = {name: value for name, value in operands(found, rows).items() if name.startswith(("base", "stride"))}
         name = next((name for name, value in steps.items() if value == what), "a row of dim_c elements")
-        return f"{name} is {what} ({what:#x}), which is not a multiple of {aiu.BASE_ALIGNMENT}"
+        return f"{name} is {what} ({what:#x}), which is not a multiple of {tiles.BASE_ALIGNMENT}"
     if code == INVALID_PA:
         return f"a row of {number} bytes at {what:#x}, HBM of chip {chip_at(what)}: the AIU copies from and to its own"
     return f"a row of {number} bytes at {what:#x}: {plan.hbm.describe(what, number)}"

@@ -148,7 +148,7 @@ def test_the_host_may_write_what_an_endless_launch_waits_for():
 
     host = threading.Thread(target=release)
     host.start()
-    assert kernel.launch((1, 1, 1), (32, 1, 1), (flag,), limits=Limits(endless=True, seconds=20))
+    assert kernel.launch((1, 1, 1), (32, 1, 1), (flag,), limits=Limits(endless=True, seconds=300))
     host.join()
 
 

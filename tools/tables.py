@@ -14,7 +14,7 @@ from pathlib import Path
 from ..isa.directives import REFERENCE
 from ..programs import NAMES, module
 from .initial import FORM_MEANINGS, FORMS
-from .launchfile import KEYS
+from .launchfile_keys import KEYS
 from .library import files, macros_of, title
 
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

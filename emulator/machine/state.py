@@ -80,7 +80,6 @@ RECORD = struct(
     ("count", "i8"),  # how many addresses an access may start at,
     ("delta", "i8"),  # host address minus guest address
 )
-RECORD_SIZE = RECORD.itemsize
 
 SIZE_BITS, STORES, COUNTED = 0xFF, 0x100, 0x200
 """What a handler asks of `resolve`: the bytes of an access, plus STORES if it is a store, plus COUNTED times 1 + the
@@ -318,6 +317,9 @@ EVENT = struct(
     ("address", "i8", LANES),
 )
 """What observers see of one executed instruction; what it reads and writes follows from the table."""
+
+RECORD_SIZE, BLOCK_SIZE, QUEUE_SIZE = RECORD.itemsize, BLOCK.itemsize, QUEUE.itemsize
+"""Bytes of structs that stand in rows."""
 
 STRUCTS = {
     "icn_at": ICN,

@@ -375,6 +375,8 @@ class PodKernel:
         chosen = range(len(pod.chips)) if chips is None else chips
         if missing := [chip for chip in chosen if chip not in range(len(pod.chips))]:
             raise LaunchError(f"there is no chip {missing[0]}: this pod has {len(pod.chips)}, from 0")
+        if len(set(chosen)) < len(chosen):
+            raise LaunchError(f"chips {list(chosen)}: a launch runs once on each of them; name each once")
         prepared = {
             chip: self.kernels[chip].prepare(
                 grid, block, [_of(value, chip) for value in values], tsm=tsm, cooperative=cooperative, limits=limits
