@@ -8,11 +8,11 @@ from ..emulator.chip import Chip
 from ..emulator.icn.faults import LinkFault
 from ..emulator.icn.topology import Topology
 from ..emulator.observe import Observer
-from ..emulator.plan import Schedule
 from ..emulator.pod.exchange import Exchange
 from ..emulator.pod.pod import Pod
 from ..emulator.printing import Console
 from ..emulator.profiles import Profile
+from ..emulator.schedule import Schedule
 from .exits import InputError
 from .job import FaultSpec, Job, JobError
 from .loading import find_profile
