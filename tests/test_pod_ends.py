@@ -283,7 +283,7 @@ def test_a_pod_within_itself_is_refused():
 
 
 def test_bad_pods_and_launches_are_refused():
-    with pytest.raises(ValueError, match="chips is a whole number from 1"):
+    with pytest.raises(ValueError, match="a pod has 1 to 128 chips, not 0"):
         Pod(chips=0)
     with pytest.raises(ValueError, match="1 to 128 chips"):
         Pod(chips=129)
