@@ -10,17 +10,17 @@ from ..isa.aiu import MODE, SIZE, SWIZZLED, Item, Layout
 from ..isa.registers import Register
 from ..isa.spec import Decoded, Instruction
 from .hbm import chip_at
-from .machine import aiu, resolve
+from .machine import resolve, tiles
 from .machine.state import POISON
 from .plan import Plan
 
 NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
 _HINTS = {
-    resolve.MISALIGNED: f"rows begin at multiples of {aiu.BASE_ALIGNMENT} bytes: pad the tensor's rows, "
+    resolve.MISALIGNED: f"rows begin at multiples of {tiles.BASE_ALIGNMENT} bytes: pad the tensor's rows, "
     "or begin at such a place",
     resolve.TSM_MISALIGNED: "place it with .tsm or .align at such a multiple",
-    aiu.TSM_SIZE: "declare more with .tsm or the launch's tsm, or copy a smaller cube",
-    aiu.CUBE: "correct the descriptor: m890 isa on the mnemonic says what its words are",
+    tiles.TSM_SIZE: "declare more with .tsm or the launch's tsm, or copy a smaller cube",
+    tiles.CUBE: "correct the descriptor: m890 isa on the mnemonic says what its words are",
     resolve.OUT_OF_RANGE: "the tensor is larger than its buffer: check base, dims and strides against it",
 }
 
@@ -43,17 +43,17 @@ def _words(found: Decoded, rows: np.ndarray) -> Iterator[tuple[Item, int]]:
 def detail(plan: Plan, found: Decoded, rows: np.ndarray, code: int, warp: np.void) -> str:
     """What is wrong."""
     what, number = int(warp["address"][0]), int(warp["address"][1])
-    if code == aiu.CUBE:
+    if code == tiles.CUBE:
         return _cube(found.form.instruction, what, number)
-    if code == aiu.TSM_SIZE:
+    if code == tiles.TSM_SIZE:
         return f"{number} bytes at TSM offset {what:#x}; the block has {plan.tsm} bytes"
     if code == resolve.TSM_MISALIGNED:
-        needed = aiu.SWIZZLED_ALIGNMENT if number else aiu.PACKED_ALIGNMENT
+        needed = tiles.SWIZZLED_ALIGNMENT if number else tiles.PACKED_ALIGNMENT
         return f"TSM offset {what:#x} is not a multiple of {needed}"
     if code == resolve.MISALIGNED:
         steps = {name: value for name, value in operands(found, rows).items() if name.startswith(("base", "stride"))}
         name = next((name for name, value in steps.items() if value == what), "a row of dim_c elements")
-        return f"{name} is {what} ({what:#x}), which is not a multiple of {aiu.BASE_ALIGNMENT}"
+        return f"{name} is {what} ({what:#x}), which is not a multiple of {tiles.BASE_ALIGNMENT}"
     if code == resolve.NOT_REACHABLE:
         return f"a row of {number} bytes at {what:#x}, HBM of chip {chip_at(what)}: the AIU copies from and to its own"
     return f"a row of {number} bytes at {what:#x}: {plan.hbm.describe(what, number)}"

@@ -41,7 +41,7 @@ from m890.programs import (
 )
 from m890.programs import sum as total
 from m890.programs.binary32 import bits
-from m890.tools.launchfile import LaunchSpec
+from m890.tools.job import LaunchSpec
 
 Arrays = list[np.ndarray]
 Trial = Callable[[Chip, np.random.Generator], tuple[Arrays, Arrays]]

@@ -11,14 +11,13 @@ from ...isa.lanes import LANES
 from ...isa.registers import SCC
 from .paths import park, run_lowest, runnable, waits, waits_elsewhere, wake_all
 from .primitives import block_at, launch_at, read32, record_at, warp_at, write_row
-from .state import AT_BARRIER, BARRIERS, EMSK_ROW, READY, RECORD, scalar_row
+from .state import AT_BARRIER, BARRIERS, EMSK_ROW, READY, RECORD_SIZE, scalar_row
 
 BARRIER_PARAMETER = 2
 """Published exception code."""
 ARRIVED, WENT_ON, REFUSED = 0, 1, 2
 """What became of a path at a barrier: the warp waits, or goes on, or has made a mistake."""
 BLOCK_BARRIER = BARRIERS - 1
-RECORD_SIZE = RECORD.itemsize
 SCC_ROW = scalar_row(SCC)
 
 

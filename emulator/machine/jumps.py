@@ -7,10 +7,9 @@ from ...isa.lanes import LANES
 from ...isa.program import CODE_BASE, TEXT_BASE
 from .primitives import launch_at, read32, read64, warp_at
 from .resolve import ADDRESS
-from .state import EMSK_ROW, RECORD, STOP
+from .state import EMSK_ROW, RECORD_SIZE, STOP
 
 STOP_FAULT = STOP + int(Stop.FAULT)
-RECORD_SIZE = RECORD.itemsize
 INVALID, CANDIDATE_MASK, NO_CODE = 0, 1, 16
 """Published exception codes."""
 

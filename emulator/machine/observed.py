@@ -11,7 +11,7 @@ from __future__ import annotations
 from ...isa.addresses import COUNTERS
 from ...isa.effects import Stop
 from ...isa.lanes import LANES
-from .core import HELD, RECORD_SIZE
+from .core import HELD
 from .pending import (
     KEPT_ADDRESS,
     KEPT_HOST,
@@ -53,6 +53,7 @@ from .state import (
     EMSK_ROW,
     EVENT,
     OUTSTANDING,
+    RECORD_SIZE,
     RELEASE,
     SPACES,
     TO_TSM,

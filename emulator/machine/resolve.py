@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...isa.effects import Stop
 from ...isa.lanes import LANES
+from .arithmetic import least
 from .primitives import launch_at, range_at, read32, read64, record_at, warp_at, write64
 from .state import PEER, RANGE, READ, STOP, UNREACHABLE, WARP, WRITE
 from .structs import offset_of
@@ -57,7 +58,7 @@ def bytes_of(base: int, record_address: int, request: int, lane: int) -> int:
     if place == 0:
         return size
     count = read32(base + record_at(record_address).operand[place - 1] + 4 * lane)
-    return count if count < size else size
+    return least(count, size)
 
 
 def find_range(base: int, address: int, size: int) -> int:

@@ -310,6 +310,9 @@ EVENT = struct(
 )
 """What observers see of one executed instruction; what it reads and writes follows from the table."""
 
+RECORD_SIZE, BLOCK_SIZE, QUEUE_SIZE = RECORD.itemsize, BLOCK.itemsize, QUEUE.itemsize
+"""Bytes of structs that stand in rows."""
+
 STRUCTS = {
     "icn_at": ICN,
     "link_at": LINK,
