@@ -10,6 +10,8 @@ from pod_kernels import LOOP, SIGNAL, STORE, expected
 import m890
 from m890 import Deadlock, Fault, LaunchError, Limits, PerChip, Pod, Timeout
 from m890.emulator import livelock
+from m890.emulator.faults import Interrupted
+from m890.tools.ranks import _end_all
 
 
 def test_the_fault_of_the_lowest_chip_is_raised_and_the_pod_goes_on():
@@ -367,3 +369,24 @@ def test_a_store_that_nobody_has_completed_is_named(monkeypatch):
         waits[1, 32](flag, PerChip([flag[1]] * 3))
     assert "outstanding" not in str(caught.value)
     assert "a wait for what nobody writes" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("failure", "text", "code"),
+    [
+        (Interrupted(()), "rank 1 of 2: Interrupted: interrupted", 130),
+        (KeyboardInterrupt(), "rank 1 of 2: KeyboardInterrupt", 130),
+        (LaunchError("no"), "rank 1 of 2: LaunchError: no", 3),
+    ],
+)
+def test_a_rank_that_ends_alone_says_once_why(failure, text, code, capsys):
+    class Ranks:
+        rank, ranks = 1, 2
+
+        def abort(self, code):
+            self.code = code
+
+    ranks = Ranks()
+    _end_all(ranks, failure)
+    assert capsys.readouterr().err == f"m890: error: {text}\n"
+    assert ranks.code == code
