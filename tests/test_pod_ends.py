@@ -285,10 +285,12 @@ def test_a_pod_within_itself_is_refused():
 
 
 def test_bad_pods_and_launches_are_refused():
-    with pytest.raises(ValueError, match="chips is a whole number from 1"):
+    with pytest.raises(ValueError, match="1 to 128 chips, not 0"):
         Pod(chips=0)
-    with pytest.raises(ValueError, match="1 to 128 chips"):
+    with pytest.raises(ValueError, match="1 to 128 chips, not 129"):
         Pod(chips=129)
+    with pytest.raises(ValueError, match="threads is a whole number from 1, not 0"):
+        Pod(chips=1, threads=0)
     pod = Pod(chips=2)
     store = pod.assemble(STORE)["store"]
     with pytest.raises(LaunchError, match="has 3 values, the pod 2 chips"):
