@@ -297,6 +297,12 @@ def test_bad_pods_and_launches_are_refused():
         store[1, 32](PerChip([1, 2, 3]), 0)
     with pytest.raises(LaunchError, match=r"pod.stream\(\)"):
         store[1, 32, pod.chips[0].stream()](pod.symmetric(32, np.uint32), 0)
+    x, (first, second) = pod.symmetric(32, np.uint32), pod.stream()
+    for streams in (Pod(chips=2).stream(), PerChip([first, first]), PerChip([first, 1])):
+        with pytest.raises(LaunchError, match="is no stream of it"):
+            store[1, 32, streams](x, 0)
+    assert not first.tasks
+    store[1, 32, PerChip([first, second])](x, 0)
     with pytest.raises(LaunchError, match="another Chip"):
         store[1, 32](m890.Chip().empty(32, np.uint32), 0)
 

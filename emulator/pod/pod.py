@@ -378,10 +378,8 @@ class PodKernel:
             )
             for chip in chosen
         }
-        tasks = {
-            chip: (pod.chips[chip].default_stream if stream is None else stream[chip]).launch(launch)
-            for chip, launch in prepared.items()
-        }
+        streams = {chip: self.kernels[chip].stream(_of(stream, chip)) for chip in chosen}
+        tasks = {chip: streams[chip].launch(launch) for chip, launch in prepared.items()}
         if stream is None:
             pod.meeting.run(lambda: all(task.ended is not None for task in tasks.values()))
         return PerChip([tasks[chip].executed if chip in tasks else 0 for chip in range(len(pod.chips))])
