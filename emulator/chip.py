@@ -263,12 +263,19 @@ class LoadedKernel:
             if stream is not None:
                 raise LaunchError("streams belong to the chips of a pod: leave the stream None")
             return prepared.alone()
-        if stream is not None and (not isinstance(stream, Stream) or stream.chip is not chip):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise LaunchError(f"kernel '{self.kernel.name}' runs on chip {chip.index}, {stream!r} is no stream of it")
-        task = (stream or chip.default_stream).launch(prepared)
+        task = self.stream(stream).launch(prepared)
         if stream is None:
             chip.pod.meeting.run(lambda: task.ended is not None)
         return task.executed
+
+    def stream(self, given: Stream | None) -> Stream:
+        """Where a launch in a pod goes: to `given`, or the chip's default stream. LaunchError if it is of another."""
+        chip = self.module.chip
+        if given is None:
+            return chip.default_stream
+        if not isinstance(given, Stream) or given.chip is not chip:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise LaunchError(f"kernel '{self.kernel.name}' runs on chip {chip.index}, {given!r} is no stream of it")
+        return given
 
     def prepare(
         self,
