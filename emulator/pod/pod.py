@@ -20,7 +20,7 @@ from ..hbm import chip_at, common_offset
 from ..host_memory import HostMemory
 from ..icn.faults import LinkFault
 from ..icn.icn import Icn
-from ..icn.topology import PICOSECONDS, Topology
+from ..icn.topology import PICOSECONDS, Topology, check_chips
 from ..launch import Limits
 from ..observe import Observer
 from ..printing import Console
@@ -389,7 +389,8 @@ class PodKernel:
 
 def _check(chips: int, quantum: int, threads: int, topology: Topology | None) -> None:
     """Refuse what no pod can be made of; ValueError."""
-    for what, number in (("chips", chips), ("quantum", quantum), ("threads", threads)):
+    check_chips(chips)
+    for what, number in (("quantum", quantum), ("threads", threads)):
         if number < 1:
             raise ValueError(f"{what} is a whole number from 1, not {number}")
     if topology is not None and topology.chips != chips:
