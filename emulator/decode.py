@@ -24,7 +24,7 @@ from .machine.state import (
     COMMITS,
     FROM_TSM,
     INFO,
-    RECORD,
+    RECORD_SIZE,
     SPACES,
     TO_TSM,
     scalar_row,
@@ -274,7 +274,7 @@ def _target(program: Program, index: int, distance: int) -> int:
     """The record a branch goes to; outside the kernel or the functions, the one behind them, which faults."""
     reached, first = index + 1 + distance, program.kernel_piece.first
     low, last = (first, len(program.records) - 1) if index >= first else (0, first - 1)
-    return program.records.ctypes.data + RECORD.itemsize * (reached if low <= reached <= last else last)
+    return program.records.ctypes.data + RECORD_SIZE * (reached if low <= reached <= last else last)
 
 
 def _counters(value: Value) -> int:

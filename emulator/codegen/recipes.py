@@ -19,14 +19,13 @@ from ...isa.number_kinds import CodeTarget, DataAddress, Number, Target
 from ...isa.operands import IndexedKind, Kind, RegisterKind
 from ...isa.source_kind import Source
 from ...isa.spec import Decoded, Instruction
-from ..machine.state import ACQUIRE, RECORD, RELEASE
+from ..machine.state import ACQUIRE, RELEASE
 from .fingerprint import fingerprint
 
 FAST, ISSUE, COMPLETE = "fast", "issue", "complete"
 PEER = "peer"
 """The build of a whole program that can reach other chips: handlers as in FAST, but for what must see what is
 outstanding (`handler_build`)."""
-RECORD_SIZE = RECORD.itemsize
 ORDERS = {"release": RELEASE, "acquire": ACQUIRE, "acq_rel": RELEASE | ACQUIRE}
 """Memory orders of accesses that order others, as an INFO has them."""
 

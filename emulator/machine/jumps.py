@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from ...isa.effects import Stop
 from ...isa.lanes import LANES
 from ...isa.program import CODE_BASE, TEXT_BASE
 from .primitives import launch_at, read32, read64, warp_at
 from .resolve import ADDRESS
-from .state import EMSK_ROW, RECORD_SIZE, STOP
+from .state import EMSK_ROW, RECORD_SIZE, STOP_FAULT
 
-STOP_FAULT = STOP + int(Stop.FAULT)
 INVALID, CANDIDATE_MASK, NO_CODE = 0, 1, 16
 """Published exception codes."""
 
