@@ -88,7 +88,7 @@ def matrix_work(instruction: Instruction) -> tuple[int, int]:
     return 0, 0
 
 
-def lanes_of(instruction: Instruction, kind: Kind) -> int:
+def lanes_of(kind: Kind) -> int:
     """How many lanes an operand is read with: 1 where all lanes of its row are the same by its nature."""
     if isinstance(kind, Source):
         return LANES if kind.flags.either else 1
@@ -107,7 +107,7 @@ def key_of(recipe: Recipe) -> str:
             kind.role,
             getattr(kind, "bank", ""),
             getattr(kind, "words", 1),
-            lanes_of(instruction, kind),
+            lanes_of(kind),
             (kind.index_bank, kind.base_bank, kind.base_words) if isinstance(kind, AddressKind) else (),
             getattr(kind, "rows", ()),
         )
