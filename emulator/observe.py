@@ -19,6 +19,7 @@ from ..isa.program import Function, Kernel
 from ..isa.registers import Register
 from ..isa.spec import Decoded, DecodeError, Instruction
 from .pieces import Piece, Spot, spot_of
+from .shape import coordinates
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,7 @@ class Event:
     @property
     def block(self) -> tuple[int, int, int]:
         """The block's coordinates."""
-        number, (x, y, _) = int(self.raw["block"]), self.batch.grid
-        return number % x, number // x % y, number // (x * y)
+        return coordinates(int(self.raw["block"]), self.batch.grid)
 
     @property
     def warp(self) -> int:

@@ -28,6 +28,7 @@ from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
 from .report_copies import NOT_THERE
+from .shape import coordinates
 
 ICN_UNREACHABLE = 1157
 """Published XID of an access to a chip that cannot be reached."""
@@ -98,7 +99,6 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
     )
     ended = code == FALLS_OFF and spot.word is None
     hint = _hint_at_end(spot, ran_on) if ended else _hint(plan, code, found, rows, lanes, addresses)
-    x, y, _ = plan.shape.block
     threads = [number * LANES + lane for lane in lanes]
     return Fault(
         code=code,
@@ -108,7 +108,7 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
         block=(int(block["x"]), int(block["y"]), int(block["z"])),
         warp=number,
         lanes=lanes,
-        threads=tuple((t % x, t // x % y, t // (x * y)) for t in threads if t < plan.shape.threads),
+        threads=tuple(coordinates(thread, plan.shape.block) for thread in threads if thread < plan.shape.threads),
         function=spot.callee,
         pc=spot.offset,
         source=source_of(plan, spot),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from ..isa.lanes import LANES
 from ..isa.program import Kernel
 from .faults import Dim3, LaunchError
 from .profiles import Profile
+
+Number = TypeVar("Number", int, np.ndarray)
 
 MAX_PRIVATE = 512 * 1024
 """Most bytes of private memory a thread may have (defined)."""
@@ -35,6 +37,12 @@ def tsm_bytes(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
         raise LaunchError(f"tsm is a whole number of bytes from 0 on, not {value!r}")
     return int(value)
+
+
+def coordinates(number: Number, extents: Dim3) -> tuple[Number, Number, Number]:
+    """The (x, y, z) of a thread in its block or of a block in its grid, or of an array of them: x is the fastest."""
+    x, y, _ = extents
+    return number % x, number // x % y, number // (x * y)
 
 
 @dataclass(frozen=True)
