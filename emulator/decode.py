@@ -11,7 +11,9 @@ import numpy as np
 from ..isa import ISA, DecodeError
 from ..isa.addresses import COMPLETES, COUNTERS, AddressKind, offset_bytes
 from ..isa.aiu import OUT
+from ..isa.awbar import SIZE as AWBAR_SIZE
 from ..isa.effects import Jump
+from ..isa.exceptions import INVALID_INSTRUCTION, INVALID_SREG, INVALID_VREG, KI_OUT_OF_RANGE
 from ..isa.lanes import LANES
 from ..isa.number_kinds import CodeTarget, DataAddress, Target
 from ..isa.operands import Address, Kind, NamedKind, RegisterKind, Value
@@ -33,8 +35,6 @@ from .machine.state import (
 from .pieces import lay_out
 from .program import Program, aligned_records
 
-FALLS_OFF = 16
-"""Published code: the program counter left the kernel's instructions."""
 _CLOCK_NUMBERS = {number for number, _ in CLOCKS.values()}
 
 
@@ -67,7 +67,7 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functio
     pieces = lay_out(kernel, functions)
     if functions:
         text = [_decode_word(int(word), arch, size) for piece in pieces[:-1] for word in piece.function.words]
-        decoded = [*text, DecodeError("there is no code", FALLS_OFF), *decoded]
+        decoded = [*text, DecodeError("there is no code", KI_OUT_OF_RANGE), *decoded]
     records = aligned_records(len(decoded) + 1)
     infos = np.zeros(len(decoded) + 1, INFO)
     program = Program(kernel, pieces, records, np.empty(0), decoded, infos, build)
@@ -81,7 +81,7 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functio
         assert isinstance(found, Decoded)
         _fill_record(program, index, found, constants, handler_build(found, build, copies))
         records["handler"][index] = engine.not_compiled
-    records["handler"][-1], records["value"][-1] = engine.fail, FALLS_OFF
+    records["handler"][-1], records["value"][-1] = engine.fail, KI_OUT_OF_RANGE
     program.constants = constants.rows()
     for recipe in program.sharing:
         program.fill(engine, recipe, compile=False)  # what the cache has
@@ -121,9 +121,9 @@ def _certain_fault(program: Program, found: Decoded) -> int | None:
         if isinstance(kind, CodeTarget) and isinstance(value, int):
             address = CODE_BASE + kind.distance(value)
             if program.record_at(address) is None:
-                return FALLS_OFF
+                return KI_OUT_OF_RANGE
             if address % 8:
-                return 0
+                return INVALID_INSTRUCTION
     return _register_fault(found, program.kernel)
 
 
@@ -134,9 +134,9 @@ def _register_fault(found: Decoded, kernel: Kernel) -> int | None:
         registers += [register for register in (address.index, address.base) if register]
     for register in registers:
         if register.bank == "v" and register.number + register.count > kernel.vregs:
-            return 5
+            return INVALID_VREG
         if register.bank == "s" and register.number <= LAST_SREG and register.number + register.count > kernel.sregs:
-            return 6
+            return INVALID_SREG
     return None
 
 
@@ -167,6 +167,8 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: Consta
         out = OUT.get(instruction.cube)
         program.infos["counter"][index] = list(COUNTERS).index("commit_group")
         program.infos["store"][index], program.infos["copies"][index] = out, FROM_TSM if out else TO_TSM
+    if instruction.awbar is not None:
+        program.infos["size"][index] = AWBAR_SIZE  # for observers
 
 
 _STATICS: dict[str, Callable[[Any], int]] = {

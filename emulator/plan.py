@@ -262,7 +262,7 @@ class Plan:
         if mode.poison:
             self.hbm.check_host(self.unfilled)
             self.unfilled = 0
-        self.ranges, self.clocks, self.memory = ranges, clocks, memory
+        self.ranges, self.clocks, self.memory, self.number = ranges, clocks, memory, mode.grid
 
     def warp(self, slot: int, index: int) -> np.void:
         """The WARP header of a resident warp."""

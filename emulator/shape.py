@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,17 +33,23 @@ def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
     return x, y, z
 
 
+def coordinates(number: Number, extents: Dim3) -> tuple[Number, Number, Number]:
+    """The (x, y, z) of a thread in its block or of a block in its grid, or of an array of them: x is the fastest."""
+    x, y, _ = extents
+    return number % x, number // x % y, number // (x * y)
+
+
+def threads_of(block: Dim3, warp: int, lanes: Iterable[int]) -> dict[int, Dim3]:
+    """Where in its block the thread of each lane of a warp is; without lanes that have none."""
+    numbers = ((lane, LANES * warp + lane) for lane in lanes)
+    return {lane: coordinates(number, block) for lane, number in numbers if number < math.prod(block)}
+
+
 def tsm_bytes(value: Any) -> int:
     """Bytes of TSM asked for at launch; LaunchError if that is no whole number from 0 on."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
         raise LaunchError(f"tsm is a whole number of bytes from 0 on, not {value!r}")
     return int(value)
-
-
-def coordinates(number: Number, extents: Dim3) -> tuple[Number, Number, Number]:
-    """The (x, y, z) of a thread in its block or of a block in its grid, or of an array of them: x is the fastest."""
-    x, y, _ = extents
-    return number % x, number // x % y, number // (x * y)
 
 
 @dataclass(frozen=True)

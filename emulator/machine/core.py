@@ -44,8 +44,8 @@ LOOK = 32
 GO_ON, EXPIRED, BLOCKED, FINISHED, HELD = 200, 201, 202, 203, 204
 """What became of a warp or block. HELD: the warp tries its instruction again later, as if it had not come to it yet."""
 
-QUANTUM = 4096
-"""Instructions of a chip between two ticks of %globaltimer."""
+TICK = 4096
+"""Instructions of a chip between two ticks of %globaltimer, whatever the quantum of a pod is."""
 CLOCK_ROW, TIME_ROW = scalar_row(CLOCKS["%clock64"][0]), scalar_row(CLOCKS["%globaltimer"][0])
 STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop.FAULT), STOP + int(Stop.BREAK)
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
@@ -272,7 +272,7 @@ def operate(launch_address: int, block_address: int, base: int, pc: int, code: i
 def read_clock(launch_address: int, base: int, pc: int, now: int, count: int) -> None:
     """Run an instruction that reads a clock, which is put into its rows first."""
     launch = launch_at(launch_address)
-    time = (launch.globaltime + launch.executed + count - 1) // QUANTUM * QUANTUM
+    time = (launch.globaltime + launch.executed + count - 1) // TICK * TICK
     write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
     write_row(base + CLOCK_ROW + ROW, now >> 32)
     write_row(base + TIME_ROW, time & 0xFFFFFFFF)

@@ -5,8 +5,8 @@ Rows that follow each other along w, all inside the tensor and in one allocation
 
 from __future__ import annotations
 
+from ...isa.exceptions import INVALID_PA, INVALID_WARP_SYNC, OUT_OF_RANGE, READ_DENIED, WRITE_DENIED
 from ...isa.swizzle import LINE, PIECE, SLICE, slice_offset, swizzle
-from ...isa.sync import INVALID_WARP_SYNC
 from .arithmetic import greatest, least
 from .primitives import (
     clear,
@@ -19,14 +19,7 @@ from .primitives import (
     write32,
     write64,
 )
-from .resolve import (
-    ADDRESS,
-    NOT_REACHABLE,
-    OUT_OF_RANGE,
-    READ_DENIED,
-    WRITE_DENIED,
-    find_range,
-)
+from .resolve import ADDRESS, find_range
 from .state import COPIED, EMSK_ROW, PEER, POISON, READ, RECORD_SIZE, UNREACHABLE, WRITE
 
 FARTHEST = 1 << 30
@@ -148,7 +141,7 @@ def check_row(base: int, record_address: int, tile_address: int, address: int, s
     if found == 0:
         return refuse(base, record_address, OUT_OF_RANGE, address, size)
     if range_at(found).flags & (PEER | UNREACHABLE):  # the AIU copies from and to its own HBM
-        return refuse(base, record_address, NOT_REACHABLE, address, size)
+        return refuse(base, record_address, INVALID_PA, address, size)
     if range_at(found).flags & (WRITE if tile.out else READ) == 0:
         return refuse(base, record_address, WRITE_DENIED if tile.out else READ_DENIED, address, size)
     tile.low = least(tile.low, address)

@@ -18,16 +18,13 @@ from ...isa.aiu import (
     TILE_AT,
     Layout,
 )
+from ...isa.exceptions import AIU_CUBE, AIU_TSM_SIZE, INVALID_WARP_SYNC, MISALIGNED, TSM_MISALIGNED
 from ...isa.swizzle import SLICE
-from ...isa.sync import INVALID_WARP_SYNC
 from .arithmetic import least
 from .primitives import read32, record_at, tile_at, warp_at
-from .resolve import MISALIGNED, TSM_MISALIGNED
 from .state import EMSK_ROW, ROW
 from .tile_rows import EVERY_LANE, FARTHEST, LINES, PACKED_ROWS, SLICES, refuse
 
-TSM_SIZE, CUBE = 14, 15
-"""Published exception codes."""
 BASE_ALIGNMENT, SWIZZLED_ALIGNMENT, PACKED_ALIGNMENT = 32, 128, 4
 MOST = 1 << 16
 """Elements of a cube along an axis, and rows of a column."""
@@ -72,7 +69,7 @@ def make_tile(base: int, record_address: int, tile_address: int) -> int:
         used, words = PACKED_USED, PACKED_WORDS
     for word in range(used, words):
         if read32(d + ROW * word) != 0:
-            return refuse(base, record_address, CUBE, word, read32(d + ROW * word))
+            return refuse(base, record_address, AIU_CUBE, word, read32(d + ROW * word))
     code = check_cube(base, record_address, tile_address, d, form)
     if code != 0:
         return code
@@ -150,18 +147,18 @@ def check_cube(base: int, record_address: int, tile_address: int, d: int, form: 
         dim, cube, counts = PACKED_DIM, PACKED_CUBE, 3
     for axis in range(5 if form == IM2COL_FORM else 3):
         if signed(d + ROW * (dim + axis)) < 0:
-            return refuse(base, record_address, CUBE, dim + axis, signed(d + ROW * (dim + axis)))
+            return refuse(base, record_address, AIU_CUBE, dim + axis, signed(d + ROW * (dim + axis)))
     if tile.cube_c < 1 or tile.cube_c > MOST:
-        return refuse(base, record_address, CUBE, cube, tile.cube_c)
+        return refuse(base, record_address, AIU_CUBE, cube, tile.cube_c)
     for axis in range(counts):
         if tile.count[axis] < 1 or tile.count[axis] > MOST:
-            return refuse(base, record_address, CUBE, cube + 1 + axis, tile.count[axis])
+            return refuse(base, record_address, AIU_CUBE, cube + 1 + axis, tile.count[axis])
     for axis in range(4):
         if tile.step[axis] < 1:
-            return refuse(base, record_address, CUBE, step + axis, tile.step[axis])
+            return refuse(base, record_address, AIU_CUBE, step + axis, tile.step[axis])
     row = (128 >> (1 if record_at(record_address).value & MODE_BIT else 0)) // tile.size
     if record_at(record_address).value & SWIZZLED_BIT and tile.cube_c > row:
-        return refuse(base, record_address, CUBE, cube, tile.cube_c)
+        return refuse(base, record_address, AIU_CUBE, cube, tile.cube_c)
     if tile.base % BASE_ALIGNMENT != 0:
         return refuse(base, record_address, MISALIGNED, tile.base, -1)
     for axis in range(4):
@@ -190,7 +187,7 @@ def check_places(base: int, record_address: int, tile_address: int) -> int:
     if tile.tsm % (PACKED_ALIGNMENT if tile.layout == PACKED_ROWS else SWIZZLED_ALIGNMENT) != 0:
         return refuse(base, record_address, TSM_MISALIGNED, tile.tsm, tile.layout)
     if tile.tsm + tile.reserved > warp_at(base).tsm_size:
-        return refuse(base, record_address, TSM_SIZE, tile.tsm, tile.reserved)
+        return refuse(base, record_address, AIU_TSM_SIZE, tile.tsm, tile.reserved)
     return 0
 
 
