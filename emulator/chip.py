@@ -39,6 +39,10 @@ MOST_PLANS = 8
 """Shapes of a kernel whose state is kept for the next launch."""
 
 
+EXAMPLES = {Profile: "'M890'", Schedule: "Schedule.seeded(1)", Limits: "Limits(instructions=1000)"}
+"""What some arguments of a chip are, and how they are written."""
+
+
 class Chip:
     """One emulated chip: HBM, compute units, and the modules loaded on it.
 
@@ -68,9 +72,10 @@ class Chip:
         self.profile = profile(kind) if isinstance(kind, str) else kind
         if timing not in ("eager", "late"):
             raise ValueError(f"timing is 'eager' or 'late', not {timing!r}")
-        given: Any = limits
-        if not isinstance(given, Limits):
-            raise TypeError(f"limits is a Limits, for example Limits(instructions=1000), not {limits!r}")
+        given: dict[str, Any] = {"kind": self.profile, "schedule": schedule, "limits": limits}
+        for (name, value), (of, example) in zip(given.items(), EXAMPLES.items(), strict=True):
+            if not isinstance(value, of):
+                raise TypeError(f"{name} is a {of.__name__}, for example {example}, not {value!r}")
         if not all(hasattr(observer, "executed") for observer in observers):
             raise TypeError("an observer is an object with a method executed(batch)")
         poison = timing == "late" if poison is None else poison
