@@ -18,7 +18,7 @@ from ..isa.objectfile import read
 from ..isa.program import Kernel, Module
 from . import arguments
 from .buffers import Buffer
-from .decode import Program, decode
+from .decode import decode
 from .engine import Engine, engine
 from .faults import Dim3, LaunchError
 from .hbm import Hbm
@@ -26,10 +26,12 @@ from .home import Home
 from .host_memory import HostMemory
 from .launch import Limits, Run
 from .observe import Observer
-from .plan import Mode, Plan, Schedule, memory_ranges
+from .plan import Mode, Plan, memory_ranges
 from .pod.streams import Stream
 from .printing import Console
 from .profiles import Profile, profile
+from .program import Program
+from .schedule import Schedule
 from .shape import Shape, dim3, occupancy, tsm_bytes
 
 Timing = Literal["eager", "late"]

@@ -2,153 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from ..isa import ISA, DecodeError
 from ..isa.addresses import COMPLETES, COUNTERS, AddressKind, offset_bytes
 from ..isa.aiu import OUT
-from ..isa.effects import Jump, Stop
+from ..isa.awbar import SIZE as AWBAR_SIZE
+from ..isa.effects import Jump
+from ..isa.exceptions import INVALID_INSTRUCTION, INVALID_SREG, INVALID_VREG, KI_OUT_OF_RANGE
 from ..isa.lanes import LANES
 from ..isa.number_kinds import CodeTarget, DataAddress, Target
-from ..isa.operands import Address, NamedKind, RegisterKind, Value
-from ..isa.program import CODE_BASE, TEXT_BASE, Function, Kernel
+from ..isa.operands import Address, Kind, NamedKind, RegisterKind, Value
+from ..isa.program import CODE_BASE, Function, Kernel
 from ..isa.registers import CLOCKS, EMSK, IVREG, LAST_SREG, ONE, ZERO, Register
 from ..isa.spec import Decoded, Instruction
-from .codegen.recipes import COMPLETE, FAST, ISSUE, ORDERS, PEER, Recipe, handler_build, operand_slots
+from .codegen.recipes import FAST, ORDERS, Recipe, handler_build, operand_slots
 from .engine import Engine
 from .machine.state import (
     COMMITS,
     FROM_TSM,
-    HEADER,
     INFO,
     RECORD,
-    ROW,
-    SCALAR_ROWS,
     SPACES,
-    STOP,
     TO_TSM,
     scalar_row,
     vector_row,
 )
-from .pieces import Piece, Spot, lay_out, spot_of
+from .pieces import lay_out
+from .program import Program, aligned_records
 
-FALLS_OFF = 16
-"""Published code: the program counter left the kernel's instructions."""
-CLOCK_STOP = STOP + int(Stop.CLOCK)
 _CLOCK_NUMBERS = {number for number, _ in CLOCKS.values()}
 
 
-@dataclass(slots=True)
-class Program:
-    """A kernel and the functions it may call, ready to run on warps with the kernel's registers.
+class Constants:
+    """The constants of a program, in rows behind the vector registers of its warps: one row for each word."""
 
-    `records` has one entry per word and one more that faults behind the functions and behind the kernel; `decoded` has
-    what each stands for, `pieces` where each function is. `constants` are rows behind the registers.
-    """
+    def __init__(self, vregs: int):
+        self._vregs = vregs
+        self._words: list[int] = []
+        self._places: dict[tuple[int, int], int] = {}
 
-    kernel: Kernel
-    pieces: list[Piece]
-    records: np.ndarray
-    constants: np.ndarray
-    decoded: list[Decoded | DecodeError]
-    infos: np.ndarray
-    """An INFO per record: what the observed build knows of accesses."""
-    build: str = FAST
-    recipes: dict[int, Recipe] = field(default_factory=dict)
-    """What the handler of a record is made for; a word that cannot run has none."""
-    sharing: dict[Recipe, list[int]] = field(default_factory=dict)
-    """The records that share a handler."""
-    clocks: set[int] = field(default_factory=set)
-    branches: set[int] = field(default_factory=set)
-    """Records whose value is the address of a record."""
+    def row(self, value: int, words: int) -> int:
+        """The offset of the (first) row of a constant of so many words."""
+        key = value & (1 << 32 * words) - 1, words
+        if key not in self._places:
+            self._places[key] = len(self._words)
+            self._words += [value >> 32 * word & 0xFFFFFFFF for word in range(words)]
+        return vector_row(self._vregs + self._places[key])
 
-    def copy(self) -> Program:
-        """The same for another chip: records remember where a chip's memory is, so each has its own."""
-        records = _aligned(len(self.records))
-        records[:] = self.records
-        records["value"][list(self.branches)] += records.ctypes.data - self.records.ctypes.data
-        return replace(self, records=records)
-
-    @property
-    def warp_bytes(self) -> int:
-        """Bytes of one warp's state, a multiple of 64 that keeps warps apart in the cache."""
-        rows = SCALAR_ROWS + self.kernel.vregs + len(self.constants)
-        return HEADER + ROW * rows + ROW
-
-    @property
-    def spaces(self) -> set[str]:
-        """The memory spaces its instructions access: the slow path of others need not be compiled."""
-        accesses = [recipe.instruction.access for recipe in self.sharing]
-        spaces = {access.space for access in accesses if access}
-        return spaces | {"tsm" for access in accesses if access and access.to}
-
-    @property
-    def kernel_piece(self) -> Piece:
-        """Where the kernel is."""
-        return self.pieces[-1]
-
-    @property
-    def cubes(self) -> bool:
-        """Whether it has AIU copies."""
-        return any(recipe.instruction.cube is not None for recipe in self.sharing)
-
-    @property
-    def awbars(self) -> bool:
-        """Whether it has asynchronous barriers."""
-        return any(recipe.instruction.awbar is not None for recipe in self.sharing)
-
-    @property
-    def jumps(self) -> bool:
-        """Whether it goes to addresses that are in registers."""
-        return any(Jump in recipe.instruction.results for recipe in self.sharing)
-
-    def index_of(self, address: int) -> int:
-        """The number of the record at a host address."""
-        return (address - self.records.ctypes.data) // RECORD.itemsize
-
-    def record_at(self, address: int) -> int | None:
-        """The host address of the record at a code address; None if no code is there."""
-        first = self.kernel_piece.first
-        for base, start, count in ((TEXT_BASE, 0, first - 1), (CODE_BASE, first, self.kernel.words.size)):
-            if base <= address < base + 8 * count:
-                return self.records.ctypes.data + RECORD.itemsize * (start + (address - base) // 8)
-        return None
-
-    def address_of(self, index: int) -> int:
-        """The code address of a record."""
-        first = self.kernel_piece.first
-        return CODE_BASE + 8 * (index - first) if index >= first else TEXT_BASE + 8 * index
-
-    def spot_of(self, index: int) -> Spot:
-        """The function a record belongs to, and its byte offset there."""
-        return spot_of(self.pieces, index)
-
-    def fill(self, engine: Engine, recipe: Recipe, *, compile: bool) -> bool:
-        """Put a recipe's handler into all records that share it; whether it was there."""
-        find = engine.handlers.get if compile else engine.handlers.cached
-        address, complete = find(recipe), 0
-        if recipe.instruction.access and (recipe.build == ISSUE or self.build == PEER):
-            if recipe.build != ISSUE and not self._is_filled(recipe, engine):
-                find = engine.handlers.cached  # compiled only if it ever meets another chip's memory
-            complete = find(recipe._replace(build=COMPLETE, dense=False))
-        if address is None or (complete is None and recipe.build == ISSUE):
-            return False
-        for index in self.sharing[recipe]:
-            self._set(index, address, engine)
-            self.infos["complete"][index] = complete or 0
-        return True
-
-    def _is_filled(self, recipe: Recipe, engine: Engine) -> bool:
-        return int(self.records["handler"][self.sharing[recipe][0]]) != engine.not_compiled
-
-    def _set(self, index: int, address: int, engine: Engine) -> None:
-        if index in self.clocks:
-            self.records["value"][index], address = address, engine.address(_clock_stop)
-        self.records["handler"][index] = address
+    def rows(self) -> np.ndarray:
+        """All of them, (words, 32) uint32."""
+        return np.array(self._words, np.uint32).reshape(-1, 1).repeat(LANES, axis=1)
 
 
 def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functions: Sequence[Function] = ()) -> Program:
@@ -159,11 +67,11 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functio
     pieces = lay_out(kernel, functions)
     if functions:
         text = [_decode_word(int(word), arch, size) for piece in pieces[:-1] for word in piece.function.words]
-        decoded = [*text, DecodeError("there is no code", FALLS_OFF), *decoded]
-    records = _aligned(len(decoded) + 1)
+        decoded = [*text, DecodeError("there is no code", KI_OUT_OF_RANGE), *decoded]
+    records = aligned_records(len(decoded) + 1)
     infos = np.zeros(len(decoded) + 1, INFO)
     program = Program(kernel, pieces, records, np.empty(0), decoded, infos, build)
-    constants: dict[int, int] = {}
+    constants = Constants(kernel.vregs)
     copies = any(_copies(found) for found in decoded)
     for index, found in enumerate(decoded):
         code = found.code if isinstance(found, DecodeError) else _certain_fault(program, found)
@@ -173,10 +81,10 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functio
         assert isinstance(found, Decoded)
         _fill_record(program, index, found, constants, handler_build(found, build, copies))
         records["handler"][index] = engine.not_compiled
-    records["handler"][-1], records["value"][-1] = engine.fail, FALLS_OFF
-    pool = sorted(constants, key=constants.__getitem__)
-    program.constants = np.array([value & 0xFFFFFFFF for value in pool], np.uint32).reshape(-1, 1).repeat(LANES, axis=1)
-    _use_cached(program, engine)
+    records["handler"][-1], records["value"][-1] = engine.fail, KI_OUT_OF_RANGE
+    program.constants = constants.rows()
+    for recipe in program.sharing:
+        program.fill(engine, recipe, compile=False)  # what the cache has
     return program
 
 
@@ -192,12 +100,6 @@ def _copies(found: Decoded | DecodeError) -> bool:
     """Whether it is an asynchronous copy by lanes."""
     access = found.form.instruction.access if isinstance(found, Decoded) else None
     return access is not None and access.to != ""
-
-
-def _aligned(count: int) -> np.ndarray:
-    raw = np.zeros((count + 1) * RECORD.itemsize, np.uint8)
-    start = -raw.ctypes.data % RECORD.itemsize
-    return raw[start : start + count * RECORD.itemsize].view(RECORD)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -219,9 +121,9 @@ def _certain_fault(program: Program, found: Decoded) -> int | None:
         if isinstance(kind, CodeTarget) and isinstance(value, int):
             address = CODE_BASE + kind.distance(value)
             if program.record_at(address) is None:
-                return FALLS_OFF
+                return KI_OUT_OF_RANGE
             if address % 8:
-                return 0
+                return INVALID_INSTRUCTION
     return _register_fault(found, program.kernel)
 
 
@@ -232,68 +134,32 @@ def _register_fault(found: Decoded, kernel: Kernel) -> int | None:
         registers += [register for register in (address.index, address.base) if register]
     for register in registers:
         if register.bank == "v" and register.number + register.count > kernel.vregs:
-            return 5
+            return INVALID_VREG
         if register.bank == "s" and register.number <= LAST_SREG and register.number + register.count > kernel.sregs:
-            return 6
+            return INVALID_SREG
     return None
 
 
-def _fill_record(program: Program, index: int, found: Decoded, constants: dict[int, int], build: str) -> None:
+def _fill_record(program: Program, index: int, found: Decoded, constants: Constants, build: str) -> None:
+    """Write what a record says beside its handler, and note for which recipe that is."""
     instruction, record = found.form.instruction, program.records[index]
     slots = operand_slots(instruction)
-
-    def constant(value: int) -> int:
-        place = constants.setdefault(value & 0xFFFFFFFF, len(constants))
-        return vector_row(program.kernel.vregs + place)
-
-    def pair(value: int) -> int:
-        return _fresh_pair(constants, value & 0xFFFFFFFF, value >> 32 & 0xFFFFFFFF, program.kernel.vregs)
-
-    dense = False
     for kind, value in zip(instruction.kinds, found.values, strict=True):
-        if isinstance(value, Address) and isinstance(kind, AddressKind):
-            record["operand"][slots[kind.name]] = _row(value.index) if value.index else scalar_row(ZERO)
-            record["operand"][slots[f"{kind.name}.base"]] = _row(value.base) if value.base else scalar_row(ZERO)
-            record["value"] = offset_bytes(value.offset) | value.scale << 32
-            dense = _dense(instruction, kind, value)
-        elif isinstance(kind, DataAddress):
-            assert isinstance(value, int)
-            record["value"] = value
-        elif isinstance(kind, Target):
-            assert isinstance(value, int)
-            record["value"] = _target(program, index, kind.distance(value))
+        number = _number(program, index, kind, value)
+        if number is not None:
+            record["value"] = number
+        for name, row in _rows(kind, value, constants):
+            record["operand"][slots[name]] = row
+        if isinstance(kind, Target | CodeTarget):
             program.branches.add(index)
-        elif value == IVREG:
-            record["value"] = program.kernel.vregs
-        elif isinstance(kind, CodeTarget):
-            assert isinstance(value, int)
-            record["value"] = program.record_at(CODE_BASE + kind.distance(value)) or 0
-            program.branches.add(index)
-        elif isinstance(value, Register) and value.bank == "s" and value.number in (ZERO, ONE):
-            # As a pair too the constant is 0 or 1: the row behind its own is something else.
-            wide = getattr(kind, "words", 1) > 1
-            record["operand"][slots[kind.name]] = pair(value.number - ZERO) if wide else _row(value)
-        elif isinstance(value, Register):
-            record["operand"][slots[kind.name]] = _row(value)
-        elif isinstance(value, int):
-            words = getattr(kind, "words", 1)
-            record["operand"][slots[kind.name]] = constant(value) if words == 1 else pair(value)
-        else:
-            record["value"] = _counters(value)
     for binding in instruction.bindings:
-        if binding.name == "completes":
-            record["value"] = binding.static << 46
-        elif binding.name in ("barrier", "cube", "awbar"):
-            record["value"] = binding.static
-        elif binding.name == "commits":
-            record["value"] = COMMITS
-    if any(isinstance(kind, NamedKind) for kind in instruction.kinds) and any(
-        isinstance(value, Register) and value.number in _CLOCK_NUMBERS for value in found.values
-    ):
+        if binding.name in _STATICS:
+            record["value"] = _STATICS[binding.name](binding.static)
+        elif binding.name == "after":
+            record["lo"] = program.address_of(index) + 8
+    if _reads_clock(found):
         program.clocks.add(index)
-    if any(binding.name == "after" for binding in instruction.bindings):
-        record["lo"] = program.address_of(index) + 8
-    recipe = program.recipes[index] = _recipe(found, build, dense)
+    recipe = program.recipes[index] = _recipe(found, build)
     program.sharing.setdefault(recipe, []).append(index)
     if instruction.access and program.build != FAST:
         program.infos[index] = _info(found, slots)
@@ -301,14 +167,75 @@ def _fill_record(program: Program, index: int, found: Decoded, constants: dict[i
         out = OUT.get(instruction.cube)
         program.infos["counter"][index] = list(COUNTERS).index("commit_group")
         program.infos["store"][index], program.infos["copies"][index] = out, FROM_TSM if out else TO_TSM
+    if instruction.awbar is not None:
+        program.infos["size"][index] = AWBAR_SIZE  # for observers
 
 
-def _dense(instruction: Instruction, kind: AddressKind, address: Address) -> bool:
+_STATICS: dict[str, Callable[[Any], int]] = {
+    "completes": lambda counters: counters << 46,
+    "barrier": int,
+    "cube": int,
+    "awbar": int,
+    "commits": lambda commits: COMMITS,
+}
+"""What a record's value is for an instruction with such a static parameter, which the schedule reads there."""
+
+
+def _number(program: Program, index: int, kind: Kind, value: Value) -> int | None:
+    """What an operand puts into the record's value; None if it does nothing there."""
+    if isinstance(value, Address):
+        return offset_bytes(value.offset) | value.scale << 32
+    if value == IVREG:
+        return program.kernel.vregs
+    if isinstance(value, tuple) and not isinstance(value, Register):
+        return _counters(value)
+    if not isinstance(value, int):
+        return None
+    if isinstance(kind, DataAddress):
+        return value
+    if isinstance(kind, Target):
+        return _target(program, index, kind.distance(value))
+    if isinstance(kind, CodeTarget):
+        return program.record_at(CODE_BASE + kind.distance(value)) or 0
+    return None
+
+
+def _rows(kind: Kind, value: Value, constants: Constants) -> list[tuple[str, int]]:
+    """Which rows an operand is: offsets by the names they have among the record's operands."""
+    if isinstance(value, Address):
+        registers = (kind.name, value.index), (f"{kind.name}.base", value.base)
+        return [(name, _row(register) if register else scalar_row(ZERO)) for name, register in registers]
+    words = getattr(kind, "words", 1)
+    if isinstance(value, Register) and value != IVREG:
+        if words > 1 and value.bank == "s" and value.number in (ZERO, ONE):
+            # As a pair too the constant is 0 or 1: the row behind its own is something else.
+            return [(kind.name, constants.row(value.number - ZERO, words))]
+        return [(kind.name, _row(value))]
+    if isinstance(value, int) and not isinstance(kind, DataAddress | Target | CodeTarget):
+        return [(kind.name, constants.row(value, words))]
+    return []
+
+
+def _reads_clock(found: Decoded) -> bool:
+    """Whether it reads a special register that the schedule knows."""
+    return any(isinstance(kind, NamedKind) for kind in found.form.instruction.kinds) and any(
+        isinstance(value, Register) and value.number in _CLOCK_NUMBERS for value in found.values
+    )
+
+
+def _dense(found: Decoded) -> bool:
     """Whether lanes with consecutive indices access consecutive bytes."""
-    access = instruction.access
+    access = found.form.instruction.access
     if access is None or access.atomic or access.space == "private" or 0 < access.rows < LANES:
         return False
-    return address.index is not None and kind.index_bank == "v" and 1 << address.scale == access.size
+    return any(
+        isinstance(kind, AddressKind)
+        and isinstance(value, Address)
+        and value.index is not None
+        and kind.index_bank == "v"
+        and 1 << value.scale == access.size
+        for kind, value in zip(found.form.instruction.kinds, found.values, strict=True)
+    )
 
 
 def _info(found: Decoded, slots: dict[str, int]) -> tuple[int, ...]:
@@ -338,14 +265,6 @@ def atomic_word(instruction: Instruction) -> int:
     return 1 + ISA.instructions.index(instruction)
 
 
-def _fresh_pair(constants: dict[int, int], low: int, high: int, vregs: int) -> int:
-    # Equal words may stand twice: the key of the second one is made unique above 32 bits.
-    place = len(constants)
-    constants[low | place << 64] = place
-    constants[high | place + 1 << 64] = place + 1
-    return vector_row(vregs + place)
-
-
 def _row(register: Register) -> int:
     return vector_row(register.number) if register.bank == "v" else scalar_row(register.number)
 
@@ -371,7 +290,7 @@ def _counters(value: Value) -> int:
     return bits
 
 
-def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
+def _recipe(found: Decoded, build: str) -> Recipe:
     instruction = found.form.instruction
     named = [
         (kind.name, value)
@@ -389,16 +308,5 @@ def _recipe(found: Decoded, build: str, dense: bool) -> Recipe:
         tuple(
             name for name, value in named if roles[name] == "destination" and value.number == EMSK and value.bank == "s"
         ),
-        dense and build == FAST,
+        build == FAST and _dense(found),
     )
-
-
-def _use_cached(program: Program, engine: Engine) -> None:
-    """Fill in the handlers that need no compilation."""
-    for recipe in program.sharing:
-        program.fill(engine, recipe, compile=False)
-
-
-def _clock_stop(base: int, record_address: int) -> int:
-    """The handler of a clock read: the schedule knows the clock and calls the real handler."""
-    return CLOCK_STOP

@@ -1,8 +1,8 @@
 """What goes wrong in a run, as Python exceptions: fields for programs, a laid-out text for people.
 
 `Fault` is the guest's own error and carries the published exception code; `Timeout`, `Deadlock`, `LaunchError` and
-`MemoryLimit` are the other ways a run can fail. All derive from `M890Error`, all survive pickling. The exception
-codes are those of PPU-GDB's appendix A (source GDB), the XIDs those of the driver guide for ppu0015.
+`MemoryLimit` are the other ways a run can fail. All derive from `M890Error`, all survive pickling. The XIDs are those
+of the driver guide for ppu0015.
 """
 
 from __future__ import annotations
@@ -12,60 +12,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from ..isa.exceptions import CODES, DEFINED_CODES
 from ..isa.program import MacroCall
 
 Dim3 = tuple[int, int, int]
 
-CODES: dict[int, str] = dict(
-    enumerate(
-        (
-            "Invalid instruction",
-            "Invalid SIMT candidate mask",
-            "Invalid barrier parameter",
-            "Invalid warp sync",
-            "Hardware hang",
-            "Invalid vreg",
-            "Invalid sreg",
-            "Invalid vreg alignment",
-            "Invalid sreg alignment",
-            "TSM out of range",
-            "Invalid TSM access alignment",
-            "Global mem out of range",
-            "Invalid global mem access alignment",
-            "Invalid atomic op on system mem",
-            "AIU_ld TSM size out of range",
-            "AIU_ld cube out of range",
-            "KI out of range",
-            "Invalid PA (including c2c request)",
-            "Invalid PA on page-walk",
-            "Invalid page",
-            "Read permission violation",
-            "Write permission violation",
-            "Exec permission violation",
-            "Invalid VA",
-            "KI invalid PA",
-            "KI invalid PA on page-walk",
-            "KI invalid page",
-            "KI read permission violation",
-            "KI exec permission violation",
-            "KI invalid VA",
-            "Hbm ECC error on page-walk",
-            "KI hbm ECC error on page-walk",
-            "Hbm ECC error on data",
-            "KI hbm ECC error on data",
-            "Prefetch_error",
-            "Invalid RLSU ld/st address",
-        )
-    )
-)
-"""Published exception codes PPU_EXCEPTION_0 to PPU_EXCEPTION_35 in the vendor's words (KI: kernel instruction)."""
-
-TRAP = 256
-"""Code of s.trap: `defined`, outside the published ones."""
-ASSERTION, BREAKPOINT = 257, 258
-DEFINED_CODES = {TRAP: "trap", ASSERTION: "assertion failed", BREAKPOINT: "breakpoint"}
+ICN_UNREACHABLE, ICN_NO_PATH, ICN_RETRIES = 1157, 4224, 4480
 XIDS: dict[int, str] = {
-    1157: "ICN unreachable (icn_unreach_err)",
+    ICN_UNREACHABLE: "ICN unreachable (icn_unreach_err)",
     3712: "ICN atomic: invalid PA (err_icn_atomic_invpa)",
     3713: "ICN atomic: ECC error (err_icn_atomic_ecc)",
     3714: "GID atomic: invalid PA (err_gid_atomic_invpa)",
@@ -75,9 +29,9 @@ XIDS: dict[int, str] = {
     3718: "ICN fence: request unreachable (err_icn_fence_req_unreach)",
     3719: "ICN atomic: request unreachable (err_icn_atomic_req_unreach)",
     3720: "GID atomic: atomic error (err_gid_atomic_atmerr)",
-    4224: "ICN switch: no path (rt_nopath)",
+    ICN_NO_PATH: "ICN switch: no path (rt_nopath)",
     4228: "ICN switch: destination mismatch (dst_not_match)",
-    4480: "ICN transmit retries exhausted (icn_c2c_tx)",
+    ICN_RETRIES: "ICN transmit retries exhausted (icn_c2c_tx)",
 }
 """Published driver-level ICN errors (XID) of ppu0015: meaning, and the vendor's short name in parentheses."""
 
@@ -144,7 +98,7 @@ class WarpPlace(NamedTuple):
 class Fault(M890Error):
     """The guest program did what the machine forbids; its launch ended before the instruction had any effect.
 
-    `code` is a published exception code (`CODES`) or an XID (`XIDS`). `lanes` are the faulting lanes and `threads`
+    `code` is one of `isa/exceptions.py` or an XID (`XIDS`). `lanes` are the faulting lanes and `threads`
     their (x, y, z) in the block, in the same order. `pc` is the byte offset in the kernel's section or, if
     that is not empty, in the device function `function`. `operands` maps
     the text of an operand to its bits, one int for the warp or a sequence indexed by lane. `addresses` maps a lane to

@@ -20,10 +20,10 @@ from ..isa.awbar import OPERATION, TEST, TEST_PARITY
 from ..isa.effects import Stop
 from ..isa.spec import Decoded
 from .codegen.recipes import stop_of
-from .decode import Program
 from .machine import core
 from .machine.state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
 from .plan import Plan
+from .program import Program
 
 PATIENCE = 1 << 26
 """Instructions without a finished block before the search starts,"""

@@ -19,6 +19,7 @@ from ..isa.program import Function, Kernel
 from ..isa.registers import Register
 from ..isa.spec import Decoded, DecodeError, Instruction
 from .pieces import Piece, Spot, spot_of
+from .shape import Dim3, coordinates, threads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,23 @@ class Batch:
 
     kernel: Kernel
     decoded: list[Decoded | DecodeError]
-    grid: tuple[int, int, int]
+    grid: Dim3
+    block: Dim3
     chip: int
+    launch: int
+    """Which launch of the chip this is, %gridid: from 1 on."""
     events: np.ndarray
     pieces: Sequence[Piece]
 
     def __iter__(self) -> Iterator[Event]:
         return (Event(self, event) for event in self.events)
+
+
+class Barrier(NamedTuple):
+    """The barrier an instruction has come to, BLOCK_BARRIER for s.blksyn, and for how many warps; 0: all live ones."""
+
+    number: int
+    warps: int
 
 
 class Copied(NamedTuple):
@@ -72,10 +83,9 @@ class Event:
         return spot_of(self.batch.pieces, int(self.raw["pc"]) // 8)
 
     @property
-    def block(self) -> tuple[int, int, int]:
+    def block(self) -> Dim3:
         """The block's coordinates."""
-        number, (x, y, _) = int(self.raw["block"]), self.batch.grid
-        return number % x, number // x % y, number // (x * y)
+        return coordinates(int(self.raw["block"]), self.batch.grid)
 
     @property
     def warp(self) -> int:
@@ -86,6 +96,11 @@ class Event:
     def lanes(self) -> tuple[int, ...]:
         """The lanes that executed it."""
         return lanes_in(int(self.raw["emsk"]))
+
+    @property
+    def threads(self) -> dict[int, Dim3]:
+        """Where in its block the thread of each of `lanes` is."""
+        return threads_of(self.batch.block, self.warp, self.lanes)
 
     @property
     def decoded(self) -> Decoded | None:
@@ -102,11 +117,21 @@ class Event:
 
     @property
     def addresses(self) -> dict[int, int]:
-        """What each active lane accessed: lane to address; empty if the instruction accesses no memory."""
+        """What each active lane accessed: lane to address; empty if the instruction accesses no memory.
+
+        Addresses of TSM, where asynchronous barriers are, too, and of private memory are offsets.
+        """
         if not self.raw["size"] or self.decoded is None:
             return {}
         lanes = self.lanes if self.decoded.form.instruction.lanes > 1 else (0,)
         return {lane: int(self.raw["address"][lane]) for lane in lanes}
+
+    @property
+    def barrier(self) -> Barrier | None:
+        """What an instruction at a barrier has come to; None of every other instruction."""
+        if int(self.raw["stop"]) != Stop.BARRIER:
+            return None
+        return Barrier(int(self.raw["barrier"]), int(self.raw["expected"]))
 
     @property
     def copied(self) -> Copied | None:

@@ -21,6 +21,7 @@ from ..isa.program import MAX_PARAMETER_BYTES
 
 T = TypeVar("T")
 Tag = Literal["published", "measured", "defined"]
+IcnKind = Literal["switch", "links"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,21 @@ NOT_ON_CHIP = "does not exist on this chip"
 class Entry(Generic[T]):
     """A field of `Profile`: set with a `Fact[T]`, read as a `T`; owns the unit, the meaning and the bounds."""
 
-    def __init__(self, unit: str, meaning: str, *, least: int = 0, most: float = 1e18, fixed: bool = False) -> None:
+    def __init__(
+        self,
+        unit: str,
+        meaning: str,
+        *,
+        least: int = 0,
+        most: float = 1e18,
+        one_of: tuple[str, ...] = (),
+        fixed: bool = False,
+    ) -> None:
         self.unit = unit
         self.meaning = meaning
         self.least = least
         self.most = most
+        self.one_of = one_of
         self.fixed = fixed
         self.name = ""
 
@@ -82,7 +93,9 @@ class Entry(Generic[T]):
         return cast("T", profile.__dict__[self.name].value)
 
     def __set__(self, profile: Profile, fact: Fact[T]) -> None:
-        """Keep `fact`; ValueError if a number in it is out of bounds."""
+        """Keep `fact`; ValueError if a number in it is out of bounds, or a word is none of those there are."""
+        if self.one_of and fact.value not in self.one_of:
+            raise ValueError(f"{self.name} = {fact.value!r}: there is {' and '.join(self.one_of)}")
         for number in _numbers(fact.value):
             if not isfinite(number):
                 raise ValueError(f"{self.name} = {number} is no finite number")
@@ -145,7 +158,7 @@ class Profile:
     matrix_rate_s8: Entry[float] = Entry("x FP16", "rate of INT8 matrices")
     matrix_rate_f4: Entry[float] = Entry("x FP16", "rate of MXFP4 matrices (e2m1)")
 
-    icn_kind: Entry[Literal["switch", "links"]] = Entry("", "how chips are joined")
+    icn_kind: Entry[IcnKind] = Entry("", "how chips are joined", one_of=get_args(IcnKind))
     icn_links: Entry[int] = Entry("links", "ICN links of a chip", least=1)
     icn_link_bandwidth: Entry[float] = Entry("B/s", "bandwidth of one ICN link, each way", least=10**6)
     icn_wiring: Entry[tuple[tuple[int, int, int], ...]] = Entry("links", "links between (chip, chip)")

@@ -9,6 +9,24 @@ import numpy as np
 
 from ..isa.awbar import REASONS
 from ..isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT
+from ..isa.exceptions import (
+    ASSERTION,
+    INVALID_BARRIER,
+    INVALID_CANDIDATE_MASK,
+    INVALID_INSTRUCTION,
+    INVALID_PA,
+    INVALID_SREG,
+    INVALID_VA,
+    INVALID_VREG,
+    INVALID_WARP_SYNC,
+    KI_OUT_OF_RANGE,
+    MISALIGNED,
+    OUT_OF_RANGE,
+    TRAP,
+    TSM_MISALIGNED,
+    TSM_OUT_OF_RANGE,
+    WRITE_DENIED,
+)
 from ..isa.lanes import LANES
 from ..isa.number_kinds import CodeTarget
 from ..isa.operands import Address, RegisterKind
@@ -16,42 +34,39 @@ from ..isa.program import CODE_BASE, RETURN_ADDRESS, TEXT_BASE, Line
 from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.source import open_recorded
 from ..isa.spec import Access, Decoded, DecodeError
-from ..isa.sync import INVALID_WARP_SYNC
 from . import livelock, report_copies, report_outstanding
-from .decode import FALLS_OFF
-from .faults import ASSERTION, TRAP, Fault, Source, WarpPlace, ranges
+from .faults import ICN_UNREACHABLE, Fault, Source, WarpPlace, ranges
 from .hbm import chip_at
-from .machine import barriers, jumps, resolve
 from .machine.barriers import BLOCK_BARRIER
 from .machine.state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS, WAITING
 from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
 from .report_copies import NOT_THERE
+from .shape import threads_of
 
-ICN_UNREACHABLE = 1157
-"""Published XID of an access to a chip that cannot be reached."""
 MOST_STORES = 2
 """Of the places whose stores a warp has outstanding, so many are named."""
 NEAR_NULL = 1 << 20
 """Below this address nothing is, and a program that asks for it has no address."""
 ENDLESS = "states repeat and nothing is stored: an endless loop, or a wait for what nobody writes"
+_ABOUT_ADDRESSES = range(TSM_OUT_OF_RANGE, INVALID_VA + 1)
 _NOT_BEGUN = (
     "{} of {} blocks have not begun, for which others must end: if one of those is waited for, "
     "let blocks take a number in turn (vmem.atom.add) instead of %blkid"
 )
 _HINTS = {
-    3: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
-    9: "declare more with .tsm or the launch's tsm, or correct the offset",
-    2: "let all lanes of a warp meet before the barrier, and all warps name the same barrier and threads",
-    10: "a lane's TSM offset must be a multiple of the bytes it moves",
-    11: "compare the index with the array's length before the access (v.cmp, s.lop.emsk)",
-    12: "a lane's address must be a multiple of the bytes it moves",
-    16: "a kernel ends with simt.exit or s.exit on every path",
-    17: "enable it before the launch: pod.enable_peer_access(a, b)",
-    21: "this memory is read-only for the kernel",
-    5: "raise .vregs or let the assembler count; it does not know what x0 selects",
-    6: "raise .sregs or let the assembler count",
+    INVALID_WARP_SYNC: "let all lanes it names reach it together: restore emsk before it, or name fewer lanes",
+    TSM_OUT_OF_RANGE: "declare more with .tsm or the launch's tsm, or correct the offset",
+    INVALID_BARRIER: "let all lanes of a warp meet before the barrier, and all warps name the same barrier and threads",
+    TSM_MISALIGNED: "a lane's TSM offset must be a multiple of the bytes it moves",
+    OUT_OF_RANGE: "compare the index with the array's length before the access (v.cmp, s.lop.emsk)",
+    MISALIGNED: "a lane's address must be a multiple of the bytes it moves",
+    KI_OUT_OF_RANGE: "a kernel ends with simt.exit or s.exit on every path",
+    INVALID_PA: "enable it before the launch: pod.enable_peer_access(a, b)",
+    WRITE_DENIED: "this memory is read-only for the kernel",
+    INVALID_VREG: "raise .vregs or let the assembler count; it does not know what x0 selects",
+    INVALID_SREG: "raise .sregs or let the assembler count",
 }
 
 
@@ -93,13 +108,10 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
     lanes = lanes_in(mask)
     found = plan.program.decoded[index] if index < len(plan.program.decoded) else None
     access = found.form.instruction.access if isinstance(found, Decoded) else None
-    addresses = (
-        {lane: int(warp["address"][lane]) & (1 << 64) - 1 for lane in lanes} if access and code in range(9, 24) else {}
-    )
-    ended = code == FALLS_OFF and spot.word is None
+    asked = lanes if access and code in _ABOUT_ADDRESSES else ()
+    addresses = {lane: int(warp["address"][lane]) & (1 << 64) - 1 for lane in asked}
+    ended = code == KI_OUT_OF_RANGE and spot.word is None
     hint = _hint_at_end(spot, ran_on) if ended else _hint(plan, code, found, rows, lanes, addresses)
-    x, y, _ = plan.shape.block
-    threads = [number * LANES + lane for lane in lanes]
     return Fault(
         code=code,
         kernel=plan.program.kernel.name,
@@ -108,7 +120,7 @@ def fault(plan: Plan, slot: int, number: int, *, trap: bool) -> Fault:
         block=(int(block["x"]), int(block["y"]), int(block["z"])),
         warp=number,
         lanes=lanes,
-        threads=tuple((t % x, t // x % y, t // (x * y)) for t in threads if t < plan.shape.threads),
+        threads=tuple(threads_of(plan.shape.block, number, lanes).values()),
         function=spot.callee,
         pc=spot.offset,
         source=source_of(plan, spot),
@@ -127,7 +139,7 @@ def _hint_at_end(spot: Spot, ran_on: bool) -> str:
     """What to do about a path that has run off the last word of its kernel or function."""
     if spot.callee:
         return f"function {spot.callee} ends without going back: end it with s.ret on every path"
-    return _RAN_ON if ran_on else _HINTS[FALLS_OFF]
+    return _RAN_ON if ran_on else _HINTS[KI_OUT_OF_RANGE]
 
 
 def hint_for_loop(plan: Plan) -> str:
@@ -175,7 +187,7 @@ def _hint(
 
 def _address_hint(address: Address, code: int, access: Access, addresses: dict[int, int], rows: np.ndarray) -> str:
     """What else an address out of range may come from: a base that is nothing, or an index counted in other units."""
-    if code != resolve.OUT_OF_RANGE or access.space != "global" or not addresses:
+    if code != OUT_OF_RANGE or access.space != "global" or not addresses:
         return ""
     if 0 <= min(addresses.values()) < NEAR_NULL:
         return "a null pointer, or a pair of registers that was never loaded: what is in the base?"
@@ -213,12 +225,12 @@ def _address_detail(plan: Plan, code: int, addresses: dict[int, int], access: Ac
     if access.space == "private":
         has = plan.program.kernel.private
         return f"lane {lane}: {size} bytes at {address:#x} of its private memory; .private gives a thread {has} bytes"
-    if code in (resolve.TSM_OUT_OF_RANGE, resolve.TSM_MISALIGNED):
+    if code in (TSM_OUT_OF_RANGE, TSM_MISALIGNED):
         return f"lane {lane}: {size} bytes at TSM offset {address:#x}; the block has {plan.tsm} bytes"
-    if code == resolve.MISALIGNED:
+    if code == MISALIGNED:
         return f"lane {lane}: {address:#x} is not a multiple of {size}"
     where = plan.hbm.describe(address, size)
-    if code == resolve.NOT_REACHABLE:
+    if code == INVALID_PA:
         where = f"HBM of chip {chip_at(address)}, to which chip {plan.chip} has no peer access (XID {ICN_UNREACHABLE})"
     return f"lane {lane}: {size} bytes at {address:#x}: {where}"
 
@@ -249,7 +261,7 @@ def _lanes_text(lanes: Sequence[int], one: str = "does", more: str = "do") -> st
 def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addresses: dict[int, int]) -> str:
     """What exactly is wrong, where more can be said than the code's meaning."""
     if isinstance(found, DecodeError):
-        return str(found) if code == jumps.INVALID else ""
+        return str(found) if code == INVALID_INSTRUCTION else ""
     if not isinstance(found, Decoded):
         return ""
     access, warp = found.form.instruction.access, plan.warp(slot, number)
@@ -265,11 +277,11 @@ def _detail(plan: Plan, slot: int, number: int, found: object, code: int, addres
         )
     if found.form.instruction.awbar is not None:
         return _awbar_detail(plan, code, warp)
-    if code == barriers.BARRIER_PARAMETER:
+    if code == INVALID_BARRIER:
         return _barrier_mistake(plan, plan.blocks[slot], warp, found, plan.rows(slot, number))
     if code == ASSERTION and len(found.values) > 1:
         return plan.text(next(value for value in found.values if isinstance(value, int)))
-    if code in (jumps.INVALID, jumps.CANDIDATE_MASK, jumps.NO_CODE):
+    if code in (INVALID_INSTRUCTION, INVALID_CANDIDATE_MASK, KI_OUT_OF_RANGE):
         return _jump_detail(plan, found, code, warp)
     return ""
 
@@ -278,9 +290,9 @@ def _awbar_detail(plan: Plan, code: int, warp: np.void) -> str:
     """What is wrong with an operation on an asynchronous barrier."""
     lane = lanes_in(int(warp["fault_lanes"]))[0]
     where = f"lane {lane}: TSM offset {int(warp['address'][lane]):#x}"
-    if code == barriers.BARRIER_PARAMETER:
+    if code == INVALID_BARRIER:
         return f"{where}: {REASONS[int(warp['taken'])]}"
-    if code == resolve.TSM_MISALIGNED:
+    if code == TSM_MISALIGNED:
         return f"{where} is not a multiple of 8"
     return f"{where} is outside of the block's {plan.tsm} bytes"
 
@@ -294,11 +306,11 @@ def _jump_detail(plan: Plan, found: Decoded, code: int, warp: np.void) -> str:
         if isinstance(kind, CodeTarget) and isinstance(value, int):
             address = CODE_BASE + kind.distance(value)
     address &= (1 << 64) - 1
-    if code == jumps.CANDIDATE_MASK:
+    if code == INVALID_CANDIDATE_MASK:
         lane = lanes_in(int(warp["fault_lanes"]))[0]
         other = int(warp["address"][lane]) & (1 << 64) - 1
         return f"lane {lane} would go to {other:#x}, lanes below it elsewhere"
-    if code == jumps.INVALID:
+    if code == INVALID_INSTRUCTION:
         return f"the code address {address:#x} is not a multiple of 8"
     where = [f"kernel '{plan.program.kernel.name}' {CODE_BASE:#x} to {CODE_BASE + plan.program.kernel.words.nbytes:#x}"]
     if len(plan.program.pieces) > 1:
@@ -453,7 +465,14 @@ def deliver(plan: Plan) -> None:
     if count:
         program = plan.program
         batch = Batch(
-            program.kernel, program.decoded, plan.shape.grid, plan.chip, plan.events[:count].copy(), program.pieces
+            program.kernel,
+            program.decoded,
+            plan.shape.grid,
+            plan.shape.block,
+            plan.chip,
+            plan.number,
+            plan.events[:count].copy(),
+            program.pieces,
         )
         for observer in plan.observers:
             observer.executed(batch)

@@ -7,21 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..isa.aiu import MODE, SIZE, SWIZZLED, Item, Layout
+from ..isa.exceptions import AIU_CUBE, AIU_TSM_SIZE, INVALID_PA, MISALIGNED, OUT_OF_RANGE, TSM_MISALIGNED
 from ..isa.registers import Register
 from ..isa.spec import Decoded, Instruction
 from .hbm import chip_at
-from .machine import aiu, resolve
+from .machine import tiles
 from .machine.state import POISON
 from .plan import Plan
 
 NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
 _HINTS = {
-    resolve.MISALIGNED: f"rows begin at multiples of {aiu.BASE_ALIGNMENT} bytes: pad the tensor's rows, "
+    MISALIGNED: f"rows begin at multiples of {tiles.BASE_ALIGNMENT} bytes: pad the tensor's rows, "
     "or begin at such a place",
-    resolve.TSM_MISALIGNED: "place it with .tsm or .align at such a multiple",
-    aiu.TSM_SIZE: "declare more with .tsm or the launch's tsm, or copy a smaller cube",
-    aiu.CUBE: "correct the descriptor: m890 isa on the mnemonic says what its words are",
-    resolve.OUT_OF_RANGE: "the tensor is larger than its buffer: check base, dims and strides against it",
+    TSM_MISALIGNED: "place it with .tsm or .align at such a multiple",
+    AIU_TSM_SIZE: "declare more with .tsm or the launch's tsm, or copy a smaller cube",
+    AIU_CUBE: "correct the descriptor: m890 isa on the mnemonic says what its words are",
+    OUT_OF_RANGE: "the tensor is larger than its buffer: check base, dims and strides against it",
 }
 
 
@@ -43,18 +44,18 @@ def _words(found: Decoded, rows: np.ndarray) -> Iterator[tuple[Item, int]]:
 def detail(plan: Plan, found: Decoded, rows: np.ndarray, code: int, warp: np.void) -> str:
     """What is wrong."""
     what, number = int(warp["address"][0]), int(warp["address"][1])
-    if code == aiu.CUBE:
+    if code == AIU_CUBE:
         return _cube(found.form.instruction, what, number)
-    if code == aiu.TSM_SIZE:
+    if code == AIU_TSM_SIZE:
         return f"{number} bytes at TSM offset {what:#x}; the block has {plan.tsm} bytes"
-    if code == resolve.TSM_MISALIGNED:
-        needed = aiu.SWIZZLED_ALIGNMENT if number else aiu.PACKED_ALIGNMENT
+    if code == TSM_MISALIGNED:
+        needed = tiles.SWIZZLED_ALIGNMENT if number else tiles.PACKED_ALIGNMENT
         return f"TSM offset {what:#x} is not a multiple of {needed}"
-    if code == resolve.MISALIGNED:
+    if code == MISALIGNED:
         steps = {name: value for name, value in operands(found, rows).items() if name.startswith(("base", "stride"))}
         name = next((name for name, value in steps.items() if value == what), "a row of dim_c elements")
-        return f"{name} is {what} ({what:#x}), which is not a multiple of {aiu.BASE_ALIGNMENT}"
-    if code == resolve.NOT_REACHABLE:
+        return f"{name} is {what} ({what:#x}), which is not a multiple of {tiles.BASE_ALIGNMENT}"
+    if code == INVALID_PA:
         return f"a row of {number} bytes at {what:#x}, HBM of chip {chip_at(what)}: the AIU copies from and to its own"
     return f"a row of {number} bytes at {what:#x}: {plan.hbm.describe(what, number)}"
 
@@ -80,5 +81,5 @@ def hint(found: Decoded, rows: np.ndarray, code: int) -> str:
             for number in range(value.number, value.number + value.count):
                 if int(rows[number, 0]) == POISON:
                     return f"sreg{number} holds {NOT_THERE}"
-    packed = code == resolve.TSM_MISALIGNED and SWIZZLED.get(found.form.instruction.cube or 0)
+    packed = code == TSM_MISALIGNED and SWIZZLED.get(found.form.instruction.cube or 0)
     return _HINTS.get(code, "") + (", or copy packed (l1)" if packed else "")

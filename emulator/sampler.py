@@ -21,14 +21,14 @@ from weakref import WeakSet
 import numpy as np
 
 from .machine.primitives import call, launch_at, read64, warp_at, write64
-from .machine.state import RECORD
+from .machine.state import RECORD_SIZE
 from .plan import Plan
 
 INTERVAL = 1e-4
 """Seconds between two looks, on average; the host may make it more."""
 NOTE = np.dtype([("handler", "i8"), ("executed", "i8")])
 """What is kept for a record while it is watched; the first one holds the record that runs instead."""
-RECORD_SIZE, NOTE_SIZE = RECORD.itemsize, NOTE.itemsize
+NOTE_SIZE = NOTE.itemsize
 
 
 def noted(base: int, record_address: int) -> int:

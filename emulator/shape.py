@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from ..isa.lanes import LANES
 from ..isa.program import Kernel
 from .faults import Dim3, LaunchError
 from .profiles import Profile
+
+Number = TypeVar("Number", int, np.ndarray)
 
 MAX_PRIVATE = 512 * 1024
 """Most bytes of private memory a thread may have (defined)."""
@@ -28,6 +31,18 @@ def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
     if min(x, y, z) < 1:
         raise LaunchError(f"a {what} has at least one in every direction, not {value!r}")
     return x, y, z
+
+
+def coordinates(number: Number, extents: Dim3) -> tuple[Number, Number, Number]:
+    """The (x, y, z) of a thread in its block or of a block in its grid, or of an array of them: x is the fastest."""
+    x, y, _ = extents
+    return number % x, number // x % y, number // (x * y)
+
+
+def threads_of(block: Dim3, warp: int, lanes: Iterable[int]) -> dict[int, Dim3]:
+    """Where in its block the thread of each lane of a warp is; without lanes that have none."""
+    numbers = ((lane, LANES * warp + lane) for lane in lanes)
+    return {lane: coordinates(number, block) for lane, number in numbers if number < math.prod(block)}
 
 
 def tsm_bytes(value: Any) -> int:

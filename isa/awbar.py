@@ -26,6 +26,8 @@ _VARIANT = Field(36, 34)
 
 # The object.
 
+SIZE = 8
+"""Bytes of it, which it is aligned to."""
 COUNT_BITS = 20
 MOST = (1 << COUNT_BITS) - 1
 """The largest count, of arrivals and of bytes."""

@@ -8,7 +8,7 @@ from .arguments import NAME, Argument, Arguments, code_of, kernel_of
 from .diagnostics import Failure, nearest
 from .program import ARCHITECTURES, LIMITS, MAX_PARAMETER_BYTES, MAX_THREADS, SCALAR_TYPES, Line, MacroCall
 from .registers import Register
-from .sections import TSM_ALIGNMENT, Code, Deferred, check_free
+from .sections import ARCH, TSM_ALIGNMENT, Code, Deferred, check_free
 from .source import MAX_NESTING
 from .syntax import integer
 
@@ -30,6 +30,9 @@ def arch(arguments: Arguments) -> None:
         raise arguments.wrong(0, f"there is no architecture {name}", f"one of {', '.join(ARCHITECTURES)}")
     if unit.codes and name != unit.arch:
         raise Failure(f"the kernels above are for {unit.arch}", ".arch stands before the first .kernel")
+    if unit.arch_used and name != unit.arch:
+        hint = ".arch stands before what asks for it, such as .include"
+        raise Failure(f"{ARCH} has been that of {unit.arch} above", hint)
     unit.arch = name
 
 

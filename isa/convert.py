@@ -3,9 +3,10 @@
 Opcodes 0x160 to 0x16f and 0x210 to 0x213. The latter are f32 from i32 and u32, i32 and u32 from f32; the others are
 0x160 + the result's type, with the source's type in bits 3:0. Types are numbered f32 f16 bf16 tf32 e4m3 e5m2 e2m1 e8m0
 i8 u8 i16 u16 i32 u32 i64 u64. A narrow source is the low bits of its register, the rest is not looked at; a narrow
-result leaves the rest zero, for i8 and i16 copies of the sign. A conversion that is not here is made of two that are,
-the first one exact. `.ftz` is about numbers with the exponents of binary32: sources, and results in f32, bf16 and
-tf32; subnormal results in f16, e4m3, e5m2 and e2m1 stay.
+result leaves the rest zero, for i8 and i16 copies of the sign. A conversion that is not here is made of two that are:
+the first one is exact or, from integers to e4m3, e5m2, e2m1 and e8m0 by way of f32, rounds as the second one does.
+`.ftz` is about numbers with the exponents of binary32: sources, and results in f32, bf16 and tf32; subnormal results in
+f16, e4m3, e5m2 and e2m1 stay.
 """
 
 from __future__ import annotations
@@ -127,22 +128,23 @@ def _from_integers(suffix: str, rounding: int) -> None:
             """d = the integer a, a register pair, as binary32, rounded once."""
             return narrow(from_integer(a, rounding), rounding)
 
-    for result in ("f16", "bf16"):
+    for result in ("f16", "bf16", "tf32"):
         for name, item in INTEGERS.items():
             common: dict[str, Any] = {
                 "Item": item, "Result": KINDS[result], "format": formats.FORMATS[result],
-                "rounding": rounding, "ex": f"a=3 | d={_bits(result, 3.0):#x}", **_place(result, name, rounding), **TIX}
+                "rounding": rounding, "ex": f"a=3 | d={_bits(result, 3.0):#x}", **_place(result, name, rounding),
+                **(SLOT if result == "tf32" else TIX)}
             if name.endswith("32"):
 
                 @insn(f"v.cnvt.{result}.{name}.{suffix} {{d:vreg}}, {{a:vsrc}}", **common)
                 def to_half(a: Item, format: Format, rounding: int) -> Result:
-                    """d = the integer a as a 16-bit float, rounded once; too large as IEEE-754 says."""
+                    """d = the integer a as a float, rounded once; too large as IEEE-754 says."""
                     return narrow_to(to_odd(convert(a, F64)), format, rounding)
             else:
 
                 @insn(f"v.cnvt.{result}.{name}.{suffix} {{d:vreg}}, {{a:vsrc}}", **common)
                 def wide_to_half(a: Item, format: Format, rounding: int) -> Result:
-                    """d = the integer a, a pair, as a 16-bit float, rounded once; too large as IEEE-754 says."""
+                    """d = the integer a, a pair, as a float, rounded once; too large as IEEE-754 says."""
                     return narrow_to(to_odd(from_integer(a, rounding)), format, rounding)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .exceptions import INVALID_INSTRUCTION
+
 Words = Any
 """One 64-bit word as an int, or a numpy uint64 array of them."""
 
@@ -17,7 +19,7 @@ Words = Any
 class OperandError(ValueError):
     """An operand does not fit its kind; `code` is the published exception the machine would raise."""
 
-    def __init__(self, message: str, hint: str = "", code: int = 0):
+    def __init__(self, message: str, hint: str = "", code: int = INVALID_INSTRUCTION):
         super().__init__(message)
         self.hint, self.code = hint, code
 

@@ -77,6 +77,7 @@ def places(fragment: Fragment) -> tuple[np.ndarray, np.ndarray]:
 def element_bits(matrix: Any, fragment: Fragment) -> np.ndarray:
     """The elements of a matrix as uint32 bits; raises ValueError if it is not the fragment's."""
     array = np.asarray(matrix)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.shape != (fragment.rows, fragment.columns):
         raise ValueError(f"the fragment holds {fragment.rows} x {fragment.columns} elements, not {array.shape}")
     if array.dtype.itemsize * 8 != max(8, fragment.bits):
@@ -98,13 +99,16 @@ def pack(matrix: Any, fragment: Fragment) -> np.ndarray:
 def unpack(registers: Any, fragment: Fragment, dtype: Any = None) -> np.ndarray:
     """The matrix that registers hold, as `dtype` (by default unsigned integers of the element's width).
 
-    `registers` is uint32 of shape (registers, 32), or a sequence of rows of 32. Raises ValueError if it is not.
+    `registers` is uint32 of shape (registers, 32), or a sequence of rows of 32. Raises ValueError if it is not, or if
+    numbers of `dtype` have another width.
     """
     words = np.asarray(registers, np.uint32)
     if words.shape != (fragment.words, LANES):
         raise ValueError(f"the fragment takes {fragment.words} registers of {LANES} lanes, not {words.shape}")
     shifts = np.arange(fragment.width, dtype=np.uint32) * np.uint32(fragment.bits)
     plain = np.dtype(f"u{max(8, fragment.bits) // 8}")
+    if dtype is not None and np.dtype(dtype).itemsize != plain.itemsize:
+        raise ValueError(f"an element has {fragment.bits} bits, which is not {np.dtype(dtype)}")
     matrix = np.empty((fragment.rows, fragment.columns), plain)
     matrix[places(fragment)] = (words[..., None] >> shifts & np.uint32((1 << fragment.bits) - 1)).astype(plain)
     return matrix if dtype is None else matrix.view(dtype)

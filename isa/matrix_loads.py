@@ -7,6 +7,10 @@ tile of 8-bit ones. Each of the first 8, 16 or 32 lanes gives the address of one
 instructions do. Stores are the opposite. Such an access is one of the whole warp: all 32 lanes must be on, else it is
 fault 3, invalid warp sync. It counts in `tsmcnt`. Opcodes 0x345 to 0x348 and 0x355.
 
+On ppu001 `ncom` loads four tiles from where the lanes point, not transposed. With `mt1616` each of the first 16 lanes
+gives the address of a row of 32 bytes; the rows are a matrix of 16 x 16 elements of 16 bits, k x n, which the registers
+then hold as B of a matrix instruction.
+
 The swizzled forms compute the addresses of all rows from two scalar registers, for tiles that an AIU copy has laid out
 in TSM: a load finds again what a copy has put there. They are not the same on both chips.
 

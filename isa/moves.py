@@ -72,7 +72,7 @@ def s_mov64(a: U64) -> U64:
 
 @insn("s.mov.b64 {d:sreg}, {a:clock}", opcode=0x0BA, tag="defined", ex="a=%clock64 | d=0")
 def s_mov_clock(a: U64) -> U64:
-    """d = %clock64, instructions of this compute unit so far, or %globaltimer."""
+    """d = %clock64 or %globaltimer, how many instructions this compute unit or this chip has executed."""
     return a
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .exceptions import INVALID_SREG, INVALID_VREG, MISALIGNED_SREG, MISALIGNED_VREG
 from .fields import DESTINATION, SOURCES, Field, OperandError, Words
 from .registers import (
     BANK_NAMES,
@@ -80,7 +81,7 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray, ali
         raise OperandError(
             f"there is no {register_text(value)}",
             f"{bank}reg0 to {bank}reg{last} exist",
-            code=5 if bank == "v" else 6,
+            code=INVALID_VREG if bank == "v" else INVALID_SREG,
         )
     if not allowed[value.number]:
         if named:
@@ -91,7 +92,7 @@ def check_register(value: Value, bank: str, words: int, allowed: np.ndarray, ali
         raise OperandError(
             f"{register_text(value)} is not aligned",
             f"a range of {words} starts at a multiple of {align}: {bank}reg[{low}:{low + words - 1}]",
-            code=7 if bank == "v" else 8,
+            code=MISALIGNED_VREG if bank == "v" else MISALIGNED_SREG,
         )
     return value
 

@@ -170,9 +170,10 @@ for _number, (_name, _item) in enumerate((("f16x2", F16x2), ("bf16x2", BF16x2)))
         _values = f"a={formats.F16.one << 16 | 0x7FFF:#x} b={formats.F16.one << 16:#x}"
         _low, _high = _outcomes & 1 and 0xFFFFFFFF, _outcomes & 4 and 0xFFFFFFFF
         _ftz = "{ftz}" if _item.flushes else ""
+        _also = [f"v.ucmp.{_relation[:-1]}."] if _relation.endswith("u") else []  # as v.ucmp.lt.f32 is listed
 
         @insn(f"v.cmp.{_relation}.{_name}{_ftz} {_MASKS}", opcode=0x2E9 + _number,
-              ex=f"{_values} | p={_low:#x} q={_high:#x}", **_common)
+              also=tuple(begin + _name for begin in _also), ex=f"{_values} | p={_low:#x} q={_high:#x}", **_common)
         def cmp_masks(a: Item, b: Item, format: Format, relation: int) -> tuple[Mask, Mask]:
             """p = the lanes where the relation holds in the low half, q = those where it does in the high one.
 
@@ -182,6 +183,7 @@ for _number, (_name, _item) in enumerate((("f16x2", F16x2), ("bf16x2", BF16x2)))
             return compare(x, y, relation), compare(p, q, relation)
 
         @insn(f"v.cmp.{_relation}.b16x2.{_name}{_ftz} {_HALVES}", opcode=0x250 + _number,
+              also=tuple(f"{begin}b16x2.{_name}" for begin in _also),
               ex=f"{_values} | d={_high << 16 & 0xFFFF0000 | _low & 0xFFFF:#x}", **_common)
         def cmp_halves(a: Item, b: Item, format: Format, relation: int) -> U16x2:
             """d = 0xffff in each half where the relation holds, else 0; relations as in the compare to masks."""

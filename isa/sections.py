@@ -16,6 +16,7 @@ from .encoding import Encoded
 from .expressions import REGISTERS, CodeAddress, Result, Symbolic, Undefined, refuse_register
 from .habits import name_hint
 from .program import (
+    ARCHITECTURES,
     CODE_BASE,
     DATA_ALIGNMENT,
     DATA_BASE,
@@ -36,6 +37,8 @@ ENTRY_SREGS = 38
 MAX_DATA = 1 << 28
 """Bytes of `.data` one module may have."""
 TSM_ALIGNMENT = 16
+ARCH = "__HGGC_ARCH__"
+"""The name whose value is the number of the architecture that a text is for (published)."""
 BROKEN = "a name whose definition is faulty"
 """What a name is whose definition was reported as an error: to use it is no error of its own."""
 
@@ -179,6 +182,8 @@ class Unit:
 
     def __init__(self, arch: str) -> None:
         self.arch = arch
+        self.arch_used = False
+        """Whether the text has asked which one that is."""
         self.codes: dict[str, Code] = {}
         self.code: Code | None = None
         self.in_data = False
@@ -230,6 +235,9 @@ class Unit:
             return self.code.at(CODE_BASE)
         if name == DATA:
             return Symbolic(DATA_BASE, DATA)
+        if name == ARCH:
+            self.arch_used = True
+            return ARCHITECTURES[self.arch]
         if name in self.externs or (name in self.codes and self.codes[name].is_function):
             return Symbolic(CODE_BASE, name)
         raise Undefined(name, lambda: self._nearest(name))
@@ -349,5 +357,5 @@ def check_free(name: str) -> None:
     if name in REGISTERS or name in ("vreg", "sreg"):
         raise Failure(f"{name} is a register and cannot be defined", "choose another name")
     refuse_register(name)
-    if name in (".", "inf", "nan"):
+    if name in (".", "inf", "nan", ARCH):
         raise Failure(f"{name} has a meaning in expressions and cannot be defined", "choose another name")

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from .diagnostics import Failure, Log, Place, SourceFile, nearest
 from .listing import Listing, is_listing, word_of
+from .program import ARCHITECTURES
 from .syntax import split
 
 MAX_NESTING = 64
@@ -386,12 +387,18 @@ class Reader:
 
 @cache
 def library_macros() -> dict[str, str]:
-    """In which file of the library a macro is."""
+    """Which file of the library to include for a macro."""
     found: dict[str, str] = {}
     for path in LIBRARY.glob("*.inc"):
         for name in re.findall(r"^\s*\.macro\s+(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            found[name] = path.name
+            found[name] = included_by(path.name)
     return found
+
+
+def included_by(file: str) -> str:
+    """The file of the library that a text includes for this one: NAME.inc for what NAME_ppu001.inc has for ppu001."""
+    name, _, arch = file.removesuffix(".inc").rpartition("_")
+    return f"{name}.inc" if arch in ARCHITECTURES else file
 
 
 def read_lines(text: str, name: str, path: Path | None = None, recorded: str = "") -> SourceFile:

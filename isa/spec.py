@@ -18,6 +18,7 @@ import numpy as np
 
 from . import fields
 from .effects import IMPLICIT
+from .exceptions import INVALID_INSTRUCTION
 from .fields import Field, OperandError
 from .lanes import Lanes
 from .operands import Kind, Value
@@ -238,7 +239,7 @@ class Decoded(NamedTuple):
 class DecodeError(ValueError):
     """A word is no instruction. `code` is the published exception a machine raises when it meets it."""
 
-    def __init__(self, message: str, code: int = 0):
+    def __init__(self, message: str, code: int = INVALID_INSTRUCTION):
         super().__init__(message)
         self.code = code
 

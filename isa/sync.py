@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .effects import ARRIVE, HAS_COUNT, REDUCE_AND, REDUCE_OR, REDUCE_POPC, Fault, Stop
+from .exceptions import ASSERTION, BREAKPOINT, INVALID_WARP_SYNC
 from .fields import IMMEDIATE_FLAG
 from .lanes import U32
 from .numerics import where
@@ -15,7 +16,6 @@ from .spec import insn
 from .tags import TIX
 
 _TEXT: dict[str, Any] = {"fixed": {IMMEDIATE_FLAG: 1}}
-INVALID_WARP_SYNC, ASSERTION, BREAKPOINT = 3, 257, 258
 
 
 @insn("s.bar.sync {b:ssrc}", opcode=0x032, **TIX, ex="b=1 | stop=BARRIER", barrier=0)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from .effects import Fault
+from .exceptions import INVALID_WARP_SYNC
 from .fields import SATURATE, SECOND_OPCODE, Field
 from .lanes import U32, LaneKind, Lanes, register_range
 from .matrix import (
@@ -33,7 +34,6 @@ from .matrix import (
     sparse_forms,
 )
 from .spec import insn
-from .sync import INVALID_WARP_SYNC
 from .tags import Known, defined, published
 
 A = TypeVar("A", bound=Lanes)

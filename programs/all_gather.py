@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .pod_group import ROUND, Array, Group, checked, size_name
+from .pod_group import ROUND, Array, Group, checked, collected, size_name
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
@@ -23,10 +24,7 @@ def reference(arrays: npt.ArrayLike) -> Array:
 def launch(pod: Pod, arrays: npt.ArrayLike, *, grid: int | None = None, block: int = 256) -> Array:
     """The same on the chips of a pod, for elements of 4 or 2 bytes."""
     arrays = checked(arrays, len(pod.chips))
-    with Group(pod) as group:
-        source, target = group.array(arrays, "source"), group.empty(arrays.shape, arrays.dtype, "target")
-        run(group, source, target, grid=grid, block=block)
-        return target.copy_to_host()
+    return collected(pod, arrays, arrays.shape, partial(run, grid=grid, block=block))
 
 
 def run(
@@ -40,6 +38,5 @@ def run(
 ) -> None:
     """The same for arrays that are on the chips already: n elements, and chips x n."""
     n, kernel = source.shape[0], f"all_gather_{size_name(source.dtype)}"
-    pieces = group.pieces(n, source.dtype, parts=True)
-    grid = grid or group.blocks(pieces or n, each=ROUND, block=block)
-    group.launch("all_gather", kernel, n, pieces, source, target, grid=grid, block=block, stream=stream)
+    grid = grid or group.blocks(group.work(n, source.dtype, parts=True), each=ROUND, block=block)
+    group.launch("all_gather", kernel, n, source, target, parts=True, grid=grid, block=block, stream=stream)

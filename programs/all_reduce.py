@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from .binary32 import canonical, f32
-from .pod_group import PIECE, ROUND, Array, Group, checked, ring_tables, rings, rounded, shares, total, type_name
+from .pod_group import PIECE, ROUND, Array, Group, checked, collected, rounded, shares, total, type_name
+from .ring_orders import ring_tables, rings
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
@@ -81,10 +83,8 @@ def launch(
     says which. `block` is a multiple of 32, a grid of the ring algorithm one of the number of rings.
     """
     arrays = checked(arrays, len(pod.chips))
-    with Group(pod) as group:
-        source, target = group.array(arrays, "source"), group.empty(arrays.shape[1], arrays.dtype, "target")
-        run(group, source, target, algorithm=algorithm, orders=orders, grid=grid, block=block)
-        return target.copy_to_host()
+    how = partial(run, algorithm=algorithm, orders=orders, grid=grid, block=block)
+    return collected(pod, arrays, arrays.shape[1:], how)
 
 
 def run(
@@ -102,13 +102,12 @@ def run(
     if algorithm not in get_args(Algorithm):
         raise ValueError(f"the algorithm is {', '.join(get_args(Algorithm))}, not {algorithm!r}")
     n, chips = source.shape[0], group.chips
-    pieces = group.pieces(n, source.dtype)
     work = group.work(n, source.dtype)
     if algorithm != "ring" or chips == 1:
         shot = "one_shot" if algorithm == "ring" else algorithm
         grid = grid or group.blocks(work if shot == "one_shot" else -(-work // chips), block=block)
         kernel = f"all_reduce_{shot}_{type_name(source.dtype)}"
-        group.launch("all_reduce", kernel, n, pieces, source, target, grid=grid, block=block, stream=stream)
+        group.launch("all_reduce", kernel, n, source, target, grid=grid, block=block, stream=stream)
         return
     orders = rings(group.pod.icn.topology) if orders is None else orders
     tables = group.array(ring_tables(orders), "rings")
@@ -117,7 +116,7 @@ def run(
         raise ValueError(f"a grid for {len(orders)} rings is a multiple of that, not {grid}")
     kernel, arguments = f"all_reduce_ring_{type_name(source.dtype)}", (source, target, tables, len(orders))
     marks = 2 * chips - 1
-    group.launch("all_reduce", kernel, n, pieces, *arguments, grid=grid, block=block, marks=marks, stream=stream)
+    group.launch("all_reduce", kernel, n, *arguments, grid=grid, block=block, marks=marks, stream=stream)
 
 
 def ring_grid(group: Group, work: int, count: int, block: int) -> int:

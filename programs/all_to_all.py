@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .pod_group import ROUND, Array, Group, checked, size_name
+from .pod_group import ROUND, Array, Group, checked, collected, size_name
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
@@ -22,10 +23,7 @@ def reference(arrays: npt.ArrayLike) -> Array:
 def launch(pod: Pod, arrays: npt.ArrayLike, *, grid: int | None = None, block: int = 256) -> Array:
     """The same on the chips of a pod, for elements of 4 or 2 bytes."""
     arrays = checked(arrays, len(pod.chips), parts=True)
-    with Group(pod) as group:
-        source, target = group.array(arrays, "source"), group.empty(arrays.shape[1:], arrays.dtype, "target")
-        run(group, source, target, grid=grid, block=block)
-        return target.copy_to_host()
+    return collected(pod, arrays, arrays.shape[1:], partial(run, grid=grid, block=block))
 
 
 def run(
@@ -39,9 +37,8 @@ def run(
 ) -> None:
     """The same for arrays that are on the chips already: chips x n each."""
     n, kernel = source.shape[1], f"all_to_all_{size_name(source.dtype)}"
-    pieces = group.pieces(n, source.dtype, parts=True)
-    grid = grid or blocks(group, pieces or n, block)
-    group.launch("all_to_all", kernel, n, pieces, source, target, grid=grid, block=block, stream=stream)
+    grid = grid or blocks(group, group.work(n, source.dtype, parts=True), block)
+    group.launch("all_to_all", kernel, n, source, target, parts=True, grid=grid, block=block, stream=stream)
 
 
 def ragged_reference(rows: list[Array], counts: npt.ArrayLike) -> list[Array]:
@@ -97,14 +94,13 @@ def ragged_run(
     start = np.cumsum(counts, 1) - counts if start is None else np.asarray(start)
     into = np.cumsum(counts, 0) - counts if into is None else np.asarray(into)
     width, kernel = source.shape[1], f"all_to_all_ragged_{size_name(source.dtype)}"
-    pieces = group.pieces(width, source.dtype, parts=True)
     tables: list[Any] = [
         group.array(table.astype(np.uint32), name)
         for name, table in (("count", counts), ("from", start), ("into", into))
     ]
-    grid = grid or blocks(group, (pieces or width) * int(counts.max()), block)
+    grid = grid or blocks(group, group.work(width, source.dtype, parts=True) * int(counts.max()), block)
     values = (source, target, *tables)
-    group.launch("all_to_all", kernel, width, pieces, *values, grid=grid, block=block, stream=stream)
+    group.launch("all_to_all", kernel, width, *values, parts=True, grid=grid, block=block, stream=stream)
 
 
 def blocks(group: Group, work: int, block: int) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .pod_group import ROUND, Array, Group, checked, size_name
+from .pod_group import ROUND, Array, Group, checked, collected, size_name
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
@@ -23,10 +24,7 @@ def reference(arrays: npt.ArrayLike, root: int = 0) -> Array:
 def launch(pod: Pod, arrays: npt.ArrayLike, root: int = 0, *, grid: int | None = None, block: int = 256) -> Array:
     """The same on the chips of a pod, for elements of 4 or 2 bytes."""
     arrays = checked(arrays, len(pod.chips))
-    with Group(pod) as group:
-        source, target = group.array(arrays, "source"), group.empty(arrays.shape[1], arrays.dtype, "target")
-        run(group, source, target, root, grid=grid, block=block)
-        return target.copy_to_host()
+    return collected(pod, arrays, arrays.shape[1:], partial(run, root=root, grid=grid, block=block))
 
 
 def run(
@@ -41,7 +39,5 @@ def run(
 ) -> None:
     """The same for arrays that are on the chips already."""
     n, kernel = source.shape[0], f"broadcast_{size_name(source.dtype)}"
-    pieces = group.pieces(n, source.dtype)
     grid = grid or group.blocks(-(-group.work(n, source.dtype) // group.chips), each=ROUND, block=block)
-    arguments = source, target, group.chip(root)
-    group.launch("broadcast", kernel, n, pieces, *arguments, grid=grid, block=block, stream=stream)
+    group.launch("broadcast", kernel, n, source, target, group.chip(root), grid=grid, block=block, stream=stream)

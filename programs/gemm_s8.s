@@ -4,7 +4,6 @@
 // Blocks of 32 k are added up by one instruction. The letters: how A and B lie, n as M x K and K x N, t transposed.
 // Launch: as gemm.inc says. epilogue is 0.
 
-        .arch   ppu0015
         .include "gemm.inc"
         .include "gemm_split.inc"
 

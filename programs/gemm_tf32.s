@@ -5,7 +5,6 @@
 // Blocks of 8 k are added up by one instruction. The letters: how A and B lie, n as M x K and K x N, t transposed.
 // Launch: as gemm.inc says. epilogue is 0, 1 for GELU or 2 for SiLU.
 
-        .arch   ppu0015
         .include "gemm.inc"
         .include "gemm_split.inc"
 

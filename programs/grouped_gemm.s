@@ -11,7 +11,6 @@
 // Launch: grid (ceil(N / 128), tiles), block 128. offsets has experts + 1 numbers, ascending, of which the last is at most
 // the rows of A and C. The parameter m is not used. epilogue is 0, 1 for GELU or 2 for SiLU; + 4 to store C in bfloat16.
 
-        .arch   ppu0015
         .include "gemm.inc"
 
         // The products of one step, but for rows that the expert has not: an expert often has few.

@@ -1,11 +1,10 @@
-"""What the collectives have in common on the host: symmetric arrays, the flags' marks, element types, grids, rings."""
+"""What the collectives have in common on the host: symmetric arrays, the flags' marks, element types, grids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -17,7 +16,6 @@ from .binary32 import canonical, f32
 from .narrow import narrowed
 
 if TYPE_CHECKING:
-    from ..emulator.icn.topology import Topology
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
     from ..emulator.pod.streams import Stream
 
@@ -91,21 +89,16 @@ class Group:
         size = np.dtype(dtype).itemsize
         return 0 if parts and n * size % PIECE else n * size // PIECE
 
-    def work(self, n: int, dtype: npt.DTypeLike) -> int:
+    def work(self, n: int, dtype: npt.DTypeLike, *, parts: bool = False) -> int:
         """Pieces of an array of n elements, or the elements behind the last whole one if these are more."""
-        return max(self.pieces(n, dtype), n % (PIECE // np.dtype(dtype).itemsize))
+        pieces = self.pieces(n, dtype, parts=parts)
+        return max(pieces, n - pieces * (PIECE // np.dtype(dtype).itemsize))
 
     def chip(self, number: int) -> int:
         """The number of a chip. Raises ValueError if there is none such."""
         if not 0 <= number < self.chips:
             raise ValueError(f"there is no chip {number}: this pod has {self.chips}, from 0")
         return number
-
-    def per_chip(self, values: Sequence[int]) -> PerChip[int]:
-        """A number for each chip as an argument."""
-        from ..emulator.pod.pod import PerChip
-
-        return PerChip(values)
 
     def marks(self, count: int) -> int:
         """The first of so many marks that no launch has had."""
@@ -122,23 +115,25 @@ class Group:
         program: str,
         kernel: str,
         n: int,
-        pieces: int,
-        *arguments: Any,
+        source: SymmetricBuffer,
+        target: SymmetricBuffer,
+        *more: Any,
+        parts: bool = False,
         grid: int,
         block: int = BLOCK,
         marks: int = 2,
         stream: PerChip[Stream] | None = None,
     ) -> None:
-        """Run a collective on all chips; `marks` is how many marks it uses.
+        """Run a collective on all chips, for n elements, or for parts of n each; `marks` is how many marks it uses.
 
-        The first two arguments are source and target. Raises ValueError if they overlap.
+        Raises ValueError if source and target overlap, and for a grid or block that no collective can have.
         """
-        source, target = arguments[:2]
         if source.offset < target.offset + target[0].nbytes and target.offset < source.offset + source[0].nbytes:
             raise ValueError(f"{source!r} and {target!r} overlap: chips still read the one while they write the other")
         if not 0 < grid <= MOST_BLOCKS or block % 32:
             raise ValueError(f"a grid of 1 to {MOST_BLOCKS} blocks of a multiple of 32 threads, not {grid} of {block}")
-        values = (n, pieces, self.flags, self.marks(marks), *arguments)
+        pieces = self.pieces(n, source.dtype, parts=parts)
+        values = (n, pieces, self.flags, self.marks(marks), source, target, *more)
         load(self.pod, program)[kernel].launch(grid, block, values, stream=stream)
 
 
@@ -153,6 +148,26 @@ def checked(arrays: npt.ArrayLike, chips: int, *, parts: bool = False) -> Array:
     if arrays.ndim != len(wanted) + 1 or arrays.shape[:-1] != wanted:
         raise ValueError(f"the arrays have the shape {(*wanted, 'n')} on {chips} chips, not {arrays.shape}")
     return arrays
+
+
+def collected(
+    pod: Pod,
+    source: Array,
+    target: Array | tuple[int, ...],
+    run: Callable[..., None],
+) -> Array:
+    """What the collective `run(group, source, target)` leaves in the targets of all chips, along the first axis.
+
+    `source` is what their sources hold; `target` is what their targets hold before, or the shape of one.
+    """
+    with Group(pod) as group:
+        sources = group.array(source, "source")
+        if isinstance(target, tuple):
+            targets = group.empty(target, source.dtype, "target")
+        else:
+            targets = group.array(target, "target")
+        run(group, sources, targets)
+        return targets.copy_to_host()
 
 
 def total(arrays: Array) -> Array:
@@ -176,66 +191,3 @@ def shares(count: int, of: int) -> list[slice]:
     size = -(-count // of)
     bounds = [min(number * size, count) for number in range(of + 1)]
     return [slice(first, end) for first, end in pairwise(bounds)]
-
-
-# ---- rings -----------------------------------------------------------------------------------------------------------
-
-
-MOST_STEPS = 30_000
-"""Of the search for rings: how often a way is made longer by a chip, at most; many times what the 810E's cards need."""
-
-Free = dict[tuple[int, int], int]
-"""Links that no ring uses yet, from one chip to another."""
-
-
-@cache
-def rings(topology: Topology) -> tuple[tuple[int, ...], ...]:
-    """Orders of the chips for ring algorithms, which together use the links between chips best.
-
-    Where chips are joined by links of their own, each ring passes over such links only, and all of them over as many
-    different ones as a search finds; where they are not, or no ring exists, the chips go in the order of their numbers.
-    """
-    chips = topology.chips
-    free = {(link.tail, link.head): link.count for link in topology.links if max(link.tail, link.head) < chips}
-    most = min((sum(count for pair, count in free.items() if pair[0] == chip) for chip in range(chips)), default=0)
-    found: list[tuple[int, ...]] = []
-    steps = iter(range(MOST_STEPS))
-    for first in _cycles(free, chips, steps):
-        packing, left = [first], _without(free, first)
-        while (more := next(_cycles(left, chips, islice(steps, MOST_STEPS // 50)), None)) is not None:
-            packing.append(more)
-            left = _without(left, more)
-        found = max(found, packing, key=len)
-        if len(found) == most:
-            break
-    return tuple(found) or (tuple(range(chips)),)
-
-
-def _cycles(free: Free, chips: int, steps: Iterator[int], way: tuple[int, ...] = (0,)) -> Iterator[tuple[int, ...]]:
-    """Rings through all chips over links that are free, which begin with `way`, until there are no more `steps`."""
-    if len(way) == chips:
-        if chips > 1 and free.get((way[-1], 0), 0):
-            yield way
-        return
-    here = [chip for chip in range(chips) if chip not in way and free.get((way[-1], chip), 0)]
-    for chip in sorted(here, key=lambda chip: (-free[way[-1], chip], chip)):
-        if next(steps, None) is None:
-            return
-        yield from _cycles(free, chips, steps, (*way, chip))
-
-
-def _without(free: Free, ring: tuple[int, ...]) -> Free:
-    """What is left of the links."""
-    return {pair: count - (pair in zip(ring, ring[1:] + ring[:1], strict=True)) for pair, count in free.items()}
-
-
-def ring_tables(orders: Sequence[tuple[int, ...]]) -> Array:
-    """For each chip and ring: the chip behind it, that before it, its position, 0. Raises ValueError for no order."""
-    chips = len(orders[0])
-    tables = np.zeros((chips, len(orders), 4), np.uint32)
-    for number, order in enumerate(orders):
-        if sorted(order) != list(range(chips)):
-            raise ValueError(f"a ring has each of {chips} chips once, not {order}")
-        for place, chip in enumerate(order):
-            tables[chip, number, :3] = order[(place + 1) % chips], order[place - 1], place
-    return tables

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .pod_group import Array, Group, checked, total, type_name
+from .pod_group import Array, Group, checked, collected, total, type_name
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
@@ -23,10 +24,7 @@ def reference(arrays: npt.ArrayLike) -> Array:
 def launch(pod: Pod, arrays: npt.ArrayLike, root: int = 0, *, grid: int | None = None, block: int = 256) -> Array:
     """The same on the chips of a pod, as it is on chip `root`, in f32, i32, f16 or bf16."""
     arrays = checked(arrays, len(pod.chips))
-    with Group(pod) as group:
-        source, target = group.array(arrays, "source"), group.empty(arrays.shape[1], arrays.dtype, "target")
-        run(group, source, target, root, grid=grid, block=block)
-        return target[root].copy_to_host()
+    return collected(pod, arrays, arrays.shape[1:], partial(run, root=root, grid=grid, block=block))[root]
 
 
 def run(
@@ -41,7 +39,5 @@ def run(
 ) -> None:
     """The same for arrays that are on the chips already; only the root's target is written."""
     n, kernel = source.shape[0], f"reduce_{type_name(source.dtype)}"
-    pieces = group.pieces(n, source.dtype)
     grid = grid or group.blocks(-(-group.work(n, source.dtype) // group.chips), block=block)
-    arguments = source, target, group.chip(root)
-    group.launch("reduce", kernel, n, pieces, *arguments, grid=grid, block=block, stream=stream)
+    group.launch("reduce", kernel, n, source, target, group.chip(root), grid=grid, block=block, stream=stream)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .pod_group import Array, Group, checked, total, type_name
+from .pod_group import Array, Group, checked, collected, total, type_name
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
@@ -23,10 +24,7 @@ def reference(arrays: npt.ArrayLike) -> Array:
 def launch(pod: Pod, arrays: npt.ArrayLike, *, grid: int | None = None, block: int = 256) -> Array:
     """The same on the chips of a pod, in f32, i32, f16 or bf16."""
     arrays = checked(arrays, len(pod.chips), parts=True)
-    with Group(pod) as group:
-        source, target = group.array(arrays, "source"), group.empty(arrays.shape[2], arrays.dtype, "target")
-        run(group, source, target, grid=grid, block=block)
-        return target.copy_to_host()
+    return collected(pod, arrays, arrays.shape[2:], partial(run, grid=grid, block=block))
 
 
 def run(
@@ -40,6 +38,5 @@ def run(
 ) -> None:
     """The same for arrays that are on the chips already: parts x n, and n elements."""
     n, kernel = target.shape[0], f"reduce_scatter_{type_name(source.dtype)}"
-    pieces = group.pieces(n, source.dtype, parts=True)
-    grid = grid or group.blocks(pieces or n, block=block)
-    group.launch("reduce_scatter", kernel, n, pieces, source, target, grid=grid, block=block, stream=stream)
+    grid = grid or group.blocks(group.work(n, source.dtype, parts=True), block=block)
+    group.launch("reduce_scatter", kernel, n, source, target, parts=True, grid=grid, block=block, stream=stream)

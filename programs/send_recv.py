@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .pod_group import ROUND, Array, Group, checked, size_name
+from .pod_group import ROUND, Array, Group, checked, collected, size_name
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
@@ -38,10 +39,8 @@ def launch(
 ) -> Array:
     """The same on the chips of a pod, for elements of 4 or 2 bytes; no chip receives twice."""
     arrays = checked(arrays, len(pod.chips))
-    with Group(pod) as group:
-        source, target = group.array(arrays, "source"), group.array(checked(targets, len(pod.chips)), "target")
-        run(group, source, target, receivers, grid=grid, block=block)
-        return target.copy_to_host()
+    targets = checked(targets, len(pod.chips))
+    return collected(pod, arrays, targets, partial(run, receivers=receivers, grid=grid, block=block))
 
 
 def run(
@@ -62,7 +61,6 @@ def run(
     for sender, receiver in sent:
         to[sender], of[receiver] = receiver, sender
     n, kernel = source.shape[0], f"send_recv_{size_name(source.dtype)}"
-    pieces = group.pieces(n, source.dtype)
     grid = grid or group.blocks(group.work(n, source.dtype), each=ROUND, block=block)
     peers = group.array(np.array([to, of], np.uint32).T, "peers")
-    group.launch("send_recv", kernel, n, pieces, source, target, peers, grid=grid, block=block, stream=stream)
+    group.launch("send_recv", kernel, n, source, target, peers, grid=grid, block=block, stream=stream)

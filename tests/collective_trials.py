@@ -26,7 +26,8 @@ from m890.programs import (
     reduce_scatter,
     send_recv,
 )
-from m890.programs.pod_group import Group, rings
+from m890.programs.pod_group import Group
+from m890.programs.ring_orders import rings
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.int32), np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
@@ -251,7 +252,7 @@ def meet_(on: Between) -> tuple[Arrays, Arrays]:
     x = numbers(on.random, (on.chips, n), DTYPES[0])
     module = on.assemble("meet")
     following, before = ([(chip + step) % on.chips for chip in range(on.chips)] for step in (1, -1))
-    neighbours = on.group.per_chip(following), on.group.per_chip(before)
+    neighbours = PerChip(following), PerChip(before)
     for name in ("all", "neighbours"):
         source, inbox, result = on.group.array(x), on.group.empty(n, x.dtype), on.group.empty(n, x.dtype)
         inbox.fill(0)

@@ -134,6 +134,8 @@ def test_columns(
     cube=st.tuples(st.integers(1, 32), st.integers(1, 5), st.integers(1, 4), st.integers(1, 2)),
     start=st.tuples(st.integers(-4, 20), st.integers(-3, 6), st.integers(-3, 5)),
 )
+@example(type_="b16", linear=0, padding=0, dims=(32, 6, 5), cube=(32, 5, 2, 1), start=(16, 1, 2))  # whole slices
+@example(type_="b8", linear=0, padding=1, dims=(32, 6, 5), cube=(96, 6, 3, 2), start=(32, 0, 1))
 @settings(max_examples=60)
 def test_cubes_of_ppu001(
     type_: str, linear: int, padding: int, dims: tuple[int, int, int], cube: tuple[int, int, int, int],

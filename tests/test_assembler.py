@@ -9,7 +9,7 @@ from assembly import SAXPY, data, kernel, texts, value, warnings
 
 from m890.isa import ISA
 from m890.isa.addresses import offset_bytes
-from m890.isa.assembler import assemble
+from m890.isa.assembler import AssemblyError, assemble
 from m890.isa.directives import REFERENCE
 from m890.isa.disassembler import disassemble
 from m890.isa.operands import Address
@@ -180,6 +180,21 @@ def test_a_text_is_for_the_architecture_it_says_or_else_that_asked_for() -> None
     text = ".kernel k\nsimt.exit"
     assert [assemble(text).arch, assemble(text, arch="ppu001").arch] == ["ppu0015", "ppu001"]
     assert assemble(f".arch ppu0015\n{text}", arch="ppu001").arch == "ppu0015"
+
+
+def test_a_text_knows_the_architecture_it_is_for() -> None:
+    """The vendor's name for its number, as of the line, and before the first kernel."""
+    text = "N = __HGGC_ARCH__ + 1\n.ifdef __HGGC_ARCH__\n.kernel k\n.endif\nv.mov.b32 vreg1, N\nsimt.exit"
+    for arch, number in (("ppu0015", 150), ("ppu001", 100)):
+        for module in (assemble(text, arch=arch), assemble(f".arch {arch}\n{text}")):
+            assert ISA.text(int(module.kernels["k"].words[0])) == f"v.mov.b32 vreg1, {number + 1:#x}"
+    with pytest.raises(AssemblyError, match="__HGGC_ARCH__ has a meaning in expressions"):
+        assemble("__HGGC_ARCH__ = 100")
+    with pytest.raises(AssemblyError, match="__HGGC_ARCH__ has a meaning in expressions"):
+        assemble(text, defines={"__HGGC_ARCH__": 100})
+    with pytest.raises(AssemblyError, match=r"ARCH__ has been that of ppu0015 above\n.*\n.*\n.*before what asks"):
+        assemble('.include "fragments.inc"\n.arch ppu001\n')
+    assert not assemble('.include "fragments.inc"\n.arch ppu0015\n').kernels
 
 
 def test_resources() -> None:

@@ -13,7 +13,8 @@ from m890.emulator.icn.topology import Topology
 from m890.emulator.pod.pod import Pod
 from m890.emulator.profiles import profile
 from m890.programs import all_gather, all_reduce, all_to_all, barrier, broadcast, reduce, reduce_scatter, send_recv
-from m890.programs.pod_group import Group, ring_tables, rings
+from m890.programs.pod_group import Group
+from m890.programs.ring_orders import ring_tables, rings
 
 TOPOLOGIES = {
     "M890": (Topology.switch, Topology.ring, Topology.full),

@@ -185,7 +185,7 @@ def test_integers_to_floats(source: str, rounding: str) -> None:
     bits = integers(source)
     values = signed(source, bits)
     register = "vreg[0:1]" if source.endswith("64") else "vreg0"
-    for name in HALVES:
+    for name in (*HALVES, "tf32"):
         hi, lo = halves_of(values)
         same(f"v.cnvt.{name}.{source}.{rounding} vreg4, {register}", [bits], encode(name, hi, rounding, lo))
     same(f"v.cnvt.f32.{source}.{rounding} vreg4, {register}", [bits], [f32_of(value, rounding) for value in values])

@@ -9,7 +9,8 @@ import pytest
 from m890.isa.arithmetic import FUNCTIONS
 from m890.isa.assembler import assemble
 from m890.tools import tables
-from m890.tools.launchfile import KEYS, read
+from m890.tools.launchfile import read
+from m890.tools.launchfile_keys import KEYS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}

@@ -10,7 +10,6 @@ from hypothesis import given
 
 from m890 import Chip
 from m890.emulator.faults import (
-    CODES,
     XIDS,
     Deadlock,
     Fault,
@@ -23,6 +22,7 @@ from m890.emulator.faults import (
     WarpPlace,
     ranges,
 )
+from m890.isa.exceptions import CODES
 from m890.isa.program import MacroCall
 
 LANES = (3, 4, 5, 6, 7, 12)

@@ -13,7 +13,7 @@ from m890.isa.registers import Register
 
 FORMS = [form for form in ISA.forms() if not compiles_long(form.instruction)]
 PARAMS = lay_out([("x", "ptr", 1), ("n", "u32", 1)])
-LIMITS = m890.Limits(instructions=20_000, seconds=5)
+LIMITS = m890.Limits(instructions=20_000)
 
 
 def random_words(seed: int, count: int) -> np.ndarray:

@@ -13,9 +13,10 @@ from m890.programs.narrow import bf16
 ACTIVATIONS = ("none", "gelu", "silu")
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module", params=[*(f"M890 {mode}" for mode in MODES), "810E eager", "810E late"])
 def chip(request):
-    return Chip("M890", **MODES[request.param])
+    kind, mode = request.param.split()
+    return Chip(kind, **MODES[mode])
 
 
 def offsets_of(counts):

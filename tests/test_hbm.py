@@ -2,7 +2,6 @@
 
 import gc
 import mmap
-import time
 from functools import partial
 from typing import Any
 
@@ -180,15 +179,11 @@ def test_what_is_free_in_both(mine: list[tuple[int, int]], theirs: list[tuple[in
     assert common.ranges == sorted(common.ranges)
 
 
-def test_a_pod_of_128_costs_no_memory_and_little_time():
-    memory, seconds = HostMemory(), []
+def test_a_pod_of_128_costs_no_memory():
+    memory = HostMemory()
     before = memory.in_use()
-    for _ in range(3):
-        start = time.perf_counter()
-        pod = [Hbm(PROFILES["M890"].hbm_bytes, chip) for chip in range(128)]
-        seconds.append(time.perf_counter() - start)
-        assert len({chip.base for chip in pod}) == 128
-    assert min(seconds) < 0.010
+    pod = [Hbm(PROFILES["M890"].hbm_bytes, chip) for chip in range(128)]
+    assert len({chip.base for chip in pod}) == 128
     assert memory.in_use() - before < 16 << 20
 
 

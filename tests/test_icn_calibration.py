@@ -177,6 +177,8 @@ def test_links_are_shared_among_neighbours():
 def test_chips_for_which_there_is_no_wiring():
     for chips in range(1, 9):
         assert Topology.of(Z810E, chips).chips == chips
+    with pytest.raises(ValueError, match="M890 has no wiring: choose switch, ring, full, or a topology file"):
+        Topology.wired(M890, 2)
     with pytest.raises(ValueError, match="810E: its wiring joins 8 chips, not 16; choose a ring, full, or a topology"):
         Topology.of(Z810E, 16)
     much = Z810E.override("much", {"icn_wiring": [[0, 1, 8]]}, "a test")

@@ -5,15 +5,14 @@ import re
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import m890
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from m890 import AssemblyError, Chip
 from m890.isa.assembler import assemble
-from m890.isa.source import LIBRARY
-from m890.tools.cli import cli
-from m890.tools.library import macros_of
+from m890.isa.source import LIBRARY, included_by
+from m890.tools.library import macros, macros_of
 
 FILES = sorted(LIBRARY.glob("*.inc"))
 CHIPS = [Chip(timing="eager"), Chip(timing="late")]
@@ -62,8 +61,7 @@ def test_found_without_a_path():
 
 def test_found_from_the_shell(tmp_path):
     (tmp_path / "k.s").write_text(USE)
-    result = CliRunner().invoke(cli, ["asm", str(tmp_path / "k.s"), "-o", str(tmp_path / "k.hgbin")])
-    assert result.exit_code == 0, result.output
+    m890("asm", str(tmp_path / "k.s"), "-o", str(tmp_path / "k.hgbin"))
 
 
 SUPPOSED = {  # what the example at the head of a file has from the kernel around it, if it is not a whole one
@@ -90,12 +88,10 @@ def test_the_example_at_its_head_assembles(file):
 
 
 def test_described_in_the_shell():
-    result = CliRunner().invoke(cli, ["isa", "block_reduce"])
-    assert result.exit_code == 0
-    assert result.stdout.startswith("block_reduce combine, value, tid, at, v, s\n")
-    assert '.include "block.inc"' in result.stdout
-    result = CliRunner().invoke(cli, ["isa", "block_reduce", "--json"])
-    assert json.loads(result.stdout)["file"] == "block.inc"
+    page = m890("isa", "block_reduce").stdout
+    assert page.startswith("block_reduce combine, value, tid, at, v, s\n")
+    assert '.include "block.inc"' in page
+    assert json.loads(m890("isa", "block_reduce", "--json").stdout)["file"] == "block.inc"
 
 
 def test_a_file_of_ones_own_comes_first(tmp_path):
@@ -120,6 +116,14 @@ def test_a_macro_whose_file_is_not_included():
         assemble(".kernel k\nglobal_x vreg0\nsimt.exit\n")
 
 
+@pytest.mark.parametrize("arch", ["ppu001", "ppu0015"])
+def test_a_macro_of_which_each_architecture_has_its_own(arch):
+    with pytest.raises(AssemblyError, match=r'a macro of the library: \.include "fragments\.inc"'):
+        assemble(".kernel k\nfragment_registers at, bt\nsimt.exit\n", arch=arch)
+    assert macros()["fragment_registers"].file == "fragments.inc"
+    assert included_by("gemm_store.inc") == "gemm_store.inc"
+
+
 def test_all_together_do_not_collide():
     assert assemble(INCLUDES * 2 + ".kernel k\nsimt.exit\n").kernels
 
@@ -128,7 +132,7 @@ def test_all_together_do_not_collide():
 def test_every_macro_is_described(file):
     text = file.read_text(encoding="utf-8")
     assert text.startswith("// ")
-    assert f'//      .include "{file.name}"' in text
+    assert f'//      .include "{included_by(file.name)}"' in text
     macros = macros_of(text)
     assert [macro.name for macro in macros] == re.findall(r"^\s+\.macro\s+(\w+)", text, re.MULTILINE)
     assert all(macro.paragraphs[0] for macro in macros)

@@ -13,7 +13,7 @@ from m890.tools import initial
 from m890.tools.arrays import ELEMENTS, element, parse_shape
 from m890.tools.checks import compare
 from m890.tools.exits import InputError
-from m890.tools.launchfile import CheckSpec
+from m890.tools.job import CheckSpec
 
 
 def test_forms_fill_buffers():

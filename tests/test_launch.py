@@ -13,6 +13,7 @@ from m890.emulator import launch, livelock
 from m890.emulator.codegen.cache import ObjectCache
 from m890.emulator.decode import decode
 from m890.emulator.engine import Engine
+from m890.emulator.machine.state import ROW, vector_row
 from m890.emulator.printing import Console
 
 THREE = ".kernel k\ns.nop\ns.nop\nsimt.exit\n"
@@ -147,7 +148,7 @@ def test_the_host_may_write_what_an_endless_launch_waits_for():
 
     host = threading.Thread(target=release)
     host.start()
-    assert kernel.launch((1, 1, 1), (32, 1, 1), (flag,), limits=Limits(endless=True, seconds=20))
+    assert kernel.launch((1, 1, 1), (32, 1, 1), (flag,), limits=Limits(endless=True, seconds=300))
     host.join()
 
 
@@ -328,3 +329,15 @@ def test_a_kernel_is_decoded_once(monkeypatch):
     del module, words, pod, x
     gc.collect()
     assert gone() is None
+
+
+def test_a_constant_has_all_words_of_its_operand():
+    """A descriptor of 16 registers may be `c0x1`: the words behind its first are 0, not what else the kernel has."""
+    source = (
+        ".kernel k\nvmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b8 c0x1, sreg[36:39]\ns.add.i32 sreg40, sreg40, 7\nsimt.exit\n"
+    )
+    kernel = assemble(source).kernels["k"]
+    program = decode(kernel, "ppu0015", Engine())
+    first = (int(program.records["operand"][0, 0]) - vector_row(kernel.vregs)) // ROW
+    assert program.constants[first : first + 16, 0].tolist() == [1] + 15 * [0]
+    assert 7 in program.constants

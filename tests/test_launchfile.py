@@ -17,7 +17,8 @@ from m890.tools.arrays import (
     read_safetensors,
     save,
 )
-from m890.tools.launchfile import Job, read
+from m890.tools.job import Job
+from m890.tools.launchfile import read
 
 COPY = """\
         .arch   ppu0015
@@ -370,7 +371,7 @@ MISTAKES = [
     ("block = [256]", "block = [2048]", r":17: launch\[0\]: .*block x is 2048, M890 takes 1 to 1024"),
     ("tsm = 0", "tsm = 300000", r":17: launch\[0\]: .*300000 bytes of TSM"),
     ('chips = "all"', "chips = [1]", r":17: launch\[0\]: chips \[1\]: there is one chip, 0"),
-    ("rtol = 0", "chip = 0", r":28: check\[0\].expect: chip 0: buffer 'y' is not on all chips"),
+    ("rtol = 0", "chip = 0", r":29: check\[0\].chip: chip 0: buffer 'y' is not on all chips"),
     ("n = 256", "m = 256", r":17: launch\[0\]: kernel 'copy' has no parameter 'm': there is n, x, y"),
     ("n = 256, ", "", r"lacks 1 of 3 arguments: n \(a number, u32\)"),
     ("n = 256", "n = true", r":24: launch\[0\].args.n: a number, a list of numbers or the name of a buffer"),

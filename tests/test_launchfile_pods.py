@@ -1,6 +1,7 @@
 """Launch files of pods: buffers on one chip or on all, launches on some, checks of parts, traces."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,10 @@ def test_a_check_may_look_at_one_chip(right: np.ndarray):
     right[2] = 0
     np.save("job/one.npy", right)
     assert "FAIL" in run(one, code=1).stdout
-    assert "chip 4: there is chip 0 to 3" in run(one.replace("chip = 2", "chip = 4"), code=3).stderr
+    absent = run(one.replace("chip = 2", "chip = 4"), code=3).stderr
+    assert re.search(r"job.toml:20: check\[0\].chip: chip 4: there is chip 0 to 3", absent)
+    zeros = run(one.replace('"one.npy"', '"zeros"').replace("f32", "s32"), code=1)
+    assert "expected 0\n" in zeros.stdout  # a whole number, as the buffer holds
 
 
 def test_a_buffer_may_be_on_one_chip_and_a_launch_on_some():
@@ -154,6 +158,8 @@ def test_a_buffer_may_be_on_one_chip_and_a_launch_on_some():
     result = json.loads(run(ELSEWHERE, "--json").stdout)
     assert [chip["received_user_bytes"] for chip in result["icn"]["chips"]] == [0, 0, 100, 100]
     assert result["launches"][0]["chips"] == 1
+    twice = run(ELSEWHERE.replace("chips = [2]", "chips = [2, 2]"), code=3)
+    assert "launch[0]: chips [2, 2]: name each chip once" in twice.stderr
 
 
 def test_a_trace_of_a_pod_says_which_chip(right: np.ndarray):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import m890
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from object_samples import plain
@@ -23,7 +23,6 @@ from m890.isa.disassembler import disassemble
 from m890.isa.linker import LinkError, link
 from m890.isa.program import Module
 from m890.isa.relocations import missing
-from m890.tools.cli import cli
 
 MAIN = """
         .extern scale, table
@@ -241,37 +240,29 @@ def test_a_program_in_several_files_is_the_program(seed: int) -> None:
 # The command.
 
 
-def invoke(*arguments: str) -> Any:
-    return CliRunner().invoke(cli, list(arguments))
-
-
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         Path(name).write_text(text)
-        assert invoke("asm", name).exit_code == 0
-    done = invoke("link", "main.hgbin", "math.hgbin", "tables.s", "-o", "all.hgbin")
-    assert (done.exit_code, done.output) == (0, "all.hgbin: 1 kernels, 4 functions, 2,080 bytes of data\n")
-    again = invoke("link", "main.s", "math.s", "tables.hgbin", "-o", "again.hgbin")
-    assert again.exit_code == 0
+        m890("asm", name)
+    done = m890("link", "main.hgbin", "math.hgbin", "tables.s", "-o", "all.hgbin")
+    assert done.output == "all.hgbin: 1 kernels, 4 functions, 2,080 bytes of data\n"
+    m890("link", "main.s", "math.s", "tables.hgbin", "-o", "again.hgbin")
     assert Path("all.hgbin").read_bytes() == Path("again.hgbin").read_bytes()
-    done = invoke("run", "all.hgbin", "--grid", "1", "--block", "64", "--arg", "out=zeros:u32:64", "--out", "out=o.npy")
-    assert done.exit_code == 0, done.output
+    m890("run", "all.hgbin", "--grid", "1", "--block", "64", "--arg", "out=zeros:u32:64", "--out", "out=o.npy")
     assert np.load("o.npy").tolist() == EXPECTED
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("main.s").write_text(MAIN)
-    done = invoke("asm", "main.s")
+    done = m890("asm", "main.s")
     assert "main.hgbin: needs scale, table of other objects: m890 link main.hgbin" in done.output
-    done = invoke("link", "main.s", "-o", "all.hgbin")
-    assert done.exit_code == 3
-    assert "scale is not defined, main.s needs it" in done.output
+    done = m890("link", "main.s", "-o", "all.hgbin", code=3)
+    assert "scale is not defined, main.s needs it" in done.stderr
     assert not Path("all.hgbin").exists()
-    done = invoke("run", "main.s", "--grid", "1", "--block", "64", "--arg", "out=zeros:u32:64")
-    assert done.exit_code == 3
-    assert "needs scale (in k), table (in k) of another object" in done.output
+    done = m890("run", "main.s", "--grid", "1", "--block", "64", "--arg", "out=zeros:u32:64", code=3)
+    assert "needs scale (in k), table (in k) of another object" in done.stderr
 
 
 def test_texts_of_several_files_stay_apart() -> None:

@@ -65,6 +65,10 @@ def test_pack_and_unpack() -> None:
         pack(matrix.astype(np.float32), form.a)
     with pytest.raises(ValueError, match="4 registers"):
         unpack(registers[:2], form.a)
+    with pytest.raises(ValueError, match="16 bits, which is not float32"):
+        unpack(registers, form.a, np.float32)
+    swapped = matrix.view(np.uint16).astype(">u2")
+    np.testing.assert_array_equal(pack(swapped, form.a), registers)
     with pytest.raises(KeyError, match="ppu001"):
         matrix_form("v.mma.f32.e4m3.e4m3.m16n16k32", "ppu001")
 

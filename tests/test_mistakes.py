@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from click.testing import CliRunner
-
-from m890.tools.cli import cli
+from command_line import m890
 
 
 class Mistake(NamedTuple):
@@ -227,17 +225,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(file: str, flags: list[str]) -> tuple[int, str]:
-    """Exit code and message (its lines may be wrapped only in usage errors) of a run with two warps."""
-    result = CliRunner().invoke(cli, ["run", file, "--grid", "1", "--block", "64", *flags])
-    return result.exit_code, result.stderr
+def run(file: str, flags: list[str], code: int) -> str:
+    """The message of a run with two warps that ends with this exit code."""
+    return m890("run", file, "--grid", "1", "--block", "64", *flags, code=code).stderr
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_explained(mistake: Mistake):
     Path("k.s").write_text(mistake.source)
-    code, message = run("k.s", mistake.flags)
-    assert code == mistake.code, message
+    message = run("k.s", mistake.flags, mistake.code)
     for part in mistake.message:
         assert part in message
     assert "Traceback" not in message
@@ -246,7 +242,7 @@ def test_a_mistake_is_explained(mistake: Mistake):
 def test_a_missing_wait_is_named():
     mistake = MISTAKES["missing wait under late"]
     Path("k.s").write_text(mistake.source)
-    assert "s.wait" in run("k.s", mistake.flags)[1].partition("hint")[2]
+    assert "s.wait" in run("k.s", mistake.flags, mistake.code).partition("hint")[2]
 
 
 def test_a_missing_wait_is_named_by_a_check():
@@ -259,24 +255,21 @@ def test_a_missing_wait_is_named_by_a_check():
         '[buffers]\nx = { init = "arange:s32:64" }\ny = { init = "zeros:s32:64" }\n[[launch]]\nobject = "k.s"\n'
         'grid = 1\nblock = 64\nargs = { x = "x", y = "y" }\n[[check]]\nbuffer = "y"\nexpect = "arange"\n'
     )
-    assert CliRunner().invoke(cli, ["run", "k.toml"]).exit_code == 0
-    late = CliRunner().invoke(cli, ["run", "k.toml", "--timing", "late"])
-    assert late.exit_code == 1
+    m890("run", "k.toml")
+    late = m890("run", "k.toml", "--timing", "late", code=1)
     assert "64 hold poison: memory nothing wrote, or a register or bytes of TSM read before the s.wait" in late.stdout
 
 
 @pytest.mark.parametrize("mistake", ["unknown mnemonic", "wrong register range"])
 def test_the_assembler_alone_says_the_same(mistake: str):
     Path("k.s").write_text(MISTAKES[mistake].source)
-    result = CliRunner().invoke(cli, ["asm", "k.s"])
-    assert result.exit_code == 3
+    result = m890("asm", "k.s", code=3)
     assert all(part in result.stderr for part in MISTAKES[mistake].message)
 
 
 def test_an_object_for_the_wrong_architecture():
     Path("k.s").write_text("        .arch ppu001\n" + LOAD)
-    assert CliRunner().invoke(cli, ["asm", "k.s", "-o", "k.hgbin"]).exit_code == 0
-    code, message = run("k.hgbin", BUFFERS)
-    assert code == 3
+    m890("asm", "k.s", "-o", "k.hgbin")
+    message = run("k.hgbin", BUFFERS, 3)
     assert "k.hgbin: is for ppu001, but M890 is ppu0015: run it with --chip 810E" in message
-    assert run("k.hgbin", [*BUFFERS, "--chip", "810E"])[0] == 0
+    run("k.hgbin", [*BUFFERS, "--chip", "810E"], 0)

@@ -7,11 +7,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import m890 as command
 from safetensors.numpy import save_file
 
 import m890
-from m890.tools.cli import cli
+from m890.isa.host_arrays import NARROW_NAMES
+from m890.tools.exits import InputError
+from m890.tools.initial import content, parse
 
 TYPES = {
     "f32": np.float32,
@@ -44,8 +46,19 @@ def test_there_and_back(dtype: Any) -> None:
     assert same_bits(buffer.copy_to_host(out), array[::-1])
     buffer.fill(2.0)
     assert same_bits(buffer.copy_to_host(), np.full((8, 8), 2.0).astype(dtype))
-    with pytest.raises(TypeError, match=r"convert it with \.astype"):
+    buffer.fill(np.float64(0.1))
+    rounded = m890.narrow(0.1, NARROW_NAMES[array.dtype.name]) if array.dtype.name in NARROW_NAMES else dtype(0.1)
+    assert same_bits(buffer.copy_to_host(), np.full((8, 8), rounded))
+    how = r"m890\.narrow" if array.dtype.name in NARROW_NAMES else r"\.astype"
+    with pytest.raises(TypeError, match=f"convert it with {how}"):
         buffer.copy_from_host(array.astype(np.float64))
+
+
+def test_fill_rounds_as_the_chip() -> None:
+    for name, value, wanted in (("e4m3", 500, 448), ("e5m2", -np.inf, -57344), ("e8m0", 0, 2.0**-127)):
+        buffer = m890.Chip("M890").empty(3, TYPES[name])
+        buffer.fill(value)
+        assert (buffer.copy_to_host().astype(np.float64) == wanted).all()
 
 
 KERNEL = """
@@ -123,8 +136,7 @@ def copied(x: str, y: str, kind: str, shape: str, size: int) -> None:
     """`m890 run` with x from a file, y to a file."""
     Path("copy.s").write_text(COPY)
     arguments = ["--grid", "1", "--block", str(size), "--arg", f"x={x}", "--arg", f"y=zeros:{kind}:{shape}"]
-    result = CliRunner().invoke(cli, ["run", "copy.s", *arguments, "--out", f"y={y}"])
-    assert result.exit_code == 0, result.output
+    command("run", "copy.s", *arguments, "--out", f"y={y}")
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -179,6 +191,46 @@ def test_python_reads_what_a_run_writes_and_the_other_way_round(
     assert same_bits(m890.load_tensors("w.safetensors")["y"], array)
 
 
+FILLED = {
+    "full:500:e4m3:2": [448, 448],
+    "full:-inf:e5m2:2": [-57344, -57344],
+    "full:nan:e2m1:2": [6, 6],
+    "full:0:e8m0:2": [2.0**-127, 2.0**-127],
+    "full:1e300:f16:2": [np.inf, np.inf],
+    "full:1e39:f32:2": [np.inf, np.inf],
+    "full:1.00048828125001:f16:1": [1 + 2.0**-10],
+    "full:3.0:u8:2": [3, 3],
+    "arange:e4m3:470": [*range(17), *np.repeat([448.0], 14)],
+}
+"""What buffers hold, narrow ones as the chip rounds: of an arange the first 17 and the last 14."""
+
+
+@pytest.mark.parametrize("form", FILLED)
+def test_forms_fill_as_the_chip_rounds(form: str, recwarn: pytest.WarningsRecorder) -> None:
+    array, _, _ = content(parse(form, Path()), None, None)
+    assert array is not None
+    found = array.astype(np.float64)
+    assert (np.r_[found[:17], found[-14:]] if len(found) > 17 else found).tolist() == FILLED[form]
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [("1.5", "whole number, not 1.5"), ("nan", "whole"), ("1e3", "1000"), ("-1", "-1")]
+)
+def test_an_integer_is_filled_with_integers_it_holds(value: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        content(parse(f"full:{value}:u8:2", Path()), None, None)
+
+
+def test_a_tensor_of_half_a_byte_is_a_bad_file(tmp_path: Path) -> None:
+    """Of an odd extent, which two to a byte cannot have."""
+    write_safetensors(tmp_path / "x.safetensors", "u8", np.zeros(2, np.uint8))
+    changed = (tmp_path / "x.safetensors").read_bytes().replace(b'"U8", "shape": [2]', b'"F4", "shape": [3]')
+    (tmp_path / "x.safetensors").write_bytes(changed)
+    with pytest.raises(InputError, match=r"x\.safetensors: tensor 'x': e2m1 lies two to a byte"):
+        m890.load_tensors(tmp_path / "x.safetensors")
+
+
 def test_tensors_that_cannot_be_saved_or_loaded(tmp_path: Path) -> None:
     """Each says what to do."""
     with pytest.raises(ValueError, match=r"'x' holds complex128, which no kernel can use"):
@@ -214,6 +266,4 @@ def test_a_file_of_another_type_is_refused(tmp_path: Path, monkeypatch: pytest.M
         block = [256]
         args = { x = "x", y = "y" }
     """)
-    result = CliRunner().invoke(cli, ["run", "copy.toml"])
-    assert result.exit_code == 3
-    assert "x.safetensors: holds e4m3, not e5m2" in result.stderr
+    assert "x.safetensors: holds e4m3, not e5m2" in command("run", "copy.toml", code=3).stderr

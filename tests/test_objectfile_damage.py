@@ -39,7 +39,7 @@ SMALL = small()
 
 def check_survives(data: bytes) -> None:
     """Reading gives an `ObjectError` or a module that can be written and read again, at once."""
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         module = objectfile.read(data, "bad.hgbin")
     except ObjectError as caught:
@@ -48,7 +48,7 @@ def check_survives(data: bytes) -> None:
         text = ""
         assert plain(objectfile.read(objectfile.write(module))) == plain(module)
     assert not text or re.fullmatch(r"bad\.hgbin: .+; .*(assemble it again|give an object).*", text, re.DOTALL)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 10  # a hundredth of a second is usual
 
 
 def test_every_truncation_is_refused() -> None:
@@ -414,13 +414,20 @@ def test_a_lie_in_the_line_program_is_named(program: bytes, text: str) -> None:
         objectfile.read(program_lie(program), "saxpy.hgbin")
 
 
-def test_one_long_name_used_everywhere_is_read_in_linear_time() -> None:
-    words, name = np.zeros(1, np.uint64), "n" * 1_000_000
-    module = Module("ppu0015", {f"k{i}": Kernel(f"k{i}", words, labels={name: 0}) for i in range(1500)})
-    data = objectfile.write(module)
-    start = time.perf_counter()
-    assert len(objectfile.read(data).kernels) == 1500
-    assert time.perf_counter() - start < 10
+def test_one_long_name_used_everywhere_is_read_once() -> None:
+    """It takes about as long as a short one: processor time, the best of three each."""
+
+    def seconds(name: str) -> float:
+        words = np.zeros(1, np.uint64)
+        module = Module("ppu0015", {f"k{i}": Kernel(f"k{i}", words, labels={name: 0}) for i in range(1500)})
+        data, found = objectfile.write(module), []
+        for _ in range(3):
+            start = time.process_time()
+            assert len(objectfile.read(data).kernels) == 1500
+            found.append(time.process_time() - start)
+        return min(found)
+
+    assert seconds("n" * 1_000_000) < 5 * seconds("n")
 
 
 def test_the_error_says_which_file_and_travels_between_processes() -> None:

@@ -1,4 +1,4 @@
-"""Tensor- and expert-parallel matrix products over 2 to 8 chips, against numpy."""
+"""Tensor- and expert-parallel matrix products over 2 to 8 chips of either kind, against numpy."""
 
 import ml_dtypes
 import numpy as np
@@ -16,10 +16,11 @@ BF16 = ml_dtypes.bfloat16
 chips = st.sampled_from([2, 3, 4, 8])
 seeds = st.integers(0, 1000)
 TIMINGS = st.sampled_from(["eager", "late"])
+KINDS = st.sampled_from(["810E", "M890"])
 
 
-def pod_of(count, timing="eager", seed=0):
-    return Pod(few_cores("M890"), count, timing=timing, seed=seed, quantum=256)
+def pod_of(count, timing="eager", seed=0, kind="M890"):
+    return Pod(few_cores(kind), count, timing=timing, seed=seed, quantum=256)
 
 
 def matrix(random, *shape):
@@ -27,12 +28,12 @@ def matrix(random, *shape):
 
 
 @examples(6)
-@given(chips, st.integers(1, 200), st.integers(1, 3), st.integers(1, 3), st.integers(1, 9), TIMINGS, seeds)
-def test_an_mlp_in_columns_and_rows(count, m, k, share, n, timing, seed):
+@given(chips, st.integers(1, 200), st.integers(1, 3), st.integers(1, 3), st.integers(1, 9), TIMINGS, seeds, KINDS)
+def test_an_mlp_in_columns_and_rows(count, m, k, share, n, timing, seed, kind):
     random = np.random.default_rng(seed)
     x, w1 = matrix(random, m, 16 * k), matrix(random, 16 * k, 16 * share * count)
     w2 = matrix(random, 16 * share * count, 16 * n)
-    found = parallel_matmul.mlp(pod_of(count, timing, seed), x, w1, w2)
+    found = parallel_matmul.mlp(pod_of(count, timing, seed, kind), x, w1, w2)
     expected = parallel_matmul.mlp_reference(x, w1, w2, count)
     same_bits(found, np.broadcast_to(expected, found.shape))
 
@@ -47,14 +48,16 @@ def test_an_mlp_is_near_the_exact_one():
 
 
 @examples(6)
-@given(chips, st.integers(1, 3), st.lists(st.integers(0, 60), min_size=8, max_size=8), TIMINGS, seeds, st.booleans())
-def test_experts(count, local, tokens, timing, seed, one_expert):
+@given(
+    chips, st.integers(1, 3), st.lists(st.integers(0, 60), min_size=8, max_size=8), TIMINGS, seeds, st.booleans(), KINDS
+)
+def test_experts(count, local, tokens, timing, seed, one_expert, kind):
     """Chips without tokens, experts without tokens, and all tokens at one expert."""
     random, experts = np.random.default_rng(seed), local * count
     w = matrix(random, experts, 32, 48)
     rows = [matrix(random, number, 32) for number in tokens[:count]]
     choices = [random.integers(0, 1 if one_expert else experts, len(each)) for each in rows]
-    found = parallel_matmul.experts(pod_of(count, timing, seed), rows, choices, w)
+    found = parallel_matmul.experts(pod_of(count, timing, seed, kind), rows, choices, w)
     for one, other in zip(found, parallel_matmul.experts_reference(rows, choices, w), strict=True):
         same_bits(one, other)
 

@@ -27,6 +27,8 @@ def test_a_launch_on_chips_that_are_not_there_is_refused(missing):
     x = pod.symmetric(64, np.uint32)
     with pytest.raises(m890.LaunchError, match=f"there is no chip {missing}: this pod has 3, from 0"):
         pod.assemble(STORE)["store"].launch(1, 64, (x, 1), chips=[0, missing])
+    with pytest.raises(m890.LaunchError, match="name each once"):
+        pod.assemble(STORE)["store"].launch(1, 64, (x, 1), chips=[2, 1, 2])
     assert pod.time == 0
 
 
@@ -100,18 +102,17 @@ def test_a_flag_stored_by_another_chip_is_seen():
     assert flag[0].copy_to_host() == 1
 
 
-def test_a_pod_of_128_chips_costs_next_to_nothing():
+def test_a_pod_of_128_chips_costs_next_to_no_memory():
     """And each chip reaches the last gigabyte of its memory."""
     source = """
-import resource, time
+import resource
 import numpy as np
 from m890 import Buffer, PerChip, Pod
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 Pod(chips=2).assemble(".kernel k\\nsimt.exit\\n")["k"][1, 32]()  # what is loaded once
-start = time.perf_counter()
 pod = Pod(chips=128)
-seconds, used = time.perf_counter() - start, resident()
+used = resident()
 at = pod.profile.hbm_bytes - (1 << 29)
 x = PerChip([Buffer.allocate(chip.hbm, 1 << 14, np.uint32, name="x", at=at) for chip in pod.chips])
 y = PerChip([Buffer.allocate(chip.hbm, 1 << 14, np.uint32, name="y", at=at + (1 << 20)) for chip in pod.chips])
@@ -135,12 +136,10 @@ kernels = pod.assemble('''
 kernels["fill"][16, 1024](x, y)
 for chip in range(128):
     np.testing.assert_array_equal(y[chip].copy_to_host(), np.arange(1 << 14) + chip)
-print(seconds, used)
+print(used)
 """
     found = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
-    seconds, resident = found.stdout.split()
-    assert float(seconds) < 1
-    assert int(resident) < 300_000_000
+    assert int(found.stdout) < 300_000_000
 
 
 def test_streams_meet_at_a_barrier():

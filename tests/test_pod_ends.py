@@ -209,10 +209,16 @@ def test_a_chip_that_multiplies_for_long_is_no_deadlock(monkeypatch):
 
 
 def test_ctrl_c_ends_a_pod_that_goes_on_afterwards():
-    pod = Pod(chips=2, threads=2)
-    loop = pod.assemble(LOOP)["loop"]
-    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
-    timer.start()
+    timer, begun = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]), []
+
+    def printed(text):
+        begun.append(text)
+        if len(begun) == 2:
+            timer.start()
+
+    pod = Pod(chips=2, threads=2, console=m890.Console(printed))
+    text = LOOP.replace("\n", "\n        s.print on\n", 1) + '.data\non: .asciz "on"\n'
+    loop = pod.assemble(text)["loop"]
     with pytest.raises(KeyboardInterrupt) as caught:
         loop[1, 32]()
     timer.join()

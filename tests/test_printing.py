@@ -9,15 +9,15 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import m890
 from hypothesis import example, given, settings
 
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
-from m890.emulator.plan import Schedule
 from m890.emulator.printing import MOST_DIGITS, Console, format_words
+from m890.emulator.schedule import Schedule
 from m890.isa.diagnostics import AssemblyError
-from m890.tools.cli import cli
 
 # Formats. The host's snprintf is the oracle: it takes binary64, to which binary32 converts without a change.
 
@@ -262,9 +262,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
 
     def run(source: str, *flags: str, code: int = 0, grid: int = 1) -> Result:
         Path("k.s").write_text(source)
-        result = CliRunner().invoke(cli, ["run", "k.s", "--grid", str(grid), "--block", "3", *flags])
-        assert result.exit_code == code, result.output
-        return result
+        return m890("run", "k.s", "--grid", str(grid), "--block", "3", *flags, code=code)
 
     return run
 

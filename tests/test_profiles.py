@@ -253,6 +253,7 @@ def test_a_user_profile_may_have_a_name(toml):
         ('base = "M890"\nhost_atomics = 1', "1 should be of type bool"),
         ('base = "M890"\ncompute_units = 0', "compute_units = 0 is below 1"),
         ('base = "M890"\nicn_latency = 2', "icn_latency = 2.0 is above 1"),
+        ('base = "M890"\nicn_kind = "torus"', "icn_kind = 'torus': there is switch and links"),
         ('base = "M890"\nicn_retries = 1_000_000', "icn_retries = 1000000 is above 1000"),
         ('base = "M890"\nhbm_bytes = 1_000_000_000_000_000_000_000', "is above 1e+18"),
         ('base = "M890"\nmax_block = [1, 2]', "should have 3 numbers"),

@@ -12,13 +12,13 @@ import program_trials_models  # noqa: F401
 import program_trials_mx  # noqa: F401
 import program_trials_pods  # noqa: F401
 import pytest
-from click.testing import CliRunner
+from command_line import m890
 from program_trials import FILES
 
 from m890 import programs
-from m890.tools.cli import cli
 from m890.tools.initial import Init, content, content_by_chip
-from m890.tools.launchfile import Job, read
+from m890.tools.job import Job
+from m890.tools.launchfile import read
 
 MOST_BYTES = 50_000
 DATA = programs.FOLDER / "data"
@@ -106,9 +106,7 @@ def test_what_is_expected_is_what_the_reference_says(name):
 @pytest.mark.parametrize("timing", ["eager", "late"])
 @pytest.mark.parametrize("name", programs.NAMES)
 def test_launch_file_runs_and_passes_its_check(name, timing):
-    result = CliRunner().invoke(cli, ["run", str(programs.path(name, ".toml")), "--timing", timing, "--json"])
-    assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
+    report = json.loads(m890("run", str(programs.path(name, ".toml")), "--timing", timing, "--json").stdout)
     assert report["checks"]
     assert all(check["passed"] for check in report["checks"])
 

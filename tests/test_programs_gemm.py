@@ -1,4 +1,4 @@
-"""Matrix products on the matrix unit: against numpy to the bit, in both timings, and within the stated bound."""
+"""Matrix products on the matrix unit: against numpy to the bit, on both chips in both timings, and within the bound."""
 
 import pydoc
 import re
@@ -8,17 +8,19 @@ from functools import partial
 import mpmath
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 from program_samples import SPECIAL, examples, floats, kinds, same_bits, seeds
 from program_trials_gemm import ACTIVATIONS, PRODUCTS, bias_of, matrix
 
-from m890 import Chip, programs
+from m890 import Chip, LaunchError, profile, programs
 from m890.isa.source import LIBRARY
 from m890.programs import gemm_s8
 from m890.programs.activation import ACTIVATIONS as TABLE
 from m890.programs.activation import gelu, silu
 from m890.programs.gemm import LAYOUTS, NARROW, grid_of
+from m890.tools.cli import cli
 
 FEW = 12
 MOST_WORK = 200_000
@@ -26,15 +28,32 @@ MOST_WORK = 200_000
 sizes = st.one_of(st.integers(1, 40), st.sampled_from([1, 8, 15, 16, 17, 63, 64, 65, 127, 128, 129, 150]))
 
 
-@pytest.fixture(scope="module", params=["eager", "late"])
+CHIPS = [(kind, timing) for kind in ("M890", "810E") for timing in ("eager", "late")]
+every_chip = pytest.mark.parametrize("chip", CHIPS, ids="-".join, indirect=True)
+every_product = pytest.mark.parametrize(
+    ("chip", "name"),
+    [
+        pytest.param(chip, name, id="-".join((*chip, name)))
+        for chip in CHIPS
+        for name in PRODUCTS
+        if name in profile(chip[0]).matrix_types
+    ],
+    indirect=["chip"],
+)
+"""On every chip what it has."""
+
+
+@pytest.fixture(scope="module")
 def chip(request):
-    return Chip("M890", timing=request.param)
+    kind, timing = request.param
+    return Chip(kind, timing=timing)
 
 
 @pytest.fixture(scope="module")
 def loaded(chip):
     """The programs on the chip, decoded once."""
-    return {name: programs.load(chip, product.program) for name, product in PRODUCTS.items()}
+    known = {name: product for name, product in PRODUCTS.items() if name in chip.profile.matrix_types}
+    return {name: programs.load(chip, product.program) for name, product in known.items()}
 
 
 @st.composite
@@ -66,7 +85,7 @@ def factors(product, random, shape, layout, kind):
     return [product.elements(floats(random, side, kind)) for side in sides]
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+@every_product
 @examples(FEW)
 @given(data=st.data(), shape=shapes(), layout=st.sampled_from(LAYOUTS), kind=kinds, seed=seeds)
 def test_every_shape(chip, loaded, name, data, shape, layout, kind, seed):
@@ -82,7 +101,7 @@ def test_every_shape(chip, loaded, name, data, shape, layout, kind, seed):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("name", PRODUCTS)
+@every_product
 def test_every_layout_at_the_edges_of_tiles(chip, loaded, name, layout):
     """Ragged in every direction, in more than one block and more than three tiles of K."""
     product, random = PRODUCTS[name], np.random.default_rng(0)
@@ -91,12 +110,14 @@ def test_every_layout_at_the_edges_of_tiles(chip, loaded, name, layout):
     same_bits(product.launch(chip, a, b, layout=layout), product.reference(a, b, layout=layout))
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+@every_product
 def test_what_lies_behind_the_edges(chip, loaded, name):
-    """What stands behind a row of A and B does not count, and what stands behind a row of C stays."""
+    """What stands behind a row of A and B does not count, not even NaN, and what stands behind a row of C stays."""
     product, random, (m, n, k) = PRODUCTS[name], np.random.default_rng(0), (70, 67, 45)
     a, b = matrix(product, random, (m + 2, 96)), matrix(product, random, (k + 2, 96))
     kind = product.sum_type
+    if not product.integers:
+        a[m:] = a[:, k:] = b[k:] = b[:, n:] = np.nan
     around = np.full((m + 2, 72), 7, kind)
     with chip.to_device(a) as device_a, chip.to_device(b) as device_b, chip.to_device(around) as device_c:
         kernel = loaded[name][f"{product.program}_nn"]
@@ -106,6 +127,7 @@ def test_what_lies_behind_the_edges(chip, loaded, name):
     np.testing.assert_array_equal(found, around)
 
 
+@every_chip
 def test_a_block_behind_the_end_of_k_stores_zeros(chip, loaded):
     product, random, (m, n, k) = PRODUCTS["bf16"], np.random.default_rng(0), (5, 6, 100)
     a, b = matrix(product, random, (m, 112)), matrix(product, random, (k, 16))
@@ -131,7 +153,7 @@ def test_numbers_of_epilogues():
 )
 def test_each_text_says_what_its_epilogue_may_be(name):
     """At its top, with the numbers of the table."""
-    top = " ".join(programs.source(name).partition("        .arch")[0].replace("//", "").split())
+    top = " ".join(programs.source(name).partition("        .include")[0].replace("//", "").split())
     product = {each.program: each for each in PRODUCTS.values()}.get(name, PRODUCTS["bf16"])
     wanted = "epilogue is 0" if product.integers else "epilogue is 0, {} for GELU or {} for SiLU"
     assert wanted.format(TABLE["gelu"][0], TABLE["silu"][0]) in top
@@ -185,6 +207,7 @@ def test_activations_are_the_formulas(function, exact):
     np.testing.assert_allclose(function(x), wanted, rtol=2e-6, atol=2e-7)
 
 
+@every_chip
 @pytest.mark.parametrize("activation", ACTIVATIONS[1:])
 @pytest.mark.parametrize("splits", [1, 2])
 def test_activations_of_special_numbers(chip, loaded, activation, splits):
@@ -217,8 +240,9 @@ def test_what_is_refused(name, arguments, options, message):
         product.launch(Chip(), *(np.zeros(shape, product.element) for shape in arguments), **options)
 
 
-def test_numbers_of_another_type_are_converted_as_the_machine_does(chip):
+def test_numbers_of_another_type_are_converted_as_the_machine_does():
     """What is too large for e4m3 is the largest number, by the formula of its codes, and none of it NaN."""
+    chip = Chip()
     x = np.float32([[200 * 2.5, -1e9, 3, 0.0625 * 1.0625]])
     found = PRODUCTS["e4m3"].launch(chip, x, np.eye(4))
     assert found.tolist() == [[448, -448, 3, 0.0625]]
@@ -240,6 +264,19 @@ def test_integers_are_not_rounded_or_cut(a, bias, error, message):
     for function in (PRODUCTS["s8"].reference, partial(PRODUCTS["s8"].launch, Chip())):
         with pytest.raises(error, match=message):
             function(a, [[1]], bias=bias)
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCTS if name in profile("810E").matrix_types])
+def test_launch_files_are_for_either_chip(name):
+    """The same text and the same file; test_programs_files.py runs it on the M890."""
+    result = CliRunner().invoke(cli, ["run", str(programs.path(PRODUCTS[name].program, ".toml")), "--chip", "810E"])
+    assert result.exit_code == 0, result.output
+    assert "PASS" in result.output
+
+
+def test_what_a_chip_has_not_is_refused():
+    with pytest.raises(LaunchError, match="the object is for ppu0015, 810E is ppu001"):
+        PRODUCTS["e4m3"].launch(Chip("810E"), np.eye(2), np.eye(2))
 
 
 def test_help_of_a_product_lists_its_options():

@@ -61,6 +61,8 @@ def test_published_mnemonic(mnemonic: str) -> None:
         ("s.mulh sreg1, sreg2, sreg3", "s.mulh.u32 sreg1, sreg2, sreg3"),
         ("v.cmp.neu.f32 vcc, vreg1, 1.0", "v.ucmp.ne.f32 vcc, vreg1, 0x3f800000"),
         ("v.cmp.ltu.f32 sreg4, !vreg1, |vreg2|", "v.ucmp.lt.f32 sreg4, !vreg1, |vreg2|"),
+        ("v.ucmp.ge.f16x2.ftz sreg4, sreg5, vreg1, vreg2", "v.cmp.geu.f16x2.ftz sreg4, sreg5, vreg1, vreg2"),
+        ("v.ucmp.ne.b16x2.bf16x2 vreg0, vreg1, vreg2", "v.cmp.neu.b16x2.bf16x2 vreg0, vreg1, vreg2"),
     ],
 )
 def test_other_spellings_assemble_and_print_as_the_usual_one(spelling: str, text: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from m890 import Chip, Fault
+from m890 import Chip, Fault, Pod
 from m890.emulator.codegen.cache import ObjectCache
 from m890.emulator.engine import Engine
 
@@ -33,6 +33,32 @@ def test_the_clock_counts_instructions_and_launches_are_numbered():
     chip = Chip()
     assert numbers(chip) == [3, 1]
     assert numbers(chip) == [3, 2]
+
+
+TIME = """
+        .kernel k
+        .param  ptr out
+        s.mov.b32       sreg20, 0
+again:  s.add.i32       sreg20, sreg20, 1
+        s.cmp.lt.u32    scc, sreg20, 3000
+        s.cbr.nz        scc, again
+        s.mov.b64       sreg[22:23], %globaltimer
+        v.mov.b32       vreg0, %blkid.x
+        v.mov.b32       vreg1, sreg22
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @out
+        simt.exit
+"""
+
+
+@pytest.mark.parametrize("chip", [Chip(), Chip(timing="late"), Pod(chips=1, quantum=1000).chips[0]])
+def test_the_timer_counts_what_the_whole_chip_executes(chip: Chip):
+    """In steps of 4,096, also where a quantum is another: three blocks of 9,006 instructions one after the other."""
+    out = chip.empty(3, np.uint32)
+    kernel = chip.assemble(TIME)["k"]
+    before = [9_001 + 9_006 * block for block in range(6)]
+    for launch in range(2):
+        assert kernel[3, 1](out) == 3 * 9_006
+        assert out.copy_to_host().tolist() == [count // 4096 * 4096 for count in before[3 * launch :][:3]]
 
 
 def test_a_clock_read_is_compiled_when_reached(tmp_path):

@@ -64,7 +64,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     program, *arguments = shlex.split(command)
     if program == "mpiexec":
         paths = [str(BIN / name) if name in ("mpiexec", "m890") else name for name in (program, *arguments)]
-        done = subprocess.run(paths, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(paths, capture_output=True, text=True, timeout=300, check=False)
         return without_compiling(done.stdout + done.stderr)
     if program == "m890":
         return without_compiling(CliRunner().invoke(cli, arguments).output)

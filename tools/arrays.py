@@ -195,7 +195,10 @@ def _tensor(
     if kind is None:
         raise InputError(f"{path}: tensor '{name}' is of type {type_[0]}, which no kernel can use")
     start, end = place
-    stored, dtype = device_layout(kind, shape)
+    try:
+        stored, dtype = device_layout(kind, shape)
+    except ValueError as error:
+        raise InputError(f"{path}: tensor '{name}': {error}") from None
     wanted = math.prod(stored) * dtype.itemsize
     if not 0 <= start <= end <= size or end - start != wanted:
         raise InputError(

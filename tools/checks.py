@@ -9,7 +9,7 @@ import numpy as np
 
 from ..emulator.machine.state import POISON
 from .arrays import Array
-from .launchfile import CheckSpec
+from .job import CheckSpec
 
 
 @dataclass(frozen=True, slots=True)

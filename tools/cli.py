@@ -85,7 +85,7 @@ def cli() -> None:
     """Emulate the Zhenwu M890 and 810E AI chips, instruction by instruction.
 
     Results go to stdout, messages to stderr. Exit codes: 0 ok, 1 the guest failed (a fault, a check), 2 usage,
-    3 a bad input file or source, 4 findings, 5 a hang or a limit, 70 a bug of m890; 130 after Ctrl-C.
+    3 a bad input file or source, 4 reserved for checkers, 5 a hang or a limit, 70 a bug of m890; 130 after Ctrl-C.
     """
 
 

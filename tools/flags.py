@@ -15,7 +15,8 @@ from ..emulator.pod.exchange import Exchange
 from .arrays import described
 from .exits import InputError
 from .initial import FORMS, Init, looks_like_init, number, parse
-from .launchfile import ArgumentValue, BufferSpec, Job, LaunchSpec, read
+from .job import ArgumentValue, BufferSpec, Job, LaunchSpec
+from .launchfile import read
 from .loading import find_profile, nearest_of, parse_define
 from .runner import Options
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..emulator.host_memory import HostMemory
+from ..isa.host_arrays import HOST_NAMES, narrow
 from .arrays import ELEMENTS, Array, Element, Shape, element, parse_shape, read_npy, read_safetensors
 from .exits import InputError
 
@@ -195,10 +196,22 @@ def _make(init: Init, kind: Element, shape: Shape) -> Array | None:
         return None
     HostMemory().check(WORKING_BYTES * math.prod(shape))
     if init.form == "full":
-        return np.full(shape, init.what, kind.dtype)
+        return np.full(shape, _elements(init.what, kind), kind.dtype)
     if init.form == "arange":
-        return np.arange(math.prod(shape)).astype(kind.dtype).reshape(shape)
+        return _elements(np.arange(math.prod(shape)), kind).reshape(shape)
     return random(init.what, kind, shape)
+
+
+def _elements(values: Any, kind: Element) -> Array:
+    """Numbers as elements of a type, rounded as a chip does it; ValueError and OverflowError for a wrong integer."""
+    if kind.name in HOST_NAMES:
+        return narrow(values, kind.name)
+    if isinstance(values, float) and kind.name.startswith(("u", "s")):
+        if not values.is_integer():
+            raise ValueError(f"{kind.name} needs a whole number, not {values}")
+        values = int(values)
+    with np.errstate(over="ignore"):
+        return np.array(values, kind.dtype)
 
 
 def random(seed: int, kind: Element, shape: Shape) -> Array:

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..isa.program import Kernel, Parameter
-from .launchfile import ArgumentValue, BufferSpec, LaunchSpec
+from .job import ArgumentValue, BufferSpec, JobError, LaunchSpec
 from .loading import nearest_of
-
-
-class JobError(ValueError):
-    """A launch that does not fit its kernel: arguments, extents or the kernel's name. `where` is which launch."""
-
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"{where}: {problem}" if where else problem)
 
 
 def check_arguments(kernel: Kernel, launch: LaunchSpec, buffers: Mapping[str, BufferSpec]) -> None:

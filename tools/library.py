@@ -6,14 +6,14 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from ..isa.source import LIBRARY
+from ..isa.source import LIBRARY, included_by
 
 _MACRO = re.compile(r"^((?://.*\n)+)\s+\.macro\s+(.*)$", re.MULTILINE)
 _SECTION = re.compile(r"^//\s*\n", re.MULTILINE)
 
 
 class Macro(NamedTuple):
-    """A macro: its file, how it is called, and the comment above it, paragraph by paragraph."""
+    """A macro: the file to include for it, how it is called, and the comment above it, paragraph by paragraph."""
 
     file: str
     usage: str
@@ -48,7 +48,7 @@ def files() -> dict[str, str]:
 @cache
 def macros() -> dict[str, Macro]:
     """Every macro of the library, by name."""
-    return {macro.name: macro for file, text in files().items() for macro in macros_of(text, file)}
+    return {macro.name: macro for file, text in files().items() for macro in macros_of(text, included_by(file))}
 
 
 __all__ = ["Macro", "files", "macros", "macros_of", "title"]

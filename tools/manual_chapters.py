@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..emulator.faults import CODES, DEFINED_CODES, XIDS
+from ..emulator.faults import XIDS
 from ..emulator.hbm import GUARD, window_base
+from ..emulator.machine.core import TICK
 from ..emulator.machine.state import OUTSTANDING, POISON, WINDOW_BITS
 from ..isa import FAMILIES, ISA, fields
 from ..isa.addresses import COARSE, COUNTERS, FUNCTIONS, UNIT, offset_bytes
 from ..isa.callgraph import SREG_COUNTS
+from ..isa.exceptions import CODES, DEFINED_CODES
 from ..isa.fields import Field
 from ..isa.lanes import LANES
 from ..isa.numerics import ROUNDINGS
@@ -48,7 +50,7 @@ MEANINGS = {
     "%gridid": "number of the grid",
     "%tsmsize": "bytes of TSM the block has",
     "%clock64": "instructions the compute unit has executed",
-    "%globaltimer": "time in the model: it grows with every quantum",
+    "%globaltimer": f"instructions the chip has executed, in steps of {TICK:,}",
     "%tid": "the thread's coordinate in its block",
     "%laneid": "number of the lane",
     "%lanemask_eq": "mask of this lane",

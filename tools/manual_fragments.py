@@ -15,7 +15,8 @@ from ..isa.matrix import MatrixForm
 INTRO = """\
 Each drawing has the elements of one operand, row by row; B is drawn by its columns, so that k runs to the right in A
 and in B. `12:r3` is lane 12 of the fourth register of the range, `12:r3.1` the second element there. Where a cell has
-several elements, the first one is in the low bits. Rows between those shown go on in steps of four lanes."""
+several elements, the first one is in the low bits. Rows between those shown go on in steps of four lanes. Shapes that
+begin with `sp.` are those with a sparse B, which has half of the k."""
 
 
 class Operand(NamedTuple):
@@ -90,7 +91,7 @@ def section(instructions: Iterable[Instruction]) -> str:
         for operand in operands_of(form) if form else ():
             arch = "" if operand.by_columns else f" ({', '.join(instruction.architectures)})"
             names = drawn.setdefault((title(operand) + arch, operand), [])
-            names.append(f"m{form.m}n{form.n}k{form.k}" if form else "")
+            names.append(f"{'sp.' * form.sparse}m{form.m}n{form.n}k{form.k}" if form else "")
     if not drawn:
         return ""
     parts = ["### Lane maps", INTRO]

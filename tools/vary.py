@@ -9,7 +9,7 @@ import numpy as np
 
 from ..emulator.faults import M890Error
 from .arrays import Array
-from .launchfile import TIMINGS, Job
+from .job import TIMINGS, Job
 from .output import counted
 from .runner import Options, Runner
 

@@ -28,7 +28,7 @@ LOWERING = (
         "compiler", "glue", "glue_addresses", "glue_copies", "glue_frame", "recipes",
     )),
     *(f"emulator/machine/{name}.py" for name in ("primitives", "state", "structs", "wire", "flights")),
-    *(f"isa/{name}.py" for name in ("lanes", "formats", "effects", "swizzle")),
+    *(f"isa/{name}.py" for name in ("lanes", "formats", "effects", "exceptions", "registers", "swizzle")),
 )  # fmt: skip
 """Files that every compiled object depends on: what turns bodies into code, and the kinds and codes it builds in."""
 

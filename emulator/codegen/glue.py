@@ -11,6 +11,7 @@ from numba.core import cgutils, types
 from ...isa import numerics
 from ...isa.addresses import AddressKind, TsmTarget
 from ...isa.effects import Emsk, Fault, Jump, Next, Split, Stop
+from ...isa.exceptions import INVALID_VREG
 from ...isa.formats import Format
 from ...isa.lanes import LANES, LaneKind, Mask
 from ...isa.number_kinds import CodeTarget, Target
@@ -26,9 +27,6 @@ from .glue_frame import LANE_BITS, ROW_TYPE
 from .lowering import I8, I32, I64, LaneVector, Value, splat, spread
 from .lowering_memory import Place
 from .recipes import COMPLETE, FAST, ISSUE, PEER, Recipe, lanes_of, matrix_work, stop_of
-
-INVALID_VREG = 5
-"""Published exception code."""
 
 
 def compile_handler(key: str, recipe: Recipe) -> bytes:
@@ -71,7 +69,7 @@ class _Glue(Addresses):
         access = self.instruction.access
         if access and access.counted == kind.name and self.recipe.build == COMPLETE:  # as it was at issue
             return LaneVector("uint32", LANES), self.builder.load(self.field(WARP, "counts", ROW_TYPE), align=4)
-        lanes, hint = lanes_of(self.instruction, kind), binding.kind
+        lanes, hint = lanes_of(kind), binding.kind
         if hint is Mask:
             bits = self.builder.load(self.row(self.slots[kind.name], 0, I32), align=4)
             return LaneVector("bool", LANES), self.builder.bitcast(bits, LANE_BITS)

@@ -7,12 +7,11 @@ from numba.core import cgutils, types
 
 from ...isa.addresses import AddressKind
 from ...isa.effects import Stop
+from ...isa.exceptions import INVALID_WARP_SYNC
 from ...isa.lanes import LANES
 from ...isa.matrix_operands import SwizzledAddress
 from ...isa.spec import Access
-from ...isa.sync import INVALID_WARP_SYNC
-from ..machine.resolve import COUNTED
-from ..machine.state import RECORD, STOP, WARP
+from ..machine.state import COUNTED, RECORD, STOP, STORES, WARP
 from ..machine.structs import offset_of
 from .glue_copies import issue_target, reading
 from .glue_frame import LANE_BITS, ROW_TYPE, WIDE, Frame
@@ -194,7 +193,7 @@ class Addresses(Frame):
         function = ir.FunctionType(I64, [I64, I64, I64, I64])
         callee = builder.inttoptr(builder.load(self.field(WARP, name, I64), align=8), function.as_pointer())
         counted = COUNTED * (1 + self.slots[access.counted]) if access.counted else 0
-        request = ir.Constant(I64, access.size | (0x100 if access.store else 0) | counted)
+        request = ir.Constant(I64, access.size | (STORES if access.store else 0) | counted)
         answer = builder.call(callee, [self.warp, self.record, request, builder.zext(mask, I64)])
         with builder.if_then(builder.icmp_signed("!=", answer, ir.Constant(I64, 0)), likely=False):
             builder.ret(answer)

@@ -10,11 +10,11 @@ from ...isa.effects import Stop
 from ...isa.lanes import LANES
 from ...isa.operands import IndexedKind
 from ...isa.registers import INDEX_REGISTER
-from ..machine.state import EMSK_ROW, RECORD, ROW, STOP, WARP, scalar_row, vector_row
+from ..machine.state import EMSK_ROW, RECORD, RECORD_SIZE, ROW, STOP, WARP, scalar_row, vector_row
 from ..machine.structs import offset_of
 from .compiler import Unit
 from .lowering import I1, I32, I64, Value
-from .recipes import RECORD_SIZE, Recipe, operand_slots
+from .recipes import Recipe, operand_slots
 
 ROW_TYPE = ir.VectorType(I32, LANES)
 LANE_BITS = ir.VectorType(I1, LANES)

@@ -19,14 +19,13 @@ from ...isa.number_kinds import CodeTarget, DataAddress, Number, Target
 from ...isa.operands import IndexedKind, Kind, RegisterKind
 from ...isa.source_kind import Source
 from ...isa.spec import Decoded, Instruction
-from ..machine.state import ACQUIRE, RECORD, RELEASE
+from ..machine.state import ACQUIRE, RELEASE
 from .fingerprint import fingerprint
 
 FAST, ISSUE, COMPLETE = "fast", "issue", "complete"
 PEER = "peer"
 """The build of a whole program that can reach other chips: handlers as in FAST, but for what must see what is
 outstanding (`handler_build`)."""
-RECORD_SIZE = RECORD.itemsize
 ORDERS = {"release": RELEASE, "acquire": ACQUIRE, "acq_rel": RELEASE | ACQUIRE}
 """Memory orders of accesses that order others, as an INFO has them."""
 
@@ -89,7 +88,7 @@ def matrix_work(instruction: Instruction) -> tuple[int, int]:
     return 0, 0
 
 
-def lanes_of(instruction: Instruction, kind: Kind) -> int:
+def lanes_of(kind: Kind) -> int:
     """How many lanes an operand is read with: 1 where all lanes of its row are the same by its nature."""
     if isinstance(kind, Source):
         return LANES if kind.flags.either else 1
@@ -108,7 +107,7 @@ def key_of(recipe: Recipe) -> str:
             kind.role,
             getattr(kind, "bank", ""),
             getattr(kind, "words", 1),
-            lanes_of(instruction, kind),
+            lanes_of(kind),
             (kind.index_bank, kind.base_bank, kind.base_words) if isinstance(kind, AddressKind) else (),
             getattr(kind, "rows", ()),
         )

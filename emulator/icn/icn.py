@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import engine
-from ..faults import Fault
+from ..faults import ICN_NO_PATH, ICN_RETRIES, Fault
 from ..machine.flights import FLIGHT, ICN, LINK, PAIR
 from ..machine.links import CHANGE, NEVER, NO_PATH
 from ..machine.structs import offset_of
@@ -25,8 +25,6 @@ from .topology import Topology, picoseconds
 PACKET_SHAPE = ("header_bytes", "address_bytes", "packet_bytes", "line_bytes", "flit_bytes")
 """Entries of a profile, without "icn_", that say what a packet is on a link."""
 HEADER = tuple(name for name in PACKET.names or () if offset_of(PACKET, name) < HEADER_BYTES)
-ICN_NO_PATH, ICN_RETRIES = 4224, 4480
-"""Published errors (XID)."""
 
 
 class Icn:

@@ -207,6 +207,8 @@ class Topology:
     @classmethod
     def wired(cls, profile: Profile, chips: int) -> Topology:
         """Card to card as in the profile's wiring, of which fewer chips use the first ones."""
+        if chips > 1 and not profile.icn_wiring:
+            raise ValueError(f"{profile.name} has no wiring: choose switch, ring, full, or a topology file")
         cards = 1 + max((max(a, b) for a, b, _ in profile.icn_wiring), default=0)
         if chips > cards:
             raise ValueError(

@@ -26,6 +26,7 @@ from ...isa.awbar import (
     NOT_VALID,
     OPERATION,
     RELAXED,
+    SIZE,
     STATE,
     TEST,
     TEST_PARITY,
@@ -39,17 +40,16 @@ from ...isa.awbar import (
     parity_of,
     pending_of,
 )
+from ...isa.exceptions import INVALID_BARRIER, TSM_MISALIGNED, TSM_OUT_OF_RANGE
 from ...isa.lanes import LANES
-from .barriers import BARRIER_PARAMETER
 from .core import AWBAR_REFUSED, HELD, LETS_OTHERS_RUN
 from .observed import COPIES as COPY_QUEUE
 from .observed import complete, finish
 from .pending import queue_of
 from .primitives import queue_at, read32, read64, record_at, warp_at, write32, write64, write_row
-from .resolve import ADDRESS, HOST, TSM_MISALIGNED, TSM_OUT_OF_RANGE
+from .resolve import ADDRESS, HOST
 from .state import EMSK_ROW, ROW
 
-SIZE = 8
 DONE, REFUSED = 0, AWBAR_REFUSED
 OPERATIONS, RELAXED_BIT, NO_COMPLETE_BIT, DROP_BIT, STATE_BIT = (
     field.mask for field in (OPERATION, RELAXED, NO_COMPLETE, DROP, STATE)
@@ -89,7 +89,7 @@ def act(base: int, record_address: int) -> int:
             if reason != FINE:
                 take_back(base, at, mask & (1 << lane) - 1)
                 warp.taken = reason
-                return refuse(base, record_address, BARRIER_PARAMETER, 1 << lane)
+                return refuse(base, record_address, INVALID_BARRIER, 1 << lane)
             write64(base + HOST + 8 * lane, word)
             if operation == TEST:  # an awbar's parity stands in the upper half
                 count = parity_of(count | read32(number + ROW + 4 * lane) << 32)

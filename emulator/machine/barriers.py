@@ -7,18 +7,16 @@ nobody named a number, all live warps of the block. Compiled together with `core
 from __future__ import annotations
 
 from ...isa.effects import ARRIVE, BARRIER_BLOCK, HAS_COUNT, REDUCE_AND, REDUCE_OR, REDUCE_POPC
+from ...isa.exceptions import INVALID_BARRIER
 from ...isa.lanes import LANES
 from ...isa.registers import SCC
 from .paths import park, run_lowest, runnable, waits, waits_elsewhere, wake_all
 from .primitives import block_at, launch_at, read32, record_at, warp_at, write_row
-from .state import AT_BARRIER, BARRIERS, EMSK_ROW, READY, RECORD, scalar_row
+from .state import AT_BARRIER, BARRIERS, EMSK_ROW, READY, RECORD_SIZE, scalar_row
 
-BARRIER_PARAMETER = 2
-"""Published exception code."""
 ARRIVED, WENT_ON, REFUSED = 0, 1, 2
 """What became of a path at a barrier: the warp waits, or goes on, or has made a mistake."""
 BLOCK_BARRIER = BARRIERS - 1
-RECORD_SIZE = RECORD.itemsize
 SCC_ROW = scalar_row(SCC)
 
 
@@ -45,6 +43,7 @@ def reach_barrier(launch_address: int, block_address: int, base: int, pc: int) -
             return refuse(base, pc)
     if block.arrived[barrier] > 0 and block.expected[barrier] != count:
         return refuse(base, pc)
+    launch.event_barrier, launch.event_expected = barrier, count  # now: scc, which may name them, may get a result
     if kind & ARRIVE:
         if warp.lanes != warp.live:
             return refuse(base, pc)
@@ -81,7 +80,7 @@ def ones_in(mask: int) -> int:
 def refuse(base: int, pc: int) -> int:
     """An invalid barrier parameter."""
     warp = warp_at(base)
-    warp.fault, warp.fault_lanes, warp.fault_pc, warp.pc = BARRIER_PARAMETER, warp.lanes, pc, pc
+    warp.fault, warp.fault_lanes, warp.fault_pc, warp.pc = INVALID_BARRIER, warp.lanes, pc, pc
     return REFUSED
 
 

@@ -7,39 +7,30 @@ when `run` returns: at the end of the quota, when all is done, and for what a st
 from __future__ import annotations
 
 from ...isa.effects import Stop
-from ...isa.lanes import LANES
-from ...isa.registers import CLOCKS, LAST_SREG, UNIFORM_SPECIALS
-from .barriers import ARRIVED, REFUSED, clear, count_in, open_all, open_if_full, reach_barrier
+from ...isa.registers import CLOCKS
+from .arithmetic import least
+from .barriers import ARRIVED, REFUSED, count_in, open_all, open_if_full, reach_barrier
+from .blocks import can_admit, next_slot, push_back, push_front, retire
 from .paths import drop_lanes, park, reach, rotate, run_lowest
 from .primitives import (
     block_at,
     call,
-    copy,
     launch_at,
-    queue_at,
     read32,
     read64,
     record_at,
     warp_at,
-    write32,
     write64,
     write_row,
 )
 from .state import (
     AT_BARRIER,
-    BARRIERS,
-    BLOCK,
-    COUNTER_COUNT,
+    BLOCK_SIZE,
     EMSK_ROW,
     ENDED,
-    HEADER,
-    POISON,
-    QUEUE,
-    QUEUES_BYTES,
     READY,
-    RECORD,
+    RECORD_SIZE,
     ROW,
-    SCALAR_ROWS,
     STOP,
     WAITING,
     scalar_row,
@@ -53,11 +44,9 @@ LOOK = 32
 GO_ON, EXPIRED, BLOCKED, FINISHED, HELD = 200, 201, 202, 203, 204
 """What became of a warp or block. HELD: the warp tries its instruction again later, as if it had not come to it yet."""
 
-RECORD_SIZE, BLOCK_SIZE, QUEUE_SIZE = RECORD.itemsize, BLOCK.itemsize, QUEUE.itemsize
-QUANTUM = 4096
-"""Instructions of a chip between two ticks of %globaltimer."""
+TICK = 4096
+"""Instructions of a chip between two ticks of %globaltimer, whatever the quantum of a pod is."""
 CLOCK_ROW, TIME_ROW = scalar_row(CLOCKS["%clock64"][0]), scalar_row(CLOCKS["%globaltimer"][0])
-BLKID_ROW, CUID_ROW = scalar_row(UNIFORM_SPECIALS["%blkid.x"][0]), scalar_row(UNIFORM_SPECIALS["%cuid"][0])
 STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop.FAULT), STOP + int(Stop.BREAK)
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
@@ -97,138 +86,7 @@ def run(launch_address: int) -> int:
     return DONE if launch.finished == launch.blocks else QUOTA
 
 
-# Blocks.
-
-
-def can_admit(launch_address: int) -> bool:
-    """Whether the next block's compute unit has room for it."""
-    launch = launch_at(launch_address)
-    if launch.admitted >= launch.blocks or launch.free_count == 0:
-        return False
-    return read32(launch.resident + 4 * (launch.admitted % launch.cus)) < launch.per_cu
-
-
-def next_slot(launch_address: int) -> int:
-    """The slot of the block whose turn it is; a new block goes first. -1 when none is left."""
-    launch = launch_at(launch_address)
-    resuming = launch.ring_count > 0 and block_at(launch.slots + front(launch_address) * BLOCK_SIZE).resumed != 0
-    if not resuming and can_admit(launch_address):
-        return admit(launch_address)
-    if launch.ring_count == 0:
-        return -1
-    slot = front(launch_address)
-    launch.ring_head = (launch.ring_head + 1) % launch.slot_count
-    launch.ring_count -= 1
-    return slot
-
-
-def front(launch_address: int) -> int:
-    """The slot at the head of the ring."""
-    launch = launch_at(launch_address)
-    return read32(launch.ring + 4 * launch.ring_head)
-
-
-def push_back(launch_address: int, slot: int) -> None:
-    """The block goes to the end of the ring, with full slices."""
-    launch = launch_at(launch_address)
-    block = block_at(launch.slots + slot * BLOCK_SIZE)
-    block.left, block.warp_left, block.spent, block.yielded = launch.block_slice, launch.warp_slice, 0, 0
-    write32(launch.ring + 4 * ((launch.ring_head + launch.ring_count) % launch.slot_count), slot)
-    launch.ring_count += 1
-
-
-def push_front(launch_address: int, slot: int) -> None:
-    """The block is interrupted and goes on first, with what is left of its slices."""
-    launch = launch_at(launch_address)
-    block_at(launch.slots + slot * BLOCK_SIZE).resumed = 1
-    launch.ring_head = (launch.ring_head + launch.slot_count - 1) % launch.slot_count
-    write32(launch.ring + 4 * launch.ring_head, slot)
-    launch.ring_count += 1
-
-
-def admit(launch_address: int) -> int:
-    """Make the next block resident: registers and paths of its warps as at kernel entry."""
-    launch = launch_at(launch_address)
-    number, cu, launch.idle = launch.next_block, launch.admitted % launch.cus, 0
-    launch.next_block, launch.admitted = (number + launch.block_step) % launch.blocks, launch.admitted + 1
-    launch.free_count -= 1
-    slot = read32(launch.free + 4 * launch.free_count)
-    block = block_at(launch.slots + slot * BLOCK_SIZE)
-    block.number, block.cu = number, cu
-    resident = launch.resident + 4 * block.cu
-    write32(resident, read32(resident) + 1)
-    block.x = number % launch.grid_x
-    block.y = number // launch.grid_x % launch.grid_y
-    block.z = number // (launch.grid_x * launch.grid_y)
-    if launch.poison:
-        fill(block.tsm, launch.tsm_size)
-        fill(block.private, launch.block_warps * LANES * launch.private_size)
-    block.live, block.waiting, block.spent, block.yielded = launch.block_warps, 0, 0, 0
-    block.cursor, block.resumed = launch.first_warp, 0
-    for barrier in range(BARRIERS):
-        clear(launch.slots + slot * BLOCK_SIZE, barrier)
-    block.left, block.warp_left = launch.block_slice, launch.warp_slice
-    for index in range(launch.block_warps):
-        enter(launch_address, launch.slots + slot * BLOCK_SIZE, index)
-    block.ready = 1
-    return slot
-
-
-def fill(start: int, size: int) -> None:
-    """Put poison into memory."""
-    for offset in range(0, size, 4):
-        write32(start + offset, POISON)
-
-
-def enter(launch_address: int, block_address: int, index: int) -> None:
-    """Set up one warp of a new block."""
-    launch, block = launch_at(launch_address), block_at(block_address)
-    base = block.warps + index * launch.warp_stride
-    warp = warp_at(base)
-    warp.pc, warp.limit, warp.launch, warp.index = launch.start, STOP, launch_address, index
-    warp.tsm, warp.tsm_size = block.tsm, launch.tsm_size
-    warp.private, warp.private_size = block.private + index * LANES * launch.private_size, launch.private_size
-    warp.resolve, warp.resolve_tsm, warp.resolve_private = launch.resolve, launch.resolve_tsm, launch.resolve_private
-    warp.state, warp.paths, warp.spin, warp.rotated, warp.acquires = READY, 0, 0, 0, 0
-    threads = least(launch.block_threads - LANES * index, LANES)
-    lanes = (1 << threads) - 1
-    warp.lanes = lanes
-    warp.live = lanes
-    warp.queues, warp.outstanding = 0, 0
-    if launch.queues != 0:
-        warp.queues = launch.queues + (base - block_at(launch.slots).warps) // launch.warp_stride * QUEUES_BYTES
-        for counter in range(COUNTER_COUNT):
-            queue = queue_at(warp.queues + counter * QUEUE_SIZE)
-            queue.head, queue.count, queue.groups = 0, 0, 0
-    if launch.poison:
-        for row in range(launch.poison_rows):
-            write_row(base + HEADER + ROW * (SCALAR_ROWS + row), POISON)
-        for row in range(LAST_SREG + 1):
-            write_row(base + HEADER + ROW * row, POISON)
-    if block.ready == 0:
-        for row in range(launch.template_count):
-            source = launch.template + (index * launch.template_count + row) * ROW
-            copy(base + read32(launch.template_rows + 4 * row), source, ROW)
-    for row in range(launch.entry_count):
-        value = read32(launch.entry + 4 * (index * launch.entry_count + row))
-        write_row(base + read32(launch.entry_rows + 4 * row), value)
-    write_row(base + BLKID_ROW, block.x)
-    write_row(base + BLKID_ROW + ROW, block.y)
-    write_row(base + BLKID_ROW + 2 * ROW, block.z)
-    write_row(base + CUID_ROW, block.cu)
-    write_row(base + EMSK_ROW, lanes)
-
-
-def retire(launch_address: int, slot: int) -> None:
-    """Free the slot of a block whose warps have all ended."""
-    launch = launch_at(launch_address)
-    block = block_at(launch.slots + slot * BLOCK_SIZE)
-    resident = launch.resident + 4 * block.cu
-    write32(resident, read32(resident) - 1)
-    write32(launch.free + 4 * launch.free_count, slot)
-    launch.free_count += 1
-    launch.finished += 1
-    launch.idle = launch.asleep = 0
+# One block.
 
 
 def run_block(launch_address: int, block_address: int) -> int:
@@ -314,14 +172,8 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
             warp.pc = reached
             outcome = GO_ON
         if launch.events != 0 and outcome != STOP_COMPILE and outcome != STOP_BREAK and outcome != HELD:
-            launch.event_block, launch.event_cu = block.number, block.cu
-            launch.event_stop = reached - STOP if reached >= STOP else 0
-            call(launch.emit, base, first)
-        write_clock(clock, count)
-        block.warp_left -= count
-        block.left -= count
-        launch.quota -= count
-        launch.executed += count
+            observe(launch_address, block_address, base, first, reached)
+        spend(launch_address, block_address, clock, count)
         if outcome >= STOP or outcome == HELD:
             warp.spin = warp.spin + count if contended else 0
             launch.stop_pc = warp.pc
@@ -336,28 +188,30 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
                 rotate(base)  # only after a jump: a compare and the branch that reads its mask stay together
 
 
-def least(a: int, b: int) -> int:
-    """The smaller number."""
-    return a if a < b else b
+def observe(launch_address: int, block_address: int, base: int, pc: int, reached: int) -> None:
+    """Write an event for the instruction at pc, which has been executed."""
+    launch, block = launch_at(launch_address), block_at(block_address)
+    launch.event_block, launch.event_cu = block.number, block.cu
+    launch.event_stop = reached - STOP if reached >= STOP else 0
+    call(launch.emit, base, pc)
 
 
-def write_clock(clock: int, count: int) -> None:
-    """Count instructions of a compute unit."""
+def spend(launch_address: int, block_address: int, clock: int, count: int) -> None:
+    """Take instructions that have been executed off the slices and the quota, and count them."""
+    launch, block = launch_at(launch_address), block_at(block_address)
     write64(clock, read64(clock) + count)
+    block.warp_left -= count
+    block.left -= count
+    launch.quota -= count
+    launch.executed += count
 
 
 def stopped(launch_address: int, block_address: int, base: int, pc: int, code: int, clock: int, count: int) -> int:
     """Act on a stop code of the instruction at pc: GO_ON, BLOCKED, FINISHED, HELD, or the code for Python."""
     warp = warp_at(base)
     warp.pc = pc + RECORD_SIZE
-    launch = launch_at(launch_address)
     if code == EXIT_LANES or code == EXIT_WARP:
-        if ends(base, code) and launch.finish != 0 and call(launch.finish, base, 0) == HELD:
-            return hold(base, pc)
-        if code == EXIT_WARP or drop_lanes(base):
-            warp.live, warp.paths, warp.state = 0, 0, ENDED
-            return FINISHED
-        return GO_ON if warp.lanes != 0 else arrived(launch_address, block_address, base)
+        return leave(launch_address, block_address, base, pc, code)
     if code == BARRIER:
         outcome = reach_barrier(launch_address, block_address, base, pc)
         if outcome == ARRIVED:
@@ -369,41 +223,61 @@ def stopped(launch_address: int, block_address: int, base: int, pc: int, code: i
     if code == SPLIT:
         split(base)
         return GO_ON
-    if code == WAIT or code == ACCESS:
-        return hold(base, pc) if call(launch.wait if code == WAIT else launch.access, base, pc) == HELD else GO_ON
-    if code == REMOTE:
-        found = call(launch.remote, base, pc)
-        if found == STOP_COMPILE:
-            warp.pc = pc
-            return STOP_COMPILE
-        return hold(base, pc) if found == HELD else GO_ON
-    if code == COPY:
-        found = call(launch.cube, base, pc)
-        if found == 0:
-            return GO_ON
-        warp.pc = pc
-        return hold(base, pc) if found == HELD else STOP_FAULT
-    if code == AWBAR:
-        found = call(launch.awbar, base, pc)
-        if found == HELD:
-            return hold(base, pc)
-        if found == AWBAR_REFUSED:
-            warp.pc = pc
-            return STOP_FAULT
-        if found == LETS_OTHERS_RUN:
-            yielded(launch_address, block_address, base, count)
-        return GO_ON
+    if code == WAIT or code == ACCESS or code == REMOTE or code == COPY or code == AWBAR:
+        return operate(launch_address, block_address, base, pc, code, count)
     if code == CLOCK:
-        now = read64(clock) + count - 1
-        time = (launch.globaltime + launch.executed + count - 1) // QUANTUM * QUANTUM
-        write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
-        write_row(base + CLOCK_ROW + ROW, now >> 32)
-        write_row(base + TIME_ROW, time & 0xFFFFFFFF)
-        write_row(base + TIME_ROW + ROW, time >> 32)
-        call(record_at(pc).value, base, pc)
+        read_clock(launch_address, base, pc, read64(clock) + count - 1, count)
         return GO_ON
     warp.pc = pc
     return code
+
+
+def leave(launch_address: int, block_address: int, base: int, pc: int, code: int) -> int:
+    """Lanes of the warp, or all that is left of it, exit: GO_ON, BLOCKED, FINISHED, HELD, or the code for Python."""
+    warp, launch = warp_at(base), launch_at(launch_address)
+    if ends(base, code) and launch.finish != 0 and call(launch.finish, base, 0) == HELD:
+        return hold(base, pc)
+    if code == EXIT_WARP or drop_lanes(base):
+        warp.live, warp.paths, warp.state = 0, 0, ENDED
+        return FINISHED
+    return GO_ON if warp.lanes != 0 else arrived(launch_address, block_address, base)
+
+
+def operate(launch_address: int, block_address: int, base: int, pc: int, code: int, count: int) -> int:
+    """Let what is compiled apart do the instruction at pc: GO_ON, HELD, or the code for Python."""
+    launch = launch_at(launch_address)
+    if code == WAIT:
+        found = call(launch.wait, base, pc)
+    elif code == ACCESS:
+        found = call(launch.access, base, pc)
+    elif code == REMOTE:
+        found = call(launch.remote, base, pc)
+    elif code == COPY:
+        found = call(launch.cube, base, pc)
+    else:
+        found = call(launch.awbar, base, pc)
+    if found == HELD:
+        return hold(base, pc)
+    if code == REMOTE and found == STOP_COMPILE:
+        warp_at(base).pc = pc
+        return STOP_COMPILE
+    if (code == COPY and found != 0) or (code == AWBAR and found == AWBAR_REFUSED):
+        warp_at(base).pc = pc
+        return STOP_FAULT
+    if code == AWBAR and found == LETS_OTHERS_RUN:
+        yielded(launch_address, block_address, base, count)
+    return GO_ON
+
+
+def read_clock(launch_address: int, base: int, pc: int, now: int, count: int) -> None:
+    """Run an instruction that reads a clock, which is put into its rows first."""
+    launch = launch_at(launch_address)
+    time = (launch.globaltime + launch.executed + count - 1) // TICK * TICK
+    write_row(base + CLOCK_ROW, now & 0xFFFFFFFF)
+    write_row(base + CLOCK_ROW + ROW, now >> 32)
+    write_row(base + TIME_ROW, time & 0xFFFFFFFF)
+    write_row(base + TIME_ROW + ROW, time >> 32)
+    call(record_at(pc).value, base, pc)
 
 
 def yielded(launch_address: int, block_address: int, base: int, count: int) -> None:

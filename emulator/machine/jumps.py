@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from ...isa.effects import Stop
+from ...isa.exceptions import INVALID_CANDIDATE_MASK, INVALID_INSTRUCTION, KI_OUT_OF_RANGE
 from ...isa.lanes import LANES
 from ...isa.program import CODE_BASE, TEXT_BASE
 from .primitives import launch_at, read32, read64, warp_at
 from .resolve import ADDRESS
-from .state import EMSK_ROW, RECORD, STOP
+from .state import EMSK_ROW, RECORD_SIZE, STOP
 
 STOP_FAULT = STOP + int(Stop.FAULT)
-RECORD_SIZE = RECORD.itemsize
-INVALID, CANDIDATE_MASK, NO_CODE = 0, 1, 16
-"""Published exception codes."""
 
 
 def jump(base: int, record_address: int, mask: int) -> int:
@@ -29,13 +27,13 @@ def jump(base: int, record_address: int, mask: int) -> int:
         for lane in range(LANES):
             if mask >> lane & 1 and read64(base + ADDRESS + 8 * lane) != address:
                 apart |= 1 << lane
-    code, record = 0, launch.start + ((address - CODE_BASE) >> 3) * RECORD_SIZE
+    code, record = INVALID_INSTRUCTION, launch.start + ((address - CODE_BASE) >> 3) * RECORD_SIZE
     if address >= TEXT_BASE and address < TEXT_BASE + 8 * launch.text_words:
         record = launch.program + ((address - TEXT_BASE) >> 3) * RECORD_SIZE
     elif address < CODE_BASE or address >= CODE_BASE + 8 * launch.kernel_words:
-        code = NO_CODE
-    if apart == 0 and code == 0 and address & 7 == 0:
+        code = KI_OUT_OF_RANGE
+    if apart == 0 and code != KI_OUT_OF_RANGE and address & 7 == 0:
         return record
-    warp.fault, warp.fault_pc = CANDIDATE_MASK if apart != 0 else code, record_address
+    warp.fault, warp.fault_pc = INVALID_CANDIDATE_MASK if apart != 0 else code, record_address
     warp.fault_lanes = apart if apart != 0 else read32(base + EMSK_ROW)
     return STOP_FAULT

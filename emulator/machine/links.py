@@ -8,6 +8,7 @@ heap is ordered by time less `before`, and the result does not depend on when pa
 
 from __future__ import annotations
 
+from .arithmetic import greatest
 from .flights import FLIGHT, LINK, PAIR
 from .primitives import copy, flight_at, icn_at, link_at, packet_at, pair_at, read64, write64
 from .wire import ATOMIC, COPY, LOAD, STORE
@@ -33,7 +34,7 @@ def begin(address: int, packets: int, count: int) -> int:
         place = icn.packets + number * icn.packet_size
         copy(place, packets + turn * icn.packet_size, icn.packet_size)
         packet, flight = packet_at(place), flight_at(icn.flights + number * FLIGHT_SIZE)
-        flight.head = flight.tail = most(packet.time, icn.until)
+        flight.head = flight.tail = greatest(packet.time, icn.until)
         flight.node = flight.src = packet.src
         flight.dst, flight.order, flight.next = packet.dst, -1, -1
         flight.rank = (packet.src << SEQUENCE_BITS) + packet.seq
@@ -53,7 +54,7 @@ def dress(address: int, number: int) -> None:
     if packet.kind == LOAD or packet.kind == STORE or packet.kind == ATOMIC or pushed:
         head += icn.address_bytes
     flight.user = packet.user
-    flight.packets = most(1, (packet.user + longest - 1) // longest)
+    flight.packets = greatest(1, (packet.user + longest - 1) // longest)
     flight.wire = (packet.user + flight.packets * head + icn.flit_bytes - 1) // icn.flit_bytes * icn.flit_bytes
     packet.overhead = flight.wire - packet.user
 
@@ -112,7 +113,7 @@ def enter(address: int, number: int) -> int:
     if flight.head >= link.fault_time or link.packets >= link.fault_packets:
         return CHANGE
     span = time_of(flight.wire, link.rate)
-    start = most(flight.head, most(link.free, flight.tail - span))
+    start = greatest(flight.head, greatest(link.free, flight.tail - span))
     waited, delay = start - flight.head, 0
     if link.loss > 0 or link.drops > 0:
         delay = lost_time(address, number)
@@ -124,7 +125,7 @@ def enter(address: int, number: int) -> int:
     link.overhead += flight.wire - flight.user
     link.busy += span
     link.waited += waited
-    link.most_waited = most(link.most_waited, waited)
+    link.most_waited = greatest(link.most_waited, waited)
     flight.node = link.head
     flight.head = start + delay + link.latency
     flight.tail = link.free + link.latency
@@ -138,11 +139,6 @@ def enter(address: int, number: int) -> int:
 def time_of(count: int, rate: int) -> int:
     """Picoseconds that `count` bytes take, rounded up; femtoseconds of all of them may need more than 64 bits."""
     return count // 1000 * rate + (count % 1000 * rate + 999) // 1000
-
-
-def most(a: int, b: int) -> int:
-    """The greater number."""
-    return a if a > b else b
 
 
 def lost_time(address: int, number: int) -> int:
@@ -226,7 +222,7 @@ def settle(address: int, number: int) -> None:
     icn = icn_at(address)
     flight = flight_at(icn.flights + number * FLIGHT_SIZE)
     pair = pair_at(pair_of(address, number))
-    pair.last = flight.arrival = most(flight.arrival, pair.last)
+    pair.last = flight.arrival = greatest(flight.arrival, pair.last)
     pair.expected += 1
     write64(icn.arrived + 8 * icn.arrived_count, number)
     icn.arrived_count += 1

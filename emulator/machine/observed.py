@@ -11,7 +11,7 @@ from __future__ import annotations
 from ...isa.addresses import COUNTERS
 from ...isa.effects import Stop
 from ...isa.lanes import LANES
-from .core import HELD, RECORD_SIZE
+from .core import HELD
 from .pending import (
     KEPT_ADDRESS,
     KEPT_HOST,
@@ -53,6 +53,7 @@ from .state import (
     EMSK_ROW,
     EVENT,
     OUTSTANDING,
+    RECORD_SIZE,
     RELEASE,
     SPACES,
     TO_TSM,
@@ -292,6 +293,7 @@ def emit(base: int, record_address: int) -> int:
     event.pc = (record_address - launch.program) // RECORD_SIZE * 8
     event.block, event.cu, event.warp = launch.event_block, launch.event_cu, warp.index
     event.emsk, event.size, event.stop = launch.event_emsk, size, launch.event_stop
+    event.barrier, event.expected = launch.event_barrier, launch.event_expected
     if size > 0 or event.stop == COPY:
         for lane in range(LANES):
             write64(place + EVENT_ADDRESS + 8 * lane, read64(base + ADDRESS + 8 * lane))

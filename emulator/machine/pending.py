@@ -6,7 +6,7 @@ Compiled together with `observed`, which has the queues.
 from __future__ import annotations
 
 from ...isa.lanes import LANES
-from .core import QUEUE_SIZE, RECORD_SIZE, least
+from .arithmetic import greatest, least
 from .primitives import (
     call,
     info_at,
@@ -22,7 +22,20 @@ from .primitives import (
     write_row,
 )
 from .resolve import ADDRESS, HOST
-from .state import COUNTER_COUNT, EMSK_ROW, FIRST_PENDING, INFO, OUTSTANDING, PENDING, POISON, ROW, SPARE, WARP
+from .state import (
+    COUNTER_COUNT,
+    EMSK_ROW,
+    FIRST_PENDING,
+    INFO,
+    OUTSTANDING,
+    PENDING,
+    POISON,
+    QUEUE_SIZE,
+    RECORD_SIZE,
+    ROW,
+    SPARE,
+    WARP,
+)
 from .structs import offset_of
 
 INFO_SIZE, PENDING_SIZE = INFO.itemsize, PENDING.itemsize
@@ -80,7 +93,7 @@ def keep(base: int, place: int, record_address: int, mask: int) -> None:
         write64(place + KEPT_ADDRESS + 8 * lane, address)
         if entry.mask >> lane & 1:
             end = address + info.size
-            low, high = least(low, address), end if end > high else high
+            low, high = least(low, address), greatest(end, high)
     entry.low, entry.high = low, high
     if info.copies:
         keep_target(base, place, info.size)
@@ -95,7 +108,7 @@ def keep_target(base: int, place: int, size: int) -> None:
         write64(place + KEPT_TO + 8 * lane, offset)
         write32(place + KEPT_COUNTS + 4 * lane, read32(base + COUNTS + 4 * lane))
         if entry.mask >> lane & 1:
-            low, high = least(low, offset), offset + size if offset + size > high else high
+            low, high = least(low, offset), greatest(offset + size, high)
     entry.to_low, entry.to_high = low, high
 
 

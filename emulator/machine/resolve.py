@@ -1,33 +1,40 @@
 """Addresses: the slow path behind the bounds that each record remembers, one function per memory space.
 
 A handler calls these by address when some lane is not where its record expects it. They check every active lane
-before anything happens, leave host pointers in the warp, and fill in the fault. Compiled apart from the core.
+before anything happens, leave host pointers in the warp, and fill in the fault. Private memory has the exceptions of
+global memory, where the chip keeps it. Compiled apart from the core.
 """
 
 from __future__ import annotations
 
 from ...isa.effects import Stop
+from ...isa.exceptions import (
+    INVALID_PA,
+    MISALIGNED,
+    OUT_OF_RANGE,
+    READ_DENIED,
+    TSM_MISALIGNED,
+    TSM_OUT_OF_RANGE,
+    WRITE_DENIED,
+)
 from ...isa.lanes import LANES
+from .arithmetic import least
 from .primitives import launch_at, range_at, read32, read64, record_at, warp_at, write64
-from .state import PEER, RANGE, READ, STOP, UNREACHABLE, WARP, WRITE
+from .state import COUNTED, PEER, RANGE, READ, SIZE_BITS, STOP, STORES, UNREACHABLE, WARP, WRITE
 from .structs import offset_of
 
 STOP_FAULT, STOP_REMOTE = STOP + int(Stop.FAULT), STOP + int(Stop.REMOTE)
 RANGE_SIZE = RANGE.itemsize
 ADDRESS, HOST, SCRATCH = offset_of(WARP, "address"), offset_of(WARP, "host"), offset_of(WARP, "scratch")
-COUNTED = 0x200
-OUT_OF_RANGE, MISALIGNED, NOT_REACHABLE, READ_DENIED, WRITE_DENIED = 11, 12, 17, 20, 21
-TSM_OUT_OF_RANGE, TSM_MISALIGNED = 9, 10
-"""Published exception codes; private memory has those of global memory, where the chip keeps it."""
 
 
 def resolve(base: int, record_address: int, request: int, mask: int) -> int:
     """Look up the active lanes' HBM addresses; 0 and host pointers in the warp, STOP + REMOTE or STOP + FAULT.
 
-    request is the bytes of an access, plus 0x100 for a store, plus COUNTED times 1 + the operand that says how many of
-    the bytes a lane reads. Lanes that are off get a scratch pointer, and those that access another chip's memory 0.
+    Lanes that are off get a scratch pointer, and those that access another chip's memory 0. What `request` is, `state`
+    says beside STORES.
     """
-    size, store = request & 0xFF, request & 0x100
+    size, store = request & SIZE_BITS, request & STORES
     first, answer = True, 0
     for lane in range(LANES):
         if mask >> lane & 1 == 0:
@@ -53,11 +60,11 @@ def resolve(base: int, record_address: int, request: int, mask: int) -> int:
 
 def bytes_of(base: int, record_address: int, request: int, lane: int) -> int:
     """How many bytes a lane accesses."""
-    size, place = request & 0xFF, request // COUNTED
+    size, place = request & SIZE_BITS, request // COUNTED
     if place == 0:
         return size
     count = read32(base + record_at(record_address).operand[place - 1] + 4 * lane)
-    return count if count < size else size
+    return least(count, size)
 
 
 def find_range(base: int, address: int, size: int) -> int:
@@ -90,7 +97,7 @@ def check_access(found: int, address: int, size: int, store: int) -> int:
         return OUT_OF_RANGE
     flags = range_at(found).flags
     if flags & UNREACHABLE:
-        return NOT_REACHABLE
+        return INVALID_PA
     if store and flags & WRITE == 0:
         return WRITE_DENIED
     if not store and flags & READ == 0:
@@ -100,7 +107,7 @@ def check_access(found: int, address: int, size: int, store: int) -> int:
 
 def fault(base: int, record_address: int, code: int, request: int, mask: int) -> int:
     """Record a fault of the lanes that have this code, nothing having changed."""
-    size, store, lanes = request & 0xFF, request & 0x100, 0
+    size, store, lanes = request & SIZE_BITS, request & STORES, 0
     for lane in range(LANES):
         if mask >> lane & 1:
             address = read64(base + ADDRESS + 8 * lane)
@@ -126,7 +133,7 @@ def resolve_private(base: int, record_address: int, request: int, mask: int) -> 
 
 def resolve_own(base: int, record_address: int, request: int, mask: int, start: int, bytes_: int, stride: int) -> int:
     """Check offsets in a memory of `bytes_` bytes that lies at `start`, `stride` further for each lane; -1 is TSM."""
-    size, code, lanes = request & 0xFF, 0, 0
+    size, code, lanes = request & SIZE_BITS, 0, 0
     misaligned, outside = MISALIGNED, OUT_OF_RANGE
     if stride < 0:
         misaligned, outside, stride = TSM_MISALIGNED, TSM_OUT_OF_RANGE, 0

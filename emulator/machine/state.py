@@ -80,6 +80,10 @@ RECORD = struct(
     ("delta", "i8"),  # host address minus guest address
 )
 
+SIZE_BITS, STORES, COUNTED = 0xFF, 0x100, 0x200
+"""What a handler asks of `resolve`: the bytes of an access, plus STORES if it is a store, plus COUNTED times 1 + the
+place in RECORD.operand of the operand that says how many of the bytes a lane reads."""
+
 RANGE = np.dtype([("lo", "i8"), ("hi", "i8"), ("delta", "i8"), ("flags", "i8")])
 """Guest addresses [lo, hi) that may be accessed as `flags` say; host address = guest + delta."""
 READ, WRITE, EXECUTE, PEER, UNREACHABLE = 1, 2, 4, 8, 16
@@ -122,7 +126,7 @@ WORK_BITS = 24
 """A launch's matrix_ps are for 2 ** WORK_BITS multiplications and additions."""
 
 LAUNCH = struct(
-    728,
+    744,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -193,6 +197,8 @@ LAUNCH = struct(
     ("event_block", "i8"),
     ("event_cu", "i8"),
     ("event_stop", "i8"),
+    ("event_barrier", "i8"),
+    ("event_expected", "i8"),
     ("event_capacity", "i8"),
     ("notes", "i8"),  # while the launch is watched: the record that runs, and a NOTE per record (`sampler`)
     ("chip", "i8"),  # CHIP, or 0: the chip is alone
@@ -305,9 +311,14 @@ EVENT = struct(
     ("emsk", "u4"),  # lanes that execute it
     ("size", "i4"),  # bytes a lane accesses, 0 if it does not
     ("stop", "i8"),  # 0, or the code of isa.effects.Stop it ended with
+    ("barrier", "i4"),  # of one that ended with BARRIER: which barrier,
+    ("expected", "i4"),  # and how many warps open it (0: all live ones)
     ("address", "i8", LANES),
 )
 """What observers see of one executed instruction; what it reads and writes follows from the table."""
+
+RECORD_SIZE, BLOCK_SIZE, QUEUE_SIZE = RECORD.itemsize, BLOCK.itemsize, QUEUE.itemsize
+"""Bytes of structs that stand in rows."""
 
 STRUCTS = {
     "icn_at": ICN,

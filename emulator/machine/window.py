@@ -5,12 +5,13 @@ Plain functions over raw structs, compiled as one object by `compiler`.
 
 from __future__ import annotations
 
-from .core import ASLEEP, BLOCK_SIZE, DONE, IDLE, QUOTA
+from .arithmetic import greatest, least
+from .core import ASLEEP, DONE, IDLE, QUOTA
 from .core import run as run_core
 from .primitives import block_at, chip_at, launch_at, packet_at, read32
 from .remote import SERVED, UNKNOWN, take, wake
 from .sending import PACKET_SIZE
-from .state import MATRIX_RATES, WORK_BITS
+from .state import BLOCK_SIZE, MATRIX_RATES, WORK_BITS
 
 WINDOW, UNKNOWN_WORD = 110, 111
 """Why `run` returns, beside the codes of Stop and those of core: `until` is reached; a word of an ATOMIC is new."""
@@ -65,7 +66,7 @@ def run_quantum(chip_address: int) -> int:
         chip.idle = 1 if reason == IDLE else 0
         owe(chip_address)
     if reason == DONE and chip.debt > 0:  # it ends when that is done
-        chip.debt = chip.debt - chip.quantum_ps if chip.debt > chip.quantum_ps else 0
+        chip.debt = greatest(chip.debt - chip.quantum_ps, 0)
         return QUOTA
     return reason
 
@@ -78,7 +79,7 @@ def owe(chip_address: int) -> None:
         done, ps = launch.matrix[rate], launch.matrix_ps[rate]
         work += (done >> WORK_BITS) * ps + ((done & WORK_MASK) * ps >> WORK_BITS)  # in two, lest it overflow
         launch.matrix[rate] = 0
-    chip.debt += work - chip.quantum_ps if work > chip.quantum_ps else 0
+    chip.debt += greatest(work - chip.quantum_ps, 0)
 
 
 def take_in(chip_address: int) -> int:
@@ -110,11 +111,11 @@ def skip(chip_address: int) -> None:
         first = chip.until
         if chip.inbox_next < chip.inbox_count:
             arrival = packet_at(chip.inbox + chip.inbox_next * PACKET_SIZE).arrival
-            first = arrival if arrival < first else first
+            first = least(arrival, first)
         borders = (first - chip.time + chip.quantum_ps - 1) // chip.quantum_ps
-        borders = borders if borders > 1 else 1
+        borders = greatest(borders, 1)
     chip.time += borders * chip.quantum_ps
-    chip.debt = chip.debt - borders * chip.quantum_ps if chip.debt > borders * chip.quantum_ps else 0
+    chip.debt = greatest(chip.debt - borders * chip.quantum_ps, 0)
 
 
 def retry_held(launch_address: int) -> None:

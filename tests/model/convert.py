@@ -128,6 +128,8 @@ for _mode in MODES:
         for _whole in ("i32", "u32", "i64", "u64"):
             unary(f"v.cnvt.{_name}.{_whole}.{_mode}", floated(_fmt, _mode, _whole), None, _fmt)
             unary(f"v.cnvt.{_whole}.{_name}.{_mode}", integral(_fmt, _mode, _whole), _fmt)
+    for _whole in ("i32", "u32", "i64", "u64"):
+        unary(f"v.cnvt.tf32.{_whole}.{_mode}", floated(TF32, _mode, _whole), None, TF32)
     for _whole in ("i8", "u8", "i16", "u16"):
         unary(f"v.cnvt.{_whole}.f32.{_mode}", integral(F32, _mode, _whole), F32)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..flag_types import Bytes
 from ..help import Verb
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 NAMES = ("all_reduce", "all_gather", "broadcast", "reduce", "reduce_scatter", "all_to_all", "send_recv")
 ALGORITHMS = ("one_shot", "two_shot", "ring")
 ELEMENTS = ("f32", "bf16", "f16", "i32")
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 EXAMPLES = r"""
 m890 perf all_reduce --chips 8 --max 64K
@@ -26,21 +25,6 @@ m890 perf all_reduce --chip 810E --chips 16 --topology ring --max 1M
 mpiexec -n 4 m890 perf all_reduce --chips 64 --max 1M
 m890 perf all_reduce --algorithm two_shot --min 1M --max 16M --json
 """
-
-
-class Bytes(click.ParamType):
-    """A number of bytes: `8`, `64K`, `16M`, `2G`, `MB` and the like too, in powers of 1,024."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", str(value).strip(), re.IGNORECASE)
-        if match is None or int(match[1]) == 0:
-            self.fail(f"{value!r} is no number of bytes: 8, 64K, 16M, 2G", param, ctx)
-        return int(match[1]) * UNITS[match[2].upper()]
 
 
 @click.command("perf", cls=Verb, examples=EXAMPLES)

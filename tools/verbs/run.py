@@ -9,60 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..exits import Code, InputError, Mistake
+from ..flag_types import Coordinates, Extents, Named
 from ..help import Verb
 
 if TYPE_CHECKING:
     from ...emulator.pod.ranks import Ranks
-    from ..checks import Checked
-    from ..launchfile import Job
-    from ..runner import Outcome, Relied
-    from ..vary import Varied
-
-
-class Extents(click.ParamType):
-    """`4`, `4,2` or `4,2,1`; `x` will do for a comma."""
-
-    name = "extents"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """The extents as whole numbers."""
-        if isinstance(value, tuple):
-            return value
-        parts = value.replace("x", ",").split(",")
-        if not 1 <= len(parts) <= 3 or not all(part.strip().isdecimal() and int(part) for part in parts):
-            self.fail(f"'{value}' is no extent: write 4, or 4,2 or 4,2,1", param, ctx)
-        return tuple(int(part) for part in parts)
-
-
-class Coordinates(click.ParamType):
-    """`3`, `3,0` or `3,0,0`: which block."""
-
-    name = "coordinates"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """The coordinates as whole numbers."""
-        if isinstance(value, tuple):
-            return value
-        parts = value.split(",")
-        if not 1 <= len(parts) <= 3 or not all(part.strip().isdecimal() for part in parts):
-            self.fail(f"'{value}' is no block: write 3, or 3,0 or 3,0,0", param, ctx)
-        return tuple(int(part) for part in parts)
-
-
-class Named(click.ParamType):
-    """`NAME=VALUE`."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """The name and the value."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, rest = value.partition("=")
-        if not name or not equals or not rest:
-            self.fail(f"'{value}': write {self.name}", param, ctx)
-        return name, rest
 
 
 VALUES = """
@@ -182,8 +133,10 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
 
 def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: dict[str, Any]) -> None:
     from ..flags import is_launch_file, job_of, options_of
+    from ..outcome import Outcome
     from ..output import note, show
-    from ..runner import Outcome, Runner
+    from ..report import end_line, print_failure, print_json, print_lines, print_links
+    from ..runner import Runner
     from ..trace import traced
     from ..vary import vary
 
@@ -202,32 +155,29 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
                 try:
                     runner.run()
                 finally:
-                    _end_line(outcome, as_json)
+                    if not as_json:
+                        end_line(outcome)
             varied = vary(job, options, runner.contents(job.buffers), flags["vary"]) if flags["vary"] else None
     except click.ClickException:
         raise
     except Exception as error:
         if as_json:
-            _print_failure(outcome, error)
+            print_failure(outcome, error)
         raise
     for trace in observers:
         if not trace.written:
             note("the trace is empty: no such block, warp or chip ran; they count from 0")
-    _print(outcome, runner.fidelity() if fidelity else None, as_json, job, varied)
-    if flags["icn"] and not as_json:
-        _print_links(outcome)
+    relied = runner.fidelity() if fidelity else None
+    if as_json:
+        print_json(outcome, relied, varied)
+    else:
+        print_lines(outcome, job, relied, varied)
+        if flags["icn"]:
+            print_links(outcome)
     for name, path in outcome.saved.items():
         note(f"saved {name} to {path}")
     if not outcome.passed or any(not one.same for one in varied or []):
         raise SystemExit(Code.FAILED)
-
-
-def _end_line(outcome: Outcome, as_json: bool) -> None:
-    """After what the kernels printed, the result or an error begins a line."""
-    from ..output import say
-
-    if not as_json and outcome.texts and not outcome.texts[-1].endswith("\n"):
-        say("")
 
 
 def _check_trace(flags: dict[str, Any], as_json: bool) -> None:
@@ -242,7 +192,7 @@ def _check_trace(flags: dict[str, Any], as_json: bool) -> None:
 @contextmanager
 def _mistakes(in_file: bool) -> Generator[None, None, None]:
     """A launch that does not fit its kernel is a bad launch file, or bad usage if flags asked for it."""
-    from ..job_arguments import JobError
+    from ..job import JobError
 
     try:
         yield
@@ -250,119 +200,3 @@ def _mistakes(in_file: bool) -> Generator[None, None, None]:
         raise Mistake(error.format_message()) from None
     except JobError as error:
         raise InputError(str(error)) if in_file else Mistake(str(error)) from None
-
-
-# ---- the result ------------------------------------------------------------------------------------------------------
-
-
-def _print(outcome: Outcome, relied: list[Relied] | None, as_json: bool, job: Job, varied: list[Varied] | None) -> None:
-    from dataclasses import asdict
-
-    from ..output import counted, duration, say, say_json, style
-
-    if as_json:
-        result = outcome.as_dict()
-        if relied is not None:
-            result["fidelity"] = [asdict(one) for one in relied]
-        if varied is not None:
-            result["varied"] = [asdict(one) for one in varied]
-        say_json(result)
-        return
-    for launch in outcome.launches:
-        grid, block = (
-            "x".join(str(extent) for extent in extents) for extents in (_short(launch.grid), _short(launch.block))
-        )
-        executed = counted(launch.instructions, "instruction")
-        modelled = duration(launch.modelled)
-        pod = f"  {counted(launch.chips, 'chip')}, modelled {modelled}" if modelled else ""
-        compiled = f"  ({launch.compile_seconds:.3f} s to compile, once)" if launch.compile_seconds >= 0.0005 else ""
-        say(f"{launch.kernel}  grid {grid}  block {block}{pod}  {executed}{compiled}  {launch.seconds:.3f} s")
-    for check in outcome.checks:
-        verdict = style("PASS", fg="green", bold=True) if check.passed else style("FAIL", fg="red", bold=True)
-        elements = counted(check.elements, "element")
-        text = f"check {check.buffer}  {verdict}  {elements}, max abs error {check.max_abs_error:g}"
-        if check.first:
-            index, found, expected = check.first
-            place = ", ".join(str(extent) for extent in index)
-            text += f", {check.differing:,} differ, first [{place}]: {found!r}, expected {expected!r}"
-        say("\n  ".join([text, *_hints(check, job)]))
-    _print_varied(varied or [], job)
-    if relied is not None:
-        count = f"{len(relied)} instruction{'' if len(relied) == 1 else 's'}"
-        say(
-            f"{count} in use whose meaning is defined by this project:"
-            if relied
-            else "every instruction in use is published or measured"
-        )
-        for one in relied:
-            say(f"  {one.mnemonic}  {one.words} in {one.kernel}  {one.source or 'defined here'}")
-
-
-def _print_varied(varied: list[Varied], job: Job) -> None:
-    from ..output import say, style
-
-    for one in varied:
-        flags = f"--timing {one.timing}" if one.timing != job.timing else f"--seed {one.seed}"
-        verdict = style("SAME", fg="green", bold=True) if one.same else style("DIFFERS", fg="red", bold=True)
-        found = [*one.error.split("\n")[:2], *(f"{name}: {text}" for name, text in one.differs.items())]
-        say("\n  ".join([f"vary {flags}  {verdict}", *(text.strip() for text in found if text)]))
-    if any(one.timing != job.timing and not one.same for one in varied):
-        say("a result that changes with the timing shows a missing s.wait, or a read of what nothing has written yet")
-    if any(one.timing == job.timing and not one.same for one in varied):
-        missing, order = "barrier, fence or flag" if job.chips > 1 else "barrier", "the order of blocks or atomics"
-        say(f"a result that changes with the seed shows a missing {missing}, or depends on {order}")
-
-
-def _print_links(outcome: Outcome) -> None:
-    from ..icn_table import lines
-    from ..output import say
-
-    say("\n".join(lines(outcome.counters)) if outcome.counters else "one chip has no links")
-
-
-EARLY = "a register or bytes of TSM read before the s.wait"
-
-
-def _hints(check: Checked, job: Job) -> list[str]:
-    """Where to look when a check fails."""
-    if check.passed:
-        return []
-    hints: list[str] = []
-    if job.changed:
-        hints.append(f"{', '.join(job.changed)}: what is expected may be for what the launch file says itself")
-    eager = job.timing == "eager"
-    if check.poison:
-        hints.append(f"{check.poison:,} hold poison: memory nothing wrote, or {EARLY}")
-    elif check.nan and not eager:
-        hints.append(f"{check.nan:,} are nan: nan may come from poison: {EARLY}")
-    tries = ["--timing late for a missing s.wait"] if eager else []
-    tries += ["--seed 1, 2, 3, ... for a missing barrier"] if job.seed == 0 else []
-    if tries:
-        both = ", or --vary 5 for both" * (len(tries) > 1)
-        hints.append(f"try {' and '.join(tries)}{both}: a result that changes shows one")
-    return hints
-
-
-def _short(extents: tuple[int, ...]) -> tuple[int, ...]:
-    """Extents without the ones at their end."""
-    while len(extents) > 1 and extents[-1] == 1:
-        extents = extents[:-1]
-    return extents
-
-
-def _print_failure(outcome: Outcome, error: Exception) -> None:
-    """What was done until the error, and the error with its fields, as JSON."""
-    from ..exits import code_of, message_of
-    from ..output import say_json
-
-    code = code_of(error)
-    if code is Code.BUG:
-        return
-    fields = {name: value for name, value in vars(error).items() if not name.startswith("_")}
-    say_json(
-        {
-            **outcome.as_dict(),
-            "passed": False,
-            "error": {"kind": type(error).__name__, "exit_code": int(code), "text": message_of(error), **fields},
-        }
-    )

@@ -1,0 +1,114 @@
+"""What an observer is told of each instruction, compared with what the kernel's text says it does."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from m890 import Chip, InstructionCount
+from m890.emulator.machine.barriers import BLOCK_BARRIER
+from m890.emulator.observe import Batch, Event
+
+
+class Seen:
+    """Keeps every event."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def executed(self, batch: Batch) -> None:
+        """Keep a batch."""
+        self.batches.append(batch)
+
+    def of(self, mnemonic: str) -> list[Event]:
+        """The events of an instruction, in order."""
+        return [event for batch in self.batches for event in batch if event.text.startswith(mnemonic)]
+
+
+BARRIERS = """
+        .kernel k
+        s.mov.b32       sreg40, 5
+        s.mov.b32       scc, 64
+        s.bar.sync      3
+        s.bar.sync      sreg40, 64
+        s.bar.red.popc.u32 7, scc, emsk
+        s.bar.arrive    sreg40, 64
+        s.blksyn
+        simt.exit
+"""
+
+
+def test_a_barrier_is_known_by_its_number_and_how_many_it_waits_for():
+    """Also where a register says so, and where that register gets the result."""
+    seen = Seen()
+    Chip(observers=[seen]).assemble(BARRIERS)["k"][1, 64]()
+    expected = {
+        "s.bar.sync 0x3": (3, 0),
+        "s.bar.sync sreg40": (5, 2),
+        "s.bar.red": (7, 2),
+        "s.bar.arrive": (5, 2),
+        "s.blksyn": (BLOCK_BARRIER, 0),
+    }
+    for text, barrier in expected.items():
+        assert [event.barrier for event in seen.of(text)] == [barrier] * 2, text
+    assert all(event.barrier is None for text in ("s.mov", "simt.exit") for event in seen.of(text))
+
+
+AWBARS = """
+        .kernel k
+        .tsm    256 place
+        v.mov.b32       vreg0, %laneid
+        v.shll.b32      vreg0, vreg0, 3
+        v.cmp.lt.u32    sreg20, vreg0, 24
+        s.lop.emsk      sreg21, sreg20 # 0x8
+        v.mov.b32       vreg1, 1
+        tsm.awbar.init.b64 vreg0, vreg1
+        tsm.awbar.inval.b64 vreg0
+        s.exit
+"""
+
+
+def test_where_asynchronous_barriers_are():
+    seen = Seen()
+    Chip(observers=[seen]).assemble(AWBARS)["k"][1, 32]()
+    for event in (*seen.of("tsm.awbar.init"), *seen.of("tsm.awbar.inval")):
+        assert event.addresses == {0: 0, 1: 8, 2: 16}
+        assert int(event.raw["size"]) == 8
+
+
+def test_which_threads_of_which_launch_execute_it():
+    """Threads count along x first, and the last warp has fewer."""
+    seen, block = Seen(), (5, 3, 3)
+    kernel = Chip(observers=[seen]).assemble(".kernel k\ns.nop\nsimt.exit\n")["k"]
+    for _ in range(2):
+        kernel[(2, 2), block]()
+    places = [(x, y, z) for z, y, x in product(range(3), range(3), range(5))]
+    events = seen.of("s.nop")
+    assert [event.batch.launch for event in events] == [1] * 8 + [2] * 8
+    assert {event.block for event in events} == {(x, y, 0) for x in range(2) for y in range(2)}
+    for event in events:
+        assert event.threads == dict(enumerate(places[32 * event.warp :][:32]))
+
+
+COUNTED = """
+        .kernel k
+        .param  ptr x
+        v.mov.b32       vreg0, %laneid
+        v.cmp.lt.u32    sreg20, vreg0, 7
+        s.lop.emsk      sreg21, sreg20 # 0x8
+        vmem.st.b32     vreg0, [0x0 + vreg0 * 0x4] @x
+        vmem.st.b32     vreg0, [0x0 + vreg0 * 0x4] @x
+        s.exit
+"""
+
+
+def test_instructions_are_counted_by_mnemonic():
+    count = InstructionCount()
+    chip = Chip(observers=[count])
+    chip.assemble(COUNTED)["k"][3, 32](chip.empty(32, np.uint32))
+    assert count.executed_by["vmem.st.b32"] == 6
+    assert count.lanes_by["vmem.st.b32"] == 6 * 7
+    assert count.executed_by["v.mov.b32"] == 3
+    assert count.lanes_by["v.mov.b32"] == 3 * 32
+    assert sum(count.executed_by.values()) == 18
