@@ -283,14 +283,16 @@ def test_a_pod_within_itself_is_refused():
 
 
 def test_bad_pods_and_launches_are_refused():
-    with pytest.raises(ValueError, match="chips is a whole number from 1"):
-        Pod(chips=0)
-    with pytest.raises(ValueError, match="1 to 128 chips"):
-        Pod(chips=129)
+    for chips in (0, 129):
+        with pytest.raises(ValueError, match=f"1 to 128 chips, not {chips}"):
+            Pod(chips=chips)
     pod = Pod(chips=2)
     store = pod.assemble(STORE)["store"]
     with pytest.raises(LaunchError, match="has 3 values, the pod 2 chips"):
         store[1, 32](PerChip([1, 2, 3]), 0)
+    for chip in (2, -1):
+        with pytest.raises(LaunchError, match=f"there is no chip {chip}: this pod has 2"):
+            store.on(chip)
     with pytest.raises(LaunchError, match=r"pod.stream\(\)"):
         store[1, 32, pod.chips[0].stream()](pod.symmetric(32, np.uint32), 0)
     with pytest.raises(LaunchError, match="another Chip"):
