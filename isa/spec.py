@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import numpy as np
+import numpy.typing as npt
 
 from . import fields
 from .effects import IMPLICIT
@@ -270,6 +271,8 @@ class Table:
 
     def decode(self, word: int, arch: str | None = None) -> Decoded:
         """Take a word apart, as one architecture or any; raises DecodeError naming what is wrong with it."""
+        if not 0 <= word < 1 << 64:
+            raise DecodeError(f"{word:#x} is no word of 64 bits")
         candidates = self.by_opcode.get(fields.OPCODE.get(word), [])
         here = [form for form in candidates if arch is None or arch in form.instruction.architectures]
         if candidates and not here:
@@ -293,8 +296,9 @@ class Table:
         name = nearest.instruction.mnemonic
         raise DecodeError(f"{word:#018x} is no instruction: nearest is {name}, but for bits {where}")
 
-    def decode_many(self, words: np.ndarray) -> np.ndarray:
-        """Index into list(forms()) for each uint64 word, or -1 where it is no instruction."""
+    def decode_many(self, words: npt.ArrayLike) -> np.ndarray:
+        """Index into list(forms()) for each word of 64 bits, or -1 where it is no instruction."""
+        words = np.asarray(words, np.uint64)
         index = {id(form): n for n, form in enumerate(self.forms())}
         found = np.full(len(words), -1, np.int32)
         opcodes = fields.OPCODE.get(words)

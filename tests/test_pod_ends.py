@@ -295,6 +295,9 @@ def test_bad_pods_and_launches_are_refused():
     store = pod.assemble(STORE)["store"]
     with pytest.raises(LaunchError, match="has 3 values, the pod 2 chips"):
         store[1, 32](PerChip([1, 2, 3]), 0)
+    for chip in (2, -1):
+        with pytest.raises(LaunchError, match=f"there is no chip {chip}: this pod has 2"):
+            store.on(chip)
     with pytest.raises(LaunchError, match=r"pod.stream\(\)"):
         store[1, 32, pod.chips[0].stream()](pod.symmetric(32, np.uint32), 0)
     x, (first, second) = pod.symmetric(32, np.uint32), pod.stream()

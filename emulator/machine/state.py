@@ -15,14 +15,13 @@ import numpy as np
 from ...isa.effects import Stop
 from ...isa.lanes import LANES
 from ...isa.matrix import RATES
-from ...isa.registers import EMSK
+from ...isa.registers import EMSK, SCALAR_ROWS
 from .flights import FLIGHT, ICN, LINK, PAIR
 from .structs import struct
 from .wire import ATOMIC_ENTRY, CHIP, PACKET
 
 ROW = 4 * LANES
 """Bytes of one row: 32 lanes of 32 bits."""
-SCALAR_ROWS = 256
 HEADER = 2304
 """Bytes before row 0."""
 COPIED = 4

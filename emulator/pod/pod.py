@@ -337,8 +337,14 @@ class PodKernel:
         return self.kernels[0].kernel
 
     def on(self, chip: int) -> LoadedKernel:
-        """The kernel on one chip."""
+        """The kernel on one chip; LaunchError if there is no such chip."""
+        self._check_chips([chip])
         return self.kernels[chip]
+
+    def _check_chips(self, chips: Iterable[int]) -> None:
+        count = len(self.kernels)
+        if missing := [chip for chip in chips if chip not in range(count)]:
+            raise LaunchError(f"there is no chip {missing[0]}: this pod has {count}, from 0")
 
     def __getitem__(self, parts: Any) -> Callable[..., PerChip[int]]:
         """Configure a launch: `[grid, block]`, `[grid, block, stream]` or `[grid, block, stream, tsm]`."""
@@ -373,8 +379,7 @@ class PodKernel:
         if stream is not None and not isinstance(stream, PerChip):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise LaunchError(f"a launch on all chips takes pod.stream(), a stream for each of them, not {stream!r}")
         chosen = range(len(pod.chips)) if chips is None else chips
-        if missing := [chip for chip in chosen if chip not in range(len(pod.chips))]:
-            raise LaunchError(f"there is no chip {missing[0]}: this pod has {len(pod.chips)}, from 0")
+        self._check_chips(chosen)
         if len(set(chosen)) < len(chosen):
             raise LaunchError(f"chips {list(chosen)}: a launch runs once on each of them; name each once")
         prepared = {

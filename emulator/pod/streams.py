@@ -8,6 +8,7 @@ synchronises. All times are modelled, in integer picoseconds of the pod's one cl
 from __future__ import annotations
 
 from collections import deque
+from operator import index
 from typing import Any, Protocol
 
 from ..faults import LaunchError
@@ -196,6 +197,8 @@ class Stream:
 
     def copy_2d(self, target: Any, target_pitch: int, source: Any, source_pitch: int, width: int, rows: int) -> None:
         """Copy `rows` rows of `width` bytes that begin `pitch` bytes apart in each of two buffers or arrays."""
+        # numpy's integers of few bits overflow where Python's do not: what has been checked must be what is moved
+        target_pitch, source_pitch, width, rows = map(index, (target_pitch, source_pitch, width, rows))
         self._move(Side(target, target_pitch, width, rows), Side(source, source_pitch, width, rows))
 
     def _move(self, target: Side, source: Side) -> None:
