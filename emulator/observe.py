@@ -128,7 +128,7 @@ class Event:
 
     @property
     def barrier(self) -> Barrier | None:
-        """What an instruction at a barrier has come to; None of every other instruction."""
+        """What an instruction at a barrier has come to; None of every other instruction, and if it faulted."""
         if int(self.raw["stop"]) != Stop.BARRIER:
             return None
         return Barrier(int(self.raw["barrier"]), int(self.raw["expected"]))
@@ -136,9 +136,9 @@ class Event:
     @property
     def copied(self) -> Copied | None:
         """What an AIU copy copies; None for every other instruction, and if it faulted."""
-        low, high, tsm_low, tsm_high = (int(number) for number in self.raw["address"][:4])
-        if int(self.raw["stop"]) != Stop.COPY or tsm_low == tsm_high:
+        if int(self.raw["stop"]) != Stop.COPY:
             return None
+        low, high, tsm_low, tsm_high = (int(number) for number in self.raw["address"][:4])
         return Copied(range(low, max(low, high)), range(tsm_low, tsm_high))
 
     @property
