@@ -6,11 +6,12 @@ import math
 import operator
 from collections.abc import Iterable, Iterator
 from types import EllipsisType, TracebackType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from ..isa.host_arrays import NARROW_NAMES, narrow
 from .hbm import Allocation, Hbm
 
 Array = npt.NDArray[Any]
@@ -136,11 +137,16 @@ class Buffer:
         return out
 
     def fill(self, value: object) -> None:
-        """Set every element to `value`, which the dtype must be able to hold; of another rank's chip, that one does."""
+        """Set every element to `value`, which the dtype must be able to hold; of another rank's chip, that one does.
+
+        Narrow floats are rounded as the chip does it: 500 is 448 in e4m3.
+        """
         self._note("fills")
         if self._hbm.away:
             return
-        view = self.view()
+        view: Any = self.view()
+        if self.dtype.name in NARROW_NAMES:
+            value = narrow(cast("npt.ArrayLike", value), NARROW_NAMES[self.dtype.name])
         for part in self._parts():
             view[part] = value
 
@@ -233,6 +239,7 @@ class Buffer:
         """Raise unless `array` has this buffer's shape and, byte order aside, its dtype."""
         kind = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
         if kind != self.dtype:
-            raise TypeError(f"cannot copy {way} an array of {array.dtype}: {self!r}; convert it with .astype first")
+            how = "m890.narrow" if way == "from" and self.dtype.name in NARROW_NAMES else ".astype"
+            raise TypeError(f"cannot copy {way} an array of {array.dtype}: {self!r}; convert it with {how} first")
         if array.shape != self.shape:
             raise ValueError(f"cannot copy {way} an array of shape {array.shape}: {self!r}; .reshape it first")

@@ -26,11 +26,12 @@ from .home import Home
 from .host_memory import HostMemory
 from .launch import Limits, Run
 from .observe import Observer
-from .plan import Mode, Plan, Schedule, memory_ranges
+from .plan import Mode, Plan, memory_ranges
 from .pod.streams import Stream
 from .printing import Console
 from .profiles import Profile, profile
 from .program import Program
+from .schedule import Schedule
 from .shape import Shape, dim3, occupancy, tsm_bytes
 
 Timing = Literal["eager", "late"]

@@ -12,6 +12,7 @@ from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -76,12 +77,20 @@ class Allocation:
 
 @dataclass(slots=True)
 class FreeRanges:
-    """Free offsets as sorted half-open ranges that never touch; taking is first-fit, giving back coalesces."""
+    """Free offsets as sorted half-open ranges that never touch; taking is first-fit, giving back coalesces.
+
+    What is shorter than `least` serves nobody. It is kept apart until a neighbour is given back, so that taking does
+    not pass by a scrap behind every allocation.
+    """
 
     ranges: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    least: int = 1
+    _scraps: dict[int, int] = field(default_factory=dict[int, int], init=False)
+    """Where a scrap begins: where it ends."""
+    _scrap_ends: dict[int, int] = field(default_factory=dict[int, int], init=False)
 
     def take(self, size: int, align: int) -> int | None:
-        """Take `size` bytes at the lowest multiple of `align` that fits and return it, or None."""
+        """Take `size` bytes, at least `least`, at the lowest multiple of `align` that fits and return it, or None."""
         for index, (start, end) in enumerate(self.ranges):
             at = -(-start // align) * align
             if at + size <= end:
@@ -90,7 +99,7 @@ class FreeRanges:
         return None
 
     def take_at(self, at: int, size: int) -> bool:
-        """Take `size` bytes at `at`; say whether they were free."""
+        """Take `size` bytes, at least `least`, at `at`; say whether they were free."""
         index = bisect_right(self.ranges, at, key=lambda pair: pair[0]) - 1
         if index < 0 or at + size > self.ranges[index][1]:
             return False
@@ -99,6 +108,10 @@ class FreeRanges:
 
     def give(self, start: int, end: int) -> None:
         """Make [start, end), which must not be free, free again."""
+        if start in self._scrap_ends:
+            self._scraps.pop(start := self._scrap_ends.pop(start))
+        if end in self._scraps:
+            self._scrap_ends.pop(end := self._scraps.pop(end))
         index = bisect_right(self.ranges, start, key=lambda pair: pair[0])
         first = last = index
         if index > 0 and self.ranges[index - 1][1] == start:
@@ -107,14 +120,28 @@ class FreeRanges:
             last, end = index + 1, self.ranges[index][1]
         self.ranges[first:last] = [(start, end)]
 
+    def common(self, other: FreeRanges) -> FreeRanges:
+        """What is free in both."""
+        cuts, mine, theirs = list[tuple[int, int]](), 0, 0
+        while mine < len(self.ranges) and theirs < len(other.ranges):
+            (a, b), (c, d) = self.ranges[mine], other.ranges[theirs]
+            if max(a, c) < min(b, d):
+                cuts.append((max(a, c), min(b, d)))
+            mine, theirs = mine + (b <= d), theirs + (d <= b)
+        return FreeRanges(cuts, self.least)
+
     def largest(self) -> int:
-        """Size of the largest free range."""
+        """Size of the largest range that serves."""
         return max((end - start for start, end in self.ranges), default=0)
 
     def _cut(self, index: int, start: int, end: int) -> None:
         """Remove [start, end) from the range at `index`, which holds it."""
         low, high = self.ranges[index]
-        self.ranges[index : index + 1] = [pair for pair in ((low, start), (end, high)) if pair[0] < pair[1]]
+        rest = [pair for pair in ((low, start), (end, high)) if pair[0] < pair[1]]
+        self.ranges[index : index + 1] = [pair for pair in rest if pair[1] - pair[0] >= self.least]
+        for first, last in rest:
+            if last - first < self.least:
+                self._scraps[first], self._scrap_ends[last] = last, first
 
 
 class Hbm:
@@ -149,7 +176,7 @@ class Hbm:
         self._bytes: npt.NDArray[np.uint8] | None = np.frombuffer(self._map, dtype=np.uint8)
         self.host_address: int = self._bytes.ctypes.data
         """Host address of the first byte: host = guest - base + host_address."""
-        self._free = FreeRanges([(0, size + GUARD)])  # each allocation takes the guard behind it as well
+        self._free = FreeRanges([(0, size + GUARD)], _room(0))  # each allocation takes the guard behind it as well
         self._live: list[Allocation] = []  # sorted by address
         self._freed: deque[Allocation] = deque(maxlen=REMEMBERED)
         self._count = 0
@@ -269,9 +296,10 @@ class Hbm:
             return f"in no allocation; {self._elsewhere(address)}"
         return self._nearest(address, place)
 
-    def free_ranges(self) -> list[tuple[int, int]]:
-        """Free offsets, as sorted half-open ranges that include a guard behind the last byte."""
-        return list(self._free.ranges)
+    @property
+    def free_ranges(self) -> FreeRanges:
+        """Free offsets, which include a guard behind the last byte; not to be changed."""
+        return self._free
 
     def at(self, address: int) -> Hbm:
         """The HBM of the pod in whose window guest `address` is; this one, if it is in none."""
@@ -363,14 +391,10 @@ class Hbm:
 
 def common_offset(hbms: Sequence[Hbm], size: int, align: int = 256) -> int:
     """The lowest offset at which each of some HBMs has `size` bytes free; MemoryLimit if there is none."""
-    common = hbms[0].free_ranges()
-    for other in hbms[1:]:
-        theirs = other.free_ranges()
-        cuts = [(max(a, c), min(b, d)) for a, b in common for c, d in theirs if a < d and c < b]
-        common = cuts
-    found = FreeRanges(common).take(_room(size), align)
+    common = reduce(FreeRanges.common, (one.free_ranges for one in hbms))
+    found = FreeRanges(list(common.ranges), common.least).take(_room(size), align)
     if found is None:
-        most = max((end - start for start, end in common), default=GUARD) - GUARD
+        most = common.largest() - GUARD
         hint = f"the largest range that is free on all of them has {max(most, 0)} bytes"
         in_use = max(one.in_use for one in hbms)
         raise MemoryLimit(space="HBM of every chip", limit=hbms[0].size, in_use=in_use, requested=size, hint=hint)

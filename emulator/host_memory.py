@@ -9,6 +9,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from .faults import M890Error, MemoryLimit
 
 
@@ -76,3 +78,10 @@ def reserve(size: int, purpose: str, otherwise: str) -> mmap.mmap:
             f"the host refuses {size >> 20} MiB of address space for {purpose} ({error}); see `ulimit -v` and "
             f"/proc/sys/vm/overcommit_memory (2 forbids it), or {otherwise}"
         ) from error
+
+
+def aligned_bytes(size: int, align: int = 64) -> np.ndarray:
+    """Zeroed bytes at an aligned address; the host commits a page when it is touched."""
+    raw = np.zeros(size + align, np.uint8)
+    start = -raw.ctypes.data % align
+    return raw[start : start + size]

@@ -19,7 +19,7 @@ from ..isa.program import Function, Kernel
 from ..isa.registers import Register
 from ..isa.spec import Decoded, DecodeError, Instruction
 from .pieces import Piece, Spot, spot_of
-from .shape import Dim3, place_in, threads_of
+from .shape import Dim3, coordinates, threads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Event:
     @property
     def block(self) -> Dim3:
         """The block's coordinates."""
-        return place_in(self.batch.grid, int(self.raw["block"]))
+        return coordinates(int(self.raw["block"]), self.batch.grid)
 
     @property
     def warp(self) -> int:

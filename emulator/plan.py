@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,9 @@ from ..isa.registers import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
 from . import arguments
 from .codegen.recipes import FAST, ISSUE, PEER
 from .engine import Engine
-from .faults import Dim3, LaunchError
+from .faults import LaunchError
 from .hbm import Hbm
-from .host_memory import reserve
+from .host_memory import aligned_bytes, reserve
 from .machine.state import (
     BLOCK,
     EVENT,
@@ -34,74 +33,16 @@ from .machine.state import (
     WORK_BITS,
     WRITE,
     scalar_row,
+    vector_row,
 )
 from .machine.state import PEER as PEER_MEMORY
 from .observe import Observer
 from .profiles import Profile
 from .program import Program
-from .shape import Shape, check_shape, place_in
+from .schedule import Schedule, step_among
+from .shape import Shape, check_shape, coordinates
 
 _GRIDID = (UNIFORM_SPECIALS["%gridid"][0], UNIFORM_SPECIALS["%gridid"][0] + 1)
-
-
-SLICES, TURNS, STEPS = (1, 2, 3, 5, 8, 13, 21, 34, 50), (1, 3, 10, 100, 1000), (1, -1, 3, 5)
-"""What seeds choose from: instructions of a warp's turn, turns of a block, steps to the next warp or block."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The order in which a chip runs what it holds, in instructions (docs/machine.md section 7)."""
-
-    warp_slice: int = 4096
-    """A warp runs until it waits or for this many, then the next warp of the block."""
-    block_slice: int = 65536
-    """A block runs until none of its warps can go on or for this many, then the next resident block."""
-    spin_limit: int = 1024
-    """A path that neither joins nor exits gives way to the next one after this many."""
-    first_warp: int = 0
-    """The warp of a block that begins, modulo how many it has."""
-    warp_step: int = 1
-    """How far on the next warp is, modulo how many there are; a step that would leave warps out becomes 1."""
-    first_block: int = 0
-    """The block of a grid that becomes resident first, modulo how many it has. The one that is i-th in this order runs
-    on compute unit i, modulo how many a chip has."""
-    block_step: int = 1
-    """How far on the next block is, as `warp_step`."""
-
-    def __post_init__(self) -> None:
-        """Refuse slices in which nothing can run."""
-        for name in ("warp_slice", "block_slice", "spin_limit"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is a number of instructions from 1, not {getattr(self, name)}")
-
-    @classmethod
-    def seeded(cls, seed: int) -> Schedule:
-        """The usual schedule for 0, else one in which warps interleave; which one follows from the seed alone.
-
-        Block `seed` of a grid becomes resident first, and warp `seed` of a block begins, modulo how many there are.
-        Slices are short, and the orders of blocks and of warps vary.
-        """
-        if seed < 0:
-            raise ValueError(f"a seed is a whole number from 0, not {seed}")
-        if seed == 0:
-            return cls()
-        warp_slice, turns, warp_step, block_step = (int(number) for number in np.random.PCG64(seed).random_raw(4))
-        warp_slice = SLICES[warp_slice % len(SLICES)]
-        block_slice = warp_slice * TURNS[turns % len(TURNS)]
-        return cls(
-            warp_slice,
-            block_slice,
-            first_warp=seed,
-            warp_step=STEPS[warp_step % len(STEPS)],
-            first_block=seed,
-            block_step=STEPS[block_step % len(STEPS)],
-        )
-
-
-def step_among(step: int, count: int) -> int:
-    """The step, modulo a number of warps or blocks, that comes to all of them."""
-    step %= count
-    return step if math.gcd(step, count) == 1 else 1
 
 
 @dataclass(frozen=True)
@@ -128,13 +69,6 @@ LONGEST_TEXT = 4096
 """Bytes of guest memory read for a text that has no end before."""
 EVENTS = 4096
 """Events kept before observers are given them."""
-
-
-def aligned_bytes(size: int, align: int = 64) -> np.ndarray:
-    """Zeroed bytes at an aligned address; the host commits a page when it is touched."""
-    raw = np.zeros(size + align, np.uint8)
-    start = -raw.ctypes.data % align
-    return raw[start : start + size]
 
 
 class Plan:
@@ -215,7 +149,7 @@ class Plan:
         rows |= {scalar_row(number): value for number, value in ((ZERO, 0), (ONE, 1))}
         numbers = (number for number, _ in LANE_SPECIALS.values())
         rows |= {scalar_row(number): values for number, values in zip(numbers, lane_specials(shape), strict=True)}
-        first = program.warp_bytes - ROW * (len(program.constants) + 1)
+        first = vector_row(program.kernel.vregs)
         rows |= {first + ROW * n: constant for n, constant in enumerate(program.constants)}
         self.template_rows = np.array(list(rows), np.int32)
         self.template = np.zeros((shape.warps, len(rows), LANES), np.uint32)
@@ -224,18 +158,17 @@ class Plan:
 
     def _entry(self, kernel: Kernel) -> None:
         """Scalar registers set at every block's entry: what docs/machine.md section 2 names, and the arguments."""
-        dims = self.shape.block[0] | self.shape.block[1] << 12 | (self.shape.block[2] & 0xFF) << 24
-        ids = np.array([_packed_id(LANES * warp, self.shape.block) for warp in range(self.shape.warps)], np.uint32)
+        block, warps = self.shape.block, np.arange(self.shape.warps)
         values: dict[int, Any] = {
             0: 0,
             1: 0,
             2: kernel.private,
             4: KM_BASE & 0xFFFFFFFF,
             5: KM_BASE >> 32,
-            36: ids,
+            36: _packed(coordinates(LANES * warps, block)),
             VCC: 0,
             SCC: 0,
-            37: dims,
+            37: _packed(block),
         }
         values |= dict.fromkeys(_GRIDID, 0)
         for parameter in kernel.params:
@@ -253,9 +186,6 @@ class Plan:
             "start": self.program.records.ctypes.data + RECORD.itemsize * self.program.kernel_piece.first,
             "kernel_words": self.program.kernel.words.size,
             "text_words": self.program.kernel_piece.first - 1 if self.program.kernel_piece.first else 0,
-            "jump": self.engine.jump if self.program.jumps else 0,
-            "cube": self.engine.cubes["copy_cube"] if self.program.cubes else 0,
-            "awbar": self.engine.awbars["act"] if self.program.awbars else 0,
             "slots": self.blocks.ctypes.data,
             "slot_count": self.slots,
             "warp_stride": self.stride,
@@ -284,28 +214,32 @@ class Plan:
             "entry": self.entry.ctypes.data,
             "entry_count": len(self.entry_rows),
             "tsm_size": self.tsm,
-            "resolve": self.engine.resolve if "global" in self.program.spaces else 0,
-            "resolve_tsm": self.engine.resolve_tsm if "tsm" in self.program.spaces else 0,
-            "resolve_private": self.engine.resolve_private if "private" in self.program.spaces else 0,
             "private_size": self.program.kernel.private,
             "poison_rows": self.program.kernel.vregs,
+            "infos": 0 if self.program.build == FAST else self.program.infos.ctypes.data,
+            "queues": 0 if self.program.build == FAST else self.queues.ctypes.data,
+            **self._functions(),
         }
-        if self.program.build != FAST:
-            values |= {
-                "infos": self.program.infos.ctypes.data,
-                "queues": self.queues.ctypes.data,
-                **self.engine.observed,
-            }
-            if self.program.cubes:
-                values |= {"cube": self.engine.cubes["issue_cube"], "move_cube": self.engine.cubes["move_cube"]}
-            if self.program.awbars:
-                values["awbar"] = self.engine.awbars["act_observed"]
         self.launch[:] = 0
         for name, value in values.items():
             self.launch[name] = value
         peaks = [self.profile.matrix_rate(rate) for rate in RATES]
         self.launch["matrix_ps"] = [round(1e12 * (1 << WORK_BITS) / peak) if peak else 0 for peak in peaks]
         self.fresh = self.launch.view(np.uint8).copy()
+
+    def _functions(self) -> dict[str, int]:
+        """Addresses of what the core calls, as far as the program comes to it: the others need not be compiled."""
+        program, engine, fast = self.program, self.engine, self.program.build == FAST
+        found = {} if fast else dict(engine.observed)
+        if program.jumps:
+            found["jump"] = engine.jump
+        if program.cubes:
+            found["cube"] = engine.cubes["copy_cube" if fast else "issue_cube"]
+            found["move_cube"] = engine.cubes["move_cube"]
+        if program.awbars:
+            found["awbar"] = engine.awbars["act" if fast else "act_observed"]
+        slow_paths = {"global": "resolve", "tsm": "resolve_tsm", "private": "resolve_private"}
+        return found | {name: getattr(engine, name) for space, name in slow_paths.items() if space in program.spaces}
 
     def start(self, memory: np.ndarray, ranges: np.ndarray, clocks: np.ndarray, mode: Mode) -> None:
         """Reset to the start of a launch with these arguments, memory ranges and clocks."""
@@ -364,7 +298,7 @@ def lane_specials(shape: Shape) -> np.ndarray:
     bit = np.uint64(1) << lane
     everything = np.uint64(0xFFFFFFFF)
     parts = [
-        *place_in(shape.block, thread),
+        *coordinates(thread, shape.block),
         lane,
         bit,
         bit - 1,
@@ -375,8 +309,9 @@ def lane_specials(shape: Shape) -> np.ndarray:
     return np.stack(parts).astype(np.uint32)
 
 
-def _packed_id(thread: int, block: Dim3) -> int:
-    x, y, z = place_in(block, thread)
+def _packed(place: tuple[Any, Any, Any]) -> Any:
+    """Three extents or places in one word, as sreg36 and sreg37 have them."""
+    x, y, z = place
     return x | y << 12 | (z & 0xFF) << 24
 
 

@@ -12,6 +12,7 @@ from ..isa.program import CODE_BASE, TEXT_BASE, Kernel
 from ..isa.spec import Decoded, DecodeError
 from .codegen.recipes import COMPLETE, FAST, ISSUE, PEER, Recipe
 from .engine import Engine
+from .host_memory import aligned_bytes
 from .machine.state import HEADER, RECORD, ROW, SCALAR_ROWS, STOP
 from .pieces import Piece, Spot, spot_of
 
@@ -160,9 +161,7 @@ class Program:
 
 def aligned_records(count: int) -> np.ndarray:
     """So many empty RECORDs, none of which lies in two cache lines."""
-    raw = np.zeros((count + 1) * RECORD.itemsize, np.uint8)
-    start = -raw.ctypes.data % RECORD.itemsize
-    return raw[start : start + count * RECORD.itemsize].view(RECORD)
+    return aligned_bytes(count * RECORD.itemsize, RECORD.itemsize).view(RECORD)
 
 
 def _clock_stop(base: int, record_address: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ..isa.lanes import LANES
 from ..isa.program import Kernel
 from .faults import Dim3, LaunchError
 from .profiles import Profile
+
+Number = TypeVar("Number", int, np.ndarray)
 
 MAX_PRIVATE = 512 * 1024
 """Most bytes of private memory a thread may have (defined)."""
@@ -31,8 +33,8 @@ def dim3(value: int | tuple[int, ...], what: str) -> Dim3:
     return x, y, z
 
 
-def place_in(extents: Dim3, number: Any) -> tuple[Any, Any, Any]:
-    """Where in a grid the block of that number is, or in a block the thread: x counts first. Numbers or arrays."""
+def coordinates(number: Number, extents: Dim3) -> tuple[Number, Number, Number]:
+    """The (x, y, z) of a thread in its block or of a block in its grid, or of an array of them: x is the fastest."""
     x, y, _ = extents
     return number % x, number // x % y, number // (x * y)
 
@@ -40,7 +42,7 @@ def place_in(extents: Dim3, number: Any) -> tuple[Any, Any, Any]:
 def threads_of(block: Dim3, warp: int, lanes: Iterable[int]) -> dict[int, Dim3]:
     """Where in its block the thread of each lane of a warp is; without lanes that have none."""
     numbers = ((lane, LANES * warp + lane) for lane in lanes)
-    return {lane: place_in(block, number) for lane, number in numbers if number < math.prod(block)}
+    return {lane: coordinates(number, block) for lane, number in numbers if number < math.prod(block)}
 
 
 def tsm_bytes(value: Any) -> int:

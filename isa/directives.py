@@ -30,7 +30,7 @@ _ALL = (
         ".arch",
         ".arch NAME",
         "Whose instructions may stand here: ppu0015 (M890) or ppu001 (810E). Without it those of the chip that loads "
-        "the text, ppu0015 for `m890 asm`. Before the first kernel. __HGGC_ARCH__ is its number, 150 or 100.",
+        "the text, or of `m890 asm --chip`. Before the first kernel. __HGGC_ARCH__ is its number, 150 or 100.",
         ".arch ppu0015",
         code_directives.arch,
     ),

@@ -25,6 +25,8 @@ HOST_NAMES = {
 
 A tf32 number is a float32 one whose 13 low bits are zero, and an e2m1 number has a byte of its own.
 """
+NARROW_NAMES = {host: name for name, host in HOST_NAMES.items() if name != "tf32"}
+"""The names of the types that only narrow numbers have."""
 
 
 def host_dtype(name: str) -> np.dtype[Any]:

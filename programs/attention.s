@@ -21,7 +21,6 @@
 // Launch: grid (ceil(queries / 4), query heads), block 128. keys at least 1, with `causal` at least queries; arrays at
 // multiples of 16.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "block.inc"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
+from .narrow import whole
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -35,7 +36,7 @@ def launch(
     chip: Chip, starts: npt.ArrayLike, targets: npt.ArrayLike, source: int, *, block: int = 128, grid: int = 4
 ) -> U32:
     """The same on the chip: a launch for each level, until one finds nothing new."""
-    starts, targets = np.asarray(starts, np.uint32, order="C"), np.asarray(targets, np.uint32, order="C")
+    starts, targets = whole(starts, np.uint32), whole(targets, np.uint32)
     vertices = len(starts) - 1
     if not 0 <= source < vertices:
         raise ValueError(f"the source is a vertex below {vertices}, not {source}")

@@ -12,7 +12,6 @@
 //
 // size is zero at first. Launch: any one-dimensional grid and block.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "warp.inc"

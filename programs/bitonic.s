@@ -12,7 +12,6 @@
 //
 // Launch: a block for each row, one-dimensional. size: a power of two from 2 to 4096, at least width.
 
-        .arch   ppu0015
         .include "block.inc"
         .include "minmax.inc"
 

@@ -6,7 +6,6 @@
 //
 // Launch: any one-dimensional grid and block. Elements of 32 bits, offsets below 2^32 elements.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
 

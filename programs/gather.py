@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
+from .narrow import whole
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -57,7 +58,7 @@ def scatter(
 
 
 def _indices(index: npt.ArrayLike) -> npt.NDArray[np.uint32]:
-    return np.asarray(index, np.uint32, order="C")
+    return whole(index, np.uint32)
 
 
 def _run(chip: Chip, name: str, grid: int, block: int, index: npt.NDArray[np.uint32], source: Any, target: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
+from .narrow import whole
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -38,7 +39,8 @@ def launch(
     grid: int = 4,
 ) -> tuple[U32, U32]:
     """The same on the chip, with a table of `capacity` slots, by default twice as many as keys."""
-    keys, values, queries = (np.asarray(array, np.uint32, order="C") for array in (keys, values, queries))
+    keys, queries = whole(keys, np.uint32), whole(queries, np.uint32)
+    values = np.asarray(values, np.uint32, order="C")
     capacity = capacity or 1 << (2 * len(keys)).bit_length()
     if keys.shape != values.shape or (keys == EMPTY).any() or (queries == EMPTY).any():
         raise ValueError(f"a value for each key, and no key is {EMPTY:#x}; not {keys.shape} and {values.shape}")

@@ -13,7 +13,6 @@
 // keys of the table are EMPTY at first, values zero. At least one slot must stay empty, else a search does not end.
 // Launch: any one-dimensional grid and block.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "hash.inc"

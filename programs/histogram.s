@@ -8,7 +8,6 @@
 //
 // bins is added to: zero it first. x is a multiple of 16. Launch: any one-dimensional grid and block.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "block.inc"

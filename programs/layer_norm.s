@@ -9,7 +9,6 @@
 //
 // Launch: a block for each row, one-dimensional, up to 1024 threads.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "block.inc"

@@ -8,7 +8,6 @@
 //
 // Launch: any one-dimensional grid and block.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "hash.inc"
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from . import load
 from .binary32 import F32, f32
+from .narrow import whole
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -33,7 +34,7 @@ def launch(
     chip: Chip, groups: npt.ArrayLike, values: npt.ArrayLike, count: int, *, block: int = 64, grid: int = 2
 ) -> tuple[F32, U32]:
     """The same on the chip."""
-    groups, values = np.asarray(groups, np.uint32, order="C"), f32(values)
+    groups, values = whole(groups, np.uint32), f32(values)
     if groups.shape != values.shape or (groups >= count).any():
         raise ValueError(f"a group below {count} for each value, not {groups.shape} and {values.shape}")
     pairs = np.empty((count, 2), np.uint32)

@@ -7,7 +7,6 @@
 //
 // NaNs never win. best is -inf and 0xffffffff at first, locks are 0. Launch: any one-dimensional grid and block.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "lock.inc"

@@ -13,7 +13,6 @@
 // Launch with a grid of two-dimensional blocks of any shape that covers width x height. width * height < 2^32, and
 // width and height up to 2^24 are exact in binary32.
 
-        .arch   ppu0015
         .kernel mandelbrot
         .param  u32 width
         .param  u32 height

@@ -17,7 +17,6 @@
 //
 // Launch: grid (ceil(N / 64), ceil(M / (8*W))), block 32*W, W from 1 to 32. M, N, K at least 1; A a multiple of 16.
 
-        .arch   ppu0015
         .kernel matmul_f32
         .param  u32 m
         .param  u32 n

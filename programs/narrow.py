@@ -8,9 +8,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from ..isa.host_arrays import HOST_NAMES, narrow
-
-_NAMES = {host: name for name, host in HOST_NAMES.items() if host != "float32"}
+from ..isa.host_arrays import NARROW_NAMES, narrow
 
 
 def bf16(values: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -45,8 +43,8 @@ def converted(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         wrong = given[(given < low) | (given > high)]
         if wrong.size:
             raise ValueError(f"{kind} integers are {low} to {high}, not {wrong.flat[0]}: clip or scale them first")
-    if kind.name in _NAMES and given.dtype != kind:
-        return narrow(given, _NAMES[kind.name])
+    if kind.name in NARROW_NAMES and given.dtype != kind:
+        return narrow(given, NARROW_NAMES[kind.name])
     with np.errstate(all="ignore"):
         return np.asarray(given, kind, order="C")
 

@@ -12,7 +12,6 @@
 //
 // Launch: grid ceil(n / block), one-dimensional, up to 1024 threads. Arrays are multiples of 16.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "block.inc"
 

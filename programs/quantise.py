@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from ..isa.host_arrays import Array, host_dtype, narrow
+from ..isa.host_arrays import Array, binary32, host_dtype, narrow
 from ..isa.matrix import BLOCK
 from . import load
 from .binary32 import F32, canonical, f32
@@ -74,8 +74,10 @@ def dequantise(chip: Chip, values: npt.ArrayLike, scale: float, *, block: int = 
 
 def launch_mxf4(chip: Chip, x: npt.ArrayLike, *, block: int = 128, grid: int = 8) -> tuple[Array, Array]:
     """What `m890.mx_quantise(x)` gives, on the chip: elements two to a byte, and scales, along the last axis."""
-    x = f32(x)
+    x = binary32(x)
     check(block)
+    if not x.ndim:
+        raise ValueError("numbers along an axis are quantised, not a single one")
     *rows, length = x.shape
     blocks = -(-length // BLOCK)
     x = np.pad(x, [(0, 0)] * len(rows) + [(0, blocks * BLOCK - length)])

@@ -12,7 +12,6 @@
 // Launch: one-dimensional, any grid, a block of whole warps. For MX, n is a multiple of 32, and arrays lie at multiples
 // of 16.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
 

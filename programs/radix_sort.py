@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
+from .narrow import whole
 
 if TYPE_CHECKING:
     from ..emulator.buffers import Buffer
@@ -28,7 +29,7 @@ def launch(
     chip: Chip, keys: npt.ArrayLike, values: npt.ArrayLike, *, block: int = 256, grid: int = 8
 ) -> tuple[Array, Array]:
     """The same on the chip, for unsigned keys and values of any 32-bit type."""
-    keys, values = np.asarray(keys, np.uint32, order="C"), np.ascontiguousarray(values)
+    keys, values = whole(keys, np.uint32), np.ascontiguousarray(values)
     if keys.ndim != 1 or keys.shape != values.shape or values.itemsize != 4 or block % 32:
         raise ValueError(f"a 32-bit value for each key, whole warps, not {values.shape} of {values.dtype}, {block}")
     warps = grid * block // 32

@@ -16,7 +16,6 @@
 // Launch: radix_count and radix_move with the same one-dimensional grid and a block of 32 * W, W up to 32; a multiple of
 // 32 as part, with which the warps of the grid cover n. radix_scan: one block of 32.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "warp.inc"

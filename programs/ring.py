@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
+from .narrow import whole
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -22,7 +23,7 @@ def reference(source: npt.ArrayLike) -> U32:
 
 def launch(chip: Chip, source: npt.ArrayLike, *, size: int = 64) -> U32:
     """The same on the chip, through a ring of `size` slots, a power of two of at least 32."""
-    source = np.asarray(source, np.uint32, order="C")
+    source = whole(source, np.uint32)
     if source.ndim != 1 or size < 32 or size & (size - 1):
         raise ValueError(f"one dimension and a ring of 32, 64, ... slots, not {source.shape} and {size}")
     with (

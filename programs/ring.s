@@ -10,8 +10,6 @@
 //
 // Launch: two blocks of 32, cooperative: a side that waits for one that is not there waits for ever. size: a power of two, at least 32. head and tail are 0 at first.
 
-        .arch   ppu0015
-
         .kernel ring
         .param  u32 n
         .param  u32 size                        // slots

@@ -7,7 +7,6 @@
 //
 // Launch: one-dimensional, any grid, a block of whole warps.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
 

@@ -6,8 +6,6 @@
 // Both keep lanes beyond the end of the arrays out of the way in mask style: a compare gives one bit per lane,
 // s.lop.emsk combines it into the execution mask, and s.or.b32 restores the mask behind the region.
 
-        .arch   ppu0015
-
 // ---- one element per thread ------------------------------------------------------------------------------------
 //
 // Launch with at least n threads: grid = ceil(n / block), one-dimensional.

@@ -8,8 +8,6 @@
 // segment; the first warp does the same with the warps' totals; every warp adds what came before it. Float addition is
 // not associative: this is the order, and scan.py has it in numpy.
 
-        .arch   ppu0015
-
 // Grid and block are one-dimensional, with as many threads as elements or more.
 
 // acc = what add makes of acc over the lanes start to lane. start: the first lane of the lane's segment.

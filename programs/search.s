@@ -7,7 +7,6 @@
 //
 // Launch: any one-dimensional grid, the block a multiple of 32. length at least 1, n + 32 * warps less than 2^32.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
 

@@ -9,7 +9,6 @@
 //
 // composite is zero at first. Launch: any one-dimensional grid, the block a multiple of 32. n at most 2^31.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
 

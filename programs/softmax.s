@@ -11,7 +11,6 @@
 //
 // Launch: any one-dimensional grid, the block a multiple of 32.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
 

@@ -8,7 +8,6 @@
 //
 // Launch: any one-dimensional grid and block. Fewer than 2^32 elements.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
 

@@ -6,7 +6,6 @@
 //
 // Launch: grid ceil(n / block), one-dimensional, any block of up to 1024 threads.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "block.inc"
 

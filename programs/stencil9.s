@@ -8,7 +8,6 @@
 //
 // Launch with a grid of two-dimensional blocks of any shape that covers width x height. width * height < 2^32.
 
-        .arch   ppu0015
         .kernel stencil9
         .param  u32 width
         .param  u32 height

@@ -9,7 +9,6 @@
 // and block, and on nothing else. sum.py writes the same order down in numpy. So sum_once does not let blocks add to a
 // sum in memory one by one: what is left to chance is which block is the last, not what it does.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "block.inc"

@@ -3,7 +3,6 @@
 //
 // Launch: one-dimensional, any grid.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
         .include "activation.inc"

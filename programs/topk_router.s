@@ -10,7 +10,6 @@
 //
 // Launch: one-dimensional, any grid, a block of whole warps. At most 256 experts, k from 1 to 32 and not above experts.
 
-        .arch   ppu0015
         .include "index.inc"
         .include "loop.inc"
 

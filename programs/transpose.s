@@ -10,7 +10,6 @@
 // Launch: grid (ceil(columns / 32), ceil(rows / 32)), block any multiple of 32. Warp w does rows w, w + warps, ...
 // of the tile. rows and columns need not be multiples of 32; rows * columns is at most 2^32.
 
-        .arch   ppu0015
         .kernel transpose
         .param  u32 rows                        // of source
         .param  u32 columns                     // of source

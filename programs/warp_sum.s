@@ -7,8 +7,6 @@
 // Within a block: every thread adds up every threads-th element; then lanes L and L + 16 of a warp are added, then what
 // is left at a distance of 8, 4, 2 and 1; then the warps' sums likewise, by the first warp.
 
-        .arch   ppu0015
-
 // Grid and block are one-dimensional; the grid has fewer than 2^31 threads. Any block size will do: lanes that do not
 // exist count as -0, which changes no sum.
 

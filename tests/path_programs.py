@@ -9,7 +9,7 @@ import numpy as np
 
 from m890.emulator.chip import Chip
 from m890.emulator.launch import Limits
-from m890.emulator.plan import Schedule
+from m890.emulator.schedule import Schedule
 
 M32 = 0xFFFFFFFF
 REGISTERS = 5

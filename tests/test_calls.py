@@ -15,7 +15,7 @@ from m890.emulator.chip import Chip
 from m890.emulator.faults import Deadlock, Fault, Timeout
 from m890.emulator.launch import Limits
 from m890.emulator.observe import Batch, Tracer
-from m890.emulator.plan import Schedule
+from m890.emulator.schedule import Schedule
 from m890.isa.exceptions import TRAP
 from m890.isa.program import CODE_BASE, TEXT_BASE
 

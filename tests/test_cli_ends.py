@@ -20,7 +20,7 @@ from saxpy_folder import folder as folder
 
 from m890.emulator.chip import LoadedKernel
 from m890.emulator.engine import engine
-from m890.emulator.faults import Fault, MemoryLimit
+from m890.emulator.faults import Fault, M890Error, MemoryLimit
 from m890.tools import exits, output
 
 
@@ -53,6 +53,7 @@ def test_our_bugs_are_exit_code_70_with_a_traceback_in_a_file(monkeypatch: pytes
         (KeyboardInterrupt(), 130),
         (MemoryError(), 5),
         (MemoryLimit(space="host memory", limit=1, in_use=1, requested=1), 5),
+        (M890Error("the host refuses 147456 MiB of address space"), 5),
         (Fault(code=11), 1),
         (PermissionError(13, "Permission denied", "f"), 3),
         (exits.InputError("bad"), 3),

@@ -36,6 +36,15 @@ def test_asm_reports_all_errors_and_writes_nothing(folder: Path):
     assert sorted(os.listdir()) == ["bad.s", "saxpy.s", "x.npy"]
 
 
+def test_a_text_that_does_not_say_which_is_for_the_chip_asked_for():
+    Path("k.s").write_text(".kernel k\ns.mov.b32 sreg40, __HGGC_ARCH__\nsimt.exit\n")
+    for options, arch in ([], "ppu0015"), (["--chip", "810E"], "ppu001"):
+        assert json.loads(m890("asm", "k.s", "--json", *options).stdout)["arch"] == arch
+        assert json.loads(m890("link", "k.s", "-o", "all.hgbin", "--json", *options).stdout)["arch"] == arch
+    assert m890("run", "k.hgbin", "--chip", "810E", "--grid", "1", "--block", "1").exit_code == 0
+    assert "did you mean 'M890'?" in m890("asm", "k.s", "--chip", "M89", code=2).stderr
+
+
 def test_asm_warnings_are_no_errors():
     Path("warn.s").write_text(".kernel k\nv.mov.b32 vreg0, vreg9\nsimt.exit\n")
     result = m890("asm", "warn.s")

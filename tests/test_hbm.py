@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from m890.emulator.buffers import Buffer
@@ -20,6 +20,8 @@ from m890.emulator.pod.pod import Pod
 from m890.emulator.profiles import PROFILES
 
 SIZE = 1 << 16
+STEPS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+"""How far on to the next free range, and how long it is."""
 
 
 class AllocatorMachine(RuleBasedStateMachine):
@@ -134,6 +136,47 @@ def test_free_ranges_coalesce_on_both_sides():
     assert not free.take_at(95, 6)
     assert free.take_at(94, 6)
     assert free.largest() == 94
+
+
+def test_what_serves_nobody_is_not_searched():
+    free = FreeRanges([(0, 100)], 4)
+    assert [free.take(10, 12) for _ in range(3)] == [0, 12, 24]
+    assert free.ranges == [(34, 100)]
+    free.give(12, 22)
+    assert free.ranges == [(10, 24), (34, 100)]
+    free.give(0, 10)
+    free.give(24, 34)
+    assert free.ranges == [(0, 100)]
+    assert [free.take_at(at, 40) for at in (2, 44, 85)] == [True, True, False]
+    assert free.ranges == [(84, 100)]
+    free.give(44, 84)
+    assert free.ranges == [(42, 100)]
+    free.give(2, 42)
+    assert free.ranges == [(0, 100)]
+
+
+def test_allocations_leave_no_scraps_to_search(hbm: Hbm):
+    some = [hbm.allocate(size) for size in range(1000)]
+    assert len(hbm.free_ranges.ranges) == 1
+    for allocation in some[::2] + some[1::2]:
+        hbm.free(allocation)
+    assert hbm.free_ranges.ranges == [(0, hbm.size + GUARD)]
+
+
+@given(STEPS, STEPS)
+def test_what_is_free_in_both(mine: list[tuple[int, int]], theirs: list[tuple[int, int]]):
+    def ranges(steps: list[tuple[int, int]]) -> FreeRanges:
+        ends = np.cumsum(np.array(steps, np.int64).reshape(-1)).reshape(-1, 2).tolist()
+        return FreeRanges([(start, end) for start, end in ends])
+
+    def offsets(free: FreeRanges) -> set[int]:
+        return {at for start, end in free.ranges for at in range(start, end)}
+
+    one, other = ranges(mine), ranges(theirs)
+    common = one.common(other)
+    assert offsets(common) == offsets(one) & offsets(other)
+    assert all(start < end for start, end in common.ranges)
+    assert common.ranges == sorted(common.ranges)
 
 
 def test_a_pod_of_128_costs_no_memory():

@@ -1,11 +1,15 @@
 """The published figures of the links, computed with packets alone (docs/icn.md), and topologies in TOML."""
 
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from icn_model import HEADER
 
+from m890 import Pod
 from m890.emulator.icn.icn import Icn
 from m890.emulator.icn.topology import Link, Topology
 from m890.emulator.machine.wire import ACK, COPY, STORE
@@ -117,6 +121,25 @@ def test_parameters_of_the_page_are_those_of_the_profiles():
 
 
 # Topologies.
+
+
+@pytest.mark.parametrize(
+    ("make", "chips"),
+    [
+        (partial(Topology.switch, M890), 20_000),
+        (partial(Topology.ring, M890), 50_000),
+        (partial(Topology.full, M890), 1_500),
+        (partial(Pod, M890), 50_000),
+    ],
+)
+def test_too_many_chips_are_refused_before_anything_is_made_for_each(make: Callable[[int], object], chips: int):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=f"a pod has 1 to 128 chips, not {chips}"):
+            make(chips)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_switch_for_any_number_of_chips():

@@ -172,7 +172,7 @@ PIECE = st.tuples(st.integers(0, len(makers()) - 1), st.integers(0, (1 << 32) - 
 
 
 @given(pieces=st.lists(PIECE, min_size=60, max_size=60), seed=st.integers(0, 1 << 16))
-@settings(max_examples=1000)
+@settings(max_examples=400)
 def test_random_programs(pieces: list[tuple[int, int]], seed: int) -> None:
     program = Program(pieces, seed)
     differs = mismatch(program)

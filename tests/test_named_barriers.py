@@ -7,11 +7,11 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from kernel_runs import HEAD, STORE, everywhere, faulting, run
 from one import ALL
-from sync_runs import HEAD, STORE, everywhere, faulting, run
 
 from m890.emulator.faults import Deadlock, Timeout
-from m890.emulator.plan import Schedule
+from m890.emulator.schedule import Schedule
 
 # Named barriers against a model: phases in one order, each a barrier of some warps.
 

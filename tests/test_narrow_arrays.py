@@ -11,6 +11,7 @@ from command_line import m890 as command
 from safetensors.numpy import save_file
 
 import m890
+from m890.isa.host_arrays import NARROW_NAMES
 from m890.tools.exits import InputError
 from m890.tools.initial import content, parse
 
@@ -45,8 +46,19 @@ def test_there_and_back(dtype: Any) -> None:
     assert same_bits(buffer.copy_to_host(out), array[::-1])
     buffer.fill(2.0)
     assert same_bits(buffer.copy_to_host(), np.full((8, 8), 2.0).astype(dtype))
-    with pytest.raises(TypeError, match=r"convert it with \.astype"):
+    buffer.fill(np.float64(0.1))
+    rounded = m890.narrow(0.1, NARROW_NAMES[array.dtype.name]) if array.dtype.name in NARROW_NAMES else dtype(0.1)
+    assert same_bits(buffer.copy_to_host(), np.full((8, 8), rounded))
+    how = r"m890\.narrow" if array.dtype.name in NARROW_NAMES else r"\.astype"
+    with pytest.raises(TypeError, match=f"convert it with {how}"):
         buffer.copy_from_host(array.astype(np.float64))
+
+
+def test_fill_rounds_as_the_chip() -> None:
+    for name, value, wanted in (("e4m3", 500, 448), ("e5m2", -np.inf, -57344), ("e8m0", 0, 2.0**-127)):
+        buffer = m890.Chip("M890").empty(3, TYPES[name])
+        buffer.fill(value)
+        assert (buffer.copy_to_host().astype(np.float64) == wanted).all()
 
 
 KERNEL = """

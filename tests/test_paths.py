@@ -10,7 +10,7 @@ from path_programs import M32, USUAL, shared_chip
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Deadlock, Fault, Timeout
 from m890.emulator.launch import Limits
-from m890.emulator.plan import Schedule
+from m890.emulator.schedule import Schedule
 from m890.isa.effects import Stop
 
 # Masks.

@@ -10,7 +10,7 @@ from path_programs import NEVER, PROGRAMS, compare, random_program, shared_chip
 
 from m890.emulator.chip import Chip
 from m890.emulator.launch import Limits
-from m890.emulator.plan import Schedule
+from m890.emulator.schedule import Schedule
 
 
 @given(program=PROGRAMS, threads=st.sampled_from([32, 1, 40, 64]), seed=st.integers(0, 99), opposite=st.booleans())

@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
-from m890.emulator.plan import Schedule
 from m890.emulator.printing import MOST_DIGITS, Console, format_words
+from m890.emulator.schedule import Schedule
 from m890.isa.diagnostics import AssemblyError
 
 # Formats. The host's snprintf is the oracle: it takes binary64, to which binary32 converts without a change.

@@ -2,12 +2,12 @@
 
 import gc
 from functools import cache
-from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from kernel_runs import run
 from one import ALL, FAST, ISSUE, One, assert_rows, bench, stop
 
 from m890.emulator import plan
@@ -97,15 +97,6 @@ def test_anywhere(way: tuple[str, str], build: str, size: int, offsets: list[int
 
 # Launches.
 
-
-def run(source: str, words: int, grid: int = 1, block: int = 32, **how: Any) -> np.ndarray:
-    """Run a kernel `k` that writes to its parameter `out`; what stands there."""
-    chip = Chip(**how)
-    out = chip.to_device(np.zeros(words, np.uint32))
-    chip.assemble(source)["k"][grid, block](out)
-    return out.copy_to_host()
-
-
 MINE = """
         .kernel k
         .private {bytes}
@@ -176,11 +167,11 @@ def test_late_timing_knows_whose_bytes_they_are() -> None:
         simt.exit
     """
     low = np.arange(32) < 16
-    same = run(source.format(emsk=""), 96, timing="late").reshape(3, 32)
+    same = run(source.format(emsk=""), 96, block=32, timing="late").reshape(3, 32)
     assert (same[0][:16] == 3).all()
     assert (same[1] == np.where(low, 7, 1)).all()
     assert (same[2] == np.where(low, 3, 1)).all()
-    other = run(source.format(emsk="s.mov.b32 emsk, 0xffff0000"), 96, timing="late").reshape(3, 32)
+    other = run(source.format(emsk="s.mov.b32 emsk, 0xffff0000"), 96, block=32, timing="late").reshape(3, 32)
     assert (other[0][16:] == 1).all()
     assert (other[1] == np.where(low, 7, 1)).all()
     assert (other[2] == np.where(low, 7, 1)).all()
@@ -189,14 +180,14 @@ def test_late_timing_knows_whose_bytes_they_are() -> None:
 def test_a_fault_says_what_a_thread_has() -> None:
     for size in (0, 20):
         with pytest.raises(Fault) as caught:
-            run(f"{MINE.format(bytes=size)}vmem.ga.p.st.b32 vreg0, [sreg2 + vreg0 * 0x4]\nsimt.exit\n", 32)
+            run(f"{MINE.format(bytes=size)}vmem.ga.p.st.b32 vreg0, [sreg2 + vreg0 * 0x4]\nsimt.exit\n", 32, block=32)
         assert (caught.value.code, caught.value.lanes) == (11, tuple(range(32)))
         assert f".private gives a thread {size} bytes" in caught.value.detail
 
 
 def test_sreg2_holds_how_many_bytes() -> None:
     source = f"{MINE.format(bytes=52)}v.mov.b32 vreg1, sreg2\nvmem.st.b32 vreg1, [0x0 + vreg0 * 0x4] @out\nsimt.exit\n"
-    assert (run(source, 32) == 52).all()
+    assert (run(source, 32, block=32) == 52).all()
 
 
 EMPTY = ".kernel k\n.private {0}\nsimt.exit\n"

@@ -121,6 +121,10 @@ def test_no_schedule_changes_a_result(schedule, timing):
         (hash_table.launch, ([0xFFFFFFFF], [1], [])),
         (lock.launch, ([5], [1.0], 5)),
         (ring.launch, (np.zeros(5),)),
+        (histogram.launch, (np.array([0, 256]),)),
+        (bfs.launch, (np.array([0, -1]), [0], 0)),
+        (hash_table.launch, (np.array([1 << 32]), [1], [])),
+        (lock.launch, (np.array([-1]), [1.0], 5)),
     ],
 )
 def test_helpers_refuse_wrong_arguments(launch, arguments):

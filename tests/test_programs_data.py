@@ -187,6 +187,8 @@ def test_hash_of_known_strings():
         (copy_strided.launch, (np.zeros(3), np.zeros(4), 1, 1)),
         (copy_strided.launch, (np.zeros(3, np.float32), np.zeros(3, np.float32), 0, 1)),
         (gather.launch, (np.zeros(3), [0])),
+        (gather.launch, (np.zeros(3, np.float32), np.array([-1]))),
+        (radix_sort.launch, (np.array([1, -1]), np.zeros(2, np.float32))),
         (gather.scatter, (np.zeros(3, np.float32), [0, 1], np.zeros(3, np.float32))),
         (stencil3.launch, (np.zeros((2, 2)), (1.0, 1.0, 1.0))),
         (search.launch, (b"abc", b"")),

@@ -183,6 +183,15 @@ def test_quantise_mxf4(chip, rows, columns, kind, spread, seed, block, grid):
     same_bits(quantise.dequantise_mxf4(chip, *found, **shape), mx_dequantise(*expected))
 
 
+def test_quantise_mxf4_rounds_binary64_once():
+    """Beside the ties of e2m1, with a largest number just below a power of two."""
+    ties = np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
+    x = np.concatenate([np.nextafter(ties, 0), ties, np.nextafter(ties, 9), [8 - 2.0**-40, 1e-300, -1e-300]])
+    x = np.stack([x, x * 2.0**100, np.minimum(x, 4 - 2.0**-50)])
+    for one, other in zip(quantise.launch_mxf4(Chip(), x), mx_quantise(x), strict=True):
+        same_bits(one, other)
+
+
 def test_quantise_comes_close():
     x = floats(np.random.default_rng(0), 3200, "normal")
     back = quantise.dequantise(Chip(), *quantise.launch(Chip(), x))
@@ -290,6 +299,7 @@ def test_a_layer_of_a_model():
         (rotary.launch, (np.zeros((2, 1, 4)), [0, 0], -1.0)),
         (swiglu.launch, (np.zeros(2), np.zeros(3))),
         (quantise.dequantise_mxf4, (np.zeros(32, np.uint8), np.zeros(1))),
+        (quantise.launch_mxf4, (1.0,)),
         (topk_router.launch, (np.zeros((2, 3)), 4)),
         (attention.launch, (np.zeros((2, 1, 32)), np.zeros((2, 1, 32)), np.zeros((2, 1, 32)))),
         (attention.launch, (np.zeros((2, 3, 64)), np.zeros((2, 2, 64)), np.zeros((2, 2, 64)))),

@@ -16,6 +16,11 @@ def test_the_record_knows_every_form_and_no_other() -> None:
     assert set(RECORD) == {form.name for form in ISA.forms()}, "run `make support`"
 
 
+def test_the_record_names_test_files_that_are_there() -> None:
+    named = {name for files in RECORD.values() for name in files}
+    assert named <= {path.stem for path in Path(__file__).parent.glob("test_*.py")}, "run `make support`"
+
+
 def test_no_form_is_untested() -> None:
     assert not support.untested(RECORD)
 

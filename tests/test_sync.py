@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import m890
+from kernel_runs import HEAD, STORE, everywhere, faulting, run
 from one import check, stop
-from sync_runs import HEAD, STORE, everywhere, faulting, run
 
 from m890.emulator.chip import Chip
 from m890.emulator.launch import Limits

@@ -11,8 +11,9 @@ from m890.emulator import arguments, report
 from m890.emulator.launch import Limits, Run
 from m890.emulator.machine import core
 from m890.emulator.machine.window import UNKNOWN_WORD, WINDOW
-from m890.emulator.plan import Schedule, memory_ranges
+from m890.emulator.plan import memory_ranges
 from m890.emulator.pod.port import Port, pod_ranges
+from m890.emulator.schedule import Schedule
 from m890.emulator.shape import Shape, dim3
 
 QUANTUM_PS = 1000

@@ -95,6 +95,7 @@ _CODES: dict[str, dict[str, Code]] = {
         "Deadlock": Code.LIMIT,
         "MemoryLimit": Code.LIMIT,
         "LaunchError": Code.BAD_INPUT,
+        "M890Error": Code.LIMIT,  # all that is left of them: the host refuses what a chip needs
     },
 }
 """Error classes by module and name."""

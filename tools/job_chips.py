@@ -8,11 +8,11 @@ from ..emulator.chip import Chip
 from ..emulator.icn.faults import LinkFault
 from ..emulator.icn.topology import Topology
 from ..emulator.observe import Observer
-from ..emulator.plan import Schedule
 from ..emulator.pod.exchange import Exchange
 from ..emulator.pod.pod import Pod
 from ..emulator.printing import Console
 from ..emulator.profiles import Profile
+from ..emulator.schedule import Schedule
 from .exits import InputError
 from .job import FaultSpec, Job, JobError
 from .loading import find_profile
@@ -31,11 +31,11 @@ def chips_of(
         raise error if isinstance(error, InputError) else JobError("profile", str(error)) from None
     _check(job)
     settings: dict[str, Any] = {
+        "timing": job.timing,
         "poison": poison or None,
         "observers": observers,
         "schedule": Schedule.seeded(job.seed),
         "console": console,
-        **({} if job.timing == "eager" else {"timing": job.timing}),
     }
     if job.chips == 1 and job.topology is None and not job.faults and exchange is None:
         return Chip(profile, **settings), None
@@ -44,21 +44,20 @@ def chips_of(
 
 
 def _pod(job: Job, profile: Profile, exchange: Exchange | None, settings: dict[str, Any]) -> Pod:
+    topology = _topology(job, profile)
+    faults = [_fault(spec, topology) for spec in job.faults]
     try:
-        topology = _topology(job, profile)
         pod = Pod(
             profile,
             job.chips,
             topology=topology,
-            faults=[_fault(spec, topology) for spec in job.faults],
+            faults=faults,
             quantum=job.quantum,
             seed=job.seed,
             threads=job.threads,
             exchange=exchange,
             **settings,
         )
-    except JobError:
-        raise
     except ValueError as error:
         raise JobError("", str(error)) from None
     if job.chips > 1:

@@ -13,7 +13,7 @@ from ..isa.assembler import assemble
 from ..isa.diagnostics import Diagnostic
 from ..isa.objectfile import read
 from ..isa.program import Kernel, Module
-from .exits import InputError
+from .exits import InputError, Mistake
 from .output import complain, diagnostic_text
 
 ELF = b"\x7fELF"
@@ -84,6 +84,14 @@ def find_profile(name: str, folder: Path = Path()) -> Profile:
         return Profile.from_toml(folder / name)
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def architecture(chip: str) -> str:
+    """The architecture of the chip that the flag --chip names. Raises Mistake, InputError, OSError."""
+    try:
+        return find_profile(chip).arch
+    except ValueError as error:
+        raise error if isinstance(error, InputError) else Mistake(f"--chip: {error}") from None
 
 
 def check_architecture(module: Module, path: str | os.PathLike[str], chip: Profile) -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..isa.directives import REFERENCE
-from ..programs import NAMES, module
+from ..programs import NAMES, module, source
 from .initial import FORM_MEANINGS, FORMS
 from .launchfile_keys import KEYS
 from .library import files, macros_of, title
@@ -71,13 +71,14 @@ def library() -> str:
 
 
 def programs() -> str:
-    """Every program: its module's first line, its kernels."""
+    """Every program: its module's first line, its kernels, and the chips that it is for."""
     rows = []
     for name in NAMES:
         summary = (import_module(f"..programs.{name}", __package__).__doc__ or "").split("\n", 1)[0]
         kernels = ", ".join(f"`{kernel}`" for kernel in module(name).kernels)
-        rows.append((f"[{name}](../programs/{name}.s)", summary.partition(": ")[2], kernels))
-    return table(("program", "what it does", "kernels"), rows)
+        chips = "M890" if ".arch" in source(name) else "both"
+        rows.append((f"[{name}](../programs/{name}.s)", summary.partition(": ")[2], chips, kernels))
+    return table(("program", "what it does", "chips", "kernels"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

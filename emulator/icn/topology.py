@@ -34,6 +34,12 @@ KEYS = ("kind", "links", "bandwidth", "latency", "switches")
 """Keys of a topology in TOML."""
 
 
+def check_chips(chips: int) -> None:
+    """Raise ValueError unless a pod may have so many chips; before anything is made for each of them."""
+    if not 1 <= chips <= MOST_CHIPS:
+        raise ValueError(f"a pod has 1 to {MOST_CHIPS} chips, not {chips}")
+
+
 @dataclass(frozen=True)
 class Link:
     """`count` parallel links from node `tail` to node `head`: B/s of all together, latency in picoseconds."""
@@ -56,8 +62,7 @@ class Topology:
 
     def __post_init__(self) -> None:
         """Check that chips, links and ways are there, and no link twice."""
-        if not 1 <= self.chips <= MOST_CHIPS:
-            raise ValueError(f"a pod has 1 to {MOST_CHIPS} chips, not {self.chips}")
+        check_chips(self.chips)
         for link in self.links:
             if not (SLOWEST <= link.bandwidth <= FASTEST and 0 < link.latency <= PICOSECONDS):
                 raise ValueError(
@@ -180,6 +185,7 @@ class Topology:
         A link from a chip to its switch has the profile's latency less that of a switch, which every link out of a
         switch has.
         """
+        check_chips(chips)
         latency, through = picoseconds(profile.icn_latency), picoseconds(profile.switch_latency or 0.0)
         if through >= latency:
             raise ValueError(f"{profile.name}: icn_latency includes that of the switch, so it is above switch_latency")
@@ -219,12 +225,14 @@ class Topology:
     @classmethod
     def ring(cls, profile: Profile, chips: int) -> Topology:
         """Each chip joined to the next, the last to the first, with an equal share of its links to each neighbour."""
+        check_chips(chips)
         pairs = {tuple(sorted((chip, (chip + 1) % chips))) for chip in range(chips if chips > 1 else 0)}
         return cls._shared("ring", profile, chips, pairs, 2 if chips > 2 else 1)
 
     @classmethod
     def full(cls, profile: Profile, chips: int) -> Topology:
         """Each chip joined to each other with an equal share of its links."""
+        check_chips(chips)
         pairs = {(a, b) for b in range(chips) for a in range(b)}
         return cls._shared("full", profile, chips, pairs, max(1, chips - 1))
 

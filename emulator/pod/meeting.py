@@ -41,7 +41,7 @@ class Meeting:
         exchange: Exchange,
         quantum: int,
         threads: int,
-        write: Callable[[int, str], object],
+        write: Callable[[str], object],
     ):
         profile = chips[0].profile
         self.quantum_ps = quantum_ps(profile, quantum)
@@ -289,8 +289,8 @@ class Meeting:
     def _meet(self, end: int) -> None:
         """Exchange packets, and learn what became of launches."""
         news = self.exchange.share_news(self._news())
-        for chip, text in sorted((text for one in news for text in one.texts), key=lambda pair: pair[0]):
-            self.write(chip, text)
+        for _, text in sorted((text for one in news for text in one.texts), key=lambda pair: pair[0]):
+            self.write(text)
         errors = [error for one in news for error in one.errors]
         if errors:
             raise min(errors, key=lambda pair: pair[0])[1]

@@ -20,12 +20,12 @@ from ..hbm import chip_at, common_offset
 from ..host_memory import HostMemory
 from ..icn.faults import LinkFault
 from ..icn.icn import Icn
-from ..icn.topology import PICOSECONDS, Topology
+from ..icn.topology import PICOSECONDS, Topology, check_chips
 from ..launch import Limits
 from ..observe import Observer
-from ..plan import Schedule
 from ..printing import Console
 from ..profiles import Profile, profile
+from ..schedule import Schedule
 from .exchange import Alone, Exchange
 from .meeting import Meeting
 from .port import pod_ranges
@@ -137,18 +137,11 @@ class Pod:
         exchange: Exchange | None = None,
     ):
         self.profile = profile(kind) if isinstance(kind, str) else kind
-        for what, number in (("chips", chips), ("quantum", quantum), ("threads", threads)):
-            if number < 1:
-                raise ValueError(f"{what} is a whole number from 1, not {number}")
-        if topology is not None and topology.chips != chips:
-            raise ValueError(f"topology {topology.name} joins {topology.chips} chips, this pod has {chips}")
-        if quantum > MOST_QUANTUM:
-            raise ValueError(f"quantum is at most {MOST_QUANTUM}, not {quantum}")
+        _check(chips, quantum, threads, topology)
         self.exchange: Exchange = exchange or Alone()
         self.exchange.note(f"makes a pod of {chips} {self.profile.name} with seed {seed} and quantum {quantum}")
         self.console = console or Console()
         memory, schedule = host_memory or HostMemory(), schedule or Schedule.seeded(seed)
-        texts: list[list[str]] = [[] for _ in range(chips)]
         self.chips = [
             Chip(
                 self.profile,
@@ -160,27 +153,29 @@ class Pod:
                 schedule=schedule,
                 limits=limits,
                 host_memory=memory,
-                console=Console(texts[index].append, self.console.limit),
                 pod=self,
             )
             for index in range(chips)
         ]
         self.icn = Icn(topology or Topology.of(self.profile, chips), self.profile, seed=seed, faults=faults)
-        write: Callable[[int, str], object] = lambda chip, text: self.console.write(text)  # noqa: E731
-        self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, 1 if observers else threads, write)
-        for chip, node in self.meeting.nodes.items():
-            node.texts = texts[chip]
-        for chip in self.chips:
-            chip.hbm.others = [other.hbm for other in self.chips]
-            if self.exchange.ranks > 1:
-                chip.hbm.copy_out, chip.hbm.note = self._copy_out, self.exchange.note
-        for chip, rank in enumerate(self.meeting.owners):
-            if rank != self.exchange.rank:
-                self.chips[chip].hbm.away = f"rank {rank}"
+        threads = 1 if observers else threads
+        self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, threads, self.console.write)
+        for index, node in self.meeting.nodes.items():
+            self.chips[index].console = Console(node.texts.append, self.console.limit)
+        self._join_memories()
         self._streams = 0
         self._tables: dict[int, tuple[tuple[int, frozenset[int]], np.ndarray]] = {}
 
     # ---- memory ------------------------------------------------------------------------------------------------------
+
+    def _join_memories(self) -> None:
+        """Tell each chip's HBM of the others, and of the ranks that share them."""
+        for chip, owner in zip(self.chips, self.meeting.owners, strict=True):
+            chip.hbm.others = [other.hbm for other in self.chips]
+            if self.exchange.ranks > 1:
+                chip.hbm.copy_out, chip.hbm.note = self._copy_out, self.exchange.note
+            if owner != self.exchange.rank:
+                chip.hbm.away = f"rank {owner}"
 
     def symmetric(
         self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = np.float32, *, name: str | None = None
@@ -390,6 +385,18 @@ class PodKernel:
         if stream is None:
             pod.meeting.run(lambda: all(task.ended is not None for task in tasks.values()))
         return PerChip([tasks[chip].executed if chip in tasks else 0 for chip in range(len(pod.chips))])
+
+
+def _check(chips: int, quantum: int, threads: int, topology: Topology | None) -> None:
+    """Refuse what no pod can be made of; ValueError."""
+    check_chips(chips)
+    for what, number in (("quantum", quantum), ("threads", threads)):
+        if number < 1:
+            raise ValueError(f"{what} is a whole number from 1, not {number}")
+    if topology is not None and topology.chips != chips:
+        raise ValueError(f"topology {topology.name} joins {topology.chips} chips, this pod has {chips}")
+    if quantum > MOST_QUANTUM:
+        raise ValueError(f"quantum is at most {MOST_QUANTUM}, not {quantum}")
 
 
 def _of(value: Any, chip: int) -> Any:

@@ -11,6 +11,7 @@ from ..codegen.recipes import COMPLETE, Recipe, operand_slots
 from ..decode import atomic_operands
 from ..engine import Engine
 from ..hbm import Hbm, window_base
+from ..host_memory import aligned_bytes
 from ..machine.remote import OPERANDS, RESULT, SCRATCH_BYTES
 from ..machine.state import ATOMIC_ENTRY, CHIP, PACKET, PEER, RANGE, RECORD, ROW, UNREACHABLE, WINDOW_BITS
 from ..machine.window import AT_BORDER
@@ -34,7 +35,7 @@ class Port:
         self._inbox = np.zeros(0, PACKET)
         self._atomics = np.zeros(len(ISA.instructions), ATOMIC_ENTRY)
         self._records = np.zeros(len(ISA.instructions), RECORD)
-        self._scratch = np.zeros(SCRATCH_BYTES + 64, np.uint8)
+        self._scratch = aligned_bytes(SCRATCH_BYTES)
         values = {
             "number": number,
             "quantum": quantum,
@@ -43,7 +44,7 @@ class Port:
             "outbox": self._outbox.ctypes.data,
             "outbox_capacity": capacity,
             "atomics": self._atomics.ctypes.data,
-            "scratch": self._scratch.ctypes.data + -self._scratch.ctypes.data % 64,
+            "scratch": self._scratch.ctypes.data,
         }
         for name, value in values.items():
             self.chip[name] = value

@@ -12,8 +12,8 @@ from model.machine import Stuck, TooLong
 
 import m890
 from m890.emulator.machine.state import SCALAR_ROWS
-from m890.emulator.plan import Schedule
 from m890.emulator.printing import Console
+from m890.emulator.schedule import Schedule
 from m890.emulator.shape import Shape
 from m890.isa import ISA
 from m890.isa.program import KM_BASE, Kernel, Module, lay_out

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = r"""
 m890 asm saxpy.s -o saxpy.hgbin
 m890 asm gemm.s -I include -D TILE=32 -D UNROLL -o gemm32.hgbin
+m890 asm gemm.s --chip 810E
 m890 asm kernel.s -o - --json 2>/dev/null > kernel.hgbin
 """
 
@@ -29,8 +30,13 @@ m890 asm kernel.s -o - --json 2>/dev/null > kernel.hgbin
 @click.option(
     "-D", "defines", multiple=True, metavar="NAME[=VALUE]", help="Define a symbol, as .equ does; 1 without VALUE."
 )
+@click.option(
+    "--chip", metavar="NAME|FILE.toml", default="M890", help="What a text is for that does not say .arch: M890 or 810E."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print kernels, or errors and warnings, as JSON.")
-def command(file: str, output: str | None, include: tuple[str, ...], defines: tuple[str, ...], as_json: bool) -> None:
+def command(
+    file: str, output: str | None, include: tuple[str, ...], defines: tuple[str, ...], chip: str, as_json: bool
+) -> None:
     """Assemble FILE into an object file. `-` as FILE reads stdin, as OUT writes stdout.
 
     All errors are reported at once, with line, caret and hint; warnings do not keep the object from being written.
@@ -38,18 +44,19 @@ def command(file: str, output: str | None, include: tuple[str, ...], defines: tu
     from ...isa.diagnostics import AssemblyError
     from ...isa.objectfile import write
     from ..exits import Code
-    from ..loading import assemble_bytes, parse_define, print_warning, read_bytes
+    from ..loading import architecture, assemble_bytes, parse_define, print_warning, read_bytes
     from ..output import atomic, complain, counted, diagnostic_text, note, say, say_json
 
     try:
         symbols = dict(parse_define(text) for text in defines)
     except ValueError as error:
         raise Mistake(f"-D {error}") from None
+    arch = architecture(chip)
     target = output or ("-" if file == "-" else f"{Path(file).stem}.hgbin")
     as_json = as_json and target != "-"
     warnings: list[Diagnostic] = []
     try:
-        module = assemble_bytes(read_bytes(file), file, include, symbols, warnings.append)
+        module = assemble_bytes(read_bytes(file), file, include, symbols, warnings.append, arch)
     except AssemblyError as error:
         for warning in warnings:
             complain(diagnostic_text(warning) + "\n", label="")

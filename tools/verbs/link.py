@@ -19,9 +19,10 @@ m890 link main.hgbin math.hgbin -o - | m890 dis -
 @click.option("-o", "--output", metavar="OUT", required=True, help="The object to write; - is stdout.")
 @click.option("-I", "include", multiple=True, metavar="DIR", help="Of sources: look for .include files here, too.")
 @click.option("-D", "defines", multiple=True, metavar="NAME[=VALUE]", help="Of sources: define a symbol, as .equ does.")
+@click.option("--chip", metavar="NAME|FILE.toml", default="M890", help="What sources are for that do not say .arch.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the object holds as JSON.")
 def command(
-    files: tuple[str, ...], output: str, include: tuple[str, ...], defines: tuple[str, ...], as_json: bool
+    files: tuple[str, ...], output: str, include: tuple[str, ...], defines: tuple[str, ...], chip: str, as_json: bool
 ) -> None:
     """Join FILES, objects or sources, into one object.
 
@@ -30,7 +31,7 @@ def command(
     """
     from ...isa.linker import LinkError, link
     from ...isa.objectfile import write
-    from ..loading import load_module, parse_define
+    from ..loading import architecture, load_module, parse_define
     from ..output import atomic, say, say_json
     from .asm import describe
 
@@ -38,7 +39,8 @@ def command(
         symbols = dict(parse_define(text) for text in defines)
     except ValueError as error:
         raise Mistake(f"-D {error}") from None
-    modules = [(file, load_module(file, include, symbols)) for file in files]
+    arch = architecture(chip)
+    modules = [(file, load_module(file, include, symbols, arch=arch)) for file in files]
     try:
         module = link(modules)
     except LinkError as error:

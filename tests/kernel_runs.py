@@ -8,7 +8,7 @@ import pytest
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Fault
 from m890.emulator.launch import Limits
-from m890.emulator.plan import Schedule
+from m890.emulator.schedule import Schedule
 
 SCHEDULES = (Schedule(), Schedule(warp_slice=1, block_slice=3), Schedule(warp_slice=7, block_slice=20, spin_limit=5))
 LIMIT = Limits(instructions=2_000_000)
