@@ -118,6 +118,38 @@ def test_the_last_instruction_before_a_fault_has_faulted(what):
     assert (last.barrier, last.copied) == (None, None)
 
 
+COPIES = """
+        .kernel k
+        .param  ptr x
+        .tsm    2048 room
+        v.mov.b32       vreg0, %laneid
+        v.shll.b32      vreg1, vreg0, 5
+        vmem.ld.tsm.b32x2 vreg1, [0x0 + vreg0 * 0x8] @x
+        vmem.ld.tsm.zfill.b32x2 vreg1, [0x0 + vreg0 * 0x8] @x, vreg0
+        vmem.acp.commit.grp
+        s.wait          commit_group(0)
+        vmem.ld.b32     vreg2, [0x0 + vreg0 * 0x8] @x
+        simt.exit
+"""
+
+
+@pytest.mark.parametrize("timing", ["eager", "late"])
+def test_a_copy_by_lanes_reads_here_and_writes_there(timing):
+    seen = Seen()
+    chip = Chip(observers=[seen], timing=timing)
+    x = chip.empty(64, np.uint32)
+    chip.assemble(COPIES)["k"][1, 32](x)
+    (plain,), (filled,), (load,) = (seen.of(f"vmem.ld.{text}") for text in ("tsm.b32x2", "tsm.zfill", "b32 "))
+    for event in (plain, filled, load):
+        assert event.addresses == {lane: x.address + 8 * lane for lane in range(32)}
+    for event in (plain, filled):
+        assert event.targets == {lane: 32 * lane for lane in range(32)}
+        assert event.accessed == f"{x.address:#x}..{x.address + 248:#x}, TSM 0x0..0x3e0"
+    assert plain.counts == dict.fromkeys(range(32), 8)
+    assert filled.counts == {lane: min(lane, 8) for lane in range(32)}
+    assert (load.targets, load.counts) == ({}, dict.fromkeys(range(32), 4))
+
+
 COUNTED = """
         .kernel k
         .param  ptr x
