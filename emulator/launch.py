@@ -132,7 +132,7 @@ class Run:
     def _to_its_end(self) -> None:
         plan, limits, watch = self.plan, self.limits, self.watch
         launch, address = plan.launch, plan.launch.ctypes.data
-        step, left, before = 1 << 20, 0, self.started
+        step, left, before = STEP, 0, self.started
         while True:
             if launch["quota"][0] <= 0:  # what a stop has left of it is used up first
                 left = STEP if watch.active else step

@@ -1,27 +1,27 @@
 """Finding out that nothing can change any more: warps that run for ever in the same states.
 
-A chip is deterministic, so if all that its resident blocks hold is the same at two moments and nothing was stored
+A chip is deterministic, so if all that its resident blocks hold is the same at two moments and no memory has changed
 between them, by it or by anybody else, it will be the same for ever. Once a launch has run long without ending a block,
-its stores begin with a stop. Until one is reached, moments are compared by digest, the older one moving on at powers of
-two (Brent's cycle search); two that agree are the proof. A loop that stores, even the same value each time, or reads
-a clock, is left to the limits.
+its stores begin with a stop, and its atomics note whether they change what they point to: a `cas` that fails does not.
+Until one stores or changes something, moments are compared by digest, the older one moving on at powers of two (Brent's
+cycle search); two that agree are the proof. A loop that stores, even the same value each time, or reads a clock, is
+left to the limits.
 
-In a pod this holds for all chips together: a chip is stuck only as long as nothing was stored anywhere since the
-older of its moments, and the pod if all its chips are.
+In a pod this holds for all chips together: a chip is stuck only as long as no memory has changed anywhere since the
+older of its moments, and the pod if all its chips are found so twice: an atomic that was under way the first time may
+have changed something where it has arrived.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-import numpy as np
-
 from ..isa.awbar import OPERATION, TEST, TEST_PARITY
 from ..isa.effects import Stop
 from ..isa.spec import Decoded
 from .codegen.recipes import stop_of
 from .machine import core
-from .machine.state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
+from .machine.state import ASKED, CHANGED
 from .plan import Plan
 from .program import Cover, Program
 
@@ -58,11 +58,11 @@ class Watch:
 
     @property
     def armed(self) -> bool:
-        """Whether its stores stop."""
+        """Whether its stores stop, and its atomics note what they do."""
         return self._cover is not None
 
-    def stuck(self, generation: int | None = None) -> bool:
-        """Compare the present with the saved moment; call after each run of the core.
+    def stuck(self, generation: int | None = None, *, compare: bool = True) -> bool:
+        """Compare the present with the saved moment; call after each run of the core, though not always to compare.
 
         In a pod `generation` counts how often all that was under way has arrived: a warp that waits for one and the
         same answer all the time is not stuck.
@@ -71,7 +71,9 @@ class Watch:
         if finished != self.finished:
             self.finished = finished
             self._start_again()
-        if self.found or not self.active:
+        if self.armed and self.plan.launch["changed"][0] == CHANGED:
+            self.hit()
+        if self.found or not compare or not self.active:
             return self.found
         if not self.armed:
             self._arm()
@@ -87,14 +89,14 @@ class Watch:
         self.windows += 1
         launch = self.plan.launch[0]
         size = int(launch["ring_count"]) * self.plan.shape.warps * self.plan.stride
-        return self.stuck(generation) if self.windows % (1 + size // BYTES_A_WINDOW) == 0 else self.found
+        return self.stuck(generation, compare=self.windows % (1 + size // BYTES_A_WINDOW) == 0)
 
     def forget(self) -> None:
         """Something was stored elsewhere: what was found before says nothing any more."""
         self.age, self.power, self.saved, self.found = 0, 1, b"", False
 
     def hit(self) -> None:
-        """A store was reached: look again after four times as long."""
+        """A store was reached, or an atomic has changed memory: look again after four times as long."""
         self.disarm()
         self.pause, self.pause_windows = 4 * self.pause, 4 * self.pause_windows
         self._start_again()
@@ -103,7 +105,7 @@ class Watch:
         """Let stores be done again."""
         if self._cover is not None:
             self.plan.program.uncover(self._cover)
-            self._cover = None
+            self._cover, self.plan.launch["changed"] = None, 0
 
     def digest(self) -> bytes:
         """All that the resident blocks hold, as a hash."""
@@ -117,16 +119,10 @@ class Watch:
             first = slot * plan.shape.warps
             found.update(plan.warps[first * plan.stride : (first + plan.shape.warps) * plan.stride].data)
             found.update(plan.tsm_of(slot).data)
-            found.update(self._outstanding(first).tobytes())
+            for index in range(plan.shape.warps):
+                for counter, entry in plan.outstanding(slot, index):
+                    found.update(bytes([counter]) + entry.tobytes())
         return found.digest()
-
-    def _outstanding(self, first: int) -> np.ndarray:
-        """How many operations the warps of a block have outstanding, by counter."""
-        if not len(self.plan.queues):
-            return np.zeros(0)
-        queues = self.plan.queues[first * QUEUES_BYTES : (first + self.plan.shape.warps) * QUEUES_BYTES]
-        counters = queues.reshape(-1, QUEUES_BYTES)[:, : COUNTER_COUNT * QUEUE.itemsize]
-        return counters.copy().view(QUEUE)["count"]
 
     def _start_again(self) -> None:
         self.since, self.windows = int(self.plan.launch["executed"][0]), 0
@@ -134,33 +130,36 @@ class Watch:
         self.forget()
 
     def _arm(self) -> None:
-        """Make stores stop."""
+        """Make stores stop, and atomics note what they do."""
         program = self.plan.program
         if not self._stores:
             self._stores = [
                 index for index, found in enumerate(program.decoded) if isinstance(found, Decoded) and _shows(found)
             ]
-        program.records["count"][loads_of(program)] = 0  # what they remember afterwards is what the loop reads
+        program.records["count"][reads_of(program)] = 0  # what they remember afterwards is what the loop reads
         self._cover = program.cover(self._stores, self.plan.engine.address(core.break_here))
+        self.plan.launch["changed"] = ASKED
         self.forget()
 
 
-def loads_of(program: Program) -> list[int]:
-    """The records of loads from global memory."""
+def reads_of(program: Program) -> list[int]:
+    """The records of loads from global memory, and of atomics there."""
     accesses = [
         (index, found.form.instruction.access)
         for index, found in enumerate(program.decoded)
         if isinstance(found, Decoded)
     ]
-    return [index for index, access in accesses if access and access.space == "global" and not access.store]
+    reads = [(index, access) for index, access in accesses if access and (access.atomic or not access.store)]
+    return [index for index, access in reads if access.space == "global"]
 
 
 def _shows(found: Decoded) -> bool:
-    """Whether somebody else can see what it does: it stores, or stops for Python."""
+    """Whether somebody else can see what it does: it stores, or stops for Python. Atomics say so themselves."""
     instruction = found.form.instruction
     if instruction.awbar is not None:
         return OPERATION.get(instruction.awbar) not in (TEST, TEST_PARITY)
     code = stop_of(instruction)
     if code is not None:
         return code in (Stop.PRINT, Stop.COPY)
-    return instruction.access is not None and (instruction.access.store or instruction.access.to != "")
+    access = instruction.access
+    return access is not None and not access.atomic and (access.store or access.to != "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,14 @@ from .hbm import Hbm
 from .host_memory import aligned_bytes, reserve
 from .machine.state import (
     BLOCK,
+    COUNTER_COUNT,
     EVENT,
     EXECUTE,
+    FIRST_PENDING,
     LAUNCH,
+    OUTSTANDING,
+    PENDING,
+    QUEUE,
     QUEUES_BYTES,
     RANGE,
     READ,
@@ -268,6 +274,16 @@ class Plan:
         """The WARP header of a resident warp."""
         start = (slot * self.shape.warps + index) * self.stride
         return self.warps[start : start + WARP.itemsize].view(WARP)[0]
+
+    def outstanding(self, slot: int, index: int) -> Iterator[tuple[int, np.void]]:
+        """The operations that a resident warp has outstanding, oldest first: their counter's number, and PENDINGs."""
+        if not len(self.queues) or not self.warp(slot, index)["outstanding"]:
+            return
+        own = self.queues[(slot * self.shape.warps + index) * QUEUES_BYTES :][:QUEUES_BYTES]
+        for counter, queue in enumerate(own[: COUNTER_COUNT * QUEUE.itemsize].view(QUEUE)):
+            for turn in range(int(queue["count"])):
+                place = (int(queue["head"]) + turn) % OUTSTANDING * COUNTER_COUNT + counter
+                yield counter, own[FIRST_PENDING + place * PENDING.itemsize :][: PENDING.itemsize].view(PENDING)[0]
 
     def text(self, address: int) -> str:
         """The NUL-terminated text at a guest address, as far as it can be read."""

@@ -370,15 +370,19 @@ def _kept_back(plan: Plan, slot: int, index: int) -> str:
 
 
 def _of_what(plan: Plan, warp: np.void) -> str:
-    """What looping warps of a launch read, whose records were made to forget what they read before: " of 'flag'"."""
+    """What looping warps of a launch read, whose records were made to forget what they read before.
+
+    As in " of 'flag' (4 bytes at 0x4000000000)".
+    """
     records, names = plan.program.records, dict[str, None]()
-    for index in livelock.loads_of(plan.program):
+    for index in livelock.reads_of(plan.program):
         allocation = plan.hbm.find(int(records["lo"][index])) if records["count"][index] else None
         if allocation is not None:
-            names[allocation.label] = None
+            names[str(allocation)] = None
     if int(warp["state"]) == WAITING:
         lane = lanes_in(int(warp["lanes"]))[0]
-        names[plan.hbm.name_at(int(warp["address"][lane]))] = None
+        address = int(warp["address"][lane])
+        names[f"{plan.hbm.name_at(address)} (at {address:#x})"] = None
     return f" of {', '.join(names)}" if names else ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..isa.spec import Decoded
-from .machine.state import COUNTER_COUNT, FIRST_PENDING, OUTSTANDING, PENDING, QUEUE, QUEUES_BYTES, SENT
+from .machine.state import SENT
 from .observe import lanes_in
 from .plan import Plan
 
@@ -21,16 +21,10 @@ class Store(NamedTuple):
 
 def stores(plan: Plan, slot: int, warp: int) -> Iterator[Store]:
     """Those of a warp that have neither acted nor left for another chip, which only late timing keeps back."""
-    if not len(plan.queues):
-        return
-    own = plan.queues[(slot * plan.shape.warps + warp) * QUEUES_BYTES :][:QUEUES_BYTES]
-    for counter, queue in enumerate(own[: COUNTER_COUNT * QUEUE.itemsize].view(QUEUE)):
-        for turn in range(int(queue["count"])):
-            place = (int(queue["head"]) + turn) % OUTSTANDING * COUNTER_COUNT + counter
-            entry = own[FIRST_PENDING + place * PENDING.itemsize :][: PENDING.itemsize].view(PENDING)[0]
-            index = plan.program.index_of(int(entry["record"]))
-            found = plan.program.decoded[index]
-            access = found.form.instruction.access if isinstance(found, Decoded) else None
-            lanes = lanes_in(int(entry["mask"]))
-            if access and access.store and lanes and not entry["returned"] and entry["remote"] != SENT:
-                yield Store(index, access.counter, int(entry["address"][lanes[0]]))
+    for _, entry in plan.outstanding(slot, warp):
+        index = plan.program.index_of(int(entry["record"]))
+        found = plan.program.decoded[index]
+        access = found.form.instruction.access if isinstance(found, Decoded) else None
+        lanes = lanes_in(int(entry["mask"]))
+        if access and access.store and lanes and not entry["returned"] and entry["remote"] != SENT:
+            yield Store(index, access.counter, int(entry["address"][lanes[0]]))

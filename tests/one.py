@@ -52,14 +52,14 @@ class Bench:
         self.warp = self._bytes[:HEADER].view(WARP)[0]
         self.rows: np.ndarray = self._bytes[HEADER:].view(np.uint32).reshape(rows, LANES)
         self.address: int = self._bytes.ctypes.data
-        self._launch = np.zeros(1, LAUNCH)
+        self.launch = np.zeros(1, LAUNCH)
         self._areas: list[Area] = []
         self._tsm = np.zeros(0, np.uint8)
         self._private = np.zeros(0, np.uint8)
-        self.warp["launch"] = self._launch.ctypes.data
+        self.warp["launch"] = self.launch.ctypes.data
         for name in ("resolve", "resolve_tsm", "resolve_private"):
             self.warp[name] = getattr(self.engine, name)
-        self._launch["jump"] = self.engine.jump
+        self.launch["jump"] = self.engine.jump
         self.path(ALL)
         self.specials()
 
@@ -92,7 +92,7 @@ class Bench:
             row["lo"], row["hi"] = area.base, area.base + len(area.data) - 2 * GUARD
             row["delta"], row["flags"] = area.data.ctypes.data + GUARD - area.base, area.flags
         self._table = table
-        self._launch["ranges"], self._launch["range_count"] = table.ctypes.data, len(table)
+        self.launch["ranges"], self.launch["range_count"] = table.ctypes.data, len(table)
         return [area.data[GUARD:-GUARD] for area in self._areas]
 
     def tsm(self, content: bytes) -> np.ndarray:
@@ -149,7 +149,7 @@ class One:
     def run(self) -> int:
         """Run it: how many words further to go on, or the Stop code plus 1000."""
         self.bench.rows[self.places] = self.program.constants
-        launch = self.bench._launch
+        launch = self.bench.launch
         launch["program"] = launch["start"] = self.record
         launch["kernel_words"] = self.program.kernel.words.size
         reached = self.handler(self.bench.address, self.record)

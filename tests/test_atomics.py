@@ -12,12 +12,14 @@ from atomic_model import BF16, F16, F32, OPERATIONS, Float, halves
 from hypothesis import example, given, settings
 from one import ALL, FAST, ISSUE, READ, WRITE, One, assert_rows, bench, stop
 
+from m890.emulator.machine.state import ASKED, CHANGED
 from m890.isa.effects import Stop
 from m890.isa.lanes import LANES
 
 BASE, CONSTANT = (1 << 38) + 0x1000, (2 << 38) - 0x800
 SIZE = 1024
 FAULT = stop(Stop.FAULT)
+ASKS = (0, ASKED, CHANGED)
 
 OF_TSM = {**OPERATIONS, "add.f32": F32.sum}
 NAMES = [*OPERATIONS, "cas.b32", "cas.b64"]
@@ -60,8 +62,21 @@ def put(rows: np.ndarray, row: int, lane: int, size: int, value: int) -> None:
         rows[256 + row + word, lane] = value >> 32 * word & ALL
 
 
-def compare(space: str, way: str, name: str, build: str, indices: list[int], emsk: int, read_only: bool = False) -> int:
-    """Run it on the bench's registers and fixed memory, against the model; the code of its fault, or 0."""
+def compare(
+    space: str,
+    way: str,
+    name: str,
+    build: str,
+    indices: list[int],
+    emsk: int,
+    *,
+    read_only: bool = False,
+    asks: int = 0,
+) -> int:
+    """Run it on the bench's registers and fixed memory, against the model; the code of its fault, or 0.
+
+    `asks` says whether somebody wants to know if it changes memory, which it must tell only if some lane does.
+    """
     b, size = bench(), size_of(name)
     base = CONSTANT if read_only else BASE
     content = b"".join(INTERESTING[n % len(INTERESTING)].to_bytes(4, "little") for n in range(SIZE // 4))
@@ -82,7 +97,7 @@ def compare(space: str, way: str, name: str, build: str, indices: list[int], ems
     outside = 9 if space == "tsm" else 11
     active = [lane for lane in range(LANES) if emsk >> lane & 1]
     bad = {lane for lane in active if not 0 <= offsets[lane] <= SIZE - size}
-    code = outside if bad else 21 if read_only and active else 0
+    code, changes = outside if bad else 21 if read_only and active else 0, False
     for lane in active if not code else ():
         here = slice(offsets[lane], offsets[lane] + size)
         old, a = int.from_bytes(model[here], "little"), get(8, lane, size)
@@ -91,10 +106,13 @@ def compare(space: str, way: str, name: str, build: str, indices: list[int], ems
         else:
             new = (OF_TSM if space == "tsm" else OPERATIONS)[name](old, a)
         model[here] = new.to_bytes(size, "little")
+        changes |= new != old
         if way == "atom":
             put(rows, 12, lane, size, old)
+    b.launch["changed"] = asks
     found = one.run()
     assert found == (FAULT if code else 1), one.text
+    assert b.launch["changed"] == (CHANGED if asks == ASKED and changes else asks), one.text
     if code:
         lanes = sum(1 << lane for lane in (bad or active))
         assert (int(b.warp["fault"]), int(b.warp["fault_lanes"])) == (code, lanes), one.text
@@ -123,8 +141,9 @@ def test_every_atomic(space: str, way: str, name: str) -> None:
     spread = [int(n) for n in random.permutation(count)[:LANES]]
     for indices in (spread, [n % 3 for n in range(LANES)], [5] * LANES, [count - 1 - n // 2 for n in range(LANES)]):
         for emsk in (ALL, int(random.integers(0, 1 << 32)), 1 << 31, 0):
-            scramble(random)
-            assert compare(space, way, name, FAST, indices, emsk) == 0
+            for asks in ASKS:
+                scramble(random)
+                assert compare(space, way, name, FAST, indices, emsk, asks=asks) == 0
     scramble(random)
     outside = [*spread[:9], count, *spread[10:]]
     assert compare(space, way, name, FAST, outside, ALL) in (9, 11)
@@ -141,13 +160,16 @@ def test_every_atomic(space: str, way: str, name: str) -> None:
     | st.lists(st.integers(0, 5), min_size=LANES, max_size=LANES),
     emsk=st.integers(0, ALL) | st.just(ALL),
     data=st.lists(st.sampled_from(INTERESTING) | st.integers(0, ALL), min_size=4, max_size=4 * LANES),
+    asks=st.sampled_from(ASKS),
 )
 @settings(max_examples=300)
-def test_any_atomic(space: str, way: tuple[str, str], indices: list[int], emsk: int, data: list[int]) -> None:
+def test_any_atomic(
+    space: str, way: tuple[str, str], indices: list[int], emsk: int, data: list[int], asks: int
+) -> None:
     """Any operation with any data, few addresses, some of them outside."""
     b = bench()
     b.rows[264:268] = np.resize(np.array(data, np.uint32), (4, LANES))
-    compare(space, *way, FAST, indices, emsk)
+    compare(space, *way, FAST, indices, emsk, asks=asks)
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -157,8 +179,9 @@ def test_the_observed_build(space: str, way: tuple[str, str]) -> None:
     random = np.random.default_rng(1)
     for indices in ([n % 7 for n in range(LANES)], list(range(LANES)), [3] * 31 + [-1]):
         for emsk in (ALL, 0x0FF0F00F, 0):
-            scramble(random)
-            compare(space, *way, ISSUE, indices, emsk)
+            for asks in ASKS:
+                scramble(random)
+                compare(space, *way, ISSUE, indices, emsk, asks=asks)
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -105,7 +105,9 @@ def test_a_chip_that_waits_for_its_own_memory_is_a_deadlock(monkeypatch):
     pod.enable_peer_access()
     flags = pod.symmetric(1, np.uint32, name="flag")
     waits = pod.assemble(SIGNAL)["signal"]
-    with pytest.raises(Deadlock, match=r"a change of 'flag' that cannot come") as caught:  # nobody is chip 1 here
+    with pytest.raises(
+        Deadlock, match=r"a change of 'flag' \(4 bytes at 0x4000000000\) that cannot"
+    ) as caught:  # nobody is chip 1 here
         waits.launch(1, 32, (flags,), chips=[0])
     assert {place.chip for place in caught.value.places} == {0}
     assert waits[1, 32](flags[0])[1] == 6
@@ -366,7 +368,8 @@ def test_a_store_that_nobody_has_completed_is_named(monkeypatch):
     with pytest.raises(Deadlock) as caught:
         pod.assemble(FORGOTTEN.replace("WAIT", ""), "put.s")["swap"][1, 32](flag, theirs)
     assert [place.waits_for for place in caught.value.places] == [
-        f"a change of 'flag' that cannot come (it loops, with 1 store to 'flag' of chip {other} outstanding (put.s:8))"
+        f"a change of 'flag' (4 bytes at {flag[1 - other].address:#x}) that cannot come (it loops, with 1 store to "
+        f"'flag' of chip {other} outstanding (put.s:8))"
         for other in (1, 0)
     ]
     assert "before the loop, or store with .release" in caught.value.hint

@@ -11,7 +11,7 @@ from ...isa.exceptions import INVALID_WARP_SYNC
 from ...isa.lanes import LANES
 from ...isa.matrix_operands import SwizzledAddress
 from ...isa.spec import Access
-from ..machine.state import COUNTED, RECORD, STOP, STORES, WARP
+from ..machine.state import COUNTED, LAUNCH, RECORD, STOP, STORES, WARP
 from ..machine.structs import offset_of
 from .glue_copies import issue_target, reading
 from .glue_frame import LANE_BITS, Frame
@@ -47,7 +47,9 @@ class Addresses(Frame):
         """A Place value."""
         value = ir.Constant(place_type(hosts.type.count), ir.Undefined)
         mask = self.emsk() if hosts.type.count == LANES else ir.Constant(I32, 1)
-        for index, part in enumerate((dense, first, hosts, mask)):
+        launch = self.builder.load(self.field(WARP, "launch", I64), align=8)
+        note = self.builder.add(launch, ir.Constant(I64, offset_of(LAUNCH, "changed")))
+        for index, part in enumerate((dense, first, hosts, mask, note)):
             value = self.builder.insert_value(value, part, index)
         return value
 

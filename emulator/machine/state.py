@@ -126,8 +126,11 @@ MATRIX_RATES = len(RATES)
 WORK_BITS = 24
 """A launch's matrix_ps are for 2 ** WORK_BITS multiplications and additions."""
 
+ASKED, CHANGED = 1, 2
+"""What a launch's `changed` is where somebody looks for changes: none so far, and some."""
+
 LAUNCH = struct(
-    744,
+    752,
     ("program", "i8"),  # the first record
     ("start", "i8"),  # the record a kernel begins with
     ("kernel_words", "i8"),
@@ -206,6 +209,7 @@ LAUNCH = struct(
     ("remote", "i8"),  # the core's accesses to other chips
     ("waiting", "i8"),  # warps that wait for other chips,
     ("held", "i8"),  # and how often one found no room in the outbox
+    ("changed", "i8"),  # whether atomics have changed memory: ASKED, CHANGED, or 0 where nobody wants to know
     ("matrix", "i8", MATRIX_RATES),  # what matrix instructions have done in this quantum, by rate,
     ("matrix_ps", "i8", MATRIX_RATES),  # and the modelled time of 2 ** WORK_BITS of that
 )

@@ -23,7 +23,7 @@ from ..faults import Deadlock, Interrupted, LaunchError, WarpPlace
 from ..icn.icn import Icn
 from ..icn.topology import PICOSECONDS, picoseconds
 from ..launch import POLL_SECONDS
-from ..machine.wire import ATOMIC, COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
+from ..machine.wire import COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
 from .exchange import Exchange, News
 from .node import Node, Place, Status
 from .streams import Kernel, Mark, Move, Stream, Task, Wait
@@ -72,6 +72,8 @@ class Meeting:
         """Whether memory has changed in this window, or will in the next, by what is known to all ranks."""
         self.generation = self.since = 0
         """How often all has arrived that was under way when it was last counted, and in which window that was."""
+        self.suspected = False
+        """Whether all chips that run were found stuck once, and no memory has changed since."""
         self.under_way: Counter[int] = Counter()
         """Packets that have not arrived, by the window in which they were sent."""
         self.departures = np.zeros(0, np.int64)
@@ -308,19 +310,22 @@ class Meeting:
         self._judge(self.changed or any(one.changed for one in news))
 
     def _judge(self, changed: bool) -> None:
-        """Raise Deadlock if all chips that run are stuck; what they have found is void if anything was stored."""
+        """Raise Deadlock if all chips that run are found stuck twice, with no memory changed in between.
+
+        What was under way the first time, an atomic that changes something perhaps, has arrived by the second.
+        """
         self.changed = False
         running = [place for place in self.places if place.task]
-        if changed:
+        stuck = bool(running) and not changed and all(place.status == Status.STUCK for place in running)
+        if stuck and self.suspected and not self.ends and not any(place.waits for place in self.places):
+            self._deadlock()
+        if changed or (stuck and not self.suspected):
+            self.suspected = stuck
             for node in self.nodes.values():
                 if node.run is not None:
                     node.run.watch.forget()
             for place in running:
                 place.status = Status.RUNS if place.status == Status.STUCK else place.status
-        elif running and all(place.status == Status.STUCK for place in running):
-            others = any(place.peer.moves or (place.ready and not place.task) for place in self.places)
-            if not self.ends and not others:
-                self._deadlock()
 
     def _news(self) -> News:
         """What happened on the chips of this rank."""
@@ -334,21 +339,20 @@ class Meeting:
             if node.texts:
                 news.texts += [(chip, text) for text in node.texts]
                 node.texts.clear()
+            news.changed |= node.take_changed()
             task = self.places[chip].task
             if node.error is not None:
                 news.errors.append((chip, node.error))
             elif task is not None:
-                news.states.append(self._state_of(chip, node, news))
+                news.states.append(self._state_of(chip, node))
         if sent:
             news.packets = np.concatenate(sent)
         return news
 
-    def _state_of(self, chip: int, node: Node, news: News) -> tuple[int, int, int, int]:
+    def _state_of(self, chip: int, node: Node) -> tuple[int, int, int, int]:
         if node.ended is not None:
             (ended, executed), node.ended = node.ended, None
             return chip, Status.FREE, ended, executed
-        news.changed |= node.changed
-        node.changed = False
         return chip, Status.STUCK if node.stuck else Status.IDLE if node.state["idle"][0] else Status.RUNS, 0, 0
 
     def _gather(self, news: list[News]) -> np.ndarray:
@@ -371,7 +375,7 @@ class Meeting:
             return
         self.arrivals = np.concatenate([self.arrivals, arrived["arrival"]])
         self.departures = np.concatenate([self.departures, arrived["time"] // self.window_ps])
-        self.changed |= bool(np.isin(arrived["kind"], (STORE, ATOMIC, COPY)).any())
+        self.changed |= bool(np.isin(arrived["kind"], (STORE, COPY)).any())
         for chip, node in self.nodes.items():
             mine = arrived[arrived["dst"] == chip]
             bursts: list[tuple[int, np.ndarray]] = []
@@ -430,6 +434,7 @@ class Meeting:
         self.busy, self.moves, self.ends, self.payloads = {}, {}, [], {}
         self.icn.clear()
         self.under_way.clear()
+        self.suspected = False
         self.arrivals, self.departures = self.arrivals[:0], self.departures[:0]
 
 

@@ -48,6 +48,11 @@ class Place:
     out: HostEngine = field(default_factory=HostEngine)
     peer: PeerEngine = field(default_factory=PeerEngine)
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to be done yet beside the kernel: copies from other chips, or the next kernel."""
+        return bool(self.peer.moves or (self.ready and not self.task))
+
     def clear(self) -> None:
         """Forget all work."""
         self.task, self.status, self.ready = None, Status.FREE, []
@@ -67,7 +72,7 @@ class Node:
         self.stuck = False
         """Whether the search for a livelock has found one,"""
         self.changed = False
-        """and whether in this window it began, or met a store."""
+        """and whether in this window it began, or met a store or an atomic that has changed memory."""
         self.texts: list[str] = []
         """What its kernels have printed in this window."""
         self.sent: list[tuple[np.ndarray, np.ndarray]] = []
@@ -135,6 +140,11 @@ class Node:
                 self.changed = self.changed or reason == Stop.BREAK
                 run.stopped(reason)
         return False
+
+    def take_changed(self) -> bool:
+        """Whether memory has changed in this window, by this chip or by atomics of others, or the search has begun."""
+        changed, self.changed = self.port.take_changed() or self.changed, False
+        return changed
 
     def send(self, move: Move, index: int, time: int) -> None:
         """Put a burst of a copy into the outbox."""

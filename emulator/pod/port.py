@@ -13,7 +13,22 @@ from ..engine import Engine
 from ..hbm import Hbm, window_base
 from ..host_memory import aligned_bytes
 from ..machine.remote import OPERANDS, RESULT, SCRATCH_BYTES
-from ..machine.state import ATOMIC_ENTRY, CHIP, PACKET, PEER, RANGE, RECORD, RECORD_SIZE, ROW, UNREACHABLE, WINDOW_BITS
+from ..machine.state import (
+    ASKED,
+    ATOMIC_ENTRY,
+    CHANGED,
+    CHIP,
+    LAUNCH,
+    PACKET,
+    PEER,
+    RANGE,
+    RECORD,
+    RECORD_SIZE,
+    ROW,
+    UNREACHABLE,
+    WARP,
+    WINDOW_BITS,
+)
 from ..machine.window import AT_BORDER
 from ..machine.wire import raw_bytes
 
@@ -36,6 +51,9 @@ class Port:
         self._atomics = np.zeros(len(ISA.instructions), ATOMIC_ENTRY)
         self._records = np.zeros(len(ISA.instructions), RECORD)
         self._scratch = aligned_bytes(SCRATCH_BYTES)
+        self._served = np.zeros(1, LAUNCH)
+        self._served["changed"] = ASKED
+        self._scratch[: WARP.itemsize].view(WARP)["launch"] = self._served.ctypes.data
         values = {
             "number": number,
             "quantum": quantum,
@@ -53,6 +71,12 @@ class Port:
     def address(self) -> int:
         """The address of the CHIP."""
         return self.chip.ctypes.data
+
+    def take_changed(self) -> bool:
+        """Whether atomics of other chips have changed memory here since this was last asked."""
+        found = bool(self._served["changed"][0] == CHANGED)
+        self._served["changed"] = ASKED
+        return found
 
     @property
     def outbox(self) -> np.ndarray:
