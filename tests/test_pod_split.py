@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pod_split
 import pytest
+from test_spin import crossed, pod_of
 
-from m890 import LinkFault, Pod, Topology, profile
+from m890 import Deadlock, LinkFault, Pod, Topology, profile
 from m890.emulator.pod.exchange import Alone
 from m890.emulator.pod.ranks import MOST_ENTRIES, Journal, difference
 
@@ -72,6 +73,30 @@ def test_compiling_on_the_way_changes_nothing(alone, tmp_path):
     """A handler is compiled when it is first reached, between two instructions of a quantum."""
     cold = dict(os.environ, M890_CACHE_DIR=str(tmp_path))
     assert json.loads(mpiexec(2, sys.executable, PROGRAM, env=cold).stdout) == alone
+
+
+CROSSED = """
+from test_spin import crossed, pod_of
+from m890 import Deadlock
+from m890.emulator.pod.ranks import Ranks
+
+ranks = Ranks()
+try:
+    crossed(*pod_of(3, exchange=ranks))
+except Deadlock as error:
+    if ranks.rank == 0:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_ranks_find_the_same_deadlock():
+    """Two chips that spin on each other's lock, after as long as it takes."""
+    with pytest.raises(Deadlock) as caught:
+        crossed(*pod_of(3))
+    for ranks in (2, 3):
+        found = mpiexec(ranks, sys.executable, "-c", CROSSED, cwd=PROGRAM.parent)
+        assert found.stdout.strip() == str(caught.value)
 
 
 # The command under mpiexec.

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from program_samples import floats, same_bits
 
-from m890 import Chip, Deadlock, Limits, Schedule, Timeout
+from m890 import Chip, Deadlock, Limits, PerChip, Pod, Schedule, Timeout, Topology
 from m890.emulator import launch, livelock
+from m890.emulator.icn.topology import Link
 from m890.programs import hash_table, lock, ring
 
 TIMINGS = ("eager", "late")
@@ -201,3 +202,146 @@ again:  smem.ld.b32     sreg20, [sreg20 * 0x4] @x
         with chip.to_device(chain) as x:
             text = source.replace("s.nop", "\n".join(start * ["s.nop"]), 1)
             assert chip.assemble(text)["k"][1, 32](x) == 2 + start + 6 * len(chain)
+
+
+# Chips of a pod.
+
+
+def pod_of(chips, topology=None, **options):
+    """A pod whose chips reach each other, and a lock on each, which is free."""
+    pod = Pod(chips=chips, topology=topology, limits=Limits(seconds=60), **options)
+    pod.enable_peer_access()
+    locks = pod.symmetric(1, np.uint32, name="lock")
+    locks.fill(0)
+    return pod, locks
+
+
+def crossed(pod, locks):
+    """Chips 0 and 1 take their own lock and then the other's: a Deadlock."""
+    pod.assemble(BOTH, "lock.s")["both"].launch(1, 32, (locks, PerChip([locks[1], locks[0], 0])), chips=[0, 1])
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+@pytest.mark.parametrize(("threads", "seed"), [(1, 0), (2, 0), (1, 1), (2, 5)])
+def test_chips_that_take_locks_in_opposite_order_are_a_deadlock(timing, threads, seed, impatient):
+    pod, locks = pod_of(3, timing=timing, threads=threads, schedule=Schedule.seeded(seed))
+    with pytest.raises(Deadlock) as caught:
+        crossed(pod, locks)
+    assert [(chip, line in TWO) for chip, _, line in lines(caught.value)] == [(0, True), (1, True)]
+    for place, other in zip(caught.value.places, (1, 0), strict=True):
+        assert f"'lock' of chip {other} (at {locks[other].address:#x})" in place.waits_for
+    assert locks.copy_to_host().tolist() == [[1], [1], [0]]
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_lock_of_another_chip_that_nobody_frees_is_a_deadlock(timing, threads, impatient):
+    """It lies on a chip that runs nothing; several warps spin on it, with answers under way all the time."""
+    pod, locks = pod_of(3, timing=timing, threads=threads)
+    locks[2].fill(7)
+    with pytest.raises(Deadlock) as caught:
+        pod.assemble(BOTH, "lock.s")["both"].launch(2, 64, (locks[2], locks), chips=[0, 1])
+    assert [(chip, line in ONE) for chip, _, line in lines(caught.value)] == 4 * [(0, True)] + 4 * [(1, True)]
+    assert locks[2].copy_to_host() == 7
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+@pytest.mark.parametrize("patience", [1, 10, 50])
+def test_two_chips_that_change_a_third_one_for_ever_are_no_deadlock(timing, patience, monkeypatch):
+    """All they hold is always the same; only the memory of the third goes from 0 to 1 and back."""
+    monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", patience)
+    pod, locks = pod_of(3, timing=timing)
+    source = """
+        .kernel flip                    // replace one number by the other
+        .param  ptr x
+        .param  u32 this
+        .param  u32 other
+        s.mov.b32       emsk, 1
+        v.mov.b32       vreg0, 0
+        v.mov.b32       vreg1, this
+        v.mov.b32       vreg2, other
+again:  vmem.atom.cas.b32 vreg3, [vreg0 * 0x4] @x, vreg1, vreg2
+        s.wait          vldcnt(0)
+        v.mov.b32       vreg3, 0
+        s.cbr           again
+    """
+    flip = pod.assemble(source)["flip"]
+    with pytest.raises(Timeout):
+        arguments = (locks[2], PerChip([0, 1, 0]), PerChip([1, 0, 0]))
+        flip.launch(1, 32, arguments, chips=[0, 1], limits=Limits(instructions=4_000))
+
+
+FREES = ("vmem.st.b32 vreg0, [0x0 + vreg0 * 0x4] @lock", "vmem.red.and.b32 [vreg0 * 0x4] @lock, vreg0")
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+@pytest.mark.parametrize("free", FREES)
+@pytest.mark.parametrize("patience", [1, 10, 50])
+def test_a_lock_that_chips_share_is_no_deadlock(free, timing, patience, monkeypatch):
+    """Whoever has it counts for long before it is given back, over a slow link."""
+    monkeypatch.setattr(livelock, "PATIENCE", patience)
+    monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", patience)
+    source = f"""
+        .kernel shared
+        .param  ptr lock
+        .param  ptr sum
+        s.mov.b32       emsk, 1
+        v.mov.b32       vreg0, 0
+        v.mov.b32       vreg1, 1
+        s.mov.b32       sreg20, 3
+again:  vmem.atom.cas.b32 vreg2, [vreg0 * 0x4] @lock, vreg0, vreg1
+        s.wait          vldcnt(0)
+        v.cmp.ne.u32    vcc, vreg2, 0
+        s.cbr.nz        vcc, again
+        s.mov.b32       sreg21, 30000
+count:  s.sub.i32       sreg21, sreg21, 1
+        s.cbr.nz        sreg21, count
+        vmem.ld.b32     vreg3, [0x0 + vreg0 * 0x4] @sum
+        s.wait          vldcnt(0)
+        v.add.i32       vreg3, vreg3, 1
+        vmem.st.b32     vreg3, [0x0 + vreg0 * 0x4] @sum
+        s.wait          vstcnt(0)
+        {free}
+        s.sub.i32       sreg20, sreg20, 1
+        s.cbr.nz        sreg20, again
+        s.exit
+    """
+    slow = Topology("slow", 3, 0, tuple(Link(a, b, 1, 50e9, 10**6) for a in range(3) for b in range(3) if a != b))
+    pod, locks = pod_of(3, slow, timing=timing, threads=2)
+    sums = pod.symmetric(1, np.uint32)
+    sums.fill(0)
+    pod.assemble(source)["shared"][1, 32](locks[1], sums[2])
+    assert (locks[1].copy_to_host(), sums[2].copy_to_host()) == (0, 9)
+
+
+def test_a_store_that_was_kept_back_when_the_search_began_is_seen(monkeypatch):
+    """Late timing does it at a wait, long after its instruction, which would have stopped the search."""
+    monkeypatch.setattr(livelock, "PATIENCE", 1)
+    monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", 1)
+    source = """
+        .kernel turns                   // chip 0 sets its flag late; chip 1 sees it, counts, and sets its own; 0 sees that
+        .param  ptr mine
+        .param  ptr theirs
+        s.mov.b32       emsk, 1
+        v.mov.b32       vreg0, 0
+        v.mov.b32       vreg1, 1
+        s.mov.b32       sreg21, 3000000
+        s.mov.b32       sreg22, %chip
+        s.cbr.nz        sreg22, wait
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @mine
+count:  s.sub.i32       sreg21, sreg21, 1
+        s.cbr.nz        sreg21, count
+        s.wait          vstcnt(0)
+wait:   vmem.atom.add.i32 vreg2, [vreg0 * 0x4] @theirs, vreg0
+        s.wait          vldcnt(0)
+        v.cmp.eq.u32    vcc, vreg2, 0
+        s.cbr.nz        vcc, wait
+        s.cbr.az        sreg22, end
+more:   s.sub.i32       sreg21, sreg21, 1
+        s.cbr.nz        sreg21, more
+        vmem.st.b32     vreg1, [0x0 + vreg0 * 0x4] @mine
+end:    s.exit
+    """
+    pod, flags = pod_of(2, timing="late")
+    pod.assemble(source)["turns"][1, 32](flags, PerChip([flags[1], flags[0]]))
+    assert flags.copy_to_host().tolist() == [[1], [1]]
