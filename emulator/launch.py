@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import index
 from typing import Literal, NoReturn
 
 from ..isa.effects import Stop
@@ -30,6 +31,13 @@ class Limits:
     seconds: float | None = None
     endless: bool = False
     """Let a launch go on although nothing it does can change it any more: the host may write what it waits for."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that no launch can keep, and NaN, which none would reach."""
+        if self.instructions is not None and index(self.instructions) < 1:
+            raise ValueError(f"a limit of instructions is a whole number from 1, not {self.instructions}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ValueError(f"a limit of seconds is a number above 0, not {self.seconds}")
 
 
 def check_host() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import index
 
 import numpy as np
 
 SLICES, TURNS, STEPS = (1, 2, 3, 5, 8, 13, 21, 34, 50), (1, 3, 10, 100, 1000), (1, -1, 3, 5)
 """What seeds choose from: instructions of a warp's turn, turns of a block, steps to the next warp or block."""
+MOST_SLICE = 1 << 62
+"""Instructions: so many that nothing gives way."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class Schedule:
     """How far on the next block is, as `warp_step`."""
 
     def __post_init__(self) -> None:
-        """Refuse slices in which nothing can run."""
+        """Refuse slices in which nothing can run, or that the core cannot count."""
         for name in ("warp_slice", "block_slice", "spin_limit"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is a number of instructions from 1, not {getattr(self, name)}")
+            if not 1 <= index(getattr(self, name)) <= MOST_SLICE:
+                raise ValueError(
+                    f"{name} is a number of instructions from 1 to {MOST_SLICE:,}, not {getattr(self, name)}"
+                )
 
     @classmethod
     def seeded(cls, seed: int) -> Schedule:

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 from .addresses import offset_field
 from .diagnostics import Failure, Place, SourceFile
-from .encoding import Encoded, Mismatch, mnemonics
+from .encoding import Encoded, Mismatch, encoded_word, mnemonics
 from .expressions import REGISTERS, Symbolic
 from .fields import OperandError
 from .number_kinds import CodeTarget
@@ -171,6 +171,13 @@ class KernelBuilder:
         waits = (*((name, 0) for name in functions), *counters.items())
         self._add("s.wait", (waits,))
 
+    def word(self, word: int) -> None:
+        """A word as it stands, such as `Form.sample` gives; it need not be an instruction."""
+        if not 0 <= word < 1 << 64:
+            raise BuildError(f"{word} is no word of 64 bits")
+        self._add_line()
+        self._code.add(encoded_word(int(word)), _NOWHERE)
+
     def __getattr__(self, name: str) -> Callable[..., None]:
         if name.startswith("_"):
             raise AttributeError(name)
@@ -195,16 +202,20 @@ class KernelBuilder:
 
     def _add(self, mnemonic: str, operands: tuple[Operand, ...]) -> None:
         code = self._code
-        caller = sys._getframe(2)
-        line = Line(8 * len(code.words), caller.f_code.co_filename, caller.f_lineno)
-        last = code.lines[-1] if code.lines else None
-        if last is None or (last.file, last.line) != (line.file, line.line):
-            code.lines.append(line)
+        self._add_line(3)
         if any(isinstance(operand, str) and operand not in code.labels for operand in operands):
             self._later.append(_Later(len(code.words), mnemonic, operands))
             code.add(Encoded(0, 0, 0), _NOWHERE)
         else:
             code.add(self._encode(mnemonic, operands, len(code.words)), _NOWHERE)
+
+    def _add_line(self, depth: int = 2) -> None:
+        """Note that the next word comes from the line of the caller's caller, or of one further out."""
+        code, caller = self._code, sys._getframe(depth)
+        line = Line(8 * len(code.words), caller.f_code.co_filename, caller.f_lineno)
+        last = code.lines[-1] if code.lines else None
+        if last is None or (last.file, last.line) != (line.file, line.line):
+            code.lines.append(line)
 
     def _encode(self, mnemonic: str, operands: tuple[Operand, ...], index: int) -> Encoded:
         candidates = mnemonics(self.arch)[mnemonic]

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 from .arguments import Arguments, code_of
 from .diagnostics import Failure
-from .encoding import Encoded, register_mask
+from .encoding import Encoded, encoded_word
 from .expressions import Symbolic, Undefined
 from .program import DATA_BASE, NOP, Relocation
 from .sections import MAX_DATA, Deferred
-from .spec import ISA, DecodeError
 
 
 def data(arguments: Arguments) -> None:
@@ -96,19 +95,7 @@ def _raw_words(arguments: Arguments, size: int) -> None:
         word = arguments.integer(index, -(1 << 63), (1 << 64) - 1) & (1 << 64) - 1
         if unit.file is None:
             code.add_line(arguments.statement.place)
-        code.add(_registers_of(word), arguments.statement.place)
-
-
-def _registers_of(word: int) -> Encoded:
-    """A raw word with the registers it uses; as it is not known what it means to do, all count as written."""
-    try:
-        decoded = ISA.decode(word)
-    except DecodeError:
-        return Encoded(word, 0, 0)
-    used = 0
-    for value in decoded.values:
-        used |= register_mask(value)
-    return Encoded(word, 0, used)
+        code.add(encoded_word(word), arguments.statement.place)
 
 
 def floats(form: str) -> Callable[[Arguments], None]:

@@ -14,7 +14,7 @@ from .number_kinds import CodeTarget, Target
 from .operands import Address, Kind, Value
 from .program import CODE_BASE
 from .registers import LAST_SREG, Register
-from .spec import ISA, Form, Instruction
+from .spec import ISA, DecodeError, Form, Instruction
 
 MAX_REMEMBERED = 4096
 """Encoded operands remembered per operand kind of a form."""
@@ -93,6 +93,18 @@ class Candidate:
                 error.args = (error.args[0], index)
                 raise
         return Encoded(word, reads, writes)
+
+
+def encoded_word(word: int) -> Encoded:
+    """A raw word with the registers it uses; as it is not known what it means to do, all count as written."""
+    try:
+        decoded = ISA.decode(word)
+    except DecodeError:
+        return Encoded(word, 0, 0)
+    used = 0
+    for value in decoded.values:
+        used |= register_mask(value)
+    return Encoded(word, 0, used)
 
 
 def _encode(kind: Kind, value: Register | Address, immediate: bool) -> Encoded:

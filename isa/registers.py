@@ -24,6 +24,8 @@ class Register(NamedTuple):
 
 
 LAST_SREG = 191
+SCALAR_ROWS = 256
+"""Rows of a warp that are scalar operand numbers; its vector registers stand behind them."""
 EMSK, VCC, SCC = 0xF0, 0xF1, 0xF2
 INDEX_REGISTER = 0xFE
 IVREG = Register("i", 0)

@@ -2,7 +2,7 @@
 
 `bench().one(text or word)` decodes one instruction; its handler is called straight on the bench's warp, without
 a launch, so thousands of cases a second are possible. `check` is the one-line form, and
-`predict` the slow twin: the same step on the same rows through `reference.evaluate`.
+`predict` the slow twin: the same step on the same rows through `steps.step`.
 """
 
 import ctypes
@@ -16,17 +16,15 @@ from m890.emulator.codegen.recipes import FAST, ISSUE
 from m890.emulator.decode import decode
 from m890.emulator.engine import engine
 from m890.emulator.machine.state import HEADER, LAUNCH, RANGE, READ, RECORD, ROW, SCALAR_ROWS, STOP, WARP, WRITE
-from m890.isa import ISA
+from m890.isa import ISA, steps
 from m890.isa.assembler import assemble
-from m890.isa.effects import Emsk, Fault, Jump, Next, Split, Stop
-from m890.isa.lanes import LANES, LaneKind, Mask
+from m890.isa.effects import Fault, Jump, Next, Split, Stop
+from m890.isa.lanes import LANES
 from m890.isa.matrix import MATRIX_FORMS, MatrixForm
-from m890.isa.number_kinds import CodeTarget, Target
-from m890.isa.operands import IndexedKind, NamedKind, RegisterKind
+from m890.isa.number_kinds import Target
 from m890.isa.program import CODE_BASE, Kernel
-from m890.isa.reference import Modifiers, evaluate
-from m890.isa.registers import EMSK, INDEX_REGISTER, LANE_SPECIALS, NAMED_SCALARS, ONE, ZERO, Register
-from m890.isa.source_kind import Source
+from m890.isa.registers import EMSK, LANE_SPECIALS, NAMED_SCALARS, ONE, ZERO, Register
+from m890.isa.steps import bits_of, lane_mask, words_of
 
 ALL = 0xFFFFFFFF
 VREGS, SREGS, CONSTANTS = 256, 192, 64
@@ -173,20 +171,6 @@ class One:
         """An operand of the word."""
         return next(v for k, v in zip(self.instruction.kinds, self.decoded.values, strict=True) if k.name == name)
 
-    def modifiers(self) -> Modifiers:
-        """What the word adds to its instruction."""
-        named = [
-            (kind.name, value)
-            for kind, value in zip(self.instruction.kinds, self.decoded.values, strict=True)
-            if isinstance(value, Register)
-        ]
-        chosen = zip(self.instruction.suffixes, self.decoded.suffixes, strict=True)
-        return Modifiers(
-            frozenset(name for name, value in named if value.negate),
-            frozenset(name for name, value in named if value.absolute),
-            frozenset(suffix.name for suffix, on in chosen if on),
-        )
-
 
 @cache
 def bench() -> Bench:
@@ -220,9 +204,7 @@ def _callable(address: int) -> Any:
 
 def row_of(register: Register) -> int:
     """The row of a register's first word; of ivreg the one that x0 selects on the bench."""
-    if register.bank == "i":
-        return SCALAR_ROWS + int(bench().rows[INDEX_REGISTER, 0])
-    return register.number + (SCALAR_ROWS if register.bank == "v" else 0)
+    return steps.row_of(register, bench().rows)
 
 
 def compiles_long(instruction: Any) -> bool:
@@ -252,35 +234,24 @@ class Step(NamedTuple):
 
 def predict(one: One, path: int = ALL) -> Step:
     """The step that the instruction's body and the tables prescribe for the bench's rows as they are now."""
-    rows = one.bench.rows.copy()
-    emsk = int(rows[EMSK, 0])
-    results = evaluate(one.instruction, inputs_of(one, rows, path), emsk, one.modifiers())
-    destinations = iter(
-        value
-        for kind, value in zip(one.instruction.kinds, one.decoded.values, strict=True)
-        if kind.role == "destination"
-    )
-    reached, taken = 1, None
-    faulting = [result for kind, result in zip(one.instruction.results, results, strict=False) if kind is Fault]
-    if any(int(result.ravel()[0]) for result in faulting):
+    before = one.bench.rows
+    rows, emsk = before.copy(), int(before[EMSK, 0])
+    effects = steps.step(one.decoded, rows, path)
+    if Fault in effects and effects[Fault].any():
         return Step(rows, stop(Stop.FAULT), None)
-    for kind, result in zip(one.instruction.results, results, strict=True) if one.instruction.results else ():
-        if isinstance(kind, LaneKind):
-            _write(rows, one, next(destinations), kind, result, emsk, path)
-        elif kind is Emsk:
-            rows[EMSK] = int(result.ravel()[0])
-        elif kind is Next:
-            reached = int(result.ravel()[0]) or 1
-        elif kind is Jump:
-            reached = _jump(one, np.asarray(result), emsk)
-            if reached == stop(Stop.FAULT):
-                return Step(one.bench.rows.copy(), reached, None)
-        elif kind is Split:
-            taken = int(result.ravel()[0]) & emsk
-            target = _target(one)
-            reached = 1 if taken == 0 else target if taken == path else stop(Stop.SPLIT)
-        elif kind is Stop:
-            reached = stop(result)
+    reached, taken = 1, None
+    if Next in effects:
+        reached = int(effects[Next].ravel()[0]) or 1
+    elif Jump in effects:
+        reached = _jump(one, effects[Jump], emsk)
+        if reached == stop(Stop.FAULT):
+            return Step(before.copy(), reached, None)
+    elif Split in effects:
+        taken = int(effects[Split].ravel()[0]) & emsk
+        target = _target(one)
+        reached = 1 if taken == 0 else target if taken == path else stop(Stop.SPLIT)
+    elif Stop in effects:
+        reached = stop(effects[Stop])
     return Step(rows, reached, taken)
 
 
@@ -294,76 +265,9 @@ def _jump(one: One, addresses: np.ndarray, emsk: int) -> int:
     return stop(Stop.FAULT) if others or odd or not 0 <= index <= AFTER else index
 
 
-def inputs_of(one: One, rows: np.ndarray, path: int = ALL) -> dict[str, Any]:
-    """The bits of each operand that the body reads, as `evaluate` takes them."""
-    found: dict[str, Any] = {"lanes": np.array([path], np.uint32)}
-    for binding in one.instruction.bindings:
-        if binding.operand is None or binding.static is not None:
-            continue
-        kind, value = one.instruction.kinds[binding.operand], one.decoded.values[binding.operand]
-        lanes = LANES if _reads_lanes(kind) else 1
-        words = getattr(binding.kind, "words", 1)
-        if isinstance(kind, Target):
-            found[binding.name] = np.array([_target(one)], np.uint64)
-        elif isinstance(kind, CodeTarget):
-            found[binding.name] = np.array([kind.distance(value) // 8], np.uint64)
-        elif isinstance(value, Register) and value.number in (ZERO, ONE) and value.bank == "s":
-            found[binding.name] = np.full(lanes, value.number - ZERO, np.uint64 if words == 2 else np.uint32)
-        elif isinstance(value, Register):
-            start = row_of(value)
-            found[binding.name] = bits_of(rows[start : start + words, :lanes], getattr(binding.kind, "dtype", None))
-        else:
-            wide = np.uint64 if words == 2 else np.uint32
-            found[binding.name] = np.full(lanes, value & (1 << 64 if words == 2 else 1 << 32) - 1, wide)
-    return found
-
-
-def _reads_lanes(kind: Any) -> bool:
-    if isinstance(kind, Source):
-        return kind.flags.either
-    if isinstance(kind, NamedKind):
-        return kind.words == 1
-    return isinstance(kind, IndexedKind) or (isinstance(kind, RegisterKind) and kind.bank == "v")
-
-
 def _target(one: One) -> int:
     kind = next(kind for kind in one.instruction.kinds if isinstance(kind, Target))
     return 1 + kind.distance(one.value(kind.name))
-
-
-def bits_of(rows: np.ndarray, dtype: Any) -> Any:
-    """Rows of words as the bits of one operand: pairs of 64-bit kinds joined, several registers a tuple."""
-    if len(rows) == 1:
-        return rows[0].copy()
-    if np.dtype(dtype).itemsize == 8:
-        return rows[0].astype(np.uint64) | rows[1].astype(np.uint64) << np.uint64(32)
-    return tuple(row.copy() for row in rows)
-
-
-def words_of(result: Any) -> list[np.ndarray]:
-    """The opposite: one operand's bits as rows of words."""
-    if isinstance(result, tuple):
-        return [np.asarray(part, np.uint32) for part in result]
-    result = np.asarray(result)
-    if result.dtype.itemsize == 8:
-        return [result.astype(np.uint32), (result >> np.uint64(32)).astype(np.uint32)]
-    return [result.astype(np.uint32)]
-
-
-def _write(rows: np.ndarray, one: One, register: Register, kind: Any, result: Any, emsk: int, path: int) -> None:
-    for place, part in enumerate(words_of(result), row_of(register)):
-        if register.bank in "vi":
-            active = lane_mask(ALL if one.instruction.all_lanes else emsk)
-            rows[place] = np.where(active, part, rows[place])
-            continue
-        bits = int(part.ravel()[0])
-        bits &= emsk if kind is Mask and one.instruction.lanes == LANES else ALL
-        rows[place] = bits & path if register.number == EMSK else bits
-
-
-def lane_mask(mask: int) -> np.ndarray:
-    """A mask as 32 truth values."""
-    return (mask >> np.arange(LANES) & 1).astype(bool)
 
 
 # The one-line form.
@@ -481,7 +385,6 @@ __all__ = [
     "check",
     "compiles_long",
     "float_bits",
-    "inputs_of",
     "lane_mask",
     "predict",
     "put",

@@ -215,6 +215,23 @@ here:   simt.exit
         wrong.build()
 
 
+def test_words_as_they_stand() -> None:
+    random = Random(1)
+    words = [form.sample(random) for form in ISA.forms() if "ppu0015" in form.instruction.architectures][::50]
+    words += [0, 0xFFFF_0000_0000_0000, 0xFFFF_FFFF_FFFF_FFFF]
+    b = KernelBuilder("k")
+    for word in words:
+        b.word(word)
+    built = b.build()
+    written = assemble("".join([".kernel k\n", *(f".quad {word}\n" for word in words)])).kernels["k"]
+    assert built.words.tolist() == words
+    assert (built.vregs, built.sregs) == (written.vregs, written.sregs)
+    assert [line.file for line in built.lines] == [__file__]
+    for bad in (-1, 1 << 64):
+        with pytest.raises(BuildError, match="no word of 64 bits"):
+            b.word(bad)
+
+
 def test_a_scale_that_no_word_has():
     b = KernelBuilder("k")
     x = b.param("ptr", "x")

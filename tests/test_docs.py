@@ -38,12 +38,21 @@ def test_the_writer_fills_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "program",
     [
-        *(block for page in ("python.md", "programs.md", "icn.md") for block in blocks(page, "python")),
+        *(block for page in ("python.md", "fuzzing.md", "programs.md", "icn.md") for block in blocks(page, "python")),
         "\n".join(blocks("collectives.md", "python")),
     ],
 )
 def test_python_programs_run(program: str) -> None:
     exec(compile(program, "page.md", "exec"), {"__name__": "program"})
+
+
+def test_the_page_of_fuzzing_names_what_there_is() -> None:
+    from m890.isa.builder import KernelBuilder
+
+    table = PAGES["fuzzing.md"].split("## The table")[0].split("| --- | --- |")[1]
+    named = set(re.findall(r"`b\.(\w+)[(\[]", table))
+    public = {name for name in vars(KernelBuilder) if not name.startswith("_")}
+    assert named - {"s_cbr", "s_call"} == public - {"lo", "hi", "s_wait", "build"}
 
 
 def test_the_page_of_python_names_what_there_is() -> None:

@@ -132,6 +132,9 @@ def test_what_cannot_be_copied_is_refused():
         stream.copy_2d(x, 6, x, 6, 5, 2)
     with pytest.raises(LaunchError, match="cannot begin every"):
         stream.copy_2d(x, 2, x, 2, 5, 2)
+    large, hundred = pod.chips[0].empty(300, np.uint8), np.int8(100)
+    with pytest.raises(LaunchError, match="400 bytes do not fit"):  # 400 is no int8
+        stream.copy_2d(large, hundred, large, hundred, hundred, np.int8(4))
     x.free()
     with pytest.raises(LaunchError, match="freed"):
         stream.copy(x, np.zeros(10, np.uint8))
@@ -174,8 +177,12 @@ def test_events_of_other_pods_are_refused_and_what_is_wrong_with_an_event_is_sai
     with pytest.raises(ValueError, match="an error ended all work before it; record it again"):
         begin.elapsed(end)
     end.record(stream)
+    elsewhere = other.chips[0].stream().record()
     pod.synchronize()
+    other.synchronize()
     assert begin.elapsed(end) >= 0
+    with pytest.raises(ValueError, match="are of two pods"):
+        begin.elapsed(elsewhere)
 
 
 def test_kernels_of_two_streams_of_a_chip_run_one_at_a_time():

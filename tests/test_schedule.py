@@ -131,12 +131,6 @@ def test_a_seed_always_chooses_the_same():
     assert all(schedule.block_slice >= schedule.warp_slice for schedule in chosen)
 
 
-@pytest.mark.parametrize("name", ["warp_slice", "block_slice", "spin_limit"])
-def test_slices_in_which_nothing_runs_are_refused(name):
-    with pytest.raises(ValueError, match=f"{name} is a number of instructions from 1, not 0"):
-        Schedule(**{name: 0})
-
-
 def test_a_seed_is_no_negative_number():
     with pytest.raises(ValueError, match="a seed is a whole number from 0, not -1"):
         Schedule.seeded(-1)
@@ -148,3 +142,24 @@ def test_an_endless_loop_is_still_found(seed):
     module = chip.assemble(".kernel k\nv.mov.b32 vreg0, %tid.x\n1: v.add.i32 vreg1, vreg0, 1\ns.cbr 1b\nsimt.exit\n")
     with pytest.raises(Deadlock):
         module["k"][2, 96]()
+
+
+@pytest.mark.parametrize("slices", [{"warp_slice": 0}, {"block_slice": -1}, {"spin_limit": 0}, {"warp_slice": 1 << 70}])
+def test_slices_that_cannot_be_are_refused(slices: dict[str, int]):
+    with pytest.raises(ValueError, match=f"{next(iter(slices))} is a number of instructions from 1 to"):
+        Schedule(**slices)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"instructions": 0}, ValueError),
+        ({"instructions": -1}, ValueError),
+        ({"instructions": 1.5}, TypeError),
+        ({"seconds": 0}, ValueError),
+        ({"seconds": float("nan")}, ValueError),
+    ],
+)
+def test_limits_that_cannot_be_are_refused(limits: dict[str, float], error: type[Exception]):
+    with pytest.raises(error):
+        Limits(**limits)

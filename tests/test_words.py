@@ -148,3 +148,12 @@ def test_decode_errors_say_what_is_wrong() -> None:
         ISA.decode(0x0800000000000008)
     with pytest.raises(DecodeError, match=r"not aligned"):
         ISA.decode(0xC90140E0000400C9)
+
+
+def test_what_is_no_word_of_64_bits() -> None:
+    for number in (-1, 1 << 64):
+        with pytest.raises(DecodeError, match="is no word of 64 bits"):
+            ISA.decode(number)
+    words = [0x0800_0000_0000_0000, 0xFFFF_0000_0000_0000]
+    names = [form.name for form in ISA.forms()]
+    assert [names[index] if index >= 0 else "" for index in ISA.decode_many(words)] == ["s.nop", ""]

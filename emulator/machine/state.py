@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from ...isa.effects import Stop
 from ...isa.lanes import LANES
 from ...isa.matrix import RATES
-from ...isa.registers import EMSK
+from ...isa.registers import EMSK, SCALAR_ROWS
 from .flights import FLIGHT, ICN, LINK, PAIR
 from .structs import struct
 from .wire import ATOMIC_ENTRY, CHIP, PACKET
 
 ROW = 4 * LANES
 """Bytes of one row: 32 lanes of 32 bits."""
-SCALAR_ROWS = 256
 HEADER = 2304
 """Bytes before row 0."""
 COPIED = 4
@@ -365,5 +365,6 @@ READY, AT_BARRIER, ENDED, WAITING = 0, 1, 2, 3
 """States of a warp; WAITING is one that must try its instruction again when another chip has answered."""
 STOP = 1 << 62
 """A handler returns the next record's address, or STOP plus a code of isa.effects.Stop."""
+STOP_FAULT = STOP + int(Stop.FAULT)
 POISON = 0x7FFF7FFF
 """What registers, TSM and HBM hold that nothing has written (docs/machine.md section 4)."""

@@ -139,7 +139,11 @@ class Pod:
         self.profile = profile(kind) if isinstance(kind, str) else kind
         _check(chips, quantum, threads, topology)
         self.exchange: Exchange = exchange or Alone()
-        self.exchange.note(f"makes a pod of {chips} {self.profile.name} with seed {seed} and quantum {quantum}")
+        topology, faults = topology or Topology.of(self.profile, chips), tuple(faults)
+        self.exchange.note(
+            f"makes a pod of {chips} {self.profile.name}, topology {topology.name}, with seed {seed}, "
+            f"quantum {quantum}, timing {timing} and link faults {list(faults)}"
+        )
         self.console = console or Console()
         memory, schedule = host_memory or HostMemory(), schedule or Schedule.seeded(seed)
         self.chips = [
@@ -157,7 +161,8 @@ class Pod:
             )
             for index in range(chips)
         ]
-        self.icn = Icn(topology or Topology.of(self.profile, chips), self.profile, seed=seed, faults=faults)
+        self.icn = Icn(topology, self.profile, seed=seed, faults=faults)
+        self.icn.note = self.exchange.note
         threads = 1 if observers else threads
         self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, threads, self.console.write)
         for index, node in self.meeting.nodes.items():
@@ -332,8 +337,14 @@ class PodKernel:
         return self.kernels[0].kernel
 
     def on(self, chip: int) -> LoadedKernel:
-        """The kernel on one chip."""
+        """The kernel on one chip; LaunchError if there is no such chip."""
+        self._check_chips([chip])
         return self.kernels[chip]
+
+    def _check_chips(self, chips: Iterable[int]) -> None:
+        count = len(self.kernels)
+        if missing := [chip for chip in chips if chip not in range(count)]:
+            raise LaunchError(f"there is no chip {missing[0]}: this pod has {count}, from 0")
 
     def __getitem__(self, parts: Any) -> Callable[..., PerChip[int]]:
         """Configure a launch: `[grid, block]`, `[grid, block, stream]` or `[grid, block, stream, tsm]`."""
@@ -368,8 +379,7 @@ class PodKernel:
         if stream is not None and not isinstance(stream, PerChip):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise LaunchError(f"a launch on all chips takes pod.stream(), a stream for each of them, not {stream!r}")
         chosen = range(len(pod.chips)) if chips is None else chips
-        if missing := [chip for chip in chosen if chip not in range(len(pod.chips))]:
-            raise LaunchError(f"there is no chip {missing[0]}: this pod has {len(pod.chips)}, from 0")
+        self._check_chips(chosen)
         if len(set(chosen)) < len(chosen):
             raise LaunchError(f"chips {list(chosen)}: a launch runs once on each of them; name each once")
         prepared = {
@@ -378,10 +388,8 @@ class PodKernel:
             )
             for chip in chosen
         }
-        tasks = {
-            chip: (pod.chips[chip].default_stream if stream is None else stream[chip]).launch(launch)
-            for chip, launch in prepared.items()
-        }
+        streams = {chip: self.kernels[chip].stream(_of(stream, chip)) for chip in chosen}
+        tasks = {chip: streams[chip].launch(launch) for chip, launch in prepared.items()}
         if stream is None:
             pod.meeting.run(lambda: all(task.ended is not None for task in tasks.values()))
         return PerChip([tasks[chip].executed if chip in tasks else 0 for chip in range(len(pod.chips))])

@@ -8,6 +8,7 @@ synchronises. All times are modelled, in integer picoseconds of the pod's one cl
 from __future__ import annotations
 
 from collections import deque
+from operator import index
 from typing import Any, Protocol
 
 from ..faults import LaunchError
@@ -123,8 +124,11 @@ class Event:
         return self.mark.ended
 
     def elapsed(self, later: Event) -> float:
-        """Modelled seconds from this event to `later`."""
-        return (later.picoseconds - self.picoseconds) / PICOSECONDS
+        """Modelled seconds from this event to `later`. ValueError if one has not come yet, or is of another pod."""
+        taken = later.picoseconds - self.picoseconds
+        if self.mark and later.mark and self.mark.stream.pod is not later.mark.stream.pod:
+            raise ValueError(f"{self!r} and {later!r} are of two pods, each of which has a clock of its own")
+        return taken / PICOSECONDS
 
     def synchronize(self) -> None:
         """Run the pod until the event is recorded; nothing if nobody records it. Raises what launches raise."""
@@ -193,6 +197,8 @@ class Stream:
 
     def copy_2d(self, target: Any, target_pitch: int, source: Any, source_pitch: int, width: int, rows: int) -> None:
         """Copy `rows` rows of `width` bytes that begin `pitch` bytes apart in each of two buffers or arrays."""
+        # numpy's integers of few bits overflow where Python's do not: what has been checked must be what is moved
+        target_pitch, source_pitch, width, rows = map(index, (target_pitch, source_pitch, width, rows))
         self._move(Side(target, target_pitch, width, rows), Side(source, source_pitch, width, rows))
 
     def _move(self, target: Side, source: Side) -> None:
