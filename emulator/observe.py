@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -210,21 +210,6 @@ class Observer(Protocol):
     def executed(self, batch: Batch) -> None:
         """Look at the next instructions, in order."""
         ...
-
-
-class Tracer:
-    """Writes a line per executed instruction: block, warp, active lanes, pc, text, addresses."""
-
-    def __init__(self, file: IO[str]):
-        self.file = file
-
-    def executed(self, batch: Batch) -> None:
-        """Write a batch's lines."""
-        for event in batch:
-            where = f"  @ {event.accessed}" if event.accessed else ""
-            x, y, z = event.block
-            pc = f"{event.spot.callee}+{event.pc:x}" if event.spot.callee else f"{event.pc:x}"
-            self.file.write(f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {pc:>5}: {event.text}{where}\n")
 
 
 class InstructionCount:
