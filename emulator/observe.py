@@ -12,11 +12,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..isa.effects import Stop
+from ..isa.effects import REDUCE_AND, REDUCE_OR, REDUCE_POPC, Emsk, Stop
 from ..isa.lanes import LANES
-from ..isa.operands import Address, Value
+from ..isa.operands import Address, IndexedKind, Value
 from ..isa.program import Function, Kernel
-from ..isa.registers import Register
+from ..isa.registers import EMSK, INDEX_REGISTER, SCC, Register
 from ..isa.spec import Access, Decoded, DecodeError, Instruction
 from .pieces import Piece, Spot, spot_of
 from .shape import Dim3, coordinates, threads_of
@@ -179,18 +179,19 @@ class Event:
         return f"{min(addresses):#x}..{max(addresses):#x}{beside}" if addresses else ""
 
     def reads(self) -> tuple[Register, ...]:
-        """The registers its operands read, from the table."""
+        """The registers it reads, from the table: of its operands, and without being told, such as x0 for ivreg."""
         return self._registers("source")
 
     def writes(self) -> tuple[Register, ...]:
-        """The registers its operands write, from the table."""
+        """The registers it writes, likewise, such as emsk by s.lop.emsk."""
         return self._registers("destination")
 
     def _registers(self, role: str) -> tuple[Register, ...]:
         found = self.decoded
         if found is None:
             return ()
-        return tuple(operand_registers(found.form.instruction, found.values, role))
+        instruction = found.form.instruction
+        return *operand_registers(instruction, found.values, role), *implied_registers(instruction, role)
 
 
 def lanes_in(mask: int) -> tuple[int, ...]:
@@ -205,6 +206,21 @@ def operand_registers(instruction: Instruction, values: tuple[Value, ...], role:
             yield from (register for register in (value.index, value.base) if register)
         elif isinstance(value, Register) and (kind.role == role):
             yield value
+
+
+def implied_registers(instruction: Instruction, role: str) -> Iterator[Register]:
+    """The registers an instruction reads ("source") or writes ("destination") that are none of its operands."""
+    implied = {binding.name: binding.static for binding in instruction.bindings if binding.operand is None}
+    if role == "source":
+        if "emsk" in implied:
+            yield Register("s", EMSK)
+        if any(isinstance(kind, IndexedKind) for kind in instruction.kinds):
+            yield Register("s", INDEX_REGISTER)
+    else:
+        if Emsk in instruction.results:
+            yield Register("s", EMSK)
+        if implied.get("barrier", 0) & (REDUCE_POPC | REDUCE_AND | REDUCE_OR):
+            yield Register("s", SCC)
 
 
 class Observer(Protocol):
