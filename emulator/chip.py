@@ -39,6 +39,10 @@ MOST_PLANS = 8
 """Shapes of a kernel whose state is kept for the next launch."""
 
 
+EXAMPLES = {Profile: "'M890'", Schedule: "Schedule.seeded(1)", Limits: "Limits(instructions=1000)"}
+"""What some arguments of a chip are, and how they are written."""
+
+
 class Chip:
     """One emulated chip: HBM, compute units, and the modules loaded on it.
 
@@ -68,9 +72,10 @@ class Chip:
         self.profile = profile(kind) if isinstance(kind, str) else kind
         if timing not in ("eager", "late"):
             raise ValueError(f"timing is 'eager' or 'late', not {timing!r}")
-        given: Any = limits
-        if not isinstance(given, Limits):
-            raise TypeError(f"limits is a Limits, for example Limits(instructions=1000), not {limits!r}")
+        given: dict[str, Any] = {"kind": self.profile, "schedule": schedule, "limits": limits}
+        for (name, value), (of, example) in zip(given.items(), EXAMPLES.items(), strict=True):
+            if not isinstance(value, of):
+                raise TypeError(f"{name} is a {of.__name__}, for example {example}, not {value!r}")
         if not all(hasattr(observer, "executed") for observer in observers):
             raise TypeError("an observer is an object with a method executed(batch)")
         poison = timing == "late" if poison is None else poison
@@ -263,12 +268,19 @@ class LoadedKernel:
             if stream is not None:
                 raise LaunchError("streams belong to the chips of a pod: leave the stream None")
             return prepared.alone()
-        if stream is not None and (not isinstance(stream, Stream) or stream.chip is not chip):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise LaunchError(f"kernel '{self.kernel.name}' runs on chip {chip.index}, {stream!r} is no stream of it")
-        task = (stream or chip.default_stream).launch(prepared)
+        task = self.stream(stream).launch(prepared)
         if stream is None:
             chip.pod.meeting.run(lambda: task.ended is not None)
         return task.executed
+
+    def stream(self, given: Stream | None) -> Stream:
+        """Where a launch in a pod goes: to `given`, or the chip's default stream. LaunchError if it is of another."""
+        chip = self.module.chip
+        if given is None:
+            return chip.default_stream
+        if not isinstance(given, Stream) or given.chip is not chip:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise LaunchError(f"kernel '{self.kernel.name}' runs on chip {chip.index}, {given!r} is no stream of it")
+        return given
 
     def prepare(
         self,

@@ -26,7 +26,7 @@ from .machine.state import (
     COMMITS,
     FROM_TSM,
     INFO,
-    RECORD,
+    RECORD_SIZE,
     SPACES,
     TO_TSM,
     scalar_row,
@@ -203,17 +203,24 @@ def _number(program: Program, index: int, kind: Kind, value: Value) -> int | Non
 def _rows(kind: Kind, value: Value, constants: Constants) -> list[tuple[str, int]]:
     """Which rows an operand is: offsets by the names they have among the record's operands."""
     if isinstance(value, Address):
-        registers = (kind.name, value.index), (f"{kind.name}.base", value.base)
-        return [(name, _row(register) if register else scalar_row(ZERO)) for name, register in registers]
+        parts = (kind.name, value.index, 1), (f"{kind.name}.base", value.base, getattr(kind, "base_words", 1))
+        return [(name, _row(register or Register("s", ZERO), words, constants)) for name, register, words in parts]
     words = getattr(kind, "words", 1)
     if isinstance(value, Register) and value != IVREG:
-        if words > 1 and value.bank == "s" and value.number in (ZERO, ONE):
-            # As a pair too the constant is 0 or 1: the row behind its own is something else.
-            return [(kind.name, constants.row(value.number - ZERO, words))]
-        return [(kind.name, _row(value))]
+        return [(kind.name, _row(value, words, constants))]
     if isinstance(value, int) and not isinstance(kind, DataAddress | Target | CodeTarget):
         return [(kind.name, constants.row(value, words))]
     return []
+
+
+def _row(register: Register, words: int, constants: Constants) -> int:
+    """The offset of the first row of so many that begin with a register."""
+    if register.bank == "v":
+        return vector_row(register.number)
+    if words > 1 and register.number in (ZERO, ONE):
+        # As a pair too the constant is 0 or 1: the row behind its own is something else.
+        return constants.row(register.number - ZERO, words)
+    return scalar_row(register.number)
 
 
 def _reads_clock(found: Decoded) -> bool:
@@ -265,15 +272,11 @@ def atomic_word(instruction: Instruction) -> int:
     return 1 + ISA.instructions.index(instruction)
 
 
-def _row(register: Register) -> int:
-    return vector_row(register.number) if register.bank == "v" else scalar_row(register.number)
-
-
 def _target(program: Program, index: int, distance: int) -> int:
     """The record a branch goes to; outside the kernel or the functions, the one behind them, which faults."""
     reached, first = index + 1 + distance, program.kernel_piece.first
     low, last = (first, len(program.records) - 1) if index >= first else (0, first - 1)
-    return program.records.ctypes.data + RECORD.itemsize * (reached if low <= reached <= last else last)
+    return program.records.ctypes.data + RECORD_SIZE * (reached if low <= reached <= last else last)
 
 
 def _counters(value: Value) -> int:

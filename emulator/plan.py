@@ -26,7 +26,7 @@ from .machine.state import (
     QUEUES_BYTES,
     RANGE,
     READ,
-    RECORD,
+    RECORD_SIZE,
     ROW,
     UNREACHABLE,
     WARP,
@@ -183,7 +183,7 @@ class Plan:
     def _launch_struct(self, schedule: Schedule) -> None:
         values: dict[str, int] = {
             "program": self.program.records.ctypes.data,
-            "start": self.program.records.ctypes.data + RECORD.itemsize * self.program.kernel_piece.first,
+            "start": self.program.records.ctypes.data + RECORD_SIZE * self.program.kernel_piece.first,
             "kernel_words": self.program.kernel.words.size,
             "text_words": self.program.kernel_piece.first - 1 if self.program.kernel_piece.first else 0,
             "slots": self.blocks.ctypes.data,

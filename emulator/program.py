@@ -6,16 +6,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..isa.effects import Jump, Stop
+from ..isa.effects import Jump
 from ..isa.program import CODE_BASE, TEXT_BASE, Kernel
 from ..isa.spec import Decoded, DecodeError
 from .codegen.recipes import COMPLETE, FAST, ISSUE, PEER, Recipe
 from .engine import Engine
 from .host_memory import aligned_bytes
-from .machine.state import HEADER, RECORD, ROW, SCALAR_ROWS, STOP
+from .machine import core
+from .machine.state import HEADER, RECORD, RECORD_SIZE, ROW, SCALAR_ROWS
 from .pieces import Piece, Spot, spot_of
-
-CLOCK_STOP = STOP + int(Stop.CLOCK)
 
 
 @dataclass(slots=True)
@@ -51,7 +50,7 @@ class Program:
 
     @property
     def warp_bytes(self) -> int:
-        """Bytes of one warp's state, a multiple of 64 that keeps warps apart in the cache."""
+        """Bytes of one warp's state: its header, its rows, and room for one row more."""
         rows = SCALAR_ROWS + self.kernel.vregs + len(self.constants)
         return HEADER + ROW * rows + ROW
 
@@ -84,14 +83,14 @@ class Program:
 
     def index_of(self, address: int) -> int:
         """The number of the record at a host address."""
-        return (address - self.records.ctypes.data) // RECORD.itemsize
+        return (address - self.records.ctypes.data) // RECORD_SIZE
 
     def record_at(self, address: int) -> int | None:
         """The host address of the record at a code address; None if no code is there."""
         first = self.kernel_piece.first
         for base, start, count in ((TEXT_BASE, 0, first - 1), (CODE_BASE, first, self.kernel.words.size)):
             if base <= address < base + 8 * count:
-                return self.records.ctypes.data + RECORD.itemsize * (start + (address - base) // 8)
+                return self.records.ctypes.data + RECORD_SIZE * (start + (address - base) // 8)
         return None
 
     def address_of(self, index: int) -> int:
@@ -123,15 +122,10 @@ class Program:
 
     def _set(self, index: int, address: int, engine: Engine) -> None:
         if index in self.clocks:
-            self.records["value"][index], address = address, engine.address(_clock_stop)
+            self.records["value"][index], address = address, engine.address(core.clock_stop)
         self.records["handler"][index] = address
 
 
 def aligned_records(count: int) -> np.ndarray:
     """So many empty RECORDs, none of which lies in two cache lines."""
-    return aligned_bytes(count * RECORD.itemsize, RECORD.itemsize).view(RECORD)
-
-
-def _clock_stop(base: int, record_address: int) -> int:
-    """The handler of a clock read: the schedule knows the clock and calls the real handler."""
-    return CLOCK_STOP
+    return aligned_bytes(count * RECORD_SIZE, RECORD_SIZE).view(RECORD)

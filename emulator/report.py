@@ -38,11 +38,11 @@ from . import livelock, report_copies, report_outstanding
 from .faults import ICN_UNREACHABLE, Fault, Source, WarpPlace, ranges
 from .hbm import chip_at
 from .machine.barriers import BLOCK_BARRIER
-from .machine.state import AT_BARRIER, ENDED, POISON, SCALAR_ROWS, WAITING
+from .machine.state import AT_BARRIER, ENDED, POISON, WAITING
 from .observe import Batch, lanes_in
 from .pieces import Spot
 from .plan import Plan
-from .report_copies import NOT_THERE
+from .report_copies import NOT_THERE, words_of
 from .shape import threads_of
 
 MOST_STORES = 2
@@ -340,8 +340,7 @@ def _values(registers: Sequence[Register | None], rows: np.ndarray) -> dict[str,
         if register.bank == "i":  # what selects it says more than what it holds
             register = Register("s", INDEX_REGISTER)
         name = register_text(Register(register.bank, register.number, register.count))
-        first = register.number + (SCALAR_ROWS if register.bank == "v" else 0)
-        words = rows[first : first + min(register.count, 2)].astype(np.uint64)
+        words = words_of(register, rows)[:2].astype(np.uint64)
         total = words[0] if len(words) == 1 else words[0] | words[1] << np.uint64(32)
         values[name] = [int(item) for item in total] if register.bank == "v" else int(total[0])
     return values

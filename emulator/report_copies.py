@@ -8,11 +8,11 @@ import numpy as np
 
 from ..isa.aiu import MODE, SIZE, SWIZZLED, Item, Layout
 from ..isa.exceptions import AIU_CUBE, AIU_TSM_SIZE, INVALID_PA, MISALIGNED, OUT_OF_RANGE, TSM_MISALIGNED
-from ..isa.registers import Register
+from ..isa.registers import ONE, ZERO, Register
 from ..isa.spec import Decoded, Instruction
 from .hbm import chip_at
 from .machine import tiles
-from .machine.state import POISON
+from .machine.state import POISON, SCALAR_ROWS
 from .plan import Plan
 
 NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
@@ -26,6 +26,16 @@ _HINTS = {
 }
 
 
+def words_of(register: Register, rows: np.ndarray) -> np.ndarray:
+    """What a register operand holds, (words, 32) uint32: c0x0 and c0x1 are these numbers in however many words."""
+    if register.bank == "s" and register.number in (ZERO, ONE):
+        words = np.zeros((register.count, rows.shape[1]), rows.dtype)
+        words[0] = register.number - ZERO
+        return words
+    first = register.number + (SCALAR_ROWS if register.bank == "v" else 0)
+    return rows[first : first + register.count]
+
+
 def operands(found: Decoded, rows: np.ndarray) -> dict[str, int]:
     """The values of the words, by the names the manual gives them."""
     return {item.name: value for item, value in _words(found, rows)}
@@ -36,8 +46,8 @@ def _words(found: Decoded, rows: np.ndarray) -> Iterator[tuple[Item, int]]:
     registers = [value for value in found.values if isinstance(value, Register)]
     for layout, register in zip(layouts, registers, strict=True):
         for item in layout.items:
-            first = register.number + layout.places[item.name]
-            words = rows[first : first + item.words, 0].astype("<u4")
+            first = layout.places[item.name]
+            words = words_of(register, rows)[first : first + item.words, 0].astype("<u4")
             yield item, int(words.view("<u8" if item.name == "base" else f"<i{4 * item.words}")[0])
 
 
@@ -78,8 +88,7 @@ def hint(found: Decoded, rows: np.ndarray, code: int) -> str:
     """What to do about it; first a register of its words that nothing has written."""
     for value in found.values:
         if isinstance(value, Register):
-            for number in range(value.number, value.number + value.count):
-                if int(rows[number, 0]) == POISON:
-                    return f"sreg{number} holds {NOT_THERE}"
+            for word in np.flatnonzero(words_of(value, rows)[:, 0] == POISON):
+                return f"sreg{value.number + word} holds {NOT_THERE}"
     packed = code == TSM_MISALIGNED and SWIZZLED.get(found.form.instruction.cube or 0)
     return _HINTS.get(code, "") + (", or copy packed (l1)" if packed else "")

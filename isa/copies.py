@@ -69,7 +69,8 @@ def _register(form: Form, width: Width) -> None:
     def ld_tsm_zfill(to: Any, at: Any, n: U32, width: Any) -> None:
         """TSM at the offset in `to` = the first n bytes at the address, the rest zero; asynchronous.
 
-        Only these n bytes must be in memory, none if n is 0. All are copied if n is larger than what a lane copies.
+        Only these n bytes must be in memory; if n is 0 the address may be any. If n is larger than what a
+        lane copies, all are copied.
         """
         store(to, load_first(at, n, width), width)
 

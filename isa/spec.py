@@ -276,7 +276,9 @@ class Table:
         candidates = self.by_opcode.get(fields.OPCODE.get(word), [])
         here = [form for form in candidates if arch is None or arch in form.instruction.architectures]
         if candidates and not here:
-            raise DecodeError(f"{word:#018x} is no instruction of {arch}: {candidates[0].instruction.mnemonic}")
+            nearest = _nearest(word, candidates).instruction
+            of = ", ".join(nearest.architectures)
+            raise DecodeError(f"{word:#018x} is no instruction of {arch}: {nearest.mnemonic} is one of {of}")
         for form in here:
             if (word & form.mask) == form.value:
                 for suffix, able in zip(form.instruction.suffixes, form.room, strict=True):
@@ -286,15 +288,13 @@ class Table:
                     if not kind.valid(word, form.immediate):
                         raise _operand_error(word, form, kind)
                 return Decoded(form, form.values(word), form.suffixes(word))
-        raise DecodeError(self._nearest(word, candidates))
-
-    def _nearest(self, word: int, candidates: list[Form]) -> str:
-        if not candidates:
-            return f"{word:#018x} is no instruction: opcode {fields.OPCODE.get(word):#05x} is not assigned"
-        nearest = min(candidates, key=lambda form: ((word ^ form.value) & form.mask).bit_count())
+        if not here:
+            raise DecodeError(f"{word:#018x} is no instruction: opcode {fields.OPCODE.get(word):#05x} is not assigned")
+        nearest = _nearest(word, here)
         wrong = (word ^ nearest.value) & nearest.mask
         where = ", ".join(str(bit) for bit in range(63, -1, -1) if wrong >> bit & 1)
-        return f"{word:#018x} is no instruction: nearest is {nearest.instruction.mnemonic}, but for bits {where}"
+        name = nearest.instruction.mnemonic
+        raise DecodeError(f"{word:#018x} is no instruction: nearest is {name}, but for bits {where}")
 
     def decode_many(self, words: npt.ArrayLike) -> np.ndarray:
         """Index into list(forms()) for each word of 64 bits, or -1 where it is no instruction."""
@@ -328,6 +328,11 @@ class Table:
             if here & seen:
                 raise TypeError(f"{instruction.pattern} stands twice in the table")
             seen |= here
+
+
+def _nearest(word: int, forms: list[Form]) -> Form:
+    """The form whose fixed bits the word has but for the fewest."""
+    return min(forms, key=lambda form: ((word ^ form.value) & form.mask).bit_count())
 
 
 def _suffix_error(word: int, form: Form, suffix: Suffix) -> DecodeError:

@@ -184,3 +184,18 @@ def test_a_buffer_without_a_name_is_called_by_its_argument() -> None:
         with pytest.raises(Fault) as caught:
             load[1, 32](*buffers, 64)
         assert text in caught.value.detail
+
+
+@pytest.mark.parametrize(("base", "address"), [("c0x0", 0), ("c0x1", 1)])
+def test_a_constant_is_a_number_as_a_base_too(base, address):
+    """Not a pair of which the other half is whatever stands behind it."""
+    with pytest.raises(Fault, match=rf"{base} = {address:#x} ") as info:
+        Chip().assemble(f".kernel k\nsmem.ld.b8 sreg40, [0x0] @{base}\nsimt.exit\n")["k"][1, 32]()
+    assert info.value.addresses == {0: address}
+
+
+def test_a_descriptor_may_be_a_constant():
+    """Its words are what the message shows, not the registers behind the constant's number."""
+    copy = "vmem.aiu.ld.tsm.l0.t0.p0.s0.m0.2d.b8 c0x1, sreg[36:39]"
+    with pytest.raises(Fault, match=r"base = 0x1, stride_w = 0x0, stride_n = 0x0.* \(lane 0\)"):
+        Chip().assemble(f".kernel k\n{copy}\nsimt.exit\n")["k"][1, 32]()

@@ -111,6 +111,20 @@ def test_a_number_too_large_for_f32_is_refused():
         kernel[1, 32](10**400)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"limits": 5}, "limits is a Limits, for example Limits"),
+        ({"schedule": 3}, r"schedule is a Schedule, for example Schedule.seeded\(1\), not 3"),
+        ({"kind": None}, "kind is a Profile, for example 'M890', not None"),
+        ({"observers": [1]}, "an observer is an object with a method"),
+    ],
+)
+def test_a_chip_of_wrong_parts_is_refused(wrong, says):
+    with pytest.raises(TypeError, match=says):
+        Chip(**wrong)
+
+
 def test_a_buffer_of_another_chip_is_refused():
     here, there = Chip(), Chip()
     kernel = here.assemble(STORE)["k"]

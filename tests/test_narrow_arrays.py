@@ -231,6 +231,14 @@ def test_a_tensor_of_half_a_byte_is_a_bad_file(tmp_path: Path) -> None:
         m890.load_tensors(tmp_path / "x.safetensors")
 
 
+@pytest.mark.parametrize("name", [name for name in TYPES if name != "e2m1"])
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
+def test_a_number_stays_without_axes(name: str, suffix: str, tmp_path: Path) -> None:
+    array = np.asarray(2).astype(TYPES[name])
+    m890.save_tensors(tmp_path / f"x{suffix}", {"x": array})
+    assert same_bits(m890.load_tensors(tmp_path / f"x{suffix}")["x"], array)
+
+
 def test_tensors_that_cannot_be_saved_or_loaded(tmp_path: Path) -> None:
     """Each says what to do."""
     with pytest.raises(ValueError, match=r"'x' holds complex128, which no kernel can use"):
@@ -240,6 +248,12 @@ def test_tensors_that_cannot_be_saved_or_loaded(tmp_path: Path) -> None:
     for function in (m890.load_tensors, lambda path: m890.save_tensors(path, {"x": 1})):
         with pytest.raises(ValueError, match=r"x\.bin: arrays are in files called \.npy or \.safetensors"):
             function(tmp_path / "x.bin")
+    for array in (np.ones(3, ml_dtypes.float4_e2m1fn), ml_dtypes.float4_e2m1fn(1)):
+        with pytest.raises(ValueError, match="the last extent of the shape must be even"):
+            m890.save_tensors(tmp_path / "x.safetensors", {"x": array})
+    with pytest.raises(ValueError, match="another name"):
+        m890.save_tensors(tmp_path / "x.safetensors", {"__metadata__": 1})
+    assert not (tmp_path / "x.safetensors").exists()
     with pytest.raises(FileNotFoundError):
         m890.load_tensors(tmp_path / "x.npy")
     with pytest.raises(ValueError, match="no folder"):

@@ -57,8 +57,9 @@ def test_chips_may_be_joined_otherwise(tmp_path):
     times = {}
     for kind in ("ring", "switch"):
         report = perf("all_reduce", "--chip", "810E", "--topology", kind, "--move", "64K", *sizes)
-        (row,) = json.loads(report.stdout)["rows"]
-        assert row["how"] == MODELLED
+        result = json.loads(report.stdout)
+        (row,) = result["rows"]
+        assert (result["topology"], row["how"]) == (kind, MODELLED)
         times[kind] = row["seconds"]
     assert times["switch"] < times["ring"] / 1.5
     slow = tmp_path / "slow.toml"

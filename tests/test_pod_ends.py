@@ -10,6 +10,8 @@ from pod_kernels import LOOP, SIGNAL, STORE, expected
 import m890
 from m890 import Deadlock, Fault, LaunchError, Limits, PerChip, Pod, Timeout
 from m890.emulator import livelock
+from m890.emulator.faults import Interrupted
+from m890.tools.ranks import _end_all
 
 
 def test_the_fault_of_the_lowest_chip_is_raised_and_the_pod_goes_on():
@@ -283,9 +285,12 @@ def test_a_pod_within_itself_is_refused():
 
 
 def test_bad_pods_and_launches_are_refused():
-    for chips in (0, 129):
-        with pytest.raises(ValueError, match=f"1 to 128 chips, not {chips}"):
-            Pod(chips=chips)
+    with pytest.raises(ValueError, match="a pod has 1 to 128 chips, not 0"):
+        Pod(chips=0)
+    with pytest.raises(ValueError, match="1 to 128 chips, not 129"):
+        Pod(chips=129)
+    with pytest.raises(ValueError, match="threads is a whole number from 1, not 0"):
+        Pod(chips=1, threads=0)
     pod = Pod(chips=2)
     store = pod.assemble(STORE)["store"]
     with pytest.raises(LaunchError, match="has 3 values, the pod 2 chips"):
@@ -295,6 +300,12 @@ def test_bad_pods_and_launches_are_refused():
             store.on(chip)
     with pytest.raises(LaunchError, match=r"pod.stream\(\)"):
         store[1, 32, pod.chips[0].stream()](pod.symmetric(32, np.uint32), 0)
+    x, (first, second) = pod.symmetric(32, np.uint32), pod.stream()
+    for streams in (Pod(chips=2).stream(), PerChip([first, first]), PerChip([first, 1])):
+        with pytest.raises(LaunchError, match="is no stream of it"):
+            store[1, 32, streams](x, 0)
+    assert not first.tasks
+    store[1, 32, PerChip([first, second])](x, 0)
     with pytest.raises(LaunchError, match="another Chip"):
         store[1, 32](m890.Chip().empty(32, np.uint32), 0)
 
@@ -369,3 +380,24 @@ def test_a_store_that_nobody_has_completed_is_named(monkeypatch):
         waits[1, 32](flag, PerChip([flag[1]] * 3))
     assert "outstanding" not in str(caught.value)
     assert "a wait for what nobody writes" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("failure", "text", "code"),
+    [
+        (Interrupted(()), "rank 1 of 2: Interrupted: interrupted", 130),
+        (KeyboardInterrupt(), "rank 1 of 2: KeyboardInterrupt", 130),
+        (LaunchError("no"), "rank 1 of 2: LaunchError: no", 3),
+    ],
+)
+def test_a_rank_that_ends_alone_says_once_why(failure, text, code, capsys):
+    class Ranks:
+        rank, ranks = 1, 2
+
+        def abort(self, code):
+            self.code = code
+
+    ranks = Ranks()
+    _end_all(ranks, failure)
+    assert capsys.readouterr().err == f"m890: error: {text}\n"
+    assert ranks.code == code

@@ -13,6 +13,8 @@ import numpy as np
 import pod_split
 import pytest
 
+from m890 import LinkFault, Pod, Topology, profile
+from m890.emulator.pod.exchange import Alone
 from m890.emulator.pod.ranks import MOST_ENTRIES, Journal, difference
 
 pytest.importorskip("mpi4py", reason="comes with the extra m890[mpi], which the Makefile installs")
@@ -211,7 +213,7 @@ def _first(pid):
 IN_STEP = """
 import sys
 import numpy as np
-from m890 import LaunchError, Pod, Ranks
+from m890 import LaunchError, LinkFault, Pod, Ranks
 ranks = Ranks()
 pod = Pod(chips=2, exchange=ranks)
 pod.enable_peer_access()
@@ -244,6 +246,10 @@ OTHERS = {
     ),
     "fill": ("if ranks.rank: x.fill(1)\nx.copy_to_host()", "rank 1 fills 'x' of chip 0 where rank 0 copies 'x' of"),
     "copy": ("if ranks.rank: x[0].copy_to_host()\n" + AGAIN, "rank 1 copies 'x' of chip 0 to the host where rank 0"),
+    "links": (
+        "if ranks.rank: pod.icn.fail(LinkFault(tail=0, head='s0', slow=2.0))\n" + AGAIN,
+        r"rank 1 lets links fail: \[LinkFault\(tail=0, head='s0', slow=2.0.* where rank 0 launches k",
+    ),
     "too late": ("if ranks.rank: x.fill(1)", "rank 1 fills 'x' of chip 0 where rank 0 ends"),
     "caught": (
         "try:\n    kernel[1 + ranks.rank, 64](x, 1)\nexcept LaunchError:\n    pass\n" + AGAIN,
@@ -267,6 +273,32 @@ def test_ranks_that_do_different_things_say_which(what):
 def test_ranks_that_do_the_same_end_well():
     found = mpiexec(2, sys.executable, "-c", IN_STEP.replace("EACH", AGAIN))
     assert (found.stdout, found.stderr) == ("all the same\n", "")
+
+
+def test_what_pods_of_ranks_must_have_in_common_is_noted():
+    class Noting(Alone):
+        def __init__(self):
+            self.notes = []
+
+        def note(self, what):
+            self.notes.append(str(what))
+
+    def notes(**options):
+        noting = Noting()
+        Pod("810E", 4, exchange=noting, **options).icn.fail(fault)
+        return noting.notes
+
+    fault = LinkFault(tail=0, head=1, slow=2.0)
+    others = (
+        {"seed": 1},
+        {"quantum": 64},
+        {"timing": "late"},
+        {"topology": Topology.ring(profile("810E"), 4)},
+        {"faults": [fault]},
+    )
+    found = [notes(), *(notes(**options) for options in others)]
+    assert len({one[0] for one in found}) == len(found)
+    assert all(one[-1].startswith("lets links fail: [LinkFault(tail=0") for one in found)
 
 
 def test_the_first_difference_between_journals():

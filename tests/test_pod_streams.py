@@ -177,8 +177,12 @@ def test_events_of_other_pods_are_refused_and_what_is_wrong_with_an_event_is_sai
     with pytest.raises(ValueError, match="an error ended all work before it; record it again"):
         begin.elapsed(end)
     end.record(stream)
+    elsewhere = other.chips[0].stream().record()
     pod.synchronize()
+    other.synchronize()
     assert begin.elapsed(end) >= 0
+    with pytest.raises(ValueError, match="are of two pods"):
+        begin.elapsed(elsewhere)
 
 
 def test_kernels_of_two_streams_of_a_chip_run_one_at_a_time():

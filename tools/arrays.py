@@ -65,6 +65,10 @@ _BY_NUMPY = {element.numpy: element for element in ELEMENTS.values()}
 _BY_SAFETENSORS = {element.safetensors: element for element in ELEMENTS.values()}
 
 
+METADATA = "__metadata__"
+"""What a safetensors file calls the text it holds beside its tensors."""
+
+
 def element(name: str) -> Element:
     """The element type called `name`; ValueError that lists them all if there is none."""
     if name not in ELEMENTS:
@@ -164,7 +168,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
             raise InputError(f"{path}: not a safetensors file")
         try:
             header = json.loads(file.read(length))
-            return {key: value for key, value in header.items() if key != "__metadata__"}, 8 + length
+            return {key: value for key, value in header.items() if key != METADATA}, 8 + length
         except (ValueError, AttributeError, RecursionError):
             raise InputError(f"{path}: not a safetensors file: its header is no JSON object") from None
 
@@ -254,10 +258,13 @@ def _safetensors(tensors: Mapping[str, tuple[Array, Element]]) -> bytes:
     alive: list[Array] = []
     specs: dict[str, TensorSpec] = {}
     for name, (array, kind) in tensors.items():
-        stored = np.ascontiguousarray(to_device(array, kind))
+        if name == METADATA:
+            raise InputError(f"a .safetensors file has something else called '{name}': give the tensor another name")
+        shape, _ = device_layout(kind, array.shape)
+        stored = np.ascontiguousarray(to_device(array, kind))  # at least one axis, even where the array has none
         alive.append(stored)
         dtype = "float4_e2m1fn_x2" if kind.packed else kind.numpy
-        specs[name] = TensorSpec(dtype=dtype, shape=stored.shape, data_ptr=stored.ctypes.data, data_len=stored.nbytes)
+        specs[name] = TensorSpec(dtype=dtype, shape=shape, data_ptr=stored.ctypes.data, data_len=stored.nbytes)
     return bytes(serialize(specs))
 
 

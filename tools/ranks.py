@@ -62,8 +62,8 @@ def _end_all(ranks: Ranks, failure: BaseException) -> None:
     from .exits import message_of
     from .output import complain
 
-    text = message_of(failure) if isinstance(failure, Exception) else type(failure).__name__
-    complain(f"rank {ranks.rank} of {ranks.ranks}: {type(failure).__name__}: {text}")
+    text = message_of(failure) if isinstance(failure, Exception) else str(failure)
+    complain(f"rank {ranks.rank} of {ranks.ranks}: {type(failure).__name__}" + (text and f": {text}"))
     sys.stderr.flush()
     ranks.abort(_code_of(failure))
 

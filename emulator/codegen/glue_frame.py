@@ -6,11 +6,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...isa.effects import Stop
 from ...isa.lanes import LANES
 from ...isa.operands import IndexedKind
 from ...isa.registers import INDEX_REGISTER
-from ..machine.state import EMSK_ROW, RECORD, RECORD_SIZE, ROW, STOP, WARP, scalar_row, vector_row
+from ..machine.state import EMSK_ROW, RECORD, RECORD_SIZE, ROW, STOP_FAULT, WARP, scalar_row, vector_row
 from ..machine.structs import offset_of
 from .compiler import Unit
 from .lowering import I1, I32, I64, Value
@@ -81,4 +80,4 @@ class Frame:
             values = {"fault": ir.Constant(I64, code), "fault_pc": self.record}
             for name, value in {**values, "fault_lanes": builder.zext(lanes, I64)}.items():
                 builder.store(value, self.field(WARP, name, I64), align=8)
-            builder.ret(ir.Constant(I64, STOP + int(Stop.FAULT)))
+            builder.ret(ir.Constant(I64, STOP_FAULT))

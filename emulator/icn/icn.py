@@ -5,7 +5,7 @@ The model and its parameters are explained in docs/icn.md. Times are integer pic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,8 @@ class Icn:
             if name not in (dtype.names or ()) or offset_of(dtype, name) != offset_of(PACKET, name):
                 raise ValueError(f"packets of an ICN begin with the header of PACKET; {name} does not stand there")
         self.topology, self.profile = topology, profile
+        self.note: Callable[[object], None] | None = None
+        """Told what the host lets fail, for ranks to compare."""
         chips = topology.chips
         self._links = np.zeros(max(1, len(topology.links)), LINK)
         self._pairs = np.zeros(chips * chips, PAIR)
@@ -121,6 +123,8 @@ class Icn:
 
     def fail(self, *faults: LinkFault) -> None:
         """Add faults of links; those of the past act on the next packet."""
+        if self.note:
+            self.note(f"lets links fail: {list(faults)}")
         self._states.add(faults)
 
     def counters(self) -> IcnCounters:

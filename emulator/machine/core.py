@@ -32,6 +32,7 @@ from .state import (
     RECORD_SIZE,
     ROW,
     STOP,
+    STOP_FAULT,
     WAITING,
     scalar_row,
 )
@@ -47,7 +48,7 @@ GO_ON, EXPIRED, BLOCKED, FINISHED, HELD = 200, 201, 202, 203, 204
 TICK = 4096
 """Instructions of a chip between two ticks of %globaltimer, whatever the quantum of a pod is."""
 CLOCK_ROW, TIME_ROW = scalar_row(CLOCKS["%clock64"][0]), scalar_row(CLOCKS["%globaltimer"][0])
-STOP_COMPILE, STOP_FAULT, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop.FAULT), STOP + int(Stop.BREAK)
+STOP_COMPILE, STOP_BREAK = STOP + int(Stop.COMPILE), STOP + int(Stop.BREAK)
 EXIT_LANES, EXIT_WARP, BARRIER = STOP + int(Stop.EXIT_LANES), STOP + int(Stop.EXIT_WARP), STOP + int(Stop.BARRIER)
 SPLIT, WAIT, CLOCK = STOP + int(Stop.SPLIT), STOP + int(Stop.WAIT), STOP + int(Stop.CLOCK)
 ACCESS, STOP_EVENTS, YIELD = STOP + int(Stop.ACCESS), STOP + int(Stop.EVENTS), STOP + int(Stop.YIELD)
@@ -349,3 +350,8 @@ def not_compiled(base: int, record_address: int) -> int:
 def break_here(base: int, record_address: int) -> int:
     """The handler of a record with a breakpoint."""
     return STOP_BREAK
+
+
+def clock_stop(base: int, record_address: int) -> int:
+    """The handler of a record that reads a clock: the schedule puts it into its rows and calls the real handler."""
+    return CLOCK

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from ...isa.effects import Stop
 from ...isa.exceptions import INVALID_CANDIDATE_MASK, INVALID_INSTRUCTION, KI_OUT_OF_RANGE
 from ...isa.lanes import LANES
 from ...isa.program import CODE_BASE, TEXT_BASE
 from .primitives import launch_at, read32, read64, warp_at
 from .resolve import ADDRESS
-from .state import EMSK_ROW, RECORD_SIZE, STOP
-
-STOP_FAULT = STOP + int(Stop.FAULT)
+from .state import EMSK_ROW, RECORD_SIZE, STOP_FAULT
 
 
 def jump(base: int, record_address: int, mask: int) -> int:

@@ -20,10 +20,10 @@ from ...isa.exceptions import (
 from ...isa.lanes import LANES
 from .arithmetic import least
 from .primitives import launch_at, range_at, read32, read64, record_at, warp_at, write64
-from .state import COUNTED, PEER, RANGE, READ, SIZE_BITS, STOP, STORES, UNREACHABLE, WARP, WRITE
+from .state import COUNTED, PEER, RANGE, READ, SIZE_BITS, STOP, STOP_FAULT, STORES, UNREACHABLE, WARP, WRITE
 from .structs import offset_of
 
-STOP_FAULT, STOP_REMOTE = STOP + int(Stop.FAULT), STOP + int(Stop.REMOTE)
+STOP_REMOTE = STOP + int(Stop.REMOTE)
 RANGE_SIZE = RANGE.itemsize
 ADDRESS, HOST, SCRATCH = offset_of(WARP, "address"), offset_of(WARP, "host"), offset_of(WARP, "scratch")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...isa.effects import Stop
 from ...isa.lanes import LANES
 from ...isa.matrix import RATES
 from ...isa.registers import EMSK, SCALAR_ROWS
@@ -362,5 +363,6 @@ READY, AT_BARRIER, ENDED, WAITING = 0, 1, 2, 3
 """States of a warp; WAITING is one that must try its instruction again when another chip has answered."""
 STOP = 1 << 62
 """A handler returns the next record's address, or STOP plus a code of isa.effects.Stop."""
+STOP_FAULT = STOP + int(Stop.FAULT)
 POISON = 0x7FFF7FFF
 """What registers, TSM and HBM hold that nothing has written (docs/machine.md section 4)."""

@@ -139,7 +139,11 @@ class Pod:
         self.profile = profile(kind) if isinstance(kind, str) else kind
         _check(chips, quantum, threads, topology)
         self.exchange: Exchange = exchange or Alone()
-        self.exchange.note(f"makes a pod of {chips} {self.profile.name} with seed {seed} and quantum {quantum}")
+        topology, faults = topology or Topology.of(self.profile, chips), tuple(faults)
+        self.exchange.note(
+            f"makes a pod of {chips} {self.profile.name}, topology {topology.name}, with seed {seed}, "
+            f"quantum {quantum}, timing {timing} and link faults {list(faults)}"
+        )
         self.console = console or Console()
         memory, schedule = host_memory or HostMemory(), schedule or Schedule.seeded(seed)
         self.chips = [
@@ -157,7 +161,8 @@ class Pod:
             )
             for index in range(chips)
         ]
-        self.icn = Icn(topology or Topology.of(self.profile, chips), self.profile, seed=seed, faults=faults)
+        self.icn = Icn(topology, self.profile, seed=seed, faults=faults)
+        self.icn.note = self.exchange.note
         threads = 1 if observers else threads
         self.meeting = Meeting(self.chips, self.icn, self.exchange, quantum, threads, self.console.write)
         for index, node in self.meeting.nodes.items():
@@ -383,10 +388,8 @@ class PodKernel:
             )
             for chip in chosen
         }
-        tasks = {
-            chip: (pod.chips[chip].default_stream if stream is None else stream[chip]).launch(launch)
-            for chip, launch in prepared.items()
-        }
+        streams = {chip: self.kernels[chip].stream(_of(stream, chip)) for chip in chosen}
+        tasks = {chip: streams[chip].launch(launch) for chip, launch in prepared.items()}
         if stream is None:
             pod.meeting.run(lambda: all(task.ended is not None for task in tasks.values()))
         return PerChip([tasks[chip].executed if chip in tasks else 0 for chip in range(len(pod.chips))])

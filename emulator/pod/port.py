@@ -13,7 +13,7 @@ from ..engine import Engine
 from ..hbm import Hbm, window_base
 from ..host_memory import aligned_bytes
 from ..machine.remote import OPERANDS, RESULT, SCRATCH_BYTES
-from ..machine.state import ATOMIC_ENTRY, CHIP, PACKET, PEER, RANGE, RECORD, ROW, UNREACHABLE, WINDOW_BITS
+from ..machine.state import ATOMIC_ENTRY, CHIP, PACKET, PEER, RANGE, RECORD, RECORD_SIZE, ROW, UNREACHABLE, WINDOW_BITS
 from ..machine.window import AT_BORDER
 from ..machine.wire import raw_bytes
 
@@ -109,7 +109,7 @@ class Port:
             if kind.role == "destination":
                 record["operand"][slots[kind.name]] = RESULT
         entry["word"], entry["handler"] = word, self.engine.handlers.get(Recipe(instruction, COMPLETE))
-        entry["record"] = self._records.ctypes.data + place * RECORD.itemsize
+        entry["record"] = self._records.ctypes.data + place * RECORD_SIZE
         self.chip["atomic_count"] = place + 1
 
 

@@ -124,8 +124,11 @@ class Event:
         return self.mark.ended
 
     def elapsed(self, later: Event) -> float:
-        """Modelled seconds from this event to `later`."""
-        return (later.picoseconds - self.picoseconds) / PICOSECONDS
+        """Modelled seconds from this event to `later`. ValueError if one has not come yet, or is of another pod."""
+        taken = later.picoseconds - self.picoseconds
+        if self.mark and later.mark and self.mark.stream.pod is not later.mark.stream.pod:
+            raise ValueError(f"{self!r} and {later!r} are of two pods, each of which has a clock of its own")
+        return taken / PICOSECONDS
 
     def synchronize(self) -> None:
         """Run the pod until the event is recorded; nothing if nobody records it. Raises what launches raise."""

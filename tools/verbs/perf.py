@@ -92,7 +92,12 @@ def _measure(measurement: Measurement, sizes: list[int], as_json: bool) -> None:
     from ..output import say_json
 
     rows: list[Row] = []
-    names = {"collective": measurement.name, "chip": measurement.profile.name, "chips": measurement.chips}
+    names = {
+        "collective": measurement.name,
+        "chip": measurement.profile.name,
+        "chips": measurement.chips,
+        "topology": measurement.joined(measurement.chips).name,
+    }
     if not as_json:
         _head(measurement)
     for size in sizes:
