@@ -82,7 +82,7 @@ def decode(kernel: Kernel, arch: str, engine: Engine, build: str = FAST, functio
         _fill_record(program, index, found, constants, handler_build(found, build, copies))
         records["handler"][index] = engine.not_compiled
     records["handler"][-1], records["value"][-1] = engine.fail, KI_OUT_OF_RANGE
-    program.constants = constants.rows()
+    program.constants, program.handlers = constants.rows(), records["handler"].copy()
     for recipe in program.sharing:
         program.fill(engine, recipe, compile=False)  # what the cache has
     return program

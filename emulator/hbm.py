@@ -22,6 +22,8 @@ from .faults import MemoryLimit
 from .host_memory import HostMemory, reserve
 from .machine.state import POISON, RANGE, READ, WINDOW_BITS, WRITE
 
+MOST_CHIPS = 128
+"""Chips of a pod at most: a rack of M890 (source: survey)."""
 GUARD = 256
 """Bytes between two allocations that belong to neither."""
 NEAR = 1 << 16
@@ -378,7 +380,7 @@ class Hbm:
             return f"{address:#x} looks like a null pointer"
         if window == self.chip:
             return f"past the end of the HBM of chip {self.chip} ({self.size >> 20} MiB)"
-        if 0 <= window < 128:
+        if 0 <= window < MOST_CHIPS:
             last = max((one.chip for one in self.others), default=window)
             none = f", but there is no chip {window}: the last one of this pod is chip {last}"
             return f"in the HBM window of chip {window}{none if window > last else ''}"

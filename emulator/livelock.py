@@ -23,7 +23,7 @@ from .codegen.recipes import stop_of
 from .machine import core
 from .machine.state import COUNTER_COUNT, QUEUE, QUEUES_BYTES
 from .plan import Plan
-from .program import Program
+from .program import Cover, Program
 
 PATIENCE = 1 << 26
 """Instructions without a finished block before the search starts,"""
@@ -49,7 +49,7 @@ class Watch:
         self.saved_at = 0
         self.pause, self.pause_windows = PATIENCE, PATIENCE_WINDOWS
         self._stores: list[int] = []
-        self._kept: np.ndarray | None = None
+        self._cover: Cover | None = None
 
     @property
     def active(self) -> bool:
@@ -59,7 +59,7 @@ class Watch:
     @property
     def armed(self) -> bool:
         """Whether its stores stop."""
-        return self._kept is not None
+        return self._cover is not None
 
     def stuck(self, generation: int | None = None) -> bool:
         """Compare the present with the saved moment; call after each run of the core.
@@ -101,9 +101,9 @@ class Watch:
 
     def disarm(self) -> None:
         """Let stores be done again."""
-        if self._kept is not None:
-            self.plan.program.records["handler"][self._stores] = self._kept
-            self._kept = None
+        if self._cover is not None:
+            self.plan.program.uncover(self._cover)
+            self._cover = None
 
     def digest(self) -> bytes:
         """All that the resident blocks hold, as a hash."""
@@ -141,8 +141,7 @@ class Watch:
                 index for index, found in enumerate(program.decoded) if isinstance(found, Decoded) and _shows(found)
             ]
         program.records["count"][loads_of(program)] = 0  # what they remember afterwards is what the loop reads
-        self._kept = program.records["handler"][self._stores].copy()
-        program.records["handler"][self._stores] = self.plan.engine.address(core.break_here)
+        self._cover = program.cover(self._stores, self.plan.engine.address(core.break_here))
         self.forget()
 
 

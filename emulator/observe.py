@@ -17,7 +17,7 @@ from ..isa.lanes import LANES
 from ..isa.operands import Address, Value
 from ..isa.program import Function, Kernel
 from ..isa.registers import Register
-from ..isa.spec import Decoded, DecodeError, Instruction
+from ..isa.spec import Access, Decoded, DecodeError, Instruction
 from .pieces import Piece, Spot, spot_of
 from .shape import Dim3, coordinates, threads_of
 
@@ -127,8 +127,31 @@ class Event:
         return {lane: int(self.raw["address"][lane]) for lane in lanes}
 
     @property
+    def access(self) -> Access | None:
+        """How the instruction uses memory, from the table; None if it accesses none, or not by lanes."""
+        return self.decoded.form.instruction.access if self.decoded else None
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """How many bytes each lane of `addresses` accesses there: all of its size, or fewer if an operand says so."""
+        size, access = int(self.raw["size"]), self.access
+        if access is None or not access.counted:
+            return dict.fromkeys(self.addresses, size)
+        return {lane: min(size, int(self.raw["counts"][lane])) for lane in self.addresses}
+
+    @property
+    def targets(self) -> dict[int, int]:
+        """The TSM offset that each lane copies to, of an asynchronous copy by lanes that did not fault; else empty.
+
+        All of a lane's size is written there.
+        """
+        if self.access is None or not self.access.to or int(self.raw["stop"]) == Stop.FAULT:
+            return {}
+        return {lane: int(self.raw["to"][lane]) for lane in self.lanes}
+
+    @property
     def barrier(self) -> Barrier | None:
-        """What an instruction at a barrier has come to; None of every other instruction."""
+        """What an instruction at a barrier has come to; None of every other instruction, and if it faulted."""
         if int(self.raw["stop"]) != Stop.BARRIER:
             return None
         return Barrier(int(self.raw["barrier"]), int(self.raw["expected"]))
@@ -136,9 +159,9 @@ class Event:
     @property
     def copied(self) -> Copied | None:
         """What an AIU copy copies; None for every other instruction, and if it faulted."""
-        low, high, tsm_low, tsm_high = (int(number) for number in self.raw["address"][:4])
-        if int(self.raw["stop"]) != Stop.COPY or tsm_low == tsm_high:
+        if int(self.raw["stop"]) != Stop.COPY:
             return None
+        low, high, tsm_low, tsm_high = (int(number) for number in self.raw["address"][:4])
         return Copied(range(low, max(low, high)), range(tsm_low, tsm_high))
 
     @property
@@ -148,7 +171,9 @@ class Event:
         if copied:
             parts = [f"{where[0]:#x}..{where[-1]:#x}" for where in (copied.memory, copied.tsm) if where]
             return ", TSM ".join(parts) if copied.memory else f"TSM {parts[0]}"
-        return f"{min(addresses):#x}..{max(addresses):#x}" if addresses else ""
+        to = self.targets.values()
+        beside = f", TSM {min(to):#x}..{max(to):#x}" if to else ""
+        return f"{min(addresses):#x}..{max(addresses):#x}{beside}" if addresses else ""
 
     def reads(self) -> tuple[Register, ...]:
         """The registers its operands read, from the table."""

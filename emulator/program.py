@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,14 @@ from .host_memory import aligned_bytes
 from .machine import core
 from .machine.state import HEADER, RECORD, RECORD_SIZE, ROW, SCALAR_ROWS
 from .pieces import Piece, Spot, spot_of
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Cover:
+    """Records that begin with something else than their own handlers, for as long as it is in `Program.covers`."""
+
+    indices: Sequence[int]
+    address: int
 
 
 @dataclass(slots=True)
@@ -40,13 +49,17 @@ class Program:
     clocks: set[int] = field(default_factory=set)
     branches: set[int] = field(default_factory=set)
     """Records whose value is the address of a record."""
+    handlers: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """The address of each record's own handler, whatever covers it."""
+    covers: list[Cover] = field(default_factory=list[Cover])
 
     def copy(self) -> Program:
         """The same for another chip: records remember where a chip's memory is, so each has its own."""
         records = aligned_records(len(self.records))
         records[:] = self.records
+        records["handler"] = self.handlers
         records["value"][list(self.branches)] += records.ctypes.data - self.records.ctypes.data
-        return replace(self, records=records)
+        return replace(self, records=records, handlers=self.handlers.copy(), covers=[])
 
     @property
     def warp_bytes(self) -> int:
@@ -115,15 +128,34 @@ class Program:
         for index in self.sharing[recipe]:
             self._set(index, address, engine)
             self.infos["complete"][index] = complete or 0
+        self._begin()
         return True
 
+    def cover(self, indices: Sequence[int], address: int) -> Cover:
+        """Let records begin with the handler at an address, until `uncover`; of several covers the last one counts."""
+        cover = Cover(indices, address)
+        self.covers.append(cover)
+        self._begin()
+        return cover
+
+    def uncover(self, cover: Cover) -> None:
+        """Let the records of a cover begin with their own handlers, or what else covers them."""
+        self.covers.remove(cover)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Put into every record what it begins with."""
+        self.records["handler"] = self.handlers
+        for cover in self.covers:
+            self.records["handler"][cover.indices] = cover.address
+
     def _is_filled(self, recipe: Recipe, engine: Engine) -> bool:
-        return int(self.records["handler"][self.sharing[recipe][0]]) != engine.not_compiled
+        return int(self.handlers[self.sharing[recipe][0]]) != engine.not_compiled
 
     def _set(self, index: int, address: int, engine: Engine) -> None:
         if index in self.clocks:
             self.records["value"][index], address = address, engine.address(core.clock_stop)
-        self.records["handler"][index] = address
+        self.handlers[index] = address
 
 
 def aligned_records(count: int) -> np.ndarray:

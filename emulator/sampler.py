@@ -75,12 +75,12 @@ class Sampler:
             self._met.add(plan)
             yield
             return
-        records = plan.program.records
-        notes = np.zeros(1 + len(records), NOTE)
-        notes["handler"][1:] = handlers = records["handler"].copy()
-        compiled = [index for index in plan.program.recipes if handlers[index] != plan.engine.not_compiled]
+        program = plan.program
+        notes = np.zeros(1 + len(program.records), NOTE)
+        notes["handler"][1:] = program.handlers
+        compiled = [index for index in program.recipes if program.handlers[index] != plan.engine.not_compiled]
         plan.launch["notes"] = notes.ctypes.data
-        records["handler"][compiled] = plan.engine.address(noted)
+        cover = program.cover(compiled, plan.engine.address(noted))
         seen: list[tuple[int, float]] = []
         done = threading.Event()
         arguments = notes["handler"], _processor_time(), done, seen
@@ -94,7 +94,7 @@ class Sampler:
             self.seconds += time.thread_time() - start
             done.set()
             thread.join()
-            records["handler"][compiled] = handlers[compiled]
+            program.uncover(cover)
             self._count(plan, notes, seen)
 
     def _count(self, plan: Plan, notes: np.ndarray, seen: list[tuple[int, float]]) -> None:

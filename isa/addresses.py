@@ -20,6 +20,11 @@ BASE = Field(12, 5)
 COARSE = 0x800
 """Offset bit that makes the low 11 bits count units of 128 bytes (published)."""
 UNIT = 128
+MOST_OFFSET = (COARSE - 1) * UNIT
+MOST_SCALE = 1 << (1 << SCALE.width) - 1
+SCALES = f"a power of two from 0x1 to {MOST_SCALE:#x}"
+OFFSETS = f"0 to {COARSE - 1}, or a multiple of {UNIT} up to {MOST_OFFSET}"
+"""What can be encoded, for hints."""
 
 
 def offset_bytes(field: int) -> int:
@@ -35,7 +40,7 @@ def offset_field(count: int) -> int:
         return COARSE | count // UNIT
     raise OperandError(
         f"an offset of {count} bytes cannot be encoded",
-        "0 to 2047, or a multiple of 128 up to 262016; add the rest to the base or the index",
+        f"{OFFSETS}; add the rest to the base or the index",
     )
 
 
@@ -63,15 +68,15 @@ class AddressKind(Kind):
         if self.index_bank is None:
             raise OperandError("no index can stand in this address", f"for example {self.example()}")
         index = check_register(value.index, self.index_bank, 1, self.index_numbers)
-        if not 0 <= value.scale < 16:
-            raise OperandError("the index scale must be a power of two from 0x1 to 0x8000")
+        if not 0 <= value.scale < 1 << SCALE.width:
+            raise OperandError(f"the index scale {1 << value.scale:#x} cannot be encoded", SCALES)
         return bits | HAS_INDEX.put(1) | INDEX.put(index.number) | SCALE.put(value.scale)
 
     def _encode_offset(self, offset: int) -> int:
         if not 0 <= offset < 1 << OFFSET.width:
             raise OperandError(
-                f"the offset {offset:#x} does not fit in 12 bits",
-                "write bytes(N) for real bytes: 0 to 2047, or a multiple of 128 up to 262016",
+                f"the offset {offset:#x} does not fit in {OFFSET.width} bits",
+                f"write bytes(N) for real bytes: {OFFSETS}",
             )
         return OFFSET.put(offset)
 
@@ -185,8 +190,16 @@ COUNTERS: dict[str, tuple[int, Field]] = {
 """Counter name to (its bit in the set, the field of its count), in printed order."""
 FUNCTIONS: dict[str, int] = {"pipe_flush": 0xC4, "vmem_wbinv": 0xC5, "smem_wbinv": 0xC6}
 """Other things s.wait waits for: name to the value of the counter field."""
-COMPLETES = {"pipe_flush": 0, "vmem_wbinv": 0x30, "smem_wbinv": 0x0C}
-"""The counters (their bits in the set) whose operations such a wait completes: what is written back has arrived."""
+
+
+def counter_bits(*names: str) -> int:
+    """Some counters as a set."""
+    return sum(COUNTERS[name][0] for name in names)
+
+
+VMEM_COUNTERS, SMEM_COUNTERS = counter_bits("vldcnt", "vstcnt"), counter_bits("sldcnt", "sstcnt")
+COMPLETES = {"pipe_flush": 0, "vmem_wbinv": VMEM_COUNTERS, "smem_wbinv": SMEM_COUNTERS}
+"""The counters whose operations such a wait completes: what is written back has arrived."""
 
 
 class Waits(Kind):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .families import both
+from .families import BINARY, TERNARY, UNARY, both
 from .lanes import S32, U32, U64
 from .numerics import (
     convert,
@@ -21,8 +21,6 @@ from .numerics import (
 )
 from .spec import Item
 from .tags import LISTED, TIX
-
-UNARY, BINARY, TERNARY = "{d:D}, {a:S}", "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
 
 
 def _defined(scalar: int, vector: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ They act on the warp as a whole, or on its paths. Opcodes 0x020 to 0x026, 0x030 
 
 from __future__ import annotations
 
+from .addresses import SMEM_COUNTERS, VMEM_COUNTERS, counter_bits
 from .effects import BARRIER_BLOCK, Emsk, Next, Split, Stop
 from .fields import IMMEDIATE_FLAG, Field
 from .lanes import U32, U64
@@ -117,16 +118,16 @@ def s_blksyn_defer(barrier: int) -> Stop:
 _SHOWN = published("listings; completion defined")
 _SLOT = defined("slots of the published forms; completion defined")
 _FENCES = {
-    "vmem.fence.blk": (0x3C0, _SHOWN, 0x30),
-    "vmem.fence.gpu": (0x3C1, _SLOT, 0x30),
-    "vmem.fence.sys": (0x3C2, _SLOT, 0x30),
-    "vmem.wbinv.kp0": (0x3C3, _SHOWN, 0x30),
-    "smem.fence.blk": (0x3C8, _SHOWN, 0x0C),
-    "smem.fence.sys": (0x3C9, _SHOWN, 0x0C),
-    "smem.wbinv.kp0": (0x3CA, _SHOWN, 0x0C),
-    "tsm.fence.blk": (0x3CC, _SLOT, 0x02),
+    "vmem.fence.blk": (0x3C0, _SHOWN, VMEM_COUNTERS),
+    "vmem.fence.gpu": (0x3C1, _SLOT, VMEM_COUNTERS),
+    "vmem.fence.sys": (0x3C2, _SLOT, VMEM_COUNTERS),
+    "vmem.wbinv.kp0": (0x3C3, _SHOWN, VMEM_COUNTERS),
+    "smem.fence.blk": (0x3C8, _SHOWN, SMEM_COUNTERS),
+    "smem.fence.sys": (0x3C9, _SHOWN, SMEM_COUNTERS),
+    "smem.wbinv.kp0": (0x3CA, _SHOWN, SMEM_COUNTERS),
+    "tsm.fence.blk": (0x3CC, _SLOT, counter_bits("tsmcnt")),
 }
-"""By name: opcode, where it is known from, and the counters that it completes, as bits of `s.wait`."""
+"""By name: opcode, where it is known from, and the counters that it completes, as a set."""
 
 for _name, (_opcode, _known, _completes) in _FENCES.items():
 

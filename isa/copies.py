@@ -16,14 +16,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .effects import Stop
-from .fields import Field
 from .lanes import U32
 from .reference import load, load_first, store
 from .spec import Access, insn
 from .tags import defined, published
-from .widths import WIDTHS, Width
+from .widths import TYPE, WIDTHS, Width
 
-_TYPE = Field(4, 1)
 COPIED = tuple(width for width in WIDTHS if not width.signed)
 """What a lane can copy: 1, 2, 4, 8 or 16 bytes."""
 SLOTS = defined("slots of the published forms; semantics TIX")
@@ -49,7 +47,7 @@ def _register(form: Form, width: Width) -> None:
     known: dict[str, Any] = SLOTS
     if form.published and width.name == "b32x4":
         known = published("listings; operands defined, semantics TIX")
-    common: dict[str, Any] = {"fixed": {_TYPE: width.code}, "width": width, **known}
+    common: dict[str, Any] = {"fixed": {TYPE: width.code}, "width": width, **known}
     access = Access("global", "commit_group", width.size, False, to="to")
     data, part = width.example_bytes, width.example_bytes[:6]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from .addresses import MOST_SCALE, SCALES
 from .arithmetic import LINKED, CodeAddress, OffsetField, Result, Symbolic, as_number, as_whole, call, compute
 from .diagnostics import Failure
 from .operands import Address
@@ -315,8 +316,8 @@ def _offset(parts: list[int]) -> int:
 
 
 def _log2(factor: int) -> int:
-    if factor <= 0 or factor & (factor - 1) or factor > 0x8000:
-        raise Failure(f"the index scale {factor:#x} cannot be encoded", "a power of two from 0x1 to 0x8000")
+    if factor <= 0 or factor & (factor - 1) or factor > MOST_SCALE:
+        raise Failure(f"the index scale {factor:#x} cannot be encoded", SCALES)
     return factor.bit_length() - 1
 
 

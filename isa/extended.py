@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .bits import byte_prmt
-from .families import both
+from .families import BINARY, TERNARY, UNARY, both
 from .fields import ROUNDING, SECOND_OPCODE, Field
 from .lanes import B32, F32, S32, S64, U32, U64, Lanes, Mask
 from .numerics import (
@@ -30,7 +30,6 @@ from .numerics import (
 from .spec import Item, insn
 from .tags import TIX
 
-UNARY, BINARY, TERNARY = "{d:D}, {a:S}", "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
 _THIRD = Field(2, 0)
 """What tells instructions apart whose mask stands in 10:3."""
 

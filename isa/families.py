@@ -9,6 +9,8 @@ from .spec import insn
 from .tags import Known
 
 Body = Callable[..., Any]
+UNARY, BINARY, TERNARY = "{d:D}, {a:S}", "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
+"""Operands for `both`: a destination and one, two or three sources."""
 
 
 def both(

@@ -7,7 +7,7 @@ hence they do not depend on the sign; where it matters the type is `u32` or `s`i
 
 from typing import Any
 
-from .families import both
+from .families import BINARY, TERNARY, both
 from .fields import Field
 from .lanes import B32, S32, S64, U32, U64, Mask
 from .numerics import (
@@ -24,8 +24,6 @@ from .numerics import (
 )
 from .spec import Item, insn
 from .tags import BIN, LISTED, TIX, defined
-
-BINARY, TERNARY = "{d:D}, {a:S}, {b:S}", "{d:D}, {a:S}, {b:S}, {c:S}"
 
 
 @both("add.i32", BINARY, scalar=0x080, vector=0x220, scalar_known=LISTED, vector_known=LISTED,

@@ -18,13 +18,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .fields import Field
 from .reference import load, store
 from .spec import Access, Item, insn
 from .tags import LISTED, Known, defined, published
-from .widths import WIDTHS, Width
-
-_TYPE = Field(4, 1)
+from .widths import TYPE, WIDTHS, Width
 
 
 class Unit(NamedTuple):
@@ -61,7 +58,7 @@ def _known(width: Width, listed: str) -> Known:
 
 
 def _register(unit: Unit, width: Width) -> None:
-    common: dict[str, Any] = {"fixed": {_TYPE: width.code}, "width": width, "Item": width.kind}
+    common: dict[str, Any] = {"fixed": {TYPE: width.code}, "width": width, "Item": width.kind}
 
     @insn(f"{unit.name}.ld.{width.name}{unit.load_suffixes} {{d:{unit.bank}reg}}, {{at:{unit.at}}}",
           opcode=unit.opcodes[0], ex=f"memory={width.example_bytes} | d={width.example}",

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .fields import Field
 from .lanes import B32, LaneKind, Lanes
+
+TYPE = Field(4, 1)
+"""Where loads, stores and copies by lanes have the code of a Width."""
 
 
 class B32x2(Lanes):

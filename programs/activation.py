@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .binary32 import F32, canonical, fma
+from .binary32 import F32, LOG2_E, canonical, exp2, fma
 
-LOG2_E = np.float32(1.4426950)
 GELU_LINEAR, GELU_CUBIC = np.float32(0.7978845608), np.float32(0.0356774081)
 """sqrt(2 / pi), and that times 0.044715."""
 
@@ -24,7 +23,7 @@ def gelu(x: F32) -> F32:
 def silu(x: F32) -> F32:
     """x / (1 + e^-x), each operation rounded; powers of two by way of binary64."""
     with np.errstate(all="ignore"):
-        power = np.exp2((x * -LOG2_E).astype(np.float64)).astype(np.float32)
+        power = exp2(x * -LOG2_E)
         return canonical(x * (1 / (1 + power)))
 
 

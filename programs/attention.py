@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
-from .binary32 import F32, canonical, f32, fma, lane_sum
+from .binary32 import F32, canonical, exp2, f32, fma, lane_sum
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
@@ -78,11 +78,6 @@ def weighted(weights: F32, value: F32) -> F32:
     for j, row in enumerate(value):
         total = fma(weights[..., j, None], row, total)
     return total
-
-
-def exp2(x: F32) -> F32:
-    """2^x, rounded to binary32."""
-    return np.exp2(x.astype(np.float64)).astype(np.float32)
 
 
 # ---- launch ----------------------------------------------------------------------------------------------------------

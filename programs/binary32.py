@@ -11,6 +11,8 @@ import numpy.typing as npt
 F32 = npt.NDArray[np.float32]
 
 CANONICAL_NAN = np.uint32(0x7FFFFFFF)
+LOG2_E = np.float32(1.4426950)
+"""What kernels multiply by to make a power of e one of 2."""
 
 
 def f32(values: npt.ArrayLike) -> F32:
@@ -47,6 +49,11 @@ def fma(a: npt.ArrayLike, b: npt.ArrayLike, c: npt.ArrayLike) -> F32:
         inexact = np.isfinite(total) & (error != 0) & even
         odd = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
         return canonical(np.where(inexact, odd, total).astype(np.float32))
+
+
+def exp2(x: npt.ArrayLike) -> F32:
+    """2**x, rounded to binary32, by way of binary64."""
+    return np.exp2(np.asarray(x, np.float64)).astype(np.float32)
 
 
 def rsqrt(x: npt.ArrayLike) -> F32:

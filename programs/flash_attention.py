@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
-from .attention import check_heads, exp2, products, scale_of, weighted
-from .binary32 import F32, canonical, f32, fma
+from .attention import check_heads, products, scale_of, weighted
+from .binary32 import F32, canonical, exp2, f32, fma
 from .narrow import bf16, to_bf16, whole
 
 if TYPE_CHECKING:

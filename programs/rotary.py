@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
-from .binary32 import F32, canonical, f32, fma
+from .binary32 import F32, canonical, exp2, f32, fma
 from .narrow import whole
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def reference(x: npt.ArrayLike, positions: npt.ArrayLike, base: float = 10_000) 
     x, half = f32(x), np.shape(x)[2] // 2
     with np.errstate(all="ignore"):
         powers = np.arange(half, dtype=np.float32) * step_of(2 * half, base) if half else f32([])
-        frequency = np.exp2(powers.astype(np.float64)).astype(np.float32)
+        frequency = exp2(powers)
         angle = whole(positions, np.uint32).astype(np.float32)[:, None, None] * frequency
         sine, cosine = (function(angle.astype(np.float64)).astype(np.float32) for function in (np.sin, np.cos))
         first, second = x[..., :half], x[..., half:]

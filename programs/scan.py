@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..isa.lanes import LANES
 from . import load
 from .binary32 import bits, canonical
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ..emulator.buffers import Buffer
     from ..emulator.chip import Chip, LoadedModule
 
-LANES = 32
 Words = npt.NDArray[Any]
 """An array of u32 or f32."""
 

@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
-from .binary32 import F32, canonical, f32, lane_sum
+from .binary32 import F32, LOG2_E, canonical, exp2, f32, lane_sum
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
-
-LOG2_E = np.float32(1.4426950)
 
 
 def reference(x: npt.ArrayLike) -> F32:
@@ -22,7 +20,7 @@ def reference(x: npt.ArrayLike) -> F32:
     rows, columns = x.shape
     with np.errstate(all="ignore"):
         most = np.fmax.reduce(x, axis=1, initial=-np.inf, keepdims=True)
-        powers = np.exp2(((x - most) * LOG2_E).astype(np.float64)).astype(np.float32)
+        powers = exp2((x - most) * LOG2_E)
         padded = np.zeros((rows, -(-columns // 32) * 32), np.float32)
         padded[:, :columns] = powers
         part = np.zeros((rows, 32), np.float32)

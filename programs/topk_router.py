@@ -8,14 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import load
-from .binary32 import F32, canonical, f32, lane_sum
+from .binary32 import F32, LOG2_E, canonical, exp2, f32, lane_sum
 
 if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
 U32 = npt.NDArray[np.uint32]
 
-LOG2_E = np.float32(1.4426950)
 MOST_EXPERTS, MOST_CHOICES = 256, 32
 
 
@@ -26,7 +25,7 @@ def reference(logits: npt.ArrayLike, k: int) -> tuple[U32, F32, U32]:
         below = np.signbit(logits) & ~np.isnan(logits)  # tells the zeros apart
         chosen = np.lexsort((below, -logits))[:, :k]  # stable; NaN last
         picked = np.take_along_axis(logits, chosen, 1)
-        powers = np.exp2(((picked - picked[:, :1]) * LOG2_E).astype(np.float64)).astype(np.float32)
+        powers = exp2((picked - picked[:, :1]) * LOG2_E)
         lanes = np.pad(powers, ((0, 0), (0, 32 - k)), constant_values=-0.0)
         weights = canonical(powers / lane_sum(lanes)[:, None])
     loads = np.bincount(chosen.ravel(), minlength=logits.shape[1])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..isa.lanes import LANES
 from . import load
 from .binary32 import F32, canonical, f32
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from ..emulator.chip import Chip
 
 USUAL_GRID = 32
-LANES = 32
 
 
 def _shape(n: int, block: int, grid: int | None) -> tuple[int, int]:

@@ -230,3 +230,10 @@ def test_words_as_they_stand() -> None:
     for bad in (-1, 1 << 64):
         with pytest.raises(BuildError, match="no word of 64 bits"):
             b.word(bad)
+
+
+def test_a_scale_that_no_word_has():
+    b = KernelBuilder("k")
+    x = b.param("ptr", "x")
+    with pytest.raises(BuildError, match="scale 0x10000 cannot be encoded; a power of two from 0x1 to 0x8000"):
+        b.vmem_ld_b32(b.vreg[1], b.at(x, index=b.vreg[0], scale=0x10000))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pytest
 
-from m890 import Chip, InstructionCount
+from m890 import Chip, Fault, InstructionCount
 from m890.emulator.machine.barriers import BLOCK_BARRIER
 from m890.emulator.observe import Batch, Event
+from m890.isa.effects import Stop
 
 
 class Seen:
@@ -89,6 +91,63 @@ def test_which_threads_of_which_launch_execute_it():
     assert {event.block for event in events} == {(x, y, 0) for x in range(2) for y in range(2)}
     for event in events:
         assert event.threads == dict(enumerate(places[32 * event.warp :][:32]))
+
+
+FAULTS = {
+    "an address": "vmem.ld.b32 vreg1, [0x0 + vreg0 * 0x4] @sreg[0:1]",
+    "a barrier": "s.bar.sync 3, 96",
+    "an awbar": "tsm.awbar.inval.b64 vreg0",
+    "a copy": "vmem.aiu.ld.tsm.l1.t0.p0.s0.m0.2d.b16.kp1 sreg[48:63], sreg[40:43]",
+    "a jump": "s.ret sreg[0:1]",
+    "a register": "v.mov.b32 vreg200, 1",
+    "an assertion": "v.assert sreg0",
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_the_last_instruction_before_a_fault_has_faulted(what):
+    """Whatever finds it, handler, schedule or what is compiled apart from both; and it has done nothing."""
+    seen = Seen()
+    source = f".kernel k\n.vregs 8\ns.mov.b64 sreg[0:1], 0\nv.mov.b32 vreg0, 0\n{FAULTS[what]}\ns.exit\n"
+    with pytest.raises(Fault):
+        Chip(observers=[seen]).assemble(source)["k"][1, 32]()
+    *before, last = [event for batch in seen.batches for event in batch]
+    assert [int(event.raw["stop"]) for event in before] == [0, 0]
+    assert int(last.raw["stop"]) == Stop.FAULT
+    assert last.pc == 16
+    assert (last.barrier, last.copied) == (None, None)
+
+
+COPIES = """
+        .kernel k
+        .param  ptr x
+        .tsm    2048 room
+        v.mov.b32       vreg0, %laneid
+        v.shll.b32      vreg1, vreg0, 5
+        vmem.ld.tsm.b32x2 vreg1, [0x0 + vreg0 * 0x8] @x
+        vmem.ld.tsm.zfill.b32x2 vreg1, [0x0 + vreg0 * 0x8] @x, vreg0
+        vmem.acp.commit.grp
+        s.wait          commit_group(0)
+        vmem.ld.b32     vreg2, [0x0 + vreg0 * 0x8] @x
+        simt.exit
+"""
+
+
+@pytest.mark.parametrize("timing", ["eager", "late"])
+def test_a_copy_by_lanes_reads_here_and_writes_there(timing):
+    seen = Seen()
+    chip = Chip(observers=[seen], timing=timing)
+    x = chip.empty(64, np.uint32)
+    chip.assemble(COPIES)["k"][1, 32](x)
+    (plain,), (filled,), (load,) = (seen.of(f"vmem.ld.{text}") for text in ("tsm.b32x2", "tsm.zfill", "b32 "))
+    for event in (plain, filled, load):
+        assert event.addresses == {lane: x.address + 8 * lane for lane in range(32)}
+    for event in (plain, filled):
+        assert event.targets == {lane: 32 * lane for lane in range(32)}
+        assert event.accessed == f"{x.address:#x}..{x.address + 248:#x}, TSM 0x0..0x3e0"
+    assert plain.counts == dict.fromkeys(range(32), 8)
+    assert filled.counts == {lane: min(lane, 8) for lane in range(32)}
+    assert (load.targets, load.counts) == ({}, dict.fromkeys(range(32), 4))
 
 
 COUNTED = """

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 import m890
+from m890.emulator import livelock
+from m890.emulator.decode import decode
+from m890.emulator.engine import engine
 from m890.emulator.sampler import Sampler
+from m890.isa.assembler import assemble
 
 SOURCE = """
         .kernel steps
@@ -62,3 +66,46 @@ def test_a_fault_ends_the_watch():
             with pytest.raises(m890.Fault, match=r"vmem\.st\.b32"):
                 kernel[1, 64 * WARPS](1, x)
     np.testing.assert_array_equal(kernel.program.records["handler"], handlers)
+
+
+ENDLESS = """
+        .kernel endless
+        .param  u32 for_ever
+        .param  ptr x
+        v.mov.b32       vreg0, %laneid
+        s.cmp.ne.u32    scc, for_ever, 0
+loop:   s.cbr.nz        scc, loop
+        vmem.st.b32     vreg0, [0x0 + vreg0 * 0x4] @x
+        simt.exit
+"""
+
+
+def test_a_search_for_a_livelock_in_a_watched_launch_leaves_no_trace(monkeypatch):
+    """Both let records begin with something else; whichever ends first, what remains is the records' own handlers."""
+    monkeypatch.setattr(livelock, "PATIENCE", 1000)
+    chip = m890.Chip("M890")
+    x = chip.empty(32, np.uint32)
+    kernel = chip.assemble(ENDLESS)["endless"]
+    kernel[1, 32](0, x)
+    handlers = kernel.program.records["handler"].copy()
+    with Sampler():
+        for _ in range(2):
+            with pytest.raises(m890.Deadlock):
+                kernel[1, 32](1, x)
+    np.testing.assert_array_equal(kernel.program.records["handler"], handlers)
+
+
+def test_of_several_covers_the_last_one_counts():
+    program = decode(assemble(ENDLESS).kernels["endless"], "ppu0015", engine())
+    own = program.records["handler"].tolist()
+    below = program.cover([1, 2], 100)
+    above = program.cover([2, 3], 200)
+    assert program.records["handler"].tolist() == [own[0], 100, 200, 200, *own[4:]]
+    assert program.copy().records["handler"].tolist() == own
+    program.uncover(below)
+    assert program.records["handler"].tolist() == [*own[:2], 200, 200, *own[4:]]
+    for recipe in program.sharing:  # compiled or found while covered
+        program.fill(engine(), recipe, compile=True)
+    assert program.records["handler"].tolist()[2:4] == [200, 200]
+    program.uncover(above)
+    assert engine().not_compiled not in program.records["handler"].tolist()

@@ -17,6 +17,8 @@ from typing import IO, Any, cast
 
 import click
 
+TAG_COLOURS = {"published": "green", "measured": "cyan", "defined": "yellow"}
+"""What each tag is shown in."""
 SHOW_AFTER = 1.0
 """Seconds a run takes before progress is shown."""
 SHOW_EVERY = 0.1

@@ -23,8 +23,8 @@ from ..machine.structs import offset_of
 from .compiler import Unit, type_of_static
 from .glue_addresses import Addresses
 from .glue_copies import target_place
-from .glue_frame import LANE_BITS, ROW_TYPE
-from .lowering import I8, I32, I64, LaneVector, Value, splat, spread
+from .glue_frame import LANE_BITS
+from .lowering import I8, I32, I64, ROW_TYPE, LaneVector, Value, splat, spread
 from .lowering_memory import Place
 from .recipes import COMPLETE, FAST, ISSUE, PEER, Recipe, lanes_of, matrix_work, stop_of
 

@@ -14,8 +14,8 @@ from ...isa.spec import Access
 from ..machine.state import COUNTED, RECORD, STOP, STORES, WARP
 from ..machine.structs import offset_of
 from .glue_copies import issue_target, reading
-from .glue_frame import LANE_BITS, ROW_TYPE, WIDE, Frame
-from .lowering import I1, I32, I64, Value, splat, spread
+from .glue_frame import LANE_BITS, Frame
+from .lowering import I1, I32, I64, ROW_TYPE, WIDE, Value, splat, spread
 from .lowering_memory import Place, place_type
 from .lowering_rows import repeated_rows, swizzled_rows
 from .recipes import COMPLETE

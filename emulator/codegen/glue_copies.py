@@ -11,8 +11,8 @@ from ...isa.lanes import LANES
 from ...isa.spec import Access
 from ..machine.state import WARP
 from ..machine.structs import offset_of
-from .glue_frame import LANE_BITS, ROW_TYPE, WIDE
-from .lowering import I32, I64, Value, splat
+from .glue_frame import LANE_BITS
+from .lowering import I32, I64, ROW_TYPE, WIDE, Value, splat
 from .recipes import COMPLETE
 
 

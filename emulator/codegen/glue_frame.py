@@ -15,9 +15,7 @@ from .compiler import Unit
 from .lowering import I1, I32, I64, Value
 from .recipes import Recipe, operand_slots
 
-ROW_TYPE = ir.VectorType(I32, LANES)
 LANE_BITS = ir.VectorType(I1, LANES)
-WIDE = ir.VectorType(I64, LANES)
 
 
 class Frame:

@@ -29,6 +29,9 @@ Builder: TypeAlias = Any
 _infer_global: Any = infer_global  # its inferred result, None or a decorator, fits neither use
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+FLOAT = ir.FloatType()
+ROW_TYPE, WIDE = ir.VectorType(I32, LANES), ir.VectorType(I64, LANES)
+"""32 lanes of 32 bits, a row of a warp; and of 64, addresses."""
 ELEMENTS: dict[str, ir.Type] = {
     "bool": I1,
     "uint8": I8,
@@ -38,7 +41,7 @@ ELEMENTS: dict[str, ir.Type] = {
     "uint32": I32,
     "int64": I64,
     "uint64": I64,
-    "float32": ir.FloatType(),
+    "float32": FLOAT,
     "float64": ir.DoubleType(),
 }
 

@@ -19,10 +19,9 @@ from ...isa.fragments import places
 from ...isa.lanes import LANES
 from ...isa.matrix import MatrixForm
 from . import matrix_formats
-from .lowering import I32, Builder, LaneVector, Value, primitive, vector_intrinsic
+from .lowering import FLOAT, I32, Builder, LaneVector, Value, primitive, vector_intrinsic
 from .matrix_formats import dot, factor_of, result_bits, scale_of, widen
 
-FLOAT = ir.FloatType()
 FEATURES = llvm.get_host_cpu_features()
 HALF = LANES // 2
 HALVES = 2

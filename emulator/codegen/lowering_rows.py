@@ -11,10 +11,8 @@ from ...isa import matrix_loads
 from ...isa.lanes import LANES
 from ...isa.matrix_loads import ROW_BYTES
 from ...isa.swizzle import Rows
-from .lowering import I32, I64, Builder, LaneVector, Value, concatenated, primitive, splat
+from .lowering import I32, I64, ROW_TYPE, WIDE, Builder, LaneVector, Value, concatenated, primitive, splat
 
-ROW_TYPE = ir.VectorType(I32, LANES)
-WIDE = ir.VectorType(I64, LANES)
 QUAD = ir.VectorType(I32, 4)
 
 

@@ -18,8 +18,8 @@ from ...isa.formats import F32
 from ...isa.lanes import LANES
 from ...isa.matrix import MatrixForm
 from . import matrix_formats
-from .lowering import I8, I32, Builder, Value, primitive, splat, vector_intrinsic
-from .lowering_matrix import FLOAT, HALF, Product, Words, picked, registers_of, words_of
+from .lowering import FLOAT, I8, I32, Builder, Value, primitive, splat, vector_intrinsic
+from .lowering_matrix import HALF, Product, Words, picked, registers_of, words_of
 from .matrix_formats import dot, nibbles_looked_up
 
 WIDEST, FARTHEST = 5, 50

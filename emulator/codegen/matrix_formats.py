@@ -13,9 +13,8 @@ from numba.core import cgutils
 from ...isa.formats import F32, FORMATS
 from ...isa.matrix import Element
 from ...isa.rounding import widen_from
-from .lowering import I8, I16, I32, Builder, Value
+from .lowering import FLOAT, I8, I16, I32, Builder, Value
 
-FLOAT = ir.FloatType()
 HALF = ir.HalfType()
 HALF_NAN = FORMATS["f16"].nan
 HAS_HALF = bool(llvm.get_host_cpu_features().get("f16c")) or not llvm.get_default_triple().startswith(("x86", "i"))

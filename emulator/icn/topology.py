@@ -21,12 +21,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..hbm import MOST_CHIPS
 from ..profiles import Profile
 
 PICOSECONDS = 10**12
 """In a second: the unit of all modelled times."""
-MOST_CHIPS = 128
-"""Chips of a pod at most: a rack of M890 (source: survey)."""
 SLOWEST, FASTEST = 1e6, 1e15
 """B/s of a link: what whole femtoseconds a byte can express."""
 FAR = 1 << 20

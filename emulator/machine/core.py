@@ -173,7 +173,7 @@ def run_warp(launch_address: int, block_address: int, base: int) -> int:
             warp.pc = reached
             outcome = GO_ON
         if launch.events != 0 and outcome != STOP_COMPILE and outcome != STOP_BREAK and outcome != HELD:
-            observe(launch_address, block_address, base, first, reached)
+            observe(launch_address, block_address, base, first, STOP_FAULT if outcome == STOP_FAULT else reached)
         spend(launch_address, block_address, clock, count)
         if outcome >= STOP or outcome == HELD:
             warp.spin = warp.spin + count if contended else 0

@@ -13,9 +13,11 @@ from ...isa.effects import Stop
 from ...isa.lanes import LANES
 from .core import HELD
 from .pending import (
+    COUNTS,
     KEPT_ADDRESS,
     KEPT_HOST,
     KEPT_TO,
+    TO,
     act,
     dequeue,
     done,
@@ -67,7 +69,7 @@ PLACES = tuple(place.low for _, place in COUNTERS.values())
 STORES_FIRST = tuple(sorted(range(COUNTER_COUNT), key=lambda n: "ld" in list(COUNTERS)[n]))
 """The counters' numbers, those of loads last."""
 EVENT_SIZE = EVENT.itemsize
-EVENT_ADDRESS = offset_of(EVENT, "address")
+EVENT_ADDRESS, EVENT_TO, EVENT_COUNTS = (offset_of(EVENT, name) for name in ("address", "to", "counts"))
 PRIVATE, TSM = SPACES["private"], SPACES["tsm"]
 COPY = int(Stop.COPY)
 COPIES = list(COUNTERS).index("commit_group")
@@ -289,7 +291,8 @@ def emit(base: int, record_address: int) -> int:
     launch = launch_at(warp.launch)
     place = launch.events + launch.event_count * EVENT_SIZE
     event = event_at(place)
-    size = info_at(info_of(base, record_address)).size
+    info = info_at(info_of(base, record_address))
+    size = info.size
     event.pc = (record_address - launch.program) // RECORD_SIZE * 8
     event.block, event.cu, event.warp = launch.event_block, launch.event_cu, warp.index
     event.emsk, event.size, event.stop = launch.event_emsk, size, launch.event_stop
@@ -297,5 +300,9 @@ def emit(base: int, record_address: int) -> int:
     if size > 0 or event.stop == COPY:
         for lane in range(LANES):
             write64(place + EVENT_ADDRESS + 8 * lane, read64(base + ADDRESS + 8 * lane))
+    if size > 0 and info.copies != 0:
+        for lane in range(LANES):
+            write32(place + EVENT_TO + 4 * lane, read64(base + TO + 8 * lane))
+            write32(place + EVENT_COUNTS + 4 * lane, read32(base + COUNTS + 4 * lane))
     launch.event_count += 1
     return 0

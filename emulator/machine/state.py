@@ -304,7 +304,7 @@ TILE = struct(
 """An AIU copy: rows of a tensor in the order in which they lie in TSM."""
 
 EVENT = struct(
-    320,
+    576,
     ("pc", "i8"),  # 8 times the number of its record
     ("block", "i8"),
     ("warp", "i4"),
@@ -315,6 +315,8 @@ EVENT = struct(
     ("barrier", "i4"),  # of one that ended with BARRIER: which barrier,
     ("expected", "i4"),  # and how many warps open it (0: all live ones)
     ("address", "i8", LANES),
+    ("to", "u4", LANES),  # of an asynchronous copy by lanes: the TSM offsets it goes to,
+    ("counts", "u4", LANES),  # and how many bytes each lane reads, if an operand says
 )
 """What observers see of one executed instruction; what it reads and writes follows from the table."""
 

@@ -240,6 +240,4 @@ def refuse(base: int, record_address: int, code: int, what: int, number: int) ->
     warp.fault_lanes = EVERY_LANE & ~emsk if code == INVALID_WARP_SYNC else emsk
     write64(base + ADDRESS, what)
     write64(base + ADDRESS + 8, number)
-    write64(base + ADDRESS + 16, 0)  # observers see a copy of nothing
-    write64(base + ADDRESS + 24, 0)
     return code

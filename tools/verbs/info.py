@@ -13,7 +13,6 @@ from ..help import Verb
 if TYPE_CHECKING:
     from ...emulator.profiles import Fact, Profile
 
-TAG_COLOURS = {"published": "green", "measured": "cyan", "defined": "yellow"}
 SI = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 BINARY = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -73,7 +72,7 @@ def _print(chosen: list[Profile]) -> None:
 
 def _padded(text: str, width: int) -> str:
     """Pad to a width; the tag that begins a source gets its colour."""
-    from ..output import style
+    from ..output import TAG_COLOURS, style
 
     padded = f"{text:<{width}}"
     tag = text.partition(":")[0]

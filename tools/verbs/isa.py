@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 WIDTH = 100
 MOST = 24
 """Entries shown for a word."""
-TAG_COLOURS = {"published": "green", "measured": "cyan", "defined": "yellow"}
 
 
 def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -146,7 +145,7 @@ def _macro(macro: Macro, as_json: bool) -> None:
 
 
 def _list(chosen: list[Instruction], as_json: bool) -> None:
-    from ..output import say, say_json, style
+    from ..output import TAG_COLOURS, say, say_json, style
 
     if as_json:
         say_json([_summary(instruction) for instruction in chosen])
@@ -173,7 +172,7 @@ def _summary(instruction: Instruction) -> dict[str, str]:
 
 def _page(instruction: Instruction) -> None:
     from .. import pages
-    from ..output import say, style
+    from ..output import TAG_COLOURS, say, style
 
     tag = style(instruction.tag, fg=TAG_COLOURS[instruction.tag])
     source = f" ({instruction.source})" if instruction.source else ""
