@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Batch:
 
     def __iter__(self) -> Iterator[Event]:
         return (Event(self, event) for event in self.events)
+
+    def decoded_at(self, pc: int) -> Decoded | None:
+        """The instruction and its operands at an event's raw `pc`; None for a word that is no instruction."""
+        found = self.decoded[pc // 8] if pc // 8 < len(self.decoded) else None
+        return found if isinstance(found, Decoded) else None
 
 
 class Barrier(NamedTuple):
@@ -105,9 +110,7 @@ class Event:
     @property
     def decoded(self) -> Decoded | None:
         """The instruction and its operands; None for a word that is no instruction."""
-        index = int(self.raw["pc"]) // 8
-        found = self.batch.decoded[index] if index < len(self.batch.decoded) else None
-        return found if isinstance(found, Decoded) else None
+        return self.batch.decoded_at(int(self.raw["pc"]))
 
     @property
     def text(self) -> str:
@@ -212,21 +215,6 @@ class Observer(Protocol):
         ...
 
 
-class Tracer:
-    """Writes a line per executed instruction: block, warp, active lanes, pc, text, addresses."""
-
-    def __init__(self, file: IO[str]):
-        self.file = file
-
-    def executed(self, batch: Batch) -> None:
-        """Write a batch's lines."""
-        for event in batch:
-            where = f"  @ {event.accessed}" if event.accessed else ""
-            x, y, z = event.block
-            pc = f"{event.spot.callee}+{event.pc:x}" if event.spot.callee else f"{event.pc:x}"
-            self.file.write(f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {pc:>5}: {event.text}{where}\n")
-
-
 class InstructionCount:
     """Counts executed instructions and active lanes by mnemonic."""
 
@@ -237,7 +225,7 @@ class InstructionCount:
     def executed(self, batch: Batch) -> None:
         """Count a batch."""
         for pc, mask in zip(batch.events["pc"], batch.events["emsk"], strict=True):
-            found = batch.decoded[int(pc) // 8] if int(pc) // 8 < len(batch.decoded) else None
-            name = found.form.mnemonic(found.suffixes) if isinstance(found, Decoded) else "(none)"
+            found = batch.decoded_at(int(pc))
+            name = found.form.mnemonic(found.suffixes) if found else "(none)"
             self.executed_by[name] = self.executed_by.get(name, 0) + 1
             self.lanes_by[name] = self.lanes_by.get(name, 0) + int(mask).bit_count()

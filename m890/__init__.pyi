@@ -13,7 +13,6 @@ from .emulator.icn.faults import LinkFault as LinkFault
 from .emulator.icn.topology import Topology as Topology
 from .emulator.launch import Limits as Limits
 from .emulator.observe import InstructionCount as InstructionCount
-from .emulator.observe import Tracer as Tracer
 from .emulator.pod.pod import PerChip as PerChip
 from .emulator.pod.pod import Pod as Pod
 from .emulator.pod.pod import SymmetricBuffer as SymmetricBuffer
@@ -25,6 +24,7 @@ from .emulator.profiles import PROFILES as PROFILES
 from .emulator.profiles import Profile as Profile
 from .emulator.profiles import profile as profile
 from .emulator.schedule import Schedule as Schedule
+from .emulator.trace import Tracer as Tracer
 from .isa import ISA as ISA
 from .isa.aiu import IM2COL as IM2COL
 from .isa.aiu import IM2COL_AT as IM2COL_AT

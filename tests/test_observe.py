@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from itertools import product
 
 import numpy as np
 import pytest
 
-from m890 import Chip, Fault, InstructionCount
+from m890 import Chip, Fault, InstructionCount, Tracer
 from m890.emulator.machine.barriers import BLOCK_BARRIER
 from m890.emulator.observe import Batch, Event
 from m890.isa.effects import Stop
@@ -171,3 +172,14 @@ def test_instructions_are_counted_by_mnemonic():
     assert count.executed_by["v.mov.b32"] == 3
     assert count.lanes_by["v.mov.b32"] == 3 * 32
     assert sum(count.executed_by.values()) == 18
+
+
+def test_a_trace_tells_kernels_apart_that_come_and_go():
+    """Also where one lies in memory where another one was."""
+    file = StringIO()
+    tracer = Tracer(file)
+    for number in range(50):
+        Chip(observers=[tracer]).assemble(f".kernel k\ns.mov.b32 sreg40, {number}\ns.exit\n")["k"][1, 32]()
+    texts = [line.split("s.mov.b32")[1] for line in file.getvalue().splitlines() if "s.mov.b32" in line]
+    assert texts == [f" sreg40, {number:#x}" for number in range(50)]
+    assert tracer.written == 100
