@@ -17,13 +17,13 @@ from .emulator.pod.pod import PerChip as PerChip
 from .emulator.pod.pod import Pod as Pod
 from .emulator.pod.pod import SymmetricBuffer as SymmetricBuffer
 from .emulator.pod.ranks import Ranks as Ranks
-from .emulator.pod.streams import Event as Event
-from .emulator.pod.streams import Stream as Stream
 from .emulator.printing import Console as Console
 from .emulator.profiles import PROFILES as PROFILES
 from .emulator.profiles import Profile as Profile
 from .emulator.profiles import profile as profile
 from .emulator.schedule import Schedule as Schedule
+from .emulator.streams import Event as Event
+from .emulator.streams import Stream as Stream
 from .emulator.trace import Tracer as Tracer
 from .isa import ISA as ISA
 from .isa.aiu import IM2COL as IM2COL
