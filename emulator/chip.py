@@ -27,12 +27,12 @@ from .host_memory import HostMemory
 from .launch import Limits, Run
 from .observe import Observer
 from .plan import Mode, Plan, memory_ranges
-from .pod.streams import Stream
 from .printing import Console
 from .profiles import Profile, profile
 from .program import Program
 from .schedule import Schedule
 from .shape import Shape, dim3, occupancy, tsm_bytes
+from .streams import Stream
 
 Timing = Literal["eager", "late"]
 MOST_PLANS = 8

@@ -19,6 +19,8 @@ from .sampler import watched
 
 POLL_SECONDS = 0.02
 """How often, roughly, Python looks for Ctrl-C, limits and progress."""
+FIRST_RUN, SHORTEST_RUN, LONGEST_RUN = 1 << 20, 1 << 12, 1 << 30
+"""Instructions until it does: the first time, and the bounds between which that adapts to the host."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Run:
     def _to_its_end(self) -> None:
         plan, limits, watch = self.plan, self.limits, self.watch
         launch, address = plan.launch, plan.launch.ctypes.data
-        step, left, before = STEP, 0, self.started
+        step, left, before = FIRST_RUN, 0, self.started
         while True:
             if launch["quota"][0] <= 0:  # what a stop has left of it is used up first
                 left = STEP if watch.active else step
@@ -158,6 +160,6 @@ class Run:
                 continue
             now = time.monotonic()
             if now - before < POLL_SECONDS / 2 and left == step:
-                step = min(step * 2, 1 << 30)
+                step = min(step * 2, LONGEST_RUN)
             elif now - before > POLL_SECONDS * 2:
-                step = max(step // 2, 1 << 12)
+                step = max(step // 2, SHORTEST_RUN)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..isa.effects import Stop
+from ..isa.effects import REDUCE_AND, REDUCE_OR, REDUCE_POPC, Emsk, Stop
 from ..isa.lanes import LANES
-from ..isa.operands import Address, Value
+from ..isa.operands import Address, IndexedKind, Value
 from ..isa.program import Function, Kernel
-from ..isa.registers import Register
+from ..isa.registers import EMSK, INDEX_REGISTER, SCC, Register
 from ..isa.spec import Access, Decoded, DecodeError, Instruction
 from .pieces import Piece, Spot, spot_of
 from .shape import Dim3, coordinates, threads_of
@@ -41,6 +41,11 @@ class Batch:
 
     def __iter__(self) -> Iterator[Event]:
         return (Event(self, event) for event in self.events)
+
+    def decoded_at(self, pc: int) -> Decoded | None:
+        """The instruction and its operands at an event's raw `pc`; None for a word that is no instruction."""
+        found = self.decoded[pc // 8] if pc // 8 < len(self.decoded) else None
+        return found if isinstance(found, Decoded) else None
 
 
 class Barrier(NamedTuple):
@@ -105,9 +110,7 @@ class Event:
     @property
     def decoded(self) -> Decoded | None:
         """The instruction and its operands; None for a word that is no instruction."""
-        index = int(self.raw["pc"]) // 8
-        found = self.batch.decoded[index] if index < len(self.batch.decoded) else None
-        return found if isinstance(found, Decoded) else None
+        return self.batch.decoded_at(int(self.raw["pc"]))
 
     @property
     def text(self) -> str:
@@ -176,18 +179,19 @@ class Event:
         return f"{min(addresses):#x}..{max(addresses):#x}{beside}" if addresses else ""
 
     def reads(self) -> tuple[Register, ...]:
-        """The registers its operands read, from the table."""
+        """The registers it reads, from the table: of its operands, and without being told, such as x0 for ivreg."""
         return self._registers("source")
 
     def writes(self) -> tuple[Register, ...]:
-        """The registers its operands write, from the table."""
+        """The registers it writes, likewise, such as emsk by s.lop.emsk."""
         return self._registers("destination")
 
     def _registers(self, role: str) -> tuple[Register, ...]:
         found = self.decoded
         if found is None:
             return ()
-        return tuple(operand_registers(found.form.instruction, found.values, role))
+        instruction = found.form.instruction
+        return *operand_registers(instruction, found.values, role), *implied_registers(instruction, role)
 
 
 def lanes_in(mask: int) -> tuple[int, ...]:
@@ -204,27 +208,27 @@ def operand_registers(instruction: Instruction, values: tuple[Value, ...], role:
             yield value
 
 
+def implied_registers(instruction: Instruction, role: str) -> Iterator[Register]:
+    """The registers an instruction reads ("source") or writes ("destination") that are none of its operands."""
+    implied = {binding.name: binding.static for binding in instruction.bindings if binding.operand is None}
+    if role == "source":
+        if "emsk" in implied:
+            yield Register("s", EMSK)
+        if any(isinstance(kind, IndexedKind) for kind in instruction.kinds):
+            yield Register("s", INDEX_REGISTER)
+    else:
+        if Emsk in instruction.results:
+            yield Register("s", EMSK)
+        if implied.get("barrier", 0) & (REDUCE_POPC | REDUCE_AND | REDUCE_OR):
+            yield Register("s", SCC)
+
+
 class Observer(Protocol):
     """Anything that wants to see what runs."""
 
     def executed(self, batch: Batch) -> None:
         """Look at the next instructions, in order."""
         ...
-
-
-class Tracer:
-    """Writes a line per executed instruction: block, warp, active lanes, pc, text, addresses."""
-
-    def __init__(self, file: IO[str]):
-        self.file = file
-
-    def executed(self, batch: Batch) -> None:
-        """Write a batch's lines."""
-        for event in batch:
-            where = f"  @ {event.accessed}" if event.accessed else ""
-            x, y, z = event.block
-            pc = f"{event.spot.callee}+{event.pc:x}" if event.spot.callee else f"{event.pc:x}"
-            self.file.write(f"({x},{y},{z}) w{event.warp} {int(event.raw['emsk']):08x} {pc:>5}: {event.text}{where}\n")
 
 
 class InstructionCount:
@@ -237,7 +241,7 @@ class InstructionCount:
     def executed(self, batch: Batch) -> None:
         """Count a batch."""
         for pc, mask in zip(batch.events["pc"], batch.events["emsk"], strict=True):
-            found = batch.decoded[int(pc) // 8] if int(pc) // 8 < len(batch.decoded) else None
-            name = found.form.mnemonic(found.suffixes) if isinstance(found, Decoded) else "(none)"
+            found = batch.decoded_at(int(pc))
+            name = found.form.mnemonic(found.suffixes) if found else "(none)"
             self.executed_by[name] = self.executed_by.get(name, 0) + 1
             self.lanes_by[name] = self.lanes_by.get(name, 0) + int(mask).bit_count()

@@ -128,7 +128,8 @@ class Program:
         for index in self.sharing[recipe]:
             self._set(index, address, engine)
             self.infos["complete"][index] = complete or 0
-        self._begin()
+        if self.covers:
+            self._begin()
         return True
 
     def cover(self, indices: Sequence[int], address: int) -> Cover:
@@ -155,7 +156,7 @@ class Program:
     def _set(self, index: int, address: int, engine: Engine) -> None:
         if index in self.clocks:
             self.records["value"][index], address = address, engine.address(core.clock_stop)
-        self.handlers[index] = address
+        self.handlers[index] = self.records["handler"][index] = address
 
 
 def aligned_records(count: int) -> np.ndarray:

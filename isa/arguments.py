@@ -10,7 +10,7 @@ from .diagnostics import Failure
 from .operands import Value
 from .sections import Code, Unit
 from .source import Statement
-from .strings import unescape
+from .strings import ESCAPES, unescape
 from .syntax import constant, integer, operand, split
 
 T = TypeVar("T")
@@ -73,7 +73,10 @@ class Arguments:
         text = self.all[index].text
         if len(text) < 2 or text[0] != '"' or text[-1] != '"':
             raise self.wrong(index, "expected a string in double quotes")
-        return unescape(text[1:-1])
+        try:
+            return unescape(text[1:-1])
+        except ValueError as error:
+            raise self.wrong(index, str(error), f"there are {ESCAPES}") from None
 
     def _evaluate(self, index: int, evaluate: Callable[[str], T]) -> T:
         argument = self.all[index]

@@ -81,9 +81,7 @@ def param(arguments: Arguments) -> None:
     if not NAME.fullmatch(name):
         raise Failure(f"{name or 'nothing'} is no name for a parameter", arguments.usage, start, start + len(text))
     count = integer(array[2], arguments.unit, 1, MAX_PARAMETER_BYTES) if array else 1
-    size = sum(parameter.size for parameter in code.parameters[-1:])
-    end = code.parameters[-1].offset + size if code.parameters else 0
-    if end + SCALAR_TYPES[kind].itemsize * count > MAX_PARAMETER_BYTES:
+    if code.layout.end + SCALAR_TYPES[kind].itemsize * count > MAX_PARAMETER_BYTES:
         raise Failure(f"the arguments have more than {MAX_PARAMETER_BYTES} bytes", "pass a pointer to a buffer")
     arguments.unit.define(name, 0, "a parameter", arguments.statement.place)
     code.add_parameter(kind, name, count, arguments.statement.place)

@@ -6,6 +6,7 @@ emulator loads one. Nothing here knows instructions; a kernel is words and the f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -77,27 +78,39 @@ class Parameter:
         return SCALAR_TYPES[self.type].itemsize * self.count
 
 
-def lay_out(declared: list[tuple[str, str, int]]) -> tuple[Parameter, ...]:
-    """Place (name, type, count) declarations in KM and in the preloaded sregs.
+@dataclass(slots=True)
+class Layout:
+    """Arguments one after the other, in KM and in the preloaded sregs.
 
     Each argument is at natural alignment. Scalars that fit entirely take sreg6 to sreg31 in order, 8-byte
     ones in even pairs; arrays, and everything after the first scalar that does not fit, stay in KM.
     """
-    parameters: list[Parameter] = []
-    offset, sreg = 0, PRELOADED_SREGS.start
-    for name, kind, count in declared:
+
+    parameters: list[Parameter] = field(default_factory=list[Parameter])
+    end: int = 0
+    """The first byte of KM behind them."""
+    sreg: int = PRELOADED_SREGS.start
+
+    def add(self, name: str, kind: str, count: int) -> Parameter:
+        """Place the next argument."""
         size = SCALAR_TYPES[kind].itemsize
-        offset = -(-offset // size) * size
+        offset = -(-self.end // size) * size
         words = 2 if size == 8 else 1
-        first = -(-sreg // words) * words
+        first = -(-self.sreg // words) * words
         fits = count == 1 and first + words <= PRELOADED_SREGS.stop
-        parameters.append(Parameter(name, kind, count, offset, first if fits else None))
         if fits:
-            sreg = first + words
+            self.sreg = first + words
         elif count == 1:
-            sreg = PRELOADED_SREGS.stop
-        offset += size * count
-    return tuple(parameters)
+            self.sreg = PRELOADED_SREGS.stop
+        self.end = offset + size * count
+        self.parameters.append(Parameter(name, kind, count, offset, first if fits else None))
+        return self.parameters[-1]
+
+
+def lay_out(declared: Iterable[tuple[str, str, int]]) -> tuple[Parameter, ...]:
+    """Place (name, type, count) declarations as a `Layout` does."""
+    layout = Layout()
+    return tuple(layout.add(*one) for one in declared)
 
 
 class MacroCall(NamedTuple):

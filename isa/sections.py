@@ -22,12 +22,11 @@ from .program import (
     DATA_BASE,
     Function,
     Kernel,
+    Layout,
     Line,
     MacroCall,
     Module,
-    Parameter,
     Relocation,
-    lay_out,
 )
 from .registers import Register
 from .relocations import DATA, apply, settle
@@ -68,8 +67,7 @@ class Code:
     names: dict[str, Definition] = field(default_factory=dict[str, Definition])
     labels: dict[str, int] = field(default_factory=dict[str, int])
     numeric: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
-    declared: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
-    parameters: tuple[Parameter, ...] = ()
+    layout: Layout = field(default_factory=Layout)
     lines: list[Line] = field(default_factory=list[Line])
     parent: Place | None = None
     calls: tuple[MacroCall, ...] = ()
@@ -118,9 +116,7 @@ class Code:
 
     def add_parameter(self, kind: str, name: str, count: int, place: Place) -> None:
         """Declare the next argument; its name then stands for its registers, or for its offset in KM."""
-        self.declared.append((name, kind, count))
-        self.parameters = lay_out(self.declared)
-        parameter = self.parameters[-1]
+        parameter = self.layout.add(name, kind, count)
         value: Result = parameter.offset
         if parameter.sreg is not None:
             value = Register("s", parameter.sreg, 2 if parameter.size == 8 else 1)
@@ -164,7 +160,7 @@ class Code:
             private=self.private or 0,
             maxntid=self.maxntid,
             reqntid=self.reqntid,
-            params=self.parameters,
+            params=tuple(self.layout.parameters),
         )
 
 

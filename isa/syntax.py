@@ -31,6 +31,7 @@ from .expressions import (
 from .habits import name_hint
 from .operands import Address, Value
 from .registers import NAMED_SCALARS, Register
+from .strings import ESCAPES, escaped
 
 MAX_DEPTH = 40
 """How deep parentheses, operators before operands and `?:` may nest."""
@@ -54,8 +55,6 @@ _TOKEN = re.compile(
 _LEVELS = "|| ; && ; | ; ^ ; & ; == != ; < <= > >= ; << >> ; + - ; * / %"
 _PRECEDENCE = {symbol: level for level, symbols in enumerate(_LEVELS.split(";")) for symbol in symbols.split()}
 _LOCAL = re.compile(r"([0-9]+)([fb])")
-_ESCAPES = {"n": 10, "t": 9, "r": 13, "a": 7, "b": 8, "f": 12, "v": 11, "e": 27}
-
 Token = tuple[str, str, int]
 """(kind, text, column)."""
 
@@ -196,7 +195,7 @@ class Parser:
             return LocalLabel(int(local[1]), local[2] == "f") if local else Number(number(text, start))
         if kind == "char":
             self.position += 1
-            return Number(_character(text[1:-1]))
+            return Number(character(text, start))
         if kind == "name":
             self.position += 1
             return self.named(text, start)
@@ -263,14 +262,14 @@ class Parser:
         return node
 
 
-def _character(text: str) -> int:
-    if text[0] != "\\":
-        return ord(text)
-    if text[1] == "x" and len(text) > 2:
-        return int(text[2:], 16)
-    if text[1] in "01234567":
-        return int(text[1:], 8) & 0xFF
-    return _ESCAPES.get(text[1], ord(text[1]))
+def character(text: str, start: int) -> int:
+    """The code of a character in single quotes that stands at column `start`."""
+    if text[1] != "\\":
+        return ord(text[1])
+    try:
+        return escaped(text[2:-1])
+    except ValueError as error:
+        raise Failure(str(error), f"there are {ESCAPES}", start, start + len(text)) from None
 
 
 @lru_cache(maxsize=8192)

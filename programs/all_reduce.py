@@ -15,7 +15,7 @@ from .ring_orders import ring_tables, rings
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
-    from ..emulator.pod.streams import Stream
+    from ..emulator.streams import Stream
 
 Algorithm = Literal["one_shot", "two_shot", "ring"]
 ONE_SHOT, TWO_SHOT, TWO_SHOT_WIRED = 16 << 10, 4 << 20, 1 << 20

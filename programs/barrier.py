@@ -9,7 +9,7 @@ from .pod_group import Group
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod
-    from ..emulator.pod.streams import Stream
+    from ..emulator.streams import Stream
 
 
 def launch(pod: Pod, *, grid: int = 1, block: int = 32) -> None:

@@ -12,7 +12,7 @@ from .pod_group import ROUND, Array, Group, checked, collected, size_name
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
-    from ..emulator.pod.streams import Stream
+    from ..emulator.streams import Stream
 
 
 def reference(arrays: npt.ArrayLike, root: int = 0) -> Array:

@@ -17,7 +17,7 @@ from .narrow import narrowed
 
 if TYPE_CHECKING:
     from ..emulator.pod.pod import PerChip, Pod, SymmetricBuffer
-    from ..emulator.pod.streams import Stream
+    from ..emulator.streams import Stream
 
 Array = npt.NDArray[Any]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from hypothesis import HealthCheck, settings
 # On a busy machine an example, or drawing one, may take any time: that is no failure.
 settings.register_profile("m890", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("m890")
+
+# A shell lets what it runs in the background ignore Ctrl-C, and tests of Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RECORD = os.environ.get("M890_SUPPORT")
 """The file that `make support` wants the record in, or nothing."""

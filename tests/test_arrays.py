@@ -87,6 +87,14 @@ def test_what_numpy_saves_of_narrow_types_needs_a_name():
         read_npy(Path("b.npy"))
 
 
+@pytest.mark.parametrize("header", ["{", "{'descr': (", "{'descr': '<i8' 3}", "(1 << 70)", "\\", "", "{" * 300])
+def test_headers_that_are_no_python_are_refused(header: str):
+    content = f"{header:<117}\n".encode()
+    Path("a.npy").write_bytes(b"\x93NUMPY\1\0" + len(content).to_bytes(2, "little") + content + bytes(8))
+    with pytest.raises(InputError, match=r"a\.npy: not an array in \.npy format"):
+        read_npy(Path("a.npy"))
+
+
 def test_other_files_are_refused_or_converted():
     np.save("a.npy", np.arange(4, dtype=">f4"))
     assert read_npy(Path("a.npy"))[1].name == "f32"

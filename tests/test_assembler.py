@@ -340,3 +340,11 @@ def test_an_address_may_use_one_register_twice():
     """sreg190 as index and within the base: counted once."""
     kernel = assemble(".kernel k\nsmem.ld.b32 sreg0, [0x0 + sreg190 * 0x1] @sreg[190:191]\nsimt.exit").kernels["k"]
     assert kernel.sregs == 192
+
+
+def test_as_many_arguments_as_there_is_room_for() -> None:
+    text = "".join([".kernel k\n", *(f".param u8 p{n}\n" for n in range(32_764)), "s.exit\n"])
+    last = assemble(text).kernels["k"].params[-1]
+    assert (last.offset, last.sreg) == (32_763, None)
+    with pytest.raises(AssemblyError, match="more than 32764 bytes"):
+        assemble(text.replace("s.exit", ".param u8 p\ns.exit"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import ml_dtypes
@@ -16,7 +17,7 @@ from m890.isa.arithmetic import FUNCTIONS
 from m890.isa.assembler import assemble
 from m890.isa.diagnostics import AssemblyError, Failure
 from m890.isa.objectfile import read
-from m890.isa.strings import escape, unescape
+from m890.isa.strings import ESCAPES, escape, unescape
 
 FORMATS = {"f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
 
@@ -103,6 +104,20 @@ def test_characters_and_strings_have_the_escapes_of_c() -> None:
         assert data(f".byte '{text}'") == bytes([code]), text
         assert data(f'.ascii "{text}"') == bytes([code]), text
     assert data(r'.asciz "a\"b", "\377é"') == b'a"b\0\xff\xc3\xa9\0'
+
+
+@pytest.mark.parametrize("escape", [r"\q", r"\u00e9", r"\8", r"\xg", r"\400", r"\777", r"\é"])
+def test_other_escapes_are_refused(escape: str) -> None:
+    with pytest.raises(AssemblyError, match=r"there is no escape|is no byte") as caught:
+        data(f'.ascii "a", "b{escape}"')
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.column == 13
+    if len(escape) == 2 or escape[1] in "47":
+        with pytest.raises(AssemblyError, match=r"there is no escape|is no byte") as caught:
+            data(f".byte 1 + '{escape}'")
+        assert caught.value.diagnostics[0].column == 11
+    for code in re.findall(r"\\\w+", ESCAPES):
+        assert len(data(f'.ascii "{code}"')) == 1
 
 
 @given(st.binary())

@@ -14,8 +14,9 @@ from m890.emulator import livelock
 from m890.emulator.chip import Chip
 from m890.emulator.faults import Deadlock, Fault, Timeout
 from m890.emulator.launch import Limits
-from m890.emulator.observe import Batch, Tracer
+from m890.emulator.observe import Batch
 from m890.emulator.schedule import Schedule
+from m890.emulator.trace import Tracer
 from m890.isa.exceptions import TRAP
 from m890.isa.program import CODE_BASE, TEXT_BASE
 
@@ -434,15 +435,13 @@ def test_observers_see_functions() -> None:
 
 
 def test_a_trace_names_functions(tmp_path: Path) -> None:
-    from m890.tools.trace import Trace
-
     with open(tmp_path / "trace", "w+") as file:
-        chip = Chip("M890", observers=[Trace(file), Tracer(file)])
+        chip = Chip("M890", observers=[Tracer(file)])
         chip.assemble(DEEP.format(what="s.nop"), "deep.s")["k"][1, 32](0)
         file.seek(0)
         lines = file.read().splitlines()
     assert lines[3] == "(0,0,0) w0 ffffffff outer+8 deep.s:4         s.call sreg[38:39], 0xc0000098"
-    assert lines[9 + 4] == "(0,0,0) w0 ffffffff inner+0: s.nop"
+    assert len(lines) == 9
 
 
 def test_code_can_be_read_and_not_written(chip: Chip) -> None:

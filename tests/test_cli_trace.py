@@ -7,8 +7,8 @@ from command_line import m890
 from saxpy_folder import RUN
 from saxpy_folder import folder as folder
 
+from m890.emulator.trace import place_of
 from m890.isa.assembler import assemble
-from m890.tools.trace import place_of
 
 
 def test_a_trace_has_a_line_for_each_instruction():

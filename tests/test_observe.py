@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from itertools import product
 
 import numpy as np
 import pytest
 
-from m890 import Chip, Fault, InstructionCount
+from m890 import Chip, Fault, InstructionCount, Tracer
 from m890.emulator.machine.barriers import BLOCK_BARRIER
 from m890.emulator.observe import Batch, Event
 from m890.isa.effects import Stop
+from m890.isa.registers import register_text
 
 
 class Seen:
@@ -150,6 +152,29 @@ def test_a_copy_by_lanes_reads_here_and_writes_there(timing):
     assert (load.targets, load.counts) == ({}, dict.fromkeys(range(32), 4))
 
 
+REGISTERS = {
+    "v.add.i32 vreg2, vreg1, sreg40": ({"vreg1", "sreg40"}, {"vreg2"}),
+    "vmem.ld.b32x2 vreg[2:3], [0x0 + vreg1 * 0x8] @sreg[6:7]": ({"vreg1", "sreg[6:7]"}, {"vreg[2:3]"}),
+    "s.lop.emsk sreg40, sreg41 # 0x8": ({"sreg41", "emsk"}, {"sreg40", "emsk"}),
+    "v.mov.b32 vreg2, ivreg": ({"ivreg", "x0"}, {"vreg2"}),
+    "v.vote.ballot.b32 sreg40, sreg41": ({"sreg41", "emsk"}, {"sreg40"}),
+    "s.bar.red.or.pred 1, sreg40": ({"sreg40"}, {"scc"}),
+    "s.bar.sync 1": (set(), set()),
+}
+
+
+@pytest.mark.parametrize("text", REGISTERS)
+def test_registers_with_and_without_a_name(text):
+    seen = Seen()
+    chip = Chip(observers=[seen])
+    with chip.empty(64, np.uint32) as x:
+        head = "v.mov.b32 vreg1, 0\ns.mov.b32 x0, 1\ns.mov.b32 sreg40, -1\ns.mov.b32 sreg41, -1"
+        chip.assemble(f".kernel k\n.param ptr x\n{head}\n{text}\ns.exit\n")["k"][1, 32](x)
+    event = next(event for batch in seen.batches for event in batch if event.pc == 32)
+    reads, writes = ({register_text(register) for register in found()} for found in (event.reads, event.writes))
+    assert (reads, writes) == REGISTERS[text]
+
+
 COUNTED = """
         .kernel k
         .param  ptr x
@@ -171,3 +196,14 @@ def test_instructions_are_counted_by_mnemonic():
     assert count.executed_by["v.mov.b32"] == 3
     assert count.lanes_by["v.mov.b32"] == 3 * 32
     assert sum(count.executed_by.values()) == 18
+
+
+def test_a_trace_tells_kernels_apart_that_come_and_go():
+    """Also where one lies in memory where another one was."""
+    file = StringIO()
+    tracer = Tracer(file)
+    for number in range(50):
+        Chip(observers=[tracer]).assemble(f".kernel k\ns.mov.b32 sreg40, {number}\ns.exit\n")["k"][1, 32]()
+    texts = [line.split("s.mov.b32")[1] for line in file.getvalue().splitlines() if "s.mov.b32" in line]
+    assert texts == [f" sreg40, {number:#x}" for number in range(50)]
+    assert tracer.written == 100

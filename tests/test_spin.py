@@ -32,12 +32,16 @@ ONE, TWO = range(8, 12), range(12, 16)
 """The lines of the two loops."""
 
 
+def look_often(monkeypatch, step):
+    """Let the search for deadlocks begin after so many instructions, and look as often."""
+    for module, name in ((livelock, "STEP"), (livelock, "PATIENCE"), (launch, "STEP"), (launch, "FIRST_RUN")):
+        monkeypatch.setattr(module, name, step)
+
+
 @pytest.fixture
 def impatient(monkeypatch):
-    """A search for deadlocks that begins soon and looks often."""
-    for module in (livelock, launch):
-        monkeypatch.setattr(module, "STEP", 1 << 12)
-    monkeypatch.setattr(livelock, "PATIENCE", 1 << 12)
+    """A search for deadlocks that begins soon."""
+    look_often(monkeypatch, 1 << 12)
     monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", 50)
 
 
@@ -162,9 +166,7 @@ free:   v.add.i32       vreg3, vreg3, 1
 @pytest.mark.parametrize("seed", SEEDS)
 def test_programs_with_locks_end(timing, seed, monkeypatch):
     """However soon and often somebody looks."""
-    for module in (livelock, launch):
-        monkeypatch.setattr(module, "STEP", 100)
-    monkeypatch.setattr(livelock, "PATIENCE", 100)
+    look_often(monkeypatch, 100)
     random = np.random.default_rng(seed)
     chip = Chip(timing=timing, schedule=Schedule.seeded(seed))
     groups, values = random.integers(0, 3, 200), floats(random, 200, "close")
@@ -179,9 +181,7 @@ def test_programs_with_locks_end(timing, seed, monkeypatch):
 
 def test_a_chase_through_memory_is_no_deadlock(monkeypatch):
     """Each look finds the warp at the same place, with the same registers: only where its older load goes is new."""
-    for module in (livelock, launch):
-        monkeypatch.setattr(module, "STEP", 6)
-    monkeypatch.setattr(livelock, "PATIENCE", 6)
+    look_often(monkeypatch, 6)
     source = """
         .kernel k                       // follow a chain to its end, 0
         .param  ptr x
@@ -266,8 +266,8 @@ again:  vmem.atom.cas.b32 vreg3, [vreg0 * 0x4] @x, vreg1, vreg2
         s.cbr           again
     """
     flip = pod.assemble(source)["flip"]
+    arguments = (locks[2], PerChip([0, 1, 0]), PerChip([1, 0, 0]))
     with pytest.raises(Timeout):
-        arguments = (locks[2], PerChip([0, 1, 0]), PerChip([1, 0, 0]))
         flip.launch(1, 32, arguments, chips=[0, 1], limits=Limits(instructions=4_000))
 
 
@@ -319,7 +319,7 @@ def test_a_store_that_was_kept_back_when_the_search_began_is_seen(monkeypatch):
     monkeypatch.setattr(livelock, "PATIENCE", 1)
     monkeypatch.setattr(livelock, "PATIENCE_WINDOWS", 1)
     source = """
-        .kernel turns                   // chip 0 sets its flag late; chip 1 sees it, counts, and sets its own; 0 sees that
+        .kernel turns                   // chip 0 sets its flag late; chip 1 sees it, and sets its own late
         .param  ptr mine
         .param  ptr theirs
         s.mov.b32       emsk, 1

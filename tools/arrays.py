@@ -115,7 +115,9 @@ def read_npy(path: Path, wanted: Element | None = None) -> tuple[Array, Element]
     _check_npy_type(path, wanted)
     try:
         content: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # what Python's parser and zipfile raise for a bad header, besides ValueError
         raise InputError(f"{path}: not an array in .npy format: {error}") from None
     if not isinstance(content, np.ndarray):
         raise InputError(f"{path}: an .npz archive; save one array with np.save")

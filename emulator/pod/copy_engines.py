@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ..icn.topology import picoseconds
 from ..profiles import Profile
-from .streams import Move
+from ..streams import Move
 
 DEPTH = 8
 """Bursts an engine has under way at once."""

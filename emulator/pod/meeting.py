@@ -24,9 +24,9 @@ from ..icn.icn import Icn
 from ..icn.topology import PICOSECONDS, picoseconds
 from ..launch import POLL_SECONDS
 from ..machine.wire import COPY, HEADER_BYTES, PACKET, STORE, raw_bytes
+from ..streams import Kernel, Mark, Move, Stream, Task, Wait
 from .exchange import Exchange, News
 from .node import Node, Place, Status
-from .streams import Kernel, Mark, Move, Stream, Task, Wait
 
 NOTHING = np.zeros(0, PACKET)
 

@@ -14,9 +14,9 @@ from ..chip import Chip
 from ..launch import Run
 from ..machine import core, window
 from ..machine.wire import COPY, PACKET
+from ..streams import Kernel, Move, Prepared
 from .copy_engines import HostEngine, PeerEngine
 from .port import OUTBOX, Port
-from .streams import Kernel, Move, Prepared
 
 _python = Lock()
 """Held by a thread that does for its chip what only Python can: compiling, printing, observers."""

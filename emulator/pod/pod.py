@@ -26,10 +26,10 @@ from ..observe import Observer
 from ..printing import Console
 from ..profiles import Profile, profile
 from ..schedule import Schedule
+from ..streams import Stream
 from .exchange import Alone, Exchange
 from .meeting import Meeting
 from .port import pod_ranges
-from .streams import Stream
 
 T = TypeVar("T")
 MOST_QUANTUM = 1 << 20

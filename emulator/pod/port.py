@@ -13,6 +13,7 @@ from ..engine import Engine
 from ..hbm import Hbm, window_base
 from ..host_memory import aligned_bytes
 from ..machine.remote import OPERANDS, RESULT, SCRATCH_BYTES
+from ..machine.sending import EPOCH_BIT
 from ..machine.state import (
     ASKED,
     ATOMIC_ENTRY,
@@ -118,7 +119,7 @@ class Port:
     def begin(self, launch: int) -> None:
         """The LAUNCH at an address runs from the next border on (0: none does); answers to an earlier one are lost."""
         self.chip["launch"], self.chip["idle"], self.chip["left"] = launch, 0, AT_BORDER
-        self.chip["epoch"] = (int(self.chip["epoch"][0]) + 1) & (1 << 23) - 1
+        self.chip["epoch"] = (int(self.chip["epoch"][0]) + 1) & (1 << 63 - EPOCH_BIT) - 1
 
     def learn(self, word: int) -> None:
         """Make ready an atomic that another chip asks for."""

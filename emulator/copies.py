@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..buffers import Buffer
-from ..faults import LaunchError
-from ..home import Home
+from .buffers import Buffer
+from .faults import LaunchError
+from .home import Home
 
 BURST = 64 << 10
 """Most bytes of one burst."""

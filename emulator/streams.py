@@ -11,11 +11,11 @@ from collections import deque
 from operator import index
 from typing import Any, Protocol
 
-from ..faults import LaunchError
-from ..home import Member
-from ..icn.topology import PICOSECONDS
-from ..launch import Run
 from .copies import Copy, Side, check_sides, whole
+from .faults import LaunchError
+from .home import Member
+from .icn.topology import PICOSECONDS
+from .launch import Run
 
 
 class Prepared(Protocol):
