@@ -8,8 +8,9 @@ cycle search); two that agree are the proof. A loop that stores, even the same v
 left to the limits.
 
 In a pod this holds for all chips together: a chip is stuck only as long as no memory has changed anywhere since the
-older of its moments, and the pod if all its chips are found so twice: an atomic that was under way the first time may
-have changed something where it has arrived.
+older of its moments, and the pod if all its chips are found so twice. What a chip has found holds until a change is
+heard of, and a store that late timing has kept back since before the search is none: whoever saw it goes on, and is
+not found again.
 """
 
 from __future__ import annotations

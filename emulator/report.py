@@ -49,7 +49,7 @@ MOST_STORES = 2
 """Of the places whose stores a warp has outstanding, so many are named."""
 NEAR_NULL = 1 << 20
 """Below this address nothing is, and a program that asks for it has no address."""
-ENDLESS = "states repeat and nothing is stored: an endless loop, or a wait for what nobody writes"
+ENDLESS = "states repeat and no memory changes: an endless loop, or a wait for what nobody writes or frees"
 _ABOUT_ADDRESSES = range(TSM_OUT_OF_RANGE, INVALID_VA + 1)
 _NOT_BEGUN = (
     "{} of {} blocks have not begun, for which others must end: if one of those is waited for, "

@@ -148,7 +148,7 @@ MISTAKES = {
             "deadlock: 2 warps waiting",
             "k.s:2",
             "it loops",
-            "hint: states repeat and nothing is stored",
+            "hint: states repeat and no memory changes",
         ],
     ),
     "barrier some warps never reach": Mistake(

@@ -163,6 +163,30 @@ free:   v.add.i32       vreg3, vreg3, 1
 
 
 @pytest.mark.parametrize("timing", TIMINGS)
+@pytest.mark.parametrize("clock", ["%clock64", "%globaltimer"])
+def test_who_gives_up_after_a_time_is_no_deadlock(clock, timing, impatient):
+    source = f"""
+        .kernel k
+        .param  ptr lock
+        s.mov.b32       emsk, 1
+        v.mov.b32       vreg0, 0
+        v.mov.b32       vreg1, 1
+again:  vmem.atom.cas.b32 vreg2, [vreg0 * 0x4] @lock, vreg0, vreg1
+        s.wait          vldcnt(0)
+        v.cmp.eq.u32    vcc, vreg2, 0
+        s.cbr.nz        vcc, end
+        s.mov.b64       sreg[20:21], {clock}
+        s.cmp.lt.u32    scc, sreg20, 500000
+        s.mov.b64       sreg[20:21], 0
+        s.cbr.nz        scc, again
+end:    s.exit
+    """
+    chip = Chip(timing=timing, limits=Limits(seconds=60))
+    with chip.to_device(np.ones(1, np.uint32)) as x:
+        assert chip.assemble(source)["k"][1, 32](x) > 490_000
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_programs_with_locks_end(timing, seed, monkeypatch):
     """However soon and often somebody looks."""

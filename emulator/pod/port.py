@@ -52,7 +52,7 @@ class Port:
         self._atomics = np.zeros(len(ISA.instructions), ATOMIC_ENTRY)
         self._records = np.zeros(len(ISA.instructions), RECORD)
         self._scratch = aligned_bytes(SCRATCH_BYTES)
-        self._served = np.zeros(1, LAUNCH)
+        self._served = np.zeros(1, LAUNCH)  # all that atomics of others need of a launch
         self._served["changed"] = ASKED
         self._scratch[: WARP.itemsize].view(WARP)["launch"] = self._served.ctypes.data
         values = {
@@ -75,9 +75,10 @@ class Port:
 
     def take_changed(self) -> bool:
         """Whether atomics of other chips have changed memory here since this was last asked."""
-        found = bool(self._served["changed"][0] == CHANGED)
+        if self._served["changed"][0] != CHANGED:
+            return False
         self._served["changed"] = ASKED
-        return found
+        return True
 
     @property
     def outbox(self) -> np.ndarray:
