@@ -140,6 +140,10 @@ FOUND = {
         "tsm.red.add.i32.acquire.blk [sreg40 + vreg1 * 0x4], vreg3;"
         "s.wait tsmcnt(1); v.mov.b32 vreg6, vreg5; s.exit"
     ),
+    "a load of emsk that is outstanding when the warp ends does not bring it back": (
+        "s.mov.b32 sreg34, 1; smem.st.b32 sreg34, [0x0] @sreg[38:39]; smem.ld.b32 emsk, [0x0] @sreg[38:39];"
+        "s.mov.b32 emsk, 0; simt.exit; s.mov.b32 emsk, 0xffffffff; s.mov.b32 sreg35, 7; s.exit"
+    ),
     "with no lane active a sum is -0": "s.mov.b32 emsk, 0; v.red.add.f32 sreg20, vreg1; s.exit",
 }
 """What random programs have found, made small."""

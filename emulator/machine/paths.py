@@ -121,8 +121,8 @@ def rotate(base: int) -> None:
     set_limit(base)
 
 
-def drop_lanes(base: int) -> bool:
-    """The active lanes end, or all of the path if none is active; whether the warp ends with them."""
+def drop_lanes(base: int) -> None:
+    """The active lanes end, or all of the path if none is active, and leave others of the warp."""
     warp = warp_at(base)
     emsk = read32(base + EMSK_ROW)
     gone = emsk if emsk != 0 else warp.lanes
@@ -130,13 +130,8 @@ def drop_lanes(base: int) -> bool:
     warp.lanes = warp.lanes & ~gone
     warp.spin = 0
     write_row(base + EMSK_ROW, 0)
-    if warp.lanes != 0:
-        return False
-    if warp.paths == 0:
-        return True
-    if runnable(base):
+    if warp.lanes == 0 and runnable(base):
         run_lowest(base)
-    return False
 
 
 def waits(base: int) -> bool:
