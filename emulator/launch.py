@@ -74,7 +74,7 @@ class Run:
         """Do what the core has stopped for; raises Fault, Deadlock."""
         plan, launch = self.plan, self.plan.launch
         if reason == core.DEADLOCK:
-            raise Deadlock(places=report.places(plan), hint="every live lane of a block must reach its barrier")
+            raise Deadlock(places=report.places(plan), hint=report.hint_at_barriers(plan))
         if reason == Stop.EVENTS:  # `deliver` has been called
             return
         if reason == Stop.BREAK:

@@ -159,6 +159,22 @@ def hint_for_loop(plan: Plan) -> str:
     return f"{ENDLESS}; {_NOT_BEGUN.format(late, plan.shape.blocks)}" if late else ENDLESS
 
 
+def hint_at_barriers(plan: Plan) -> str:
+    """What to do about warps of which none can go on, all of them at barriers."""
+    for slot in dict.fromkeys(slot for slot, _, _ in _live_warps(plan)):
+        warps = [warp for other, _, warp in _live_warps(plan) if other == slot and int(warp["state"]) == AT_BARRIER]
+        names = sorted({_barrier_name(int(warp["barrier"])) for warp in warps})
+        if len(names) > 1:
+            return (
+                f"warps of a block wait at {' and '.join(names)}: let all come to the same barriers in the same order"
+            )
+        live, most = int(plan.blocks[slot]["live"]), plan.shape.warps
+        if warps and int(warps[0]["expected"]) > live:
+            wanted = f"{names[0]} waits for {_threads(LANES * int(warps[0]['expected']))}"
+            return f"{wanted}, but {most - live} of the block's {most} warps have ended: name fewer threads"
+    return "every live lane of a block must reach its barrier"
+
+
 def _hint(
     plan: Plan, code: int, found: object, rows: np.ndarray, lanes: tuple[int, ...], addresses: dict[int, int]
 ) -> str:

@@ -10,6 +10,7 @@ from saxpy_folder import folder as folder
 from m890.isa import ISA, aiu
 from m890.isa.addresses import COUNTERS
 from m890.isa.registers import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
+from m890.isa.suffixes import SUFFIXES
 from m890.tools.lookup import SUBJECTS
 
 
@@ -130,3 +131,33 @@ def test_isa_prints_directives():
     assert "here it is .tsm" in m890("isa", ".shared", code=2).stderr
     assert "did you mean .param" in m890("isa", ".parm", code=2).stderr
     assert "there are .arch, .kernel" in m890("isa", ".zzz", code=2).stderr
+
+
+def test_isa_says_what_suffixes_mean_and_where_they_may_stand():
+    page = m890("isa", "vmem.st.b32").stdout
+    assert re.search(r"\.STORE_ORDER +memory order and scope of a store: .*\.release\.blk\s+9", page, re.DOTALL)
+    assert ".ACQUIRE" not in page
+    for word in (".release", ".release.gpu", "STORE_ORDER", ".STORE_ORDER"):
+        assert "of vmem.st, tsm.st\n" in m890("isa", word).stdout
+    assert "v.fma" in m890("isa", ".ftz").stdout
+    assert "toward zero" in m890("isa", ".rtz").stdout
+    assert "cache policy" in m890("isa", ".kp0").stdout
+    assert ".set NAME, VALUE" in m890("isa", ".set").stdout  # a directive, not a suffix
+    for suffix in SUFFIXES.values():
+        for text in suffix.texts.values():
+            assert suffix.usage in m890("isa", text).stdout
+
+
+def test_isa_says_where_an_instruction_is():
+    where = {line.split()[0]: line.split()[2] for line in m890("isa", "tsm.ld", "--list").stdout.splitlines()}
+    assert where["tsm.ld.mat.b32x4"] == "ppu0015"
+    assert where["tsm.ld.ncom.b32x4"] == "ppu001"
+    assert where["tsm.ld.b32"] == "both"
+    (found,) = json.loads(m890("isa", "tsm.ld.ncom.b32x4", "--list", "--json").stdout)
+    assert found["architectures"] == ["ppu001"]
+
+
+def test_isa_finds_the_middle_of_a_mnemonic_and_habits_in_lists():
+    assert "have it within: tsm.ld.mat.b32," in m890("isa", "ld.mat", code=2).stderr
+    assert "here it is s.blksyn" in m890("isa", "bar.sync", code=2).stderr
+    assert "here it is v.shuffle" in m890("isa", "v.shfl", "--list", code=2).stderr

@@ -344,7 +344,21 @@ def test_a_deadlock_says_which_barrier() -> None:
     (place,) = caught.value.places
     assert place.waits_for == "named barrier 4 (1 of 3 warps are there)"
     assert "k.s:5" in str(caught.value)
+    hint = "named barrier 4 waits for 96 threads, but 2 of the block's 3 warps have ended: name fewer threads"
+    assert caught.value.hint == hint
     divergent = f"{HEAD}{SPLIT}s.bar.sync 9, 64\nsimt.exit\nb: s.sleep 0\ns.cbr b\n"
     with pytest.raises(Timeout) as late:
         run(divergent, 32)
     assert "named barrier 9 (0 of 2 warps are there)" in str(late.value)
+
+
+@pytest.mark.parametrize("other", ["s.bar.sync 1", "s.blksyn"])
+def test_warps_that_wait_for_each_other_are_told_to_keep_one_order(other: str) -> None:
+    """At barriers in another order, or at one with a name and at that of the block."""
+    source = f"{HEAD}s.cbr.nz %warpid, b\ns.bar.sync 2\n{other}\nsimt.exit\nb: {other}\ns.bar.sync 2\nsimt.exit\n"
+    with pytest.raises(Deadlock) as caught:
+        run(source, 32, block=64)
+    name = "the block barrier" if other == "s.blksyn" else "named barrier 1"
+    assert {"named barrier 2", name} == {place.waits_for.partition(" (")[0] for place in caught.value.places}
+    for part in ("named barrier 2", name, "to the same barriers in the same order"):
+        assert part in caught.value.hint

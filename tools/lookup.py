@@ -1,17 +1,19 @@
-"""What `m890 isa WORD` finds where no instruction is called WORD: registers, counters, and words of descriptions."""
+"""What `m890 isa WORD` finds where no instruction is called WORD: registers, counters, suffixes, and what is said."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..isa import ISA, Instruction
 from ..isa.addresses import COUNTERS
 from ..isa.habits import INSTRUCTIONS
+from ..isa.numerics import ROUNDINGS
 from ..isa.registers import CLOCKS, LANE_SPECIALS, NAMED_SCALARS
+from ..isa.suffixes import SUFFIXES, Suffix
 from . import manual_entries, pages
-from .manual_chapters import MEANINGS
+from .manual_chapters import MEANINGS, ROUNDING_MEANINGS, suffix_meaning
 
 LEAST = 3
 """Letters that a part of a mnemonic has at least if it abbreviates a word, as `atom` does `atomic`."""
@@ -37,7 +39,7 @@ SUBJECTS = {
 
 
 class Named(NamedTuple):
-    """A register or counter: its name, what it holds, and how it is read."""
+    """A register, counter or suffix: its name, what it holds or means, and how it is read or where it may stand."""
 
     name: str
     holds: str
@@ -53,11 +55,35 @@ class Entry(NamedTuple):
 
 
 def named(word: str) -> list[Named]:
-    """The registers and counters of this name; `%tid` has three."""
+    """The registers, counters and suffixes of this name; `%tid` has three."""
     known = {**NAMED_SCALARS, **CLOCKS, **LANE_SPECIALS}
     wanted = {word.lower(), f"%{word.lower()}"}
     found = [name for name in known if name in wanted or name.rpartition(".")[0] in wanted]
-    return [*map(_register, found), *(_counter(name) for name in COUNTERS if name in wanted)]
+    found_suffixes = [suffix for suffix in SUFFIXES.values() if word in _names(suffix)]
+    roundings = [_rounding(name) for name in ROUNDINGS if word == f".{name}"]
+    counters = [_counter(name) for name in COUNTERS if name in wanted]
+    return [*map(_register, found), *counters, *map(_suffix, found_suffixes), *roundings]
+
+
+def _names(suffix: Suffix) -> set[str]:
+    """How a suffix may be asked for: by name, as a whole, or by the first part, `.release` of `.release.sys`."""
+    texts = {suffix.usage, suffix.usage.removeprefix("."), suffix.zero, *suffix.texts.values()} - {suffix.name, ""}
+    return texts | {f".{text.split('.')[1]}" for text in suffix.texts.values()}
+
+
+def _suffix(suffix: Suffix) -> Named:
+    stems = _stems(instruction.mnemonic for instruction in ISA if suffix in instruction.suffixes)
+    return Named(suffix.usage, suffix_meaning(suffix).replace("`", ""), f"of {stems}")
+
+
+def _rounding(name: str) -> Named:
+    stems = _stems(i.mnemonic for i in ISA if name in i.mnemonic.split("."))
+    return Named(f".{name}", f"rounding {ROUNDING_MEANINGS[name]}", f"of {stems}")
+
+
+def _stems(mnemonics: Iterable[str]) -> str:
+    """The first two parts of mnemonics, each once."""
+    return ", ".join(dict.fromkeys(".".join(mnemonic.split(".")[:2]) for mnemonic in mnemonics))
 
 
 def _register(name: str) -> Named:
@@ -75,8 +101,8 @@ def _register(name: str) -> Named:
 
 
 def _counter(name: str) -> Named:
-    counted = {".".join(i.mnemonic.split(".")[:2]): None for i in ISA if i.access and i.access.counter == name}
-    holds = f"counter of outstanding operations: {', '.join(counted) or 'nothing yet'}"
+    counted = _stems(i.mnemonic for i in ISA if i.access and i.access.counter == name)
+    holds = f"counter of outstanding operations: {counted or 'nothing yet'}"
     return Named(name, holds, f"s.wait {name}(0) waits until all are complete, {name}(2) until 2 are left")
 
 

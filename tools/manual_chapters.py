@@ -260,18 +260,15 @@ One value a lane, read by `v.mov.b32` alone:
 {table(("name", "number", "holds"), lanes)}"""
 
 
-def _values_of(suffix: Suffix) -> str:
-    """What a suffix of several values may be, with the field's value of each."""
+def suffix_meaning(suffix: Suffix) -> str:
+    """What a suffix means, and what it may be where it has several values, with the field's value of each."""
     texts = ", ".join(f"`{text}` {value}" for value, text in suffix.texts.items())
-    return f": {texts}" if len(suffix.texts) > 1 else ""
+    return SUFFIX_MEANINGS[suffix.name] + (f": {texts}" if len(suffix.texts) > 1 else "")
 
 
 def modifiers() -> str:
     """Suffixes and roundings."""
-    suffixes = [
-        (f"`{suffix.usage}`", bits(suffix.place), SUFFIX_MEANINGS[name] + _values_of(suffix))
-        for name, suffix in SUFFIXES.items()
-    ]
+    suffixes = [(f"`{suffix.usage}`", bits(suffix.place), suffix_meaning(suffix)) for suffix in SUFFIXES.values()]
     rounding = [(f"`.{name}`", code, ROUNDING_MEANINGS[name]) for name, code in ROUNDINGS.items()]
     return f"""## Suffixes and rounding
 

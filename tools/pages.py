@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ..isa import ISA, Form, Instruction
 from ..isa.aiu import Layout
-from ..isa.habits import instruction_hint
-from . import manual, manual_entries, manual_fragments
+from ..isa.habits import INSTRUCTIONS, instruction_hint
+from . import manual, manual_chapters, manual_entries, manual_fragments
 from .manual_examples import Sample
 
 
@@ -44,12 +44,19 @@ def find(mnemonic: str) -> list[Instruction]:
     if found is None:
         begins = sorted({i.mnemonic for i in ISA if i.mnemonic.startswith(mnemonic)})
         near = get_close_matches(mnemonic, ISA.by_mnemonic, n=3, cutoff=0.6)
-        if begins:
-            hint = f"{len(begins)} begin so: {', '.join(begins[:8])}{', ...' if len(begins) > 8 else ''}"
+        inside = [] if mnemonic in INSTRUCTIONS else sorted({i.mnemonic for i in ISA if f".{mnemonic}" in i.mnemonic})
+        if begins or inside:
+            many, how = (begins, "begin so") if begins else (inside, "have it within")
+            hint = f"{len(many)} {how}: {', '.join(many[:8])}{', ...' if len(many) > 8 else ''}"
         else:
             hint = instruction_hint(mnemonic, ISA.by_mnemonic) or (f"did you mean {' or '.join(near)}?" if near else "")
         raise ValueError(f"no instruction is called '{mnemonic}': {hint or '`m890 isa --list` shows them all'}")
     return list(dict.fromkeys(form.instruction for form, _ in found))
+
+
+def suffixes(instruction: Instruction) -> list[tuple[str, str]]:
+    """The optional suffixes, as `usage` has them in brackets, with what each means and may be."""
+    return [(suffix.usage, manual_chapters.suffix_meaning(suffix).replace("`", "")) for suffix in instruction.suffixes]
 
 
 def usage(instruction: Instruction) -> str:

@@ -45,16 +45,19 @@ m890 isa v.cnvt --list
     "--list",
     "as_list",
     is_flag=True,
-    help="List all instructions, or those whose mnemonic or description has MNEMONIC.",
+    help="List all instructions and where they are, on ppu0015 (M890), ppu001 (810E) or both; or those whose "
+    "mnemonic or description has MNEMONIC.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
     """Print the manual page of MNEMONIC: text, word, meaning, operands, where it is known from, and examples.
 
     MNEMONIC may be a directive of the assembler, .tsm, or a macro of the library, global_x. It may be a named
-    register or a counter, %tid.x, emsk, vldcnt. Any other word is looked up in the descriptions: barrier, shuffle.
+    register, a counter or a suffix, %tid.x, vldcnt, .release. Any other word is looked up in the descriptions:
+    barrier, shuffle.
     """
     from ...isa import ISA
+    from ...isa.habits import instruction_hint
     from .. import lookup, pages
     from ..library import macros
     from ..output import say, say_json
@@ -63,12 +66,13 @@ def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
         chosen = [instruction for instruction in ISA if (mnemonic or "") in instruction.mnemonic]
         chosen = chosen or lookup.instructions(mnemonic or "")
         if not chosen:
-            raise Mistake(f"no mnemonic contains '{mnemonic}', and no description")
+            hint = instruction_hint(mnemonic or "", ISA.by_mnemonic)
+            raise Mistake(f"no mnemonic contains '{mnemonic}', and no description" + (f": {hint}" if hint else ""))
         _list(chosen, as_json)
         return
     if mnemonic is None:
         raise Mistake("which instruction or directive? Name one, or use --list")
-    if mnemonic.startswith("."):
+    if mnemonic.startswith(".") and not lookup.named(mnemonic):
         _directive(mnemonic, as_json)
         return
     if mnemonic in macros():
@@ -90,7 +94,7 @@ def command(mnemonic: str | None, as_list: bool, as_json: bool) -> None:
 
 
 def _looked_up(word: str, as_json: bool) -> bool:
-    """Print the registers and counters of this name, or, for a word without a dot, the entries that speak of it."""
+    """Print the registers, counters and suffixes of this name, or the entries that speak of a word without a dot."""
     from .. import lookup
     from ..output import say, say_json, style
 
@@ -155,17 +159,21 @@ def _list(chosen: list[Instruction], as_json: bool) -> None:
     for instruction in chosen:
         tag = style(f"{instruction.tag:<9}", fg=TAG_COLOURS[instruction.tag])
         meaning = instruction.page.splitlines()[0]
-        meaning = textwrap.shorten(meaning, max(40, WIDTH - width - 13), placeholder=" ...")
-        lines[f"{instruction.mnemonic:<{width}}  {tag}  {meaning}"] = None  # once, if there are several patterns
+        meaning = textwrap.shorten(meaning, max(40, WIDTH - width - 22), placeholder=" ...")
+        where = instruction.architectures[0] if len(instruction.architectures) == 1 else "both"
+        lines[f"{instruction.mnemonic:<{width}}  {tag}  {where:<7}  {meaning}"] = (
+            None  # once, if there are several patterns
+        )
     for line in lines:
         say(line)
 
 
-def _summary(instruction: Instruction) -> dict[str, str]:
+def _summary(instruction: Instruction) -> dict[str, Any]:
     return {
         "mnemonic": instruction.mnemonic,
         "tag": instruction.tag,
         "source": instruction.source,
+        "architectures": list(instruction.architectures),
         "page": instruction.page,
     }
 
@@ -188,6 +196,10 @@ def _page(instruction: Instruction) -> None:
     if instruction.access:
         access, plural = instruction.access, "s" if instruction.access.size > 1 else ""
         say(f"    {access.size} byte{plural} a lane, aligned to {access.alignment}, counted by {access.counter}\n")
+    for number, (suffix, meaning) in enumerate(pages.suffixes(instruction)):
+        say(("" if number else style("Suffixes", bold=True) + "\n") + _row(suffix, meaning))
+    if instruction.suffixes:
+        say("")
     for title, rows in pages.descriptors(instruction):
         say(style(title, bold=True))
         for words, name, meaning in rows:
@@ -211,6 +223,11 @@ def _page(instruction: Instruction) -> None:
     if paragraphs:
         say("\n" + style(f"Of all in the chapter {heading}", bold=True))
         say("\n\n".join(textwrap.indent(_filled(paragraph), "    ") for paragraph in paragraphs))
+
+
+def _row(name: str, meaning: str) -> str:
+    """A line of a table with a wide first column."""
+    return textwrap.fill(f"    {name:<14} {meaning}", WIDTH, subsequent_indent=" " * 19)
 
 
 def _filled(paragraph: str) -> str:
@@ -249,6 +266,7 @@ def _as_dict(instruction: Instruction) -> dict[str, Any]:
         "operands": [
             {"name": name, "role": role, "takes": what} for name, role, what in pages.operands_of(instruction)
         ],
+        "suffixes": [{"name": name, "meaning": meaning} for name, meaning in pages.suffixes(instruction)],
         "words": [
             {
                 "immediate": form.immediate,
