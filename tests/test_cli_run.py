@@ -21,6 +21,15 @@ def test_a_run_saves_what_the_kernel_computed():
     assert np.array_equal(np.load("y.npy"), 2 * X + 1)
 
 
+def test_a_buffer_of_binary64_is_doubted():
+    """What np.save makes of numpy's usual floats."""
+    np.save("wide.npy", X.astype(np.float64))
+    wide = [part.replace("x.npy", "wide.npy") for part in RUN]
+    assert wide != RUN
+    assert "m890: buffer 'x' is of type f64, with which no instruction computes" in m890(*wide).stderr
+    assert "f64" not in m890(*RUN).stderr
+
+
 def test_an_object_runs_like_its_source():
     m890("asm", "saxpy.s", "-o", "saxpy.hgbin")
     m890("run", "saxpy.hgbin", *ARGS, "--arg", "y=zeros:f32:1000", "--out", "y=y.npy")

@@ -58,6 +58,12 @@ class JobBuffers:
     def __getitem__(self, name: str) -> Buffer | SymmetricBuffer:
         return self._held[name].buffer
 
+    def doubts(self) -> list[str]:
+        """What a kernel can hardly be meant to get: no instruction computes with f64, of which numpy makes floats."""
+        given = {value for launch in self.job.launches for value in launch.args.values() if isinstance(value, str)}
+        wide = [name for name in self._held if name in given and self._held[name].kind.name == "f64"]
+        return [f"buffer '{name}' is of type f64, with which no instruction computes: f32 is meant?" for name in wide]
+
     def contents(self, names: Iterable[str]) -> dict[str, Array]:
         """What buffers hold, by name, on the first rank; on others zeros."""
         fetch = Buffer.copy_to_host if self.pod is None else self.pod.fetch

@@ -152,6 +152,8 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
             with traced(flags["trace"], *chosen, job.chips) as observers:
                 options = options_of(flags, observers, None if as_json else show, ranks)
                 runner = Runner(job, options, outcome)
+                for doubt in runner.buffers.doubts():
+                    note(doubt)
                 try:
                     runner.run()
                 finally:
