@@ -34,7 +34,7 @@ from ..isa.program import CODE_BASE, RETURN_ADDRESS, TEXT_BASE, Line
 from ..isa.registers import EMSK, INDEX_REGISTER, Register, register_text
 from ..isa.source import open_recorded
 from ..isa.spec import Access, Decoded, DecodeError
-from . import livelock, report_copies, report_outstanding
+from . import livelock, report_copies, report_loops, report_outstanding
 from .faults import ICN_UNREACHABLE, Fault, Source, WarpPlace, ranges
 from .hbm import chip_at
 from .machine.barriers import BLOCK_BARRIER
@@ -369,7 +369,8 @@ def places(plan: Plan, *, looping: bool = False) -> tuple[WarpPlace, ...]:
         block = plan.blocks[slot]
         where = (int(block["x"]), int(block["y"]), int(block["z"]))
         kept = _kept_back(plan, slot, index)
-        runs = f"a change{_of_what(plan, warp)} that cannot come (it loops{kept})" if looping else ""
+        finds = report_loops.found_by(plan, slot, index, warp) if looping else ""
+        runs = f"a change{_of_what(plan, warp)} that cannot come (it loops{kept}{finds})" if looping else ""
         found += _paths(plan, where, index, warp, block, runs)
     return tuple(found)
 

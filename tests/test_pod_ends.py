@@ -369,7 +369,7 @@ def test_a_store_that_nobody_has_completed_is_named(monkeypatch):
         pod.assemble(FORGOTTEN.replace("WAIT", ""), "put.s")["swap"][1, 32](flag, theirs)
     assert [place.waits_for for place in caught.value.places] == [
         f"a change of 'flag' (4 bytes at {flag[1 - other].address:#x}) that cannot come (it loops, with 1 store to "
-        f"'flag' of chip {other} outstanding (put.s:8))"
+        f"'flag' of chip {other} outstanding (put.s:8), finds 0x0 at byte 0 of 'flag')"
         for other in (1, 0)
     ]
     assert "before the loop, or store with .release" in caught.value.hint

@@ -64,7 +64,10 @@ def test_a_lock_that_nobody_frees_is_a_deadlock(timing, seed, impatient):
         assert x.copy_to_host().tolist() == [1, 0]
         assert [line in ONE for _, _, line in lines(caught.value)] == [True] * 4
         for place in caught.value.places:
-            assert place.waits_for == f"a change of 'lock' (8 bytes at {x.address:#x}) that cannot come (it loops)"
+            assert place.waits_for == (
+                f"a change of 'lock' (8 bytes at {x.address:#x}) that cannot come "
+                "(it loops, finds 0x1 at byte 0 of 'lock')"
+            )
         x.copy_from_host(np.array([0, 1], np.uint32))  # one takes the first, and nobody gets the second
         with pytest.raises(Deadlock) as caught:
             both[2, 64](x.address, x.address + 4)
