@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from .checks import Checked
 from .exits import Code, code_of, message_of
@@ -19,12 +20,19 @@ def end_line(outcome: Outcome) -> None:
         say("")
 
 
-def print_json(outcome: Outcome, relied: list[Relied] | None, varied: list[Varied] | None) -> None:
+def print_json(
+    outcome: Outcome,
+    relied: list[Relied] | None,
+    varied: list[Varied] | None,
+    counts: list[dict[str, Any]] | None = None,
+) -> None:
     """All of it, with what was asked for beside it."""
     result = outcome.as_dict()
     for name, asked in (("fidelity", relied), ("varied", varied)):
         if asked is not None:
             result[name] = [asdict(one) for one in asked]
+    if counts is not None:
+        result["counts"] = counts
     say_json(result)
 
 

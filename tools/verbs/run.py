@@ -104,6 +104,9 @@ m890 run gemm.toml --trace trace.txt --trace-block 0 --trace-warp 1
     is_flag=True,
     help="List the instructions whose meaning this project defines, for want of a publication.",
 )
+@click.option(
+    "--counts", is_flag=True, help="List the source lines that were executed most, and with how many lanes; slower."
+)
 @click.option("--icn", is_flag=True, help="Of a pod, list what has passed each link between chips.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
@@ -132,17 +135,18 @@ def command(file: str, as_json: bool, fidelity: bool, **flags: Any) -> None:
 
 
 def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: dict[str, Any]) -> None:
+    from ..counts import LineCounts
     from ..flags import is_launch_file, job_of, options_of
     from ..outcome import Outcome
-    from ..output import note, show
+    from ..output import note, say, show
     from ..report import end_line, print_failure, print_json, print_lines, print_links
     from ..runner import Runner
     from ..trace import traced
     from ..vary import vary
 
     _check_trace(flags, as_json)
-    for name in ("trace", "vary"):
-        if ranks is not None and ranks.ranks > 1 and flags[name] is not None:
+    for name in ("trace", "vary", "counts"):
+        if ranks is not None and ranks.ranks > 1 and flags[name]:
             raise Mistake(f"--{name} is for one process: run it without mpiexec")
     outcome = Outcome()
     try:
@@ -150,7 +154,8 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
             job = job_of(file, flags)
             chosen = flags["trace_block"], flags["trace_warp"], flags["trace_chip"]
             with traced(flags["trace"], *chosen, job.chips) as observers:
-                options = options_of(flags, observers, None if as_json else show, ranks)
+                counting = (LineCounts(),) if flags["counts"] else ()
+                options = options_of(flags, (*observers, *counting), None if as_json else show, ranks)
                 runner = Runner(job, options, outcome)
                 for doubt in runner.buffers.doubts():
                     note(doubt)
@@ -171,11 +176,13 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
             note("the trace is empty: no such block, warp or chip ran; they count from 0")
     relied = runner.fidelity() if fidelity else None
     if as_json:
-        print_json(outcome, relied, varied)
+        print_json(outcome, relied, varied, *(counts.as_dicts() for counts in counting))
     else:
         print_lines(outcome, job, relied, varied)
         if flags["icn"]:
             print_links(outcome)
+        for counts in counting:
+            say("\n".join(counts.table()))
     for name, path in outcome.saved.items():
         note(f"saved {name} to {path}")
     if not outcome.passed or any(not one.same for one in varied or []):
