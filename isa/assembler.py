@@ -140,7 +140,8 @@ class Assembler:
         if operation in ISA.by_mnemonic:
             others = ISA.by_mnemonic[operation][0][0].instruction.architectures
             message = f"{operation} is an instruction of {' and '.join(others)}, not of {arch}"
-            hint = f"this text is for {arch}: see .arch"
+            stem = ".".join(operation.split(".")[:2])
+            hint = f"this text is for {arch}: see .arch; `m890 isa {stem} --list` says what {arch} has"
         elif operation.startswith("."):
             message = f"unknown directive {operation}"
             if operation == ".visible" and ".entry" in statement.rest.split():

@@ -517,7 +517,7 @@ def test_instruction_of_another_architecture(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(encoding, "_mnemonics", lambda arch, size: encoding.Mnemonics(arch))
     found = errors(".kernel k\ns.trap\n").diagnostics[0]
     assert found.message == "s.trap is an instruction of ppu001, not of ppu0015"
-    assert found.hint == "this text is for ppu0015: see .arch"
+    assert found.hint == "this text is for ppu0015: see .arch; `m890 isa s.trap --list` says what ppu0015 has"
     assert len(assemble(".arch ppu001\n.kernel k\ns.trap\n").kernels["k"].words) == 1
 
 

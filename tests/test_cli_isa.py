@@ -148,6 +148,14 @@ def test_isa_says_what_suffixes_mean_and_where_they_may_stand():
             assert suffix.usage in m890("isa", text).stdout
 
 
+def test_isa_cuts_examples_that_have_many_values():
+    long = "tsm.ld.mat.b32x4"
+    (found,) = json.loads(m890("isa", long, "--json").stdout)
+    assert len(str(found["examples"][0])) > 300
+    assert max(map(len, m890("isa", long).stdout.splitlines())) < 210
+    assert " ...\n" in m890("isa", long).stdout
+
+
 def test_isa_says_where_an_instruction_is():
     where = {line.split()[0]: line.split()[2] for line in m890("isa", "tsm.ld", "--list").stdout.splitlines()}
     assert where["tsm.ld.mat.b32x4"] == "ppu0015"

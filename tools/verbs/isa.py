@@ -218,7 +218,7 @@ def _page(instruction: Instruction) -> None:
     shown = pages.examples(instruction)
     say(style("Examples" if len(shown) > 1 else "Example", bold=True))
     for example in shown:
-        say(textwrap.indent(str(example), "    "))
+        say("\n".join(f"    {_cut(line)}" for line in str(example).splitlines()))
     heading, paragraphs = pages.chapter(instruction)
     if paragraphs:
         say("\n" + style(f"Of all in the chapter {heading}", bold=True))
@@ -228,6 +228,11 @@ def _page(instruction: Instruction) -> None:
 def _row(name: str, meaning: str) -> str:
     """A line of a table with a wide first column."""
     return textwrap.fill(f"    {name:<14} {meaning}", WIDTH, subsequent_indent=" " * 19)
+
+
+def _cut(line: str) -> str:
+    """A line of an example, without the many values of a matrix load."""
+    return line if len(line) <= 2 * WIDTH else f"{line[: 2 * WIDTH - 4]} ..."
 
 
 def _filled(paragraph: str) -> str:
