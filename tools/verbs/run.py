@@ -144,10 +144,7 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
     from ..trace import traced
     from ..vary import vary
 
-    _check_trace(flags, as_json)
-    for name in ("trace", "vary", "counts"):
-        if ranks is not None and ranks.ranks > 1 and flags[name]:
-            raise Mistake(f"--{name} is for one process: run it without mpiexec")
+    _check_flags(flags, as_json, ranks)
     outcome = Outcome()
     try:
         with _mistakes(is_launch_file(file)):
@@ -189,13 +186,16 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
         raise SystemExit(Code.FAILED)
 
 
-def _check_trace(flags: dict[str, Any], as_json: bool) -> None:
-    """Refuse flags of the trace that do nothing, or spoil the result."""
+def _check_flags(flags: dict[str, Any], as_json: bool, ranks: Ranks | None) -> None:
+    """Refuse flags that do nothing, or spoil the result."""
     for name in ("trace_block", "trace_warp", "trace_chip"):
         if flags[name] is not None and flags["trace"] is None:
             raise Mistake(f"--{name.replace('_', '-')} chooses what --trace writes: add --trace FILE, or --trace -")
     if flags["trace"] == "-" and as_json:
         raise Mistake("--json and --trace - both write to stdout: name a file for the trace")
+    for name in ("trace", "vary", "counts"):
+        if ranks is not None and ranks.ranks > 1 and flags[name]:
+            raise Mistake(f"--{name} is for one process: run it without mpiexec")
 
 
 @contextmanager
