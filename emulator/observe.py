@@ -187,16 +187,18 @@ class Event:
         return self._registers("destination")
 
     def _registers(self, role: str) -> tuple[Register, ...]:
-        found = self.decoded
-        if found is None:
-            return ()
-        instruction = found.form.instruction
-        return *operand_registers(instruction, found.values, role), *implied_registers(instruction, role)
+        return () if self.decoded is None else registers_of(self.decoded, role)
 
 
 def lanes_in(mask: int) -> tuple[int, ...]:
     """The lanes of a mask."""
     return tuple(lane for lane in range(LANES) if mask >> lane & 1)
+
+
+def registers_of(found: Decoded, role: str) -> tuple[Register, ...]:
+    """The registers an instruction reads (role "source") or writes ("destination"), those included that are implied."""
+    instruction = found.form.instruction
+    return *operand_registers(instruction, found.values, role), *implied_registers(instruction, role)
 
 
 def operand_registers(instruction: Instruction, values: tuple[Value, ...], role: str) -> Iterator[Register]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..isa.lanes import LANES
 from ..isa.matrix import RATES
 from ..isa.program import CODE_BASE, DATA_BASE, KM_BASE, TEXT_BASE, Kernel
-from ..isa.registers import LANE_SPECIALS, ONE, SCC, UNIFORM_SPECIALS, VCC, ZERO
+from ..isa.registers import LANE_SPECIALS, ONE, SCALAR_ROWS, SCC, UNIFORM_SPECIALS, VCC, ZERO, Register
 from . import arguments
 from .codegen.recipes import FAST, ISSUE, PEER
 from .engine import Engine
@@ -305,6 +305,16 @@ class Plan:
         start = (slot * self.shape.warps + index) * self.stride + WARP.itemsize
         size = (self.stride - WARP.itemsize) // ROW * ROW
         return self.warps[start : start + size].view(np.uint32).reshape(-1, LANES)
+
+
+def words_of(register: Register, rows: np.ndarray) -> np.ndarray:
+    """What a register operand holds, (words, 32) uint32: c0x0 and c0x1 are these numbers in however many words."""
+    if register.bank == "s" and register.number in (ZERO, ONE):
+        words = np.zeros((register.count, rows.shape[1]), rows.dtype)
+        words[0] = register.number - ZERO
+        return words
+    first = register.number + (SCALAR_ROWS if register.bank == "v" else 0)
+    return rows[first : first + register.count]
 
 
 def lane_specials(shape: Shape) -> np.ndarray:

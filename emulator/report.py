@@ -41,8 +41,8 @@ from .machine.barriers import BLOCK_BARRIER
 from .machine.state import AT_BARRIER, ENDED, POISON, WAITING
 from .observe import Batch, lanes_in
 from .pieces import Spot
-from .plan import Plan
-from .report_copies import NOT_THERE, words_of
+from .plan import Plan, words_of
+from .report_copies import NOT_THERE
 from .shape import threads_of
 
 MOST_STORES = 2
@@ -365,12 +365,13 @@ def _values(registers: Sequence[Register | None], rows: np.ndarray) -> dict[str,
 def places(plan: Plan, *, looping: bool = False) -> tuple[WarpPlace, ...]:
     """Where every warp of the resident blocks stands and what it waits for; `looping` if it will run for ever."""
     found: list[WarpPlace] = []
+    reads = livelock.reads_of(plan.program) if looping else []
     for slot, index, warp in _live_warps(plan):
         block = plan.blocks[slot]
         where = (int(block["x"]), int(block["y"]), int(block["z"]))
         kept = _kept_back(plan, slot, index)
-        finds = report_loops.found_by(plan, slot, index, warp) if looping else ""
-        runs = f"a change{_of_what(plan, warp)} that cannot come (it loops{kept}{finds})" if looping else ""
+        finds = report_loops.found_by(plan, slot, index, reads) if looping else ""
+        runs = f"a change{_of_what(plan, warp, reads)} that cannot come (it loops{kept}{finds})" if looping else ""
         found += _paths(plan, where, index, warp, block, runs)
     return tuple(found)
 
@@ -386,13 +387,13 @@ def _kept_back(plan: Plan, slot: int, index: int) -> str:
     return f", with {', '.join(texts[:MOST_STORES] + more)}" if texts else ""
 
 
-def _of_what(plan: Plan, warp: np.void) -> str:
-    """What looping warps of a launch read, whose records were made to forget what they read before.
+def _of_what(plan: Plan, warp: np.void, reads: Sequence[int]) -> str:
+    """What looping warps of a launch read, whose records `reads` were made to forget what they read before.
 
     As in " of 'flag' (4 bytes at 0x4000000000)".
     """
     records, names = plan.program.records, dict[str, None]()
-    for index in livelock.reads_of(plan.program):
+    for index in reads:
         allocation = plan.hbm.find(int(records["lo"][index])) if records["count"][index] else None
         if allocation is not None:
             names[str(allocation)] = None

@@ -8,12 +8,12 @@ import numpy as np
 
 from ..isa.aiu import MODE, SIZE, SWIZZLED, Item, Layout
 from ..isa.exceptions import AIU_CUBE, AIU_TSM_SIZE, INVALID_PA, MISALIGNED, OUT_OF_RANGE, TSM_MISALIGNED
-from ..isa.registers import ONE, ZERO, Register
+from ..isa.registers import Register
 from ..isa.spec import Decoded, Instruction
 from .hbm import chip_at
 from .machine import tiles
-from .machine.state import POISON, SCALAR_ROWS
-from .plan import Plan
+from .machine.state import POISON
+from .plan import Plan, words_of
 
 NOT_THERE = "poison: nothing has written it yet, or an s.wait for its load is missing"
 _HINTS = {
@@ -24,16 +24,6 @@ _HINTS = {
     AIU_CUBE: "correct the descriptor: m890 isa on the mnemonic says what its words are",
     OUT_OF_RANGE: "the tensor is larger than its buffer: check base, dims and strides against it",
 }
-
-
-def words_of(register: Register, rows: np.ndarray) -> np.ndarray:
-    """What a register operand holds, (words, 32) uint32: c0x0 and c0x1 are these numbers in however many words."""
-    if register.bank == "s" and register.number in (ZERO, ONE):
-        words = np.zeros((register.count, rows.shape[1]), rows.dtype)
-        words[0] = register.number - ZERO
-        return words
-    first = register.number + (SCALAR_ROWS if register.bank == "v" else 0)
-    return rows[first : first + register.count]
 
 
 def operands(found: Decoded, rows: np.ndarray) -> dict[str, int]:

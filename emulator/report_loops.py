@@ -10,36 +10,34 @@ from ..isa.addresses import offset_bytes
 from ..isa.effects import Jump
 from ..isa.encoding import register_mask
 from ..isa.operands import Address
-from ..isa.registers import EMSK, Register
+from ..isa.registers import EMSK
 from ..isa.spec import Decoded
-from . import livelock
 from .machine.state import RECORD_SIZE
-from .observe import lanes_in
-from .plan import Plan
-from .report_copies import words_of
+from .observe import lanes_in, registers_of
+from .plan import Plan, words_of
 
 MOST = 4
 """Words of memory that are shown."""
 
 
-def found_by(plan: Plan, slot: int, index: int, warp: np.void) -> str:
-    """What the reads of a warp's loop find: ", finds 0x1 at byte 4 of 'flags'"; nothing if that is in doubt.
+def found_by(plan: Plan, slot: int, index: int, reads: Sequence[int]) -> str:
+    """What a looping warp finds: ", finds 0x1 at byte 4 of 'flags'"; nothing if that is in doubt. `reads` are records.
 
     An address is known if nothing in the loop writes the registers that it is made of, or emsk.
     """
+    warp = plan.warp(slot, index)
     loop = _loop(plan, plan.program.index_of(int(warp["pc"])))
     decoded = {number: found for number in loop if isinstance(found := plan.program.decoded[number], Decoded)}
+    changed = [register for found in decoded.values() for register in registers_of(found, "destination")]
+    if any(register[:2] == ("s", EMSK) for register in changed):
+        return ""
     written = 0
-    for found in decoded.values():
-        for kind, value in zip(found.form.instruction.kinds, found.values, strict=True):
-            if kind.role == "destination":
-                written |= register_mask(value)
-                if isinstance(value, Register) and value[:2] == ("s", EMSK):
-                    return ""
+    for register in changed:
+        written |= register_mask(register)
     rows = plan.rows(slot, index)
     lanes = lanes_in(int(rows[EMSK, 0]) & int(warp["lanes"]))
     places = dict[int, str]()
-    for number in sorted(decoded.keys() & set(livelock.reads_of(plan.program))):
+    for number in sorted(decoded.keys() & set(reads)):
         address = next(value for value in decoded[number].values if isinstance(value, Address))
         access = decoded[number].form.instruction.access
         if access and not register_mask(address) & written:

@@ -61,6 +61,7 @@ def test_a_half_is_read_as_a_half(monkeypatch: pytest.MonkeyPatch):
         "v.xor.b32 vreg0, vreg0, 1",  # another address in each round
         "v.mov.b32 vreg0, vreg0",
         "s.mov.b32 emsk, 3",
+        "s.lop.emsk sreg42, sreg40 # 0x8",
     ],
 )
 def test_nothing_is_said_where_the_loop_changes_the_address(monkeypatch: pytest.MonkeyPatch, more: str):

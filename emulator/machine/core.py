@@ -237,11 +237,12 @@ def leave(launch_address: int, block_address: int, base: int, pc: int, code: int
     """Lanes of the warp, or all that is left of it, exit: GO_ON, BLOCKED, FINISHED, HELD, or the code for Python."""
     warp, launch = warp_at(base), launch_at(launch_address)
     if ends(base, code):
-        emsk = read32(base + EMSK_ROW)
-        held = launch.finish != 0 and call(launch.finish, base, 0) == HELD
-        write_row(base + EMSK_ROW, emsk)  # a load into it that is completed does not change who ends
-        if held:
-            return hold(base, pc)
+        if launch.finish != 0:
+            emsk = read32(base + EMSK_ROW)
+            held = call(launch.finish, base, 0) == HELD
+            write_row(base + EMSK_ROW, emsk)  # a load into it that is completed does not change who ends
+            if held:
+                return hold(base, pc)
         warp.live, warp.paths, warp.state = 0, 0, ENDED
         return FINISHED
     drop_lanes(base)
