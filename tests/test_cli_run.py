@@ -11,6 +11,8 @@ from saxpy_folder import folder as folder
 
 from m890.isa import ISA
 
+ONE_WARP = ["run", "k.s", "--grid", "1", "--block", "32"]
+
 
 def test_a_run_saves_what_the_kernel_computed():
     result = m890(*RUN, "--out", "y.npy=y.npy", code=2)
@@ -101,22 +103,7 @@ def test_defines_and_includes_reach_the_assembler(folder: Path):
         '.include "value.inc"\n.kernel k\n.param ptr y\nv.mov.b32 vreg0, %laneid\nv.mov.b32 vreg1, VALUE\n'
         "vmem.st.b32 vreg1, [0x0 + vreg0 * 0x4] @y\nsimt.exit\n"
     )
-    m890(
-        "run",
-        "k.s",
-        "--grid",
-        "1",
-        "--block",
-        "32",
-        "-I",
-        "inc",
-        "-D",
-        "BASE=41",
-        "--arg",
-        "y=zeros:u32:32",
-        "--out",
-        "y=y.npy",
-    )
+    m890(*ONE_WARP, "-I", "inc", "-D", "BASE=41", "--arg", "y=zeros:u32:32", "--out", "y=y.npy")
     assert np.load("y.npy").tolist() == [42] * 32
 
 
@@ -126,20 +113,7 @@ def test_array_parameters_and_shared_buffers():
         "smem.ld.b32 sreg20, [w + 8] @sreg[4:5]\ns.wait sldcnt(0)\n"
         "v.mov.b32 vreg0, %laneid\nv.mov.b32 vreg1, sreg20\nvmem.st.b32 vreg1, [0x0 + vreg0 * 0x4] @y\nsimt.exit\n"
     )
-    arguments = [
-        "run",
-        "k.s",
-        "--grid",
-        "1",
-        "--block",
-        "32",
-        "--arg",
-        "x=zeros:u32:32",
-        "--arg",
-        "y=x",
-        "--out",
-        "x=x2.npy",
-    ]
+    arguments = [*ONE_WARP, "--arg", "x=zeros:u32:32", "--arg", "y=x", "--out", "x=x2.npy"]
     m890(*arguments, "--arg", "w=1,2,0x30")
     assert np.load("x2.npy").tolist() == [0x30] * 32
     assert "takes 3 numbers, u32; 2 given" in " ".join(m890(*arguments, "--arg", "w=1,2", code=2).stderr.split())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -65,10 +64,6 @@ class LineCounts:
     def lines(self) -> list[Line]:
         """All lines, the most executed first."""
         return sorted(self._lines.values(), key=lambda line: -line.instructions)
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """The same as JSON has it."""
-        return [asdict(line) for line in self.lines()]
 
     def table(self) -> Iterator[str]:
         """The most executed lines with their share of all instructions and the lanes active on average."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from .checks import Checked
+from .counts import Line
 from .exits import Code, code_of, message_of
 from .icn_table import lines
 from .job import Job
@@ -24,15 +24,13 @@ def print_json(
     outcome: Outcome,
     relied: list[Relied] | None,
     varied: list[Varied] | None,
-    counts: list[dict[str, Any]] | None = None,
+    counts: list[Line] | None,
 ) -> None:
     """All of it, with what was asked for beside it."""
     result = outcome.as_dict()
-    for name, asked in (("fidelity", relied), ("varied", varied)):
+    for name, asked in (("fidelity", relied), ("varied", varied), ("counts", counts)):
         if asked is not None:
             result[name] = [asdict(one) for one in asked]
-    if counts is not None:
-        result["counts"] = counts
     say_json(result)
 
 

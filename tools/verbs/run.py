@@ -151,8 +151,8 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
             job = job_of(file, flags)
             chosen = flags["trace_block"], flags["trace_warp"], flags["trace_chip"]
             with traced(flags["trace"], *chosen, job.chips) as observers:
-                counting = (LineCounts(),) if flags["counts"] else ()
-                options = options_of(flags, (*observers, *counting), None if as_json else show, ranks)
+                counts = LineCounts() if flags["counts"] else None
+                options = options_of(flags, (*observers, *filter(None, [counts])), None if as_json else show, ranks)
                 runner = Runner(job, options, outcome)
                 for doubt in runner.buffers.doubts():
                     note(doubt)
@@ -173,12 +173,12 @@ def _run(file: str, as_json: bool, fidelity: bool, ranks: Ranks | None, flags: d
             note("the trace is empty: no such block, warp or chip ran; they count from 0")
     relied = runner.fidelity() if fidelity else None
     if as_json:
-        print_json(outcome, relied, varied, *(counts.as_dicts() for counts in counting))
+        print_json(outcome, relied, varied, counts and counts.lines())
     else:
         print_lines(outcome, job, relied, varied)
         if flags["icn"]:
             print_links(outcome)
-        for counts in counting:
+        if counts:
             say("\n".join(counts.table()))
     for name, path in outcome.saved.items():
         note(f"saved {name} to {path}")
